@@ -1,0 +1,1 @@
+"""Unique jobs for open-source Faktory."""
