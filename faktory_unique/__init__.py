@@ -1,1 +1,53 @@
-"""Unique jobs for open-source Faktory."""
+"""Unique jobs for open-source Faktory: no job lost to a lock, no lock that outlives its job."""
+
+from ._pyfaktory import Job
+from .chain import Answer, Drop, JobError, Middleware, PushResult, PushStatus, PutBack, Run
+from .errors import (
+    FaktoryUniqueError,
+    InvalidJob,
+    InvalidSettings,
+    NotSent,
+    OutcomeUnknown,
+    PushNotSent,
+    PushOutcomeUnknown,
+    PushRefused,
+    Refused,
+    StoreError,
+    StoreUnavailable,
+)
+from .faktory.client import Client
+from .faktory.consumer import Consumer
+from .faktory.perform import current_job
+from .faktory.producer import Producer, PushedBulk
+from .policy import Policy
+from .unique import Unique
+
+__all__ = [
+    "Answer",
+    "Client",
+    "Consumer",
+    "Drop",
+    "FaktoryUniqueError",
+    "InvalidJob",
+    "InvalidSettings",
+    "Job",
+    "JobError",
+    "Middleware",
+    "NotSent",
+    "OutcomeUnknown",
+    "Policy",
+    "Producer",
+    "PushNotSent",
+    "PushOutcomeUnknown",
+    "PushRefused",
+    "PushResult",
+    "PushStatus",
+    "PushedBulk",
+    "PutBack",
+    "Refused",
+    "Run",
+    "StoreError",
+    "StoreUnavailable",
+    "Unique",
+    "current_job",
+]

@@ -23,14 +23,24 @@ def _no_sighandler(_signals: object) -> Callable[[F], F]:
     return lambda function: function
 
 
-if "pyfaktory" in sys.modules:
-    import pyfaktory
-else:
-    _sighandler = pebble.sighandler
-    pebble.sighandler = _no_sighandler
-    try:
-        import pyfaktory
-    finally:
-        pebble.sighandler = _sighandler
+_sighandler = pebble.sighandler
+if "pyfaktory" not in sys.modules:
+    pebble.sighandler = _no_sighandler  # type: ignore[assignment]  # for the import below alone
+try:
+    from pyfaktory.client import Client as StockClient
+    from pyfaktory.consumer import Consumer as StockConsumer
+    from pyfaktory.models import Job
+    from pyfaktory.producer import Producer as StockProducer
+    from pyfaktory.util.enums import State
+    from pyfaktory.util.exceptions import FaktroyWorkProtocolError as StockProtocolError
+finally:
+    pebble.sighandler = _sighandler
 
-__all__ = ["pyfaktory"]
+__all__ = [
+    "Job",
+    "State",
+    "StockClient",
+    "StockConsumer",
+    "StockProducer",
+    "StockProtocolError",
+]

@@ -1,8 +1,8 @@
 """Every error of this package: one root, and a branch for each party that can be at fault.
 
-The caller: `InvalidJob`, `InvalidSettings`. The store: `StoreUnavailable`, `StoreError`. Faktory, or the way
-to it: `Refused`, `NotSent`, `OutcomeUnknown`, which between them say what is known of a command that
-did not end in a good reply. Those three also are pyfaktory's protocol error, so that an
+The caller: `InvalidJob`, `InvalidSettings`. The store: `StoreUnavailable`, `StoreError`. Faktory,
+or the way to it: `Refused`, `NotSent`, `OutcomeUnknown`, which between them say what is known of a
+command that did not end in a good reply. Those three are pyfaktory's protocol error too, so that an
 `except` written for pyfaktory still catches them.
 """
 
@@ -10,29 +10,32 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ._pyfaktory import pyfaktory
+from ._pyfaktory import StockProtocolError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from .chain import PushResult
-
-_ProtocolError: type[Exception] = pyfaktory.FaktroyWorkProtocolError
+    from .lifecycle import Change
 
 
 class FaktoryUniqueError(Exception):
     """The root of all errors raised by this package."""
 
 
-class _WithResults:
-    """What a batch had come to when the error stopped it.
+class BatchError(FaktoryUniqueError):
+    """A push was stopped by an error.
 
     Attributes:
         results: one `PushResult` for each job of the call, in its order; empty where the error
             came before anything was tried.
     """
 
-    results: Sequence[PushResult] = ()
+    results: Sequence[PushResult]
+
+    def __init__(self, message: str, *, results: Sequence[PushResult] = ()) -> None:
+        super().__init__(message)
+        self.results = tuple(results)
 
 
 class InvalidJob(FaktoryUniqueError, ValueError):
@@ -43,15 +46,21 @@ class InvalidSettings(FaktoryUniqueError, ValueError):
     """A setting or policy is unknown or impossible; the message names it."""
 
 
-class StoreError(_WithResults, FaktoryUniqueError):
-    """The lock store answered with an error, such as out of memory or no permission."""
+class StoreError(BatchError):
+    """The lock store answered with an error, such as out of memory or no permission.
+
+    Attributes:
+        done: the changes of the batch that are known to have happened all the same.
+    """
+
+    done: Sequence[Change] = ()
 
 
 class StoreUnavailable(StoreError, ConnectionError):
     """The lock store gave no answer in time. The jobs this concerned were not pushed."""
 
 
-class FaktoryError(FaktoryUniqueError, _ProtocolError):
+class FaktoryError(FaktoryUniqueError, StockProtocolError):
     """A command to Faktory did not end in a good reply."""
 
 
@@ -67,15 +76,15 @@ class OutcomeUnknown(FaktoryError, ConnectionError):
     """The command was sent, wholly or in part, and no whole reply came back."""
 
 
-class PushRefused(_WithResults, Refused):
+class PushRefused(BatchError, Refused):
     """Faktory refused the job. Its lock was given back."""
 
 
-class PushNotSent(_WithResults, NotSent):
+class PushNotSent(BatchError, NotSent):
     """The job never left this process. Its lock was given back."""
 
 
-class PushOutcomeUnknown(_WithResults, OutcomeUnknown):
+class PushOutcomeUnknown(BatchError, OutcomeUnknown):
     """The job may or may not be on the server. Its lock is leased until that is past doubt.
 
     Push the same Job object again: it keeps its lock and goes out under a new jid.

@@ -1,0 +1,20 @@
+"""`python -m faktory_unique` and the `faktory-unique` command."""
+
+from __future__ import annotations
+
+import sys
+
+
+def main() -> None:
+    """Runs the command; says what to install where its libraries are missing."""
+    try:
+        from .cli import app  # noqa: PLC0415  # typer and rich come with the extra `cli`
+    except ModuleNotFoundError as exc:
+        if exc.name not in {"typer", "rich"}:
+            raise
+        sys.exit(f"faktory-unique needs {exc.name}: pip install 'faktory-unique[cli]'")
+    app()
+
+
+if __name__ == "__main__":
+    main()

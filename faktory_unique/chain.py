@@ -1,0 +1,195 @@
+"""The chain: what middleware is, what it is given and what it answers.
+
+A middleware has a method for each verb of a job's life and calls on, through `call_next`, to the
+next one inwards; innermost stands the verb itself. The first of a list is outermost.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum, StrEnum
+from functools import partial
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+Payload: TypeAlias = dict[str, Any]
+"""A job as Faktory's JSON has it: `jid`, `jobtype`, `args`, `queue`, `custom`, …"""
+
+
+class PushStatus(StrEnum):
+    """What became of one pushed job."""
+
+    PUSHED = "pushed"
+    DUPLICATE = "duplicate"
+    REFUSED = "refused"
+    NOT_SENT = "not_sent"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PushResult:
+    """What became of one pushed job; true when it was pushed.
+
+    Attributes:
+        status: `pushed`; `duplicate`: an equal job was there already and this one was not pushed;
+            and, in the results of a bulk or of an error, `refused`, `not_sent` and `unknown`.
+        jid: the job that now stands for this work: its own, or the one already there.
+        submitted_jid: the jid that the caller's Job bears.
+        key: the key of the work's lock; None for a job that is not unique.
+        confirmed: whether the lock stands for as long as the job waits. False: it is only leased,
+            by a push whose outcome is open or not yet confirmed.
+        retry_after: seconds after which an unconfirmed lock has been confirmed or is gone.
+        error: what Faktory said, or what went wrong, where the status is no good news.
+    """
+
+    status: PushStatus
+    jid: str
+    submitted_jid: str
+    key: str | None = None
+    confirmed: bool = True
+    retry_after: float | None = None
+    error: str | None = None
+
+    def __bool__(self) -> bool:
+        return self.status is PushStatus.PUSHED
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """A fetch answer: run the job."""
+
+
+@dataclass(frozen=True, slots=True)
+class PutBack:
+    """A fetch answer: put the job back, due again in `delay` seconds; no retry is spent."""
+
+    delay: float
+
+
+@dataclass(frozen=True, slots=True)
+class Drop:
+    """A fetch answer: acknowledge the job unrun; the reason is logged."""
+
+    reason: str
+
+
+FetchAnswer: TypeAlias = Run | PutBack | Drop
+
+
+@dataclass(frozen=True, slots=True)
+class JobError:
+    """Why a job failed, as Faktory is told: a value, since not every exception can be pickled.
+
+    Attributes:
+        errtype: name of the exception's class.
+        message: its text.
+        backtrace: formatted lines, outermost first.
+    """
+
+    errtype: str
+    message: str
+    backtrace: tuple[str, ...] = ()
+
+
+class Answer(Enum):
+    """What is known of an ACK or FAIL that was to be sent.
+
+    The server answers +OK to an ACK of a job whose reservation has expired, too
+    (manager/working.go:157-162 of Faktory 1.10): it counts as ACCEPTED only within reserve_for.
+    """
+
+    ACCEPTED = "accepted"
+    LATE = "late"
+    REFUSED = "refused"
+    UNKNOWN = "unknown"
+    WITHHELD = "withheld"
+
+
+class Middleware:
+    """Base of all middleware: each method calls on and changes nothing. Override what you need."""
+
+    def push(
+        self, jobs: Sequence[Payload], call_next: Callable[[Sequence[Payload]], list[PushResult]]
+    ) -> list[PushResult]:
+        """Around PUSHB of a batch, one job being a batch of one; a result for each job, in order.
+
+        Payloads belong to the chain and may be replaced, not changed in place. Raise `InvalidJob`
+        to veto before calling on; any other exception leaves the outcome open.
+        """
+        return call_next(jobs)
+
+    def fetch(self, job: Payload, call_next: Callable[[Payload], FetchAnswer]) -> FetchAnswer:
+        """After FETCH: decides whether the job runs. An exception fails it."""
+        return call_next(job)
+
+    def perform(self, job: Payload, call_next: Callable[[Payload], object]) -> object:
+        """Around the handler, in the pool's process: a middleware with this method must pickle."""
+        return call_next(job)
+
+    def ack(self, job: Payload, call_next: Callable[[Payload], Answer]) -> Answer:
+        """Around ACK. Code after `call_next` runs once Faktory has answered, or will not."""
+        return call_next(job)
+
+    def fail(
+        self, job: Payload, error: JobError, call_next: Callable[[Payload, JobError], Answer]
+    ) -> Answer:
+        """Around FAIL. Code after `call_next` runs once Faktory has answered, or will not."""
+        return call_next(job, error)
+
+
+Verb: TypeAlias = Literal["push", "fetch", "perform", "ack", "fail"]
+
+R = TypeVar("R")
+
+
+def overrides(middleware: Middleware, verb: Verb) -> bool:
+    """Whether this middleware does anything at this verb."""
+    return getattr(type(middleware), verb) is not getattr(Middleware, verb)
+
+
+def compose(
+    middleware: Iterable[Middleware], verb: Verb, innermost: Callable[..., R]
+) -> Callable[..., R]:
+    """One callable for a verb: the middlewares around `innermost`, the first outermost.
+
+    Those that do nothing at this verb are left out; with none left it is `innermost` itself.
+    """
+    call = innermost
+    for each in reversed([m for m in middleware if overrides(m, verb)]):
+        call = partial(_step, getattr(each, verb), call)
+    return call
+
+
+def _step(method: Callable[..., R], call_next: Callable[..., R], *given: object) -> R:
+    return method(*given, call_next)
+
+
+def checked(middleware: Iterable[object]) -> tuple[Middleware, ...]:
+    """The middlewares as a tuple.
+
+    Raises:
+        TypeError: one is no instance of `Middleware`; the message names it.
+    """
+    chain: list[Middleware] = []
+    for each in middleware:
+        if not isinstance(each, Middleware):
+            hint = f"; pass {each.__name__}()" if isinstance(each, type) else ""
+            raise TypeError(f"{each!r} is no instance of a Middleware subclass{hint}")
+        chain.append(each)
+    return tuple(chain)
+
+
+def one_each(results: list[PushResult], jobs: Sequence[Payload]) -> list[PushResult]:
+    """The results as they are.
+
+    Raises:
+        RuntimeError: there is not one for each job: a push middleware breaks its contract.
+    """
+    if len(results) != len(jobs):
+        raise RuntimeError(
+            f"a push middleware answered {len(results)} results for {len(jobs)} jobs; "
+            "return one PushResult for each job, in order"
+        )
+    return results

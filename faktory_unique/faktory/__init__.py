@@ -1,0 +1,1 @@
+"""Client, Producer and Consumer: pyfaktory's, with middleware and answers that can be trusted."""

@@ -1,0 +1,217 @@
+"""pyfaktory's Client on connections that know what became of each command."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import socket
+import ssl
+import threading
+import uuid
+from typing import TYPE_CHECKING, Any, Self
+from urllib.parse import quote, unquote
+
+from faktory_unique._pyfaktory import State, StockClient
+from faktory_unique.errors import FaktoryError, NotSent, OutcomeUnknown, Refused
+
+from .connection import Connection, Server
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+log = logging.getLogger("faktory_unique")
+
+# FETCH blocks for 2 s where queues are empty and works under a limit of 5 s (manager/fetch.go:180
+# and server/commands.go of Faktory 1.10). Giving up earlier strands the job that is on its way.
+_FETCH_TIMEOUT = 10.0
+
+
+class Client(StockClient):
+    """pyfaktory's Client, with the same arguments, that tells the truth about each command.
+
+    A broken connection is replaced at the next command; one that the server has closed is noticed
+    before anything is sent. Commands raise `Refused`, `NotSent` or `OutcomeUnknown`, each of which
+    is pyfaktory's FaktroyWorkProtocolError too. A client that consumes has a second connection for
+    FETCH, so that ACK, FAIL and heartbeats never wait for it.
+
+    Args:
+        faktory_url: `tcp://:password@host:port`, or `tcp+tls://…`; by default `FAKTORY_URL`, or
+            else `tcp://localhost:7419`.
+        role: "producer", "consumer" or "both".
+        timeout: seconds that one command may take, connecting included; None for no bound.
+        ssl_context: for `tcp+tls`; by default certificates are verified against the system's.
+        options: as in pyfaktory: worker_id, labels, beat_period, enable_ipv6.
+    """
+
+    def __init__(
+        self,
+        faktory_url: str | None = None,
+        role: str = "producer",
+        timeout: float | None = 30,
+        *,
+        ssl_context: ssl.SSLContext | None = None,
+        **options: Any,  # noqa: ANN401  # pyfaktory's, checked there
+    ) -> None:
+        if timeout is not None and timeout <= 0:
+            raise ValueError(f"timeout: {timeout!r} is not more than 0 seconds; or pass None")
+        super().__init__(faktory_url, role, None, **options)
+        self.timeout = timeout  # type: ignore[assignment]  # fractions are welcome
+        host = self.host
+        if self.scheme not in {"tcp", "tcp+tls"} or not host:
+            raise ValueError("faktory_url is no tcp://host:port or tcp+tls://host:port")
+        self.password = unquote(self.password) if self.password else None
+        tls = ssl_context or ssl.create_default_context() if self.scheme == "tcp+tls" else None
+        self._server = Server(host, self.port, self.password, tls)
+        self._commands = Connection(self._server, self._greeting, timeout)
+        self._fetches = Connection(self._server, self._greeting, timeout)
+        self._beating = threading.Event()
+
+    @classmethod
+    def like(cls, client: StockClient, role: str) -> Self:
+        """A client for the same server as another, with connections of its own.
+
+        Taken over: address, password, time-out and, for a consumer, labels and heartbeat period.
+        """
+        host = client.host or ""
+        host = f"[{host}]" if ":" in host else host
+        # A stock client uses the password just as it stands in its URL.
+        login = f":{quote(client.password, safe='')}@" if client.password else ""
+        options: dict[str, Any] = {}
+        if role != "producer":
+            options = {
+                "worker_id": uuid.uuid4().hex,
+                "labels": client.labels,
+                "beat_period": client.beat_period,
+            }
+        url = f"{client.scheme}://{login}{host}:{client.port}"
+        return cls(url, role, client.timeout, **options)
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.role} {self._server!r}>"
+
+    def __enter__(self) -> Self:
+        self.connect()
+        return self
+
+    def __exit__(self, *_exc: object) -> None:
+        self.disconnect()
+
+    def connect(self) -> bool:
+        """Opens the connection; for a consumer, starts the heartbeat too.
+
+        Raises:
+            NotSent: no connection could be made.
+            LoginRefused: wrong or missing password.
+        """
+        if self.state is State.IDENTIFIED:
+            return True
+        self._commands.open()
+        self.state = State.IDENTIFIED
+        if self.role != "producer":
+            self._beating = threading.Event()
+            self.heartbeat_thread = threading.Thread(
+                target=self._heartbeat, name="faktory-heartbeat", daemon=True
+            )
+            self.heartbeat_thread.start()
+        return True
+
+    def disconnect(self) -> None:
+        """Ends the connections; harmless on a client that is not connected, or is broken."""
+        self.state = State.DISCONNECTED
+        self._beating.set()
+        self._fetches.close()
+        self._commands.close()
+
+    def push_batch(self, payloads: Sequence[dict[str, Any]]) -> dict[str, str]:
+        """PUSHB.
+
+        Returns:
+            What Faktory said of each job that it did not enqueue, by jid.
+
+        Raises:
+            TypeError: a payload is not JSON; likewise ValueError. Nothing was sent.
+            Refused: the whole command was refused.
+            NotSent: no connection could be made.
+            OutcomeUnknown: no whole answer came back.
+        """
+        reply = self.call(f"PUSHB {json.dumps(payloads, allow_nan=False)}")
+        try:
+            said = json.loads(_bulk(reply) or "")
+        except ValueError:
+            said = None
+        if not isinstance(said, dict):
+            raise OutcomeUnknown(f"Faktory's answer to PUSHB is no map of jids: {reply[:80]!r}")
+        return said
+
+    def _greeting(self) -> dict[str, Any]:
+        """What HELLO tells of this client; a consumer is known by its worker id."""
+        if self.role == "producer":
+            return {}
+        return {
+            "hostname": socket.gethostname(),
+            "wid": self.worker_id,
+            "pid": os.getpid(),
+            "labels": list(self.labels),
+        }
+
+    def _set_state(self, new_state: State) -> bool:
+        changed = self.state is not new_state
+        self.state = new_state
+        return changed
+
+    def call(self, command: str) -> str:
+        """Sends one command and returns its whole reply; see `Connection.call`."""
+        if self.state is State.DISCONNECTED:
+            raise NotSent("the client is not connected; call connect(), or use it in a with block")
+        return self._commands.call(command)
+
+    def _send_and_receive(self, command: str) -> str:
+        """What pyfaktory's own commands go through."""
+        return self.call(command.removesuffix("\r\n"))
+
+    def _fetch(self, queues: list[str]) -> dict[str, Any] | None:
+        """FETCH: the payload of a job, or None where the queues stayed empty for 2 s."""
+        if self.state is State.DISCONNECTED:
+            raise NotSent("the client is not connected; call connect(), or use it in a with block")
+        reply = _bulk(self._fetches.call(f"FETCH {' '.join(queues)}", timeout=_FETCH_TIMEOUT))
+        if reply is None:
+            return None
+        payload: dict[str, Any] = json.loads(reply)
+        return payload
+
+    def _heartbeat(self) -> None:
+        """Tells the server every `beat_period` seconds that this worker lives."""
+        beating = self._beating
+        while not beating.is_set():
+            try:
+                self._beat(rss_kb=self.rss_kb)
+            except FaktoryError as exc:
+                log.warning("heartbeat to Faktory at %r failed: %s", self._server, exc)
+            beating.wait(self.beat_period)
+
+    def _beat(self, rss_kb: int | None = None) -> bool:
+        """BEAT; the server's answer may make this worker quiet or tell it to terminate."""
+        beat: dict[str, Any] = {"wid": self.worker_id}
+        if self.state in {State.QUIET, State.TERMINATING}:
+            beat["current_state"] = "quiet" if self.state is State.QUIET else "terminate"
+        if rss_kb:
+            beat["rss_kb"] = rss_kb
+        try:
+            reply = self.call(f"BEAT {json.dumps(beat)}")
+        except Refused:
+            # A restarted server does not know this worker; the HELLO of a new connection tells it.
+            self._commands.close()
+            raise
+        told = _bulk(reply)
+        if told is not None and self.state is not State.DISCONNECTED:
+            state = json.loads(told).get("state")
+            wanted = {"quiet": State.QUIET, "terminate": State.TERMINATING}.get(state)
+            if wanted is not None and self.state is not State.TERMINATING:
+                self._set_state(wanted)
+        return True
+
+
+def _bulk(reply: str) -> str | None:
+    """The content of a bulk reply; None for a null one, and for a reply of another kind."""
+    return reply.partition("\r\n")[2] if reply.startswith("$") and reply != "$-1" else None

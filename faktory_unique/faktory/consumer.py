@@ -1,0 +1,295 @@
+"""pyfaktory's Consumer with middleware, whose reports can be trusted and which stops when told."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import pickle
+import signal
+import threading
+import time
+from typing import TYPE_CHECKING, Any, Self
+
+from pebble import ProcessPool
+
+from faktory_unique._pyfaktory import State, StockConsumer
+from faktory_unique.chain import Answer, Drop, JobError, PutBack, Run, checked, compose, overrides
+from faktory_unique.errors import FaktoryError
+
+from .client import Client
+from .connection import LoginRefused
+from .perform import job_error, perform
+from .reservation import Reservation
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+    from concurrent.futures import Future
+
+    from faktory_unique.chain import FetchAnswer, Middleware, Payload
+
+log = logging.getLogger("faktory_unique")
+
+_FIRST_PAUSE = 0.1
+_LONGEST_PAUSE = 5.0
+
+# How soon the run loop notices that it was told to stop or be quiet, or that a slot is free.
+_TICK = 0.1
+
+
+class Consumer(StockConsumer):
+    """pyfaktory's Consumer whose jobs go through a chain of middleware.
+
+    Args:
+        client: a `Client` whose role is "consumer" or "both".
+        queues: queues to fetch from.
+        middleware: the chain, the first outermost.
+        options: as in pyfaktory: priority, weights, concurrency, grace_period, context,
+            sentry_capture_exception.
+
+    Raises:
+        TypeError: client or middleware are of another kind, or a middleware with a `perform`
+            cannot be pickled to the process that runs the handler.
+    """
+
+    client: Client
+
+    def __init__(
+        self,
+        client: Client,
+        queues: Iterable[str] = ("default",),
+        *,
+        middleware: Iterable[Middleware] = (),
+        **options: Any,  # noqa: ANN401  # pyfaktory's, checked there
+    ) -> None:
+        if not isinstance(client, Client):
+            raise TypeError(
+                f"{client!r} is not faktory_unique's Client; make one with the same arguments, "
+                "or use Consumer.wrap"
+            )
+        super().__init__(client, list(queues), **options)
+        self.middleware = checked(middleware)
+        self._performing = tuple(m for m in self.middleware if overrides(m, "perform"))
+        _refuse_unpicklable(self._performing)
+        self._decide = compose(self.middleware, "fetch", _run)
+        self._slots = threading.Semaphore(self.concurrency)
+        self._stopping = threading.Event()
+        self._giving_up = threading.Event()
+
+    @classmethod
+    def wrap(cls, consumer: StockConsumer, middleware: Iterable[Middleware] = ()) -> Self:
+        """A consumer with middleware that does the work of a stock one: its queues and handlers.
+
+        It has connections of its own, opened now; end them with `consumer.client.disconnect()`.
+
+        Raises:
+            NotSent: no connection could be made.
+        """
+        client = Client.like(consumer.client, role="consumer")
+        wrapping = cls(
+            client,
+            consumer.queues,
+            middleware=middleware,
+            priority=consumer.priority,
+            weights=getattr(consumer, "weights", None),
+            concurrency=consumer.concurrency,
+            grace_period=consumer.grace_period,
+            sentry_capture_exception=consumer.sentry_capture_exception,
+            context=consumer.context,
+        )
+        wrapping.job_handlers = dict(consumer.job_handlers)
+        client.connect()
+        return wrapping
+
+    def register(self, name: str, fn: Callable[..., object], bind: bool = False) -> None:  # noqa: FBT001, FBT002  # pyfaktory's signature
+        """Registers the handler of a jobtype; with `bind` the jid comes before its args.
+
+        Raises:
+            TypeError: the handler cannot be sent to the process that would run it.
+        """
+        try:
+            pickle.dumps(fn)
+        except Exception as exc:
+            raise TypeError(
+                f"the handler of {name!r} cannot be pickled: {exc}; use a function of a module"
+            ) from exc
+        super().register(name, fn, bind)
+
+    def run(self) -> None:
+        """Fetches and works jobs until SIGTERM, Ctrl-C, `stop`, or the server's terminate.
+
+        Then the FETCH in flight is awaited, and jobs have `grace_period` seconds to end. A job that
+        takes longer is ended with its process and not reported: its reservation expires, and the
+        server runs it again. A lost connection is reopened. Signals are heard in the main thread
+        only.
+
+        Raises:
+            LoginRefused: the server does not let this client in.
+        """
+        self._stopping.clear()
+        self._giving_up.clear()
+        self._slots = threading.Semaphore(self.concurrency)
+        with self._stopping_on_signals():
+            try:
+                self._start_pool()
+                self._work()
+            finally:
+                self._finish()
+
+    def stop(self) -> None:
+        """Tells `run` to return once the jobs in flight have ended; from any thread.
+
+        A second call gives up on those jobs, like a second signal.
+        """
+        if self._stopping.is_set():
+            self._giving_up.set()
+        self._stopping.set()
+
+    def _start_pool(self) -> None:
+        """Makes a new pool where the old one has ended, or broke by a process that died idle."""
+        if not self.pool.active:
+            self.pool = ProcessPool(max_workers=self.concurrency, context=self.context)
+
+    @contextlib.contextmanager
+    def _stopping_on_signals(self) -> Iterator[None]:
+        """A flag, no exception: raised amid a FETCH, that would strand the job it brings."""
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
+        signals = (signal.SIGTERM, signal.SIGINT)
+        before = [signal.signal(number, lambda *_: self.stop()) for number in signals]
+        try:
+            yield
+        finally:
+            for number, handler in zip(signals, before, strict=True):
+                signal.signal(number, handler if handler is not None else signal.SIG_DFL)
+
+    def _work(self) -> None:
+        pause = _FIRST_PAUSE
+        while not self._stopping.is_set() and self.client.state is not State.TERMINATING:
+            if self.client.state is State.QUIET:
+                self._stopping.wait(_TICK)
+                continue
+            if not self._slots.acquire(timeout=_TICK):
+                continue
+            since = time.monotonic(), time.time()
+            try:
+                job = self.client._fetch(self.get_queues())  # noqa: SLF001  # the superclass's name
+            except LoginRefused:
+                self._slots.release()
+                raise
+            except FaktoryError as exc:
+                self._slots.release()
+                log.warning("FETCH failed, again in %.1f s: %s", pause, exc)
+                self._stopping.wait(pause)
+                pause = min(pause * 2, _LONGEST_PAUSE)
+                continue
+            pause = _FIRST_PAUSE
+            if job is None:
+                self._slots.release()
+            else:
+                self._begin(Reservation(self.client, job, since, self._giving_up))
+
+    def _begin(self, reservation: Reservation) -> None:
+        """Runs a fetched job, or does with it what the middleware decides."""
+        job = reservation.job
+        try:
+            handler, bind = self.job_handlers[job["jobtype"]]
+        except KeyError:
+            error = JobError("NoHandler", f"no handler is registered for {job['jobtype']!r}")
+            self._end(reservation, error)
+            return
+        try:
+            decision = self._decide(job)
+            if isinstance(decision, Run):
+                self._schedule(reservation, handler, bind=bind)
+        except Exception as exc:
+            log.exception("job could not be begun: jobtype=%s jid=%s", job["jobtype"], job["jid"])
+            self._end(reservation, job_error(exc))
+            return
+        match decision:
+            case Run():
+                pass
+            case Drop(reason):
+                log.info("job dropped: jobtype=%s jid=%s: %s", job["jobtype"], job["jid"], reason)
+                self._end(reservation, None)
+            case PutBack(delay):
+                self._put_back(reservation, delay)
+            case _:
+                # From a middleware that is not type-checked.
+                told = f"a fetch middleware answered {decision!r}"  # type: ignore[unreachable]
+                self._end(reservation, JobError("TypeError", told))
+
+    def _schedule(
+        self, reservation: Reservation, handler: Callable[..., object], *, bind: bool
+    ) -> None:
+        self._start_pool()
+        future = self.pool.schedule(
+            perform, args=[self._performing, handler, reservation.job], kwargs={"bind": bind}
+        )
+        future.add_done_callback(lambda done: self._ended(reservation, done))
+
+    def _ended(self, reservation: Reservation, future: Future[JobError | None]) -> None:
+        """Called by the pool when a handler has returned or its process is gone."""
+        try:
+            error = future.result()
+        except BaseException as exc:  # noqa: BLE001  # the process died, or args did not pickle
+            if self._giving_up.is_set():  # this shutdown ended it: the reservation expires instead
+                self._slots.release()
+                return
+            error = job_error(exc)
+        self._end(reservation, error)
+
+    def _end(self, reservation: Reservation, error: JobError | None) -> None:
+        """ACK or FAIL through the chain, and the slot is free."""
+        job = reservation.job
+        try:
+            if error is None:
+                answer = compose(self.middleware, "ack", reservation.ack)(job)
+            else:
+                log.warning(
+                    "job failed: jobtype=%s jid=%s: %s", job["jobtype"], job["jid"], error.errtype
+                )
+                answer = compose(self.middleware, "fail", reservation.fail)(job, error)
+            if answer is not Answer.ACCEPTED:
+                log.warning(
+                    "%s of jid=%s: %s", "ACK" if error is None else "FAIL", job["jid"], answer.value
+                )
+        except Exception:
+            log.exception("job was not reported: jobtype=%s jid=%s", job["jobtype"], job["jid"])
+        finally:
+            self._slots.release()
+
+    def _put_back(self, reservation: Reservation, delay: float) -> None:
+        answer = reservation.put_back(delay)
+        if answer is Answer.REFUSED:
+            self._end(reservation, JobError("PutBackRefused", "Faktory refused the copy"))
+            return
+        log.info("job put back for %.1f s: jid=%s: %s", delay, reservation.job["jid"], answer.value)
+        self._slots.release()
+
+    def _finish(self) -> None:
+        """Gives the jobs in flight their grace, then ends their processes."""
+        deadline = time.monotonic() + self.grace_period
+        in_flight = self.concurrency
+        while in_flight and time.monotonic() < deadline and not self._giving_up.is_set():
+            in_flight -= self._slots.acquire(timeout=_TICK)
+        if in_flight:
+            log.warning("%d jobs have not ended in time; the server runs them again", in_flight)
+        self._giving_up.set()
+        self.pool.stop()
+        self.pool.join()
+
+
+def _run(_job: Payload) -> FetchAnswer:
+    return Run()
+
+
+def _refuse_unpicklable(middleware: Iterable[Middleware]) -> None:
+    for each in middleware:
+        try:
+            pickle.dumps(each)
+        except Exception as exc:
+            raise TypeError(
+                f"{each!r} has a perform method, which runs in the pool's process, but cannot be "
+                f"pickled to it: {exc}"
+            ) from exc

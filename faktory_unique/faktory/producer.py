@@ -1,0 +1,169 @@
+"""pyfaktory's Producer with middleware, and with an answer for each job."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Self
+
+from faktory_unique._pyfaktory import StockProducer
+from faktory_unique.chain import PushResult, PushStatus, checked, compose, one_each
+from faktory_unique.errors import (
+    InvalidJob,
+    NotSent,
+    OutcomeUnknown,
+    PushNotSent,
+    PushOutcomeUnknown,
+    PushRefused,
+    Refused,
+)
+
+from .client import Client
+from .refusals import is_refusal
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from faktory_unique._pyfaktory import Job
+    from faktory_unique.chain import Middleware, Payload
+
+
+class PushedBulk(dict[str, str]):
+    """What became of a bulk: as pyfaktory has it, jid → error of each job that was refused.
+
+    Attributes:
+        results: a `PushResult` for each job, in order.
+    """
+
+    def __init__(self, results: Sequence[PushResult]) -> None:
+        super().__init__(
+            {r.submitted_jid: r.error or "" for r in results if r.status is PushStatus.REFUSED}
+        )
+        self.results = tuple(results)
+
+    @property
+    def pushed(self) -> list[PushResult]:
+        """The results of the jobs that were pushed."""
+        return [r for r in self.results if r.status is PushStatus.PUSHED]
+
+    @property
+    def duplicates(self) -> list[PushResult]:
+        """The results of the jobs that were there already."""
+        return [r for r in self.results if r.status is PushStatus.DUPLICATE]
+
+
+class Producer(StockProducer):
+    """pyfaktory's Producer whose pushes go through a chain of middleware.
+
+    Every push is a PUSHB, one job being a batch of one. Safe over threads.
+
+    Args:
+        client: a `Client` whose role is "producer" or "both".
+        middleware: the chain, the first outermost.
+    """
+
+    client: Client
+
+    def __init__(self, client: Client, middleware: Iterable[Middleware] = ()) -> None:
+        if not isinstance(client, Client):
+            raise TypeError(
+                f"{client!r} is not faktory_unique's Client; make one with the same arguments, "
+                "or use Producer.wrap"
+            )
+        super().__init__(client)
+        self.middleware = checked(middleware)
+        self._push_chain = compose(self.middleware, "push", self._push_batch)
+
+    @classmethod
+    def wrap(cls, producer: StockProducer, middleware: Iterable[Middleware] = ()) -> Self:
+        """A producer with middleware that pushes to the same server as a stock one.
+
+        It has a connection of its own, opened now; end it with `producer.client.disconnect()`.
+
+        Raises:
+            NotSent: no connection could be made.
+        """
+        client = Client.like(producer.client, role="producer")
+        client.connect()
+        return cls(client, middleware)
+
+    def push(self, job: Job) -> PushResult:  # type: ignore[override]  # true when pushed
+        """Pushes a job, or finds that its equal is there already.
+
+        Returns:
+            A result that is true when the job was pushed, and tells which job stands for the work.
+
+        Raises:
+            InvalidJob: the job cannot be carried faithfully. Nothing was locked or pushed.
+            StoreError: no lock could be taken (`StoreUnavailable`: no answer). Nothing was pushed.
+            PushRefused: Faktory refused the job; the lock was given back.
+            PushNotSent: no connection could be made; the lock was given back.
+            PushOutcomeUnknown: the job may be on the server; push the same Job again.
+        """
+        results = self._push_all([job])
+        result = results[0]
+        if result.status is PushStatus.REFUSED:
+            raise PushRefused(f"Faktory refused the job: {result.error}", results=results)
+        return result
+
+    def push_bulk(self, jobs: Iterable[Job]) -> PushedBulk:
+        """Pushes those of the jobs whose equal is not there already, nor earlier in the list.
+
+        Returns:
+            A dict of jid → error of the refused jobs, with `.results`, `.pushed`, `.duplicates`.
+
+        Raises:
+            InvalidJob: a job cannot be carried faithfully. Nothing of the list was pushed.
+            StoreError: locks could not be taken; `.results` tells what was pushed before that.
+            PushNotSent: no connection could be made; `.results` as above.
+            PushOutcomeUnknown: some may be on the server; `.results` as above. Push the same Job
+                objects again: what is there is a duplicate, what is not goes out.
+        """
+        return PushedBulk(self._push_all(list(jobs)))
+
+    def _push_all(self, jobs: list[Job]) -> list[PushResult]:
+        payloads = [job.model_dump(exclude_none=True) for job in jobs]
+        results = one_each(self._push_chain(payloads), payloads)
+        for result in results:
+            if result.status is PushStatus.UNKNOWN:
+                told = f"{result.error}; push the same Job again"
+                raise PushOutcomeUnknown(told, results=results)
+            if result.status is PushStatus.NOT_SENT:
+                raise PushNotSent(f"{result.error}", results=results)
+        return results
+
+    def _push_batch(self, jobs: Sequence[Payload]) -> list[PushResult]:
+        """The innermost of the chain: PUSHB, and a result for each job."""
+        if not jobs:
+            return []
+        try:
+            said = self.client.push_batch(jobs)
+        except (TypeError, ValueError, RecursionError) as exc:
+            raise InvalidJob(f"a job is not JSON: {exc}") from exc
+        except Refused as exc:
+            if not is_refusal(str(exc)):
+                return _all(jobs, PushStatus.UNKNOWN, str(exc))
+            return _all(jobs, PushStatus.REFUSED, str(exc))
+        except NotSent as exc:
+            return _all(jobs, PushStatus.NOT_SENT, str(exc))
+        except OutcomeUnknown as exc:
+            return _all(jobs, PushStatus.UNKNOWN, str(exc))
+        return [_result(job, said.get(job["jid"])) for job in jobs]
+
+
+def _result(job: Payload, error: str | None) -> PushResult:
+    if error is None:
+        status = PushStatus.PUSHED
+    else:
+        status = PushStatus.REFUSED if is_refusal(error) else PushStatus.UNKNOWN
+    jid = job["jid"]
+    return PushResult(
+        status=status, jid=jid, submitted_jid=jid, confirmed=error is None, error=error
+    )
+
+
+def _all(jobs: Sequence[Payload], status: PushStatus, error: str) -> list[PushResult]:
+    return [
+        PushResult(
+            status=status, jid=job["jid"], submitted_jid=job["jid"], confirmed=False, error=error
+        )
+        for job in jobs
+    ]

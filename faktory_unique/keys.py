@@ -1,0 +1,76 @@
+"""The key: which jobs are the same work.
+
+`<prefix>:<jobtype or scope>:<digest>`, the digest being the first 16 bytes of the SHA-256 of the
+RFC 8785 bytes of an object that holds the jobtype and (a selection of) the args. docs/design.md §6
+is the specification; any language can compute it.
+"""
+
+from __future__ import annotations
+
+from base64 import urlsafe_b64encode
+from hashlib import sha256
+from typing import TYPE_CHECKING, Any
+
+from .canonical import canonical
+from .errors import InvalidJob
+
+if TYPE_CHECKING:
+    from .policy import Policy
+
+PREFIX = "unique:1"
+
+_DIGEST_BYTES = 16
+
+# A Redis Cluster places a key by what stands in its first pair of braces. Side keys are written
+# `{<key>}:gone:…`, so the key itself must hold none; the escape sign is escaped along with them.
+_ESCAPES = str.maketrans({"%": "%25", "{": "%7B", "}": "%7D"})
+
+
+def lock_key(policy: Policy, job: dict[str, Any]) -> str:
+    """The Redis key that stands for the work of this job.
+
+    Args:
+        policy: what unique means for the job's jobtype.
+        job: a payload with `jobtype`, `args` and, where the policy says `per_queue`, `queue`.
+
+    Raises:
+        InvalidJob: a selected value is missing, or is not JSON that Faktory carries faithfully.
+    """
+    name = policy.scope if policy.scope is not None else job["jobtype"]
+    args: list[Any] = job["args"]
+    # What Faktory cannot carry is refused in every argument, selected or not: the job goes whole.
+    whole = canonical(args, path="args")
+    if policy.by is not None:
+        selected = canonical([_select(args, path) for path in policy.by], path="args")
+        middle = b'"args":%b,"by":%b,"jobtype":%b' % (
+            selected,
+            canonical(policy.by, path="by"),
+            canonical(name, path="jobtype"),
+        )
+    elif policy.key is not None:
+        chosen = canonical(policy.key(args), path="key")
+        middle = b'"jobtype":%b,"key":%b' % (canonical(name, path="jobtype"), chosen)
+    else:
+        middle = b'"args":%b,"jobtype":%b' % (whole, canonical(name, path="jobtype"))
+    if policy.per_queue:
+        middle += b',"queue":%b' % canonical(job["queue"], path="queue")
+    digest = urlsafe_b64encode(sha256(b"{%b}" % middle).digest()[:_DIGEST_BYTES]).rstrip(b"=")
+    return f"{PREFIX}:{name.translate(_ESCAPES)}:{digest.decode()}"
+
+
+def _select(args: list[Any], path: int | str) -> object:
+    """The value that a path of `Policy.by` leads to."""
+    found: Any = args
+    walked = "args"
+    for step in str(path).split("."):
+        if isinstance(found, dict) and step in found:
+            found = found[step]
+        elif isinstance(found, list | tuple) and step.isdecimal() and int(step) < len(found):
+            found = found[int(step)]
+        else:
+            raise InvalidJob(
+                f"by path {path!r}: {walked} has no {step!r}; push the job with it, "
+                "or change `by` in its policy"
+            )
+        walked += f".{step}"
+    return found

@@ -1,0 +1,136 @@
+"""What unique means for a jobtype: `Policy`, and which policy a jobtype has: `Policies`."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from datetime import timedelta
+from fnmatch import fnmatchcase
+from typing import Annotated, Any, Self
+
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    TypeAdapter,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
+
+_UNITS = {"d": 86_400, "h": 3_600, "m": 60, "s": 1}
+_WRITTEN = re.compile(
+    "".join(rf"(?:(?P<{unit}>\d+(?:\.\d+)?)\s*{unit}\s*)?" for unit in _UNITS), re.IGNORECASE
+)
+_TIMEDELTA = TypeAdapter(timedelta)
+
+# Ten years. Redis refuses expiries that overflow its clock; nobody means a lock that long.
+LONGEST = 315_360_000
+
+
+def seconds(duration: object) -> float:
+    """A duration as seconds: `90`, `"90"`, `"90s"`, `"1h30m"`, `"PT1H30M"` (ISO 8601), a timedelta.
+
+    Raises:
+        ValueError: it is none of these; the message names it.
+    """
+    if isinstance(duration, timedelta):
+        return duration.total_seconds()
+    if isinstance(duration, int | float) and not isinstance(duration, bool):
+        return float(duration)
+    if isinstance(duration, str):
+        text = duration.strip()
+        if re.fullmatch(r"\d+(\.\d+)?", text):
+            return float(text)
+        written = _WRITTEN.fullmatch(text)
+        if text and written:
+            return sum(float(n) * _UNITS[u] for u, n in written.groupdict().items() if n)
+        if text[:1] in {"P", "p"}:
+            try:
+                return _TIMEDELTA.validate_python(text.upper()).total_seconds()
+            except ValidationError:
+                pass
+    raise ValueError(
+        f"{duration!r} is not a duration; write 90, '90s', '1h30m', 'PT1H30M' or a timedelta"
+    )
+
+
+Seconds = Annotated[float, BeforeValidator(seconds), Field(ge=1, le=LONGEST, allow_inf_nan=False)]
+
+
+class Policy(BaseModel):
+    """What unique means for the jobs of one jobtype.
+
+    Attributes:
+        ttl: seconds that a job may wait in its queue, counted from when it is due there, before
+            its lock lapses. Any form that `seconds` reads; 1 second to ten years.
+        lease: seconds that a lock lives until Faktory has confirmed the push: the longest that a
+            producer which dies in between blocks its key. Longer than a push can take.
+        per_queue: the same work in two queues is two works.
+        scope: a name that stands in for the jobtype, so that several jobtypes exclude each other.
+        by: paths into args, such as `(0, "1.user_id")`: only these make the key.
+        key: called with the list of args; the JSON value that it returns makes the key. Code only.
+
+    Raises:
+        pydantic.ValidationError: a field is unknown or its value impossible; it names the field.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    ttl: Seconds = 3_600.0
+    lease: Seconds = 60.0
+    per_queue: bool = False
+    scope: str | None = Field(default=None, min_length=1)
+    by: tuple[int | str, ...] | None = Field(default=None, min_length=1)
+    key: Callable[[list[Any]], object] | None = None
+
+    @field_validator("by", mode="before")
+    @classmethod
+    def _paths(cls, by: object) -> object:
+        """One spelling for a path: `"0"` and `0` select the same and must give the same key."""
+        if by is None:
+            return None
+        if isinstance(by, str | int) or not isinstance(by, list | tuple):
+            raise ValueError(  # noqa: TRY004  # pydantic makes a ValidationError of it
+                f"{by!r} is not a list of paths; write for example [0, '1.user_id']"
+            )
+        return tuple(_path(path) for path in by)
+
+    @model_validator(mode="after")
+    def _one_selection(self) -> Self:
+        if self.by is not None and self.key is not None:
+            raise ValueError("by and key both select what makes the key; set one of them")
+        return self
+
+
+def _path(path: object) -> int | str:
+    if isinstance(path, str) and path.isascii() and path.isdecimal():
+        path = int(path)
+    if isinstance(path, int) and not isinstance(path, bool) and path >= 0:
+        return path
+    if isinstance(path, str) and re.fullmatch(r"[0-9]+(\.[^.]+)+", path, re.ASCII):
+        return path
+    raise ValueError(
+        f"{path!r} is not a path into args; begin with the position of an argument, counted "
+        "from 0, and go on with keys or positions behind dots: 0 or '1.user_id'"
+    )
+
+
+class Policies:
+    """Which policy a jobtype has: by its name, else by the first glob that fits."""
+
+    def __init__(self, policies: Mapping[str, Policy], default: Policy | None = None) -> None:
+        self._exact = dict(policies)
+        self._globs = [(name, p) for name, p in policies.items() if any(c in name for c in "*?[")]
+        self._default = default
+
+    def of(self, jobtype: str) -> Policy | None:
+        """The policy of this jobtype; None when its jobs are not unique."""
+        policy = self._exact.get(jobtype)
+        if policy is not None:
+            return policy
+        for glob, policy in self._globs:
+            if fnmatchcase(jobtype, glob):
+                return policy
+        return self._default

@@ -1,0 +1,64 @@
+"""Locks in a dict: for demos, tests and simulation, within one process."""
+
+from __future__ import annotations
+
+import heapq
+import threading
+import time
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from faktory_unique.lifecycle import Change
+
+
+class MemoryStore:
+    """A `Store` of this process alone.
+
+    Args:
+        clock: seconds from any start, never backwards; locks lapse by it.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._mutex = threading.Lock()
+        self._locks: dict[str, tuple[str, float]] = {}
+        # Every expiry ever set that is still to come, so that lapsed locks nobody asks for go too.
+        self._expiries: list[tuple[float, str]] = []
+
+    def run(self, changes: Sequence[Change]) -> list[str | None]:
+        """Carries out each change; see `Store.run`."""
+        with self._mutex:
+            self._lapse()
+            return [self._change(change) for change in changes]
+
+    def ttl(self, key: str) -> float | None:
+        """Seconds that the lock has left; None where there is none."""
+        with self._mutex:
+            self._lapse()
+            lock = self._locks.get(key)
+            return None if lock is None else lock[1] - self._clock()
+
+    def close(self) -> None:
+        """Keeps the locks: closing a store never frees one."""
+
+    def _change(self, change: Change) -> str | None:
+        lock = self._locks.get(change.key)
+        found = None if lock is None else lock[0]
+        if change.happened(found):
+            if change.value is None:
+                self._locks.pop(change.key, None)
+            else:
+                expiry = self._clock() + change.ttl
+                self._locks[change.key] = change.value, expiry
+                heapq.heappush(self._expiries, (expiry, change.key))
+        return found
+
+    def _lapse(self) -> None:
+        now = self._clock()
+        while self._expiries and self._expiries[0][0] <= now:
+            _, key = heapq.heappop(self._expiries)
+            lock = self._locks.get(key)
+            if lock is not None and lock[1] <= now:
+                del self._locks[key]

@@ -1,0 +1,137 @@
+"""`Unique`: the middleware that keeps equal jobs from being queued twice.
+
+On the producer's side it takes a lock before PUSHB and confirms it, or gives it back, by what
+Faktory answered; on the worker's side it frees the lock once Faktory has acknowledged the job.
+"""
+
+from __future__ import annotations
+
+import logging
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Self
+
+from . import lifecycle
+from .chain import Answer, Middleware
+from .errors import InvalidJob, StoreError
+from .keys import lock_key
+from .policy import Policies
+from .push import BatchPush, Claim, OpenPushes
+from .settings import load
+from .stamp import read_stamp, without_stamp
+from .store import open_store
+from .validate import check_job, due
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Callable, Mapping, Sequence
+
+    import redis
+
+    from .chain import Payload, PushResult
+    from .policy import Policy
+    from .store import Store
+
+log = logging.getLogger("faktory_unique")
+
+
+class Unique(Middleware):
+    """Keeps equal jobs from being queued twice; give one to `Producer` and to `Consumer`.
+
+    What is not passed is read from the environment (`FAKTORY_UNIQUE_STORE`,
+    `FAKTORY_UNIQUE_POLICIES`, `FAKTORY_UNIQUE_DEFAULT`), else from the TOML file that `config` or
+    `FAKTORY_UNIQUE_CONFIG` names.
+
+    Safe over threads and forks. Connections are opened at the first use; `close`, or leaving a
+    `with` block, closes them.
+
+    Args:
+        store: where locks live: a `redis://`, `rediss://`, `unix://` or `memory://` URL, a ready
+            `redis.Redis`, or a `Store`.
+        policies: what unique means for each jobtype, by exact name or glob.
+        default: what it means for all other jobtypes; without one their jobs pass untouched.
+        config: path of a TOML file with the same names.
+
+    Raises:
+        InvalidSettings: a setting is unknown, impossible or missing; the message names it.
+    """
+
+    def __init__(
+        self,
+        store: str | redis.Redis | Store | None = None,
+        policies: Mapping[str, Policy | Mapping[str, Any]] | None = None,
+        default: Policy | Mapping[str, Any] | None = None,
+        *,
+        config: str | os.PathLike[str] | None = None,
+    ) -> None:
+        settings = load(store=store, policies=policies, default=default, config=config)
+        self._policies = Policies(settings.policies, settings.default)
+        self._open_pushes = OpenPushes()
+        self.store = open_store(settings.store)
+
+    def __repr__(self) -> str:
+        return f"<Unique {self.store!r}>"
+
+    def push(
+        self, jobs: Sequence[Payload], call_next: Callable[[Sequence[Payload]], list[PushResult]]
+    ) -> list[PushResult]:
+        """Pushes the jobs whose work is not there yet; see `BatchPush.run`.
+
+        Raises:
+            InvalidJob: a unique job cannot be carried faithfully; nothing of the batch was pushed.
+            StoreError: a lock could not be taken; `results` tells what was pushed before.
+        """
+        claims = self._claims(jobs)
+        if not claims:
+            return call_next([without_stamp(job) for job in jobs])
+        return BatchPush(self.store, self._open_pushes, jobs, claims, call_next).run()
+
+    def ack(self, job: Payload, call_next: Callable[[Payload], Answer]) -> Answer:
+        """Frees the job's lock once Faktory has acknowledged it, within its reservation."""
+        answer = call_next(job)
+        stamp = read_stamp(job)
+        if stamp is not None and stamp.until == "success" and answer is Answer.ACCEPTED:
+            try:
+                self.store.run([lifecycle.release(stamp.key, stamp.owner)])
+            except StoreError as exc:
+                log.warning("lock is left to its TTL: key=%s: %s", stamp.key, exc)
+        return answer
+
+    def close(self) -> None:
+        """Closes the store's connections; a later use opens new ones."""
+        self.store.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_exc: object) -> None:
+        self.close()
+
+    def _claims(self, jobs: Sequence[Payload]) -> dict[int, Claim]:
+        """The claims of the unique jobs, by their place; all of them valid."""
+        claims: dict[int, Claim] = {}
+        now = datetime.now(UTC)
+        for i, job in enumerate(jobs):
+            policy = self._policies.of(job["jobtype"])
+            if policy is None:
+                continue
+            try:
+                check_job(job)
+                wait = lifecycle.wait(due(job), now)
+                claims[i] = Claim(job, policy, lock_key(policy, job), wait, job["jid"])
+            except InvalidJob as exc:
+                if len(jobs) == 1:
+                    raise
+                raise InvalidJob(f"jobs[{i}].{exc}") from exc
+        if claims:
+            _refuse_repeated_jids(jobs)
+        return claims
+
+
+def _refuse_repeated_jids(jobs: Sequence[Payload]) -> None:
+    """PUSHB is answered by jid, and two jobs of one jid destroy each other's reservation."""
+    seen: set[str] = set()
+    for i, job in enumerate(jobs):
+        jid = job["jid"]
+        if jid in seen:
+            raise InvalidJob(f"jobs[{i}].jid: {jid!r} stands twice in this batch; leave it to Job")
+        seen.add(jid)

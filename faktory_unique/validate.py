@@ -1,0 +1,70 @@
+"""What is wrong with a job, told before any lock is taken.
+
+The rules are the server's (manager/manager.go:193-221, storage/redis.go:253,276 of Faktory 1.10),
+but it checks a queue's name only when the job falls due: a future `at` with a bad name is answered
++OK and the job is lost later.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from datetime import datetime
+from typing import Any
+
+from .errors import InvalidJob
+
+_QUEUE_NAME = re.compile(r"[a-zA-Z0-9._-]+")
+_SHORTEST_JID = 8
+_LONGEST_RESERVATION = 86_400
+
+
+def check_job(job: dict[str, Any]) -> None:
+    """Refuses a payload that Faktory would refuse, or would take and lose; args aside.
+
+    Raises:
+        InvalidJob: the message names the field and its value.
+    """
+    jobtype = job.get("jobtype")
+    if not isinstance(jobtype, str) or not jobtype:
+        raise InvalidJob(f"jobtype: {jobtype!r} is empty or no text; name what the job does")
+    jid = job.get("jid")
+    if not isinstance(jid, str) or len(jid.encode("utf-8", "replace")) < _SHORTEST_JID:
+        raise InvalidJob(f"jid: {jid!r} has fewer than {_SHORTEST_JID} bytes; leave it to Job")
+    if jid.endswith("?"):
+        # A lock's value is the jid, and the jid with a question mark while only leased.
+        raise InvalidJob(f"jid: {jid!r} ends in '?', which marks a lease; choose another jid")
+    if not isinstance(job.get("args"), list | tuple):
+        raise InvalidJob("args: not a list; pass args=[…], empty where there are none")
+    queue = job.get("queue")
+    if queue and not (isinstance(queue, str) and _QUEUE_NAME.fullmatch(queue)):
+        raise InvalidJob(
+            f"queue: {queue!r} is not a queue name; use letters, digits, '.', '_' and '-'"
+        )
+    reserve_for = job.get("reserve_for")
+    if reserve_for is not None and reserve_for > _LONGEST_RESERVATION:
+        raise InvalidJob(f"reserve_for: {reserve_for} is more than a day; at most 86400 seconds")
+    custom = job.get("custom")
+    if custom:
+        try:
+            json.dumps(custom, allow_nan=False)
+        except (TypeError, ValueError, RecursionError) as exc:
+            raise InvalidJob(f"custom: {exc}; pass JSON values") from exc
+
+
+def due(job: dict[str, Any]) -> datetime | None:
+    """When the job is due in its queue; None when at once.
+
+    Raises:
+        InvalidJob: `at` is no RFC 3339 time.
+    """
+    at = job.get("at")
+    if not at:
+        return None
+    try:
+        time = datetime.fromisoformat(at)
+    except (TypeError, ValueError):
+        time = None
+    if time is None or time.tzinfo is None:
+        raise InvalidJob(f"at: {at!r} is not RFC 3339; write for example '2026-01-31T09:00:00Z'")
+    return time

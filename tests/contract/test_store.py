@@ -1,0 +1,272 @@
+"""One contract, kept by every store: Redis 7, Redis 6.2, a unix socket, a ready client, memory."""
+
+from __future__ import annotations
+
+import multiprocessing
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+import redis
+
+from faktory_unique.lifecycle import Change, confirm, give_back, look, release, renew, take
+from faktory_unique.store import MemoryStore, RedisStore, Store, open_store
+
+KEY = "unique:1:Email:abc"
+OWNER = "jid-00000001"
+OTHER = "jid-00000002"
+
+
+@pytest.fixture(
+    params=[
+        *(
+            pytest.param(kind, marks=pytest.mark.redis)
+            for kind in ("redis", "redis 6.2", "unix socket", "client")
+        ),
+        "memory",
+    ]
+)
+def store(request):
+    match request.param:
+        case "memory":
+            opened = open_store("memory://")
+        case "redis 6.2":
+            server = request.getfixturevalue("old_redis_server")
+            redis.Redis.from_url(server.url).flushall()
+            opened = open_store(server.url)
+        case kind:
+            url = request.getfixturevalue("redis_url")
+            if kind == "unix socket":
+                url = request.getfixturevalue("redis_server").unix_url
+            opened = open_store(redis.Redis.from_url(url) if kind == "client" else url)
+    yield opened
+    opened.close()
+
+
+def ttl(store: Store, key: str = KEY) -> float:
+    """Seconds left, asked behind the store's back where it is a Redis."""
+    if isinstance(store, MemoryStore):
+        return store.ttl(key) or 0
+    return raw(store).pttl(key) / 1000
+
+
+def raw(store: RedisStore) -> redis.Redis:
+    options = {n: v for n, v in store._options.items() if n != "retry"}
+    if "path" in options:
+        options["unix_socket_path"] = options.pop("path")
+    return redis.Redis(**options)
+
+
+def each(store: Store, *changes: Change) -> list[str | None]:
+    """Several changes of one key: one after the other, since a batch promises no order."""
+    return [store.run([change])[0] for change in changes]
+
+
+def value(store: Store, key: str = KEY) -> str | None:
+    return store.run([look(key)])[0]
+
+
+def test_a_take_of_a_free_key_leases_it(store):
+    """absent → leased; the reply says that nothing was there."""
+    assert store.run([take(KEY, OWNER, 60)]) == [None]
+    assert value(store) == f"{OWNER}?"
+    assert 58 < ttl(store) <= 60
+
+
+def test_a_take_of_a_taken_key_changes_nothing_and_names_the_holder(store):
+    store.run([take(KEY, OTHER, 60)])
+    assert store.run([take(KEY, OWNER, 600)]) == [f"{OTHER}?"]
+    assert value(store) == f"{OTHER}?"
+    assert ttl(store) <= 60
+
+
+def test_a_confirm_of_ones_own_lease_holds_it_for_the_new_ttl(store):
+    store.run([take(KEY, OWNER, 60)])
+    assert store.run([confirm(KEY, OWNER, 3600)]) == [f"{OWNER}?"]
+    assert value(store) == OWNER
+    assert 3598 < ttl(store) <= 3600
+
+
+def test_a_confirm_never_brings_back_a_lock_that_a_worker_has_freed(store):
+    assert store.run([confirm(KEY, OWNER, 3600)]) == [None]
+    assert value(store) is None
+
+
+def test_a_confirm_leaves_what_a_worker_has_set(store):
+    store.run([Change(KEY, (None,), OWNER, 100)])
+    assert store.run([confirm(KEY, OWNER, 3600)]) == [OWNER]
+    assert ttl(store) <= 100
+
+
+def test_a_confirm_leaves_another_owners_lock(store):
+    store.run([take(KEY, OTHER, 60)])
+    store.run([confirm(KEY, OWNER, 3600)])
+    assert value(store) == f"{OTHER}?"
+
+
+@pytest.mark.parametrize("state", ["leased", "held"])
+def test_a_release_frees_ones_own_lock_in_either_state(store, state):
+    store.run([take(KEY, OWNER, 60)])
+    if state == "held":
+        store.run([confirm(KEY, OWNER, 60)])
+    assert store.run([release(KEY, OWNER)]) == [OWNER if state == "held" else f"{OWNER}?"]
+    assert value(store) is None
+
+
+@pytest.mark.parametrize("state", ["leased", "held"])
+def test_a_release_never_frees_anothers_lock(store, state):
+    store.run([take(KEY, OTHER, 60)])
+    if state == "held":
+        store.run([confirm(KEY, OTHER, 60)])
+    before = value(store)
+    store.run([release(KEY, OWNER)])
+    assert value(store) == before
+
+
+def test_giving_back_frees_a_lease_but_no_held_lock(store):
+    store.run([take(KEY, OWNER, 60)])
+    store.run([give_back(KEY, OWNER)])
+    assert value(store) is None
+    each(store, take(KEY, OWNER, 60), confirm(KEY, OWNER, 60))
+    store.run([give_back(KEY, OWNER)])
+    assert value(store) == OWNER
+
+
+def test_a_renewal_lengthens_ones_own_lease(store):
+    store.run([take(KEY, OWNER, 10)])
+    assert store.run([renew(KEY, OWNER, 60)]) == [f"{OWNER}?"]
+    assert 58 < ttl(store) <= 60
+
+
+def test_a_renewal_takes_a_lease_that_has_just_run_out(store):
+    assert store.run([renew(KEY, OWNER, 60)]) == [None]
+    assert value(store) == f"{OWNER}?"
+
+
+def test_a_renewal_leaves_a_held_lock(store):
+    each(store, take(KEY, OWNER, 10), confirm(KEY, OWNER, 10))
+    assert store.run([renew(KEY, OWNER, 60)]) == [OWNER]
+    assert ttl(store) <= 10
+
+
+def test_a_lock_is_gone_after_its_ttl(store):
+    store.run([take(KEY, OWNER, 1)])
+    deadline = time.monotonic() + 5
+    while value(store) is not None:
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def test_a_fraction_of_a_second_is_rounded_up(store):
+    """EX takes whole seconds, and 0 would be an error."""
+    store.run([take(KEY, OWNER, 1.2)])
+    assert 1 < ttl(store) <= 2
+
+
+def test_a_batch_answers_each_change_in_order(store):
+    keys = [f"{KEY}:{n}" for n in range(2500)]
+    store.run([take(key, OTHER, 60) for key in keys[::2]])
+    found = store.run([take(key, OWNER, 60) for key in keys])
+    assert found == [f"{OTHER}?" if n % 2 == 0 else None for n in range(2500)]
+
+
+def test_an_empty_batch_is_no_round_trip(store):
+    assert store.run([]) == []
+
+
+def test_keys_and_owners_of_any_text_come_back_as_they_went(store):
+    key, owner = "unique:1:Grüße 🎉\r\n\x00:abc", "jid-éè🎉\r\n\x00x"
+    each(store, take(key, owner, 60), confirm(key, owner, 60))
+    assert value(store, key) == owner
+
+
+def test_of_many_threads_exactly_one_takes_a_key(store):
+    barrier = threading.Barrier(8)
+
+    def one(n):
+        barrier.wait()
+        return store.run([take(KEY, f"jid-{n:08}", 60)])[0]
+
+    with ThreadPoolExecutor(8) as pool:
+        assert list(pool.map(one, range(8))).count(None) == 1
+
+
+def test_a_closed_store_opens_again_and_has_kept_its_locks(store):
+    store.run([take(KEY, OWNER, 60)])
+    store.close()
+    store.close()
+    assert value(store) == f"{OWNER}?"
+
+
+def test_it_is_a_store(store):
+    assert isinstance(store, Store)
+
+
+class TestOnRedisAlone:
+    """What only a server can do."""
+
+    def test_a_take_is_literally_set_nx_get_ex(self, redis_url):
+        """docs/design.md: `SET key <owner>? NX GET EX n`."""
+        seen = commands_seen(redis_url, lambda store: store.run([take(KEY, OWNER, 60)]))
+        assert seen == [f"SET {KEY} {OWNER}? NX GET EX 60"]
+
+    def test_each_compared_change_is_one_script_of_one_key(self, redis_url):
+        store = RedisStore(redis_url)
+        each(store, take(KEY, OWNER, 60), confirm(KEY, OWNER, 60))
+        seen = commands_seen(redis_url, lambda store: store.run([release(KEY, OWNER)]))
+        assert [command.split()[0] for command in seen] == ["EVALSHA"]
+        assert seen[0].split()[2:4] == ["1", KEY]
+
+    def test_scripts_forgotten_by_a_restarted_server_are_loaded_again(self, redis_url):
+        store = RedisStore(redis_url)
+        each(store, take(KEY, OWNER, 60), confirm(KEY, OWNER, 60))
+        redis.Redis.from_url(redis_url).script_flush()
+        batch = [take(f"{KEY}2", OWNER, 60), release(KEY, OWNER), look(f"{KEY}3")]
+        assert store.run(batch) == [None, OWNER, None]
+        assert value(store) is None
+
+    def test_a_server_restarted_between_two_calls_is_not_noticed(self, new_redis):
+        server = new_redis()
+        store = RedisStore(server.url)
+        store.run([take(KEY, OWNER, 60)])
+        server.restart()
+        assert store.run([take(KEY, OTHER, 60)]) == [None]
+        assert store.run([release(KEY, OTHER)]) == [f"{OTHER}?"]
+
+    def test_a_fork_gets_connections_of_its_own(self, redis_url):
+        """Parent and child ask at once, each many times, and each is answered its own."""
+        store = RedisStore(redis_url)
+        store.run([look(KEY)])
+        context = multiprocessing.get_context("fork")
+        queue = context.Queue()
+
+        def ask(name):
+            keys = [f"{name}:{n}" for n in range(300)]
+            for key in keys:
+                store.run([take(key, f"{name}-owner", 60)])
+            return [store.run([look(key)])[0] for key in keys] == [f"{name}-owner?"] * 300
+
+        child = context.Process(target=lambda: queue.put(ask("child")))
+        child.start()
+        assert ask("parent")
+        assert queue.get(timeout=30)
+        child.join()
+        assert child.exitcode == 0
+
+
+def commands_seen(url, act):
+    """What the server is sent on behalf of a fresh store, its login aside."""
+    store = RedisStore(url)
+    store.run([look("warm-up")])
+    client = redis.Redis.from_url(url)
+    with client.monitor() as monitor:
+        act(store)
+        client.ping()
+        seen = []
+        for command in monitor.listen():
+            if command["command"] in {"PING", "CLIENT SETINFO LIB-NAME", "INFO"}:
+                break
+            if command["client_type"] != "lua":
+                seen.append(command["command"])
+    return [c for c in seen if not c.startswith(("CLIENT ", "HELLO", "SELECT"))]

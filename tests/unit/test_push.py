@@ -1,0 +1,506 @@
+"""`Unique.push` on a memory store, with what Faktory answers given by the test."""
+
+from __future__ import annotations
+
+import logging
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from faktory_unique import (
+    InvalidJob,
+    NotSent,
+    Policy,
+    PushResult,
+    PushStatus,
+    StoreError,
+    StoreUnavailable,
+    Unique,
+)
+from faktory_unique.lifecycle import Change, confirm, look, release, take
+from faktory_unique.push import OpenPushes
+from faktory_unique.store import MemoryStore
+
+
+class Clock:
+    def __init__(self):
+        self.now = 0.0
+
+    def __call__(self):
+        return self.now
+
+
+class Faktory:
+    """The innermost of the chain: notes what arrives, and answers as the test has told it."""
+
+    def __init__(self):
+        self.received = []
+        self.errors = {}
+        self.meanwhile = lambda _jobs: None
+
+    def __call__(self, jobs):
+        self.received.append(list(jobs))
+        self.meanwhile(jobs)
+        return [self.answer(job) for job in jobs]
+
+    def answer(self, job):
+        status = self.errors.get(job["jid"], PushStatus.PUSHED)
+        return PushResult(
+            status=status,
+            jid=job["jid"],
+            submitted_jid=job["jid"],
+            error=None if status is PushStatus.PUSHED else "said Faktory",
+        )
+
+    @property
+    def jids(self):
+        return [job["jid"] for batch in self.received for job in batch]
+
+
+class FailingStore(MemoryStore):
+    """A memory store that fails at the calls that the test names."""
+
+    def __init__(self, fail_at=(), error=StoreUnavailable):
+        super().__init__()
+        self.calls = 0
+        self.fail_at = fail_at
+        self.error = error
+
+    def run(self, changes):
+        self.calls += 1
+        if self.calls in self.fail_at:
+            raise self.error("store is away")
+        return super().run(changes)
+
+
+@pytest.fixture
+def clock():
+    return Clock()
+
+
+@pytest.fixture
+def faktory():
+    return Faktory()
+
+
+@pytest.fixture
+def unique(clock):
+    return Unique(MemoryStore(clock), {"Email": Policy(ttl=600, lease=30)})
+
+
+def job(n=1, jid=None, **fields):
+    return {
+        "jid": jid or f"jid-{n:08}",
+        "jobtype": "Email",
+        "args": [n],
+        "queue": "default",
+        "reserve_for": 1800,
+        "retry": 25,
+        **fields,
+    }
+
+
+def lock(unique, result):
+    """The lock behind a result: its value, and the seconds it has left."""
+    return unique.store.run([look(result.key)])[0], unique.store.ttl(result.key)
+
+
+def test_a_job_is_pushed_with_a_stamp_and_its_lock_held(unique, faktory):
+    [result] = unique.push([job()], faktory)
+    assert result.status is PushStatus.PUSHED
+    assert result
+    assert result.jid == result.submitted_jid == "jid-00000001"
+    assert result.confirmed
+    assert lock(unique, result) == ("jid-00000001", 600)
+    stamp = faktory.received[0][0]["custom"]["unique"]
+    assert stamp == {
+        "v": 1,
+        "key": result.key,
+        "owner": "jid-00000001",
+        "until": "success",
+        "ttl": 600.0,
+    }
+
+
+def test_an_equal_job_is_not_pushed_and_names_the_holder(unique, faktory):
+    unique.push([job(jid="first-jid")], faktory)
+    [again] = unique.push([job(jid="other-jid")], faktory)
+    assert not again
+    assert again.status is PushStatus.DUPLICATE
+    assert (again.jid, again.submitted_jid) == ("first-jid", "other-jid")
+    assert again.confirmed
+    assert faktory.jids == ["first-jid"]
+
+
+def test_a_duplicate_is_one_info_line_without_args(unique, faktory, caplog):
+    unique.push([job(jid="first-jid", args=["secret"])], faktory)
+    with caplog.at_level(logging.INFO, "faktory_unique"):
+        unique.push([job(jid="other-jid", args=["secret"])], faktory)
+    [record] = caplog.records
+    assert record.levelno == logging.INFO
+    assert "first-jid" in record.getMessage()
+    assert "secret" not in caplog.text
+
+
+def test_the_holder_of_a_mere_lease_is_not_confirmed(unique, faktory):
+    """Another producer is between its take and its confirm: try again in retry_after."""
+    [first] = unique.push([job(jid="first-jid")], faktory)
+    unique.store.run([release(first.key, "first-jid")])
+    unique.store.run([take(first.key, "first-jid", 30)])
+    [again] = unique.push([job(jid="other-jid")], faktory)
+    assert (again.status, again.confirmed, again.retry_after) == (PushStatus.DUPLICATE, False, 30)
+    assert again.jid == "first-jid"
+
+
+def test_the_callers_payload_is_never_changed(unique, faktory):
+    mine = job(custom={"trace": "t1"})
+    before = {**mine, "custom": dict(mine["custom"])}
+    unique.push([mine], faktory)
+    assert mine == before
+    assert faktory.received[0][0]["custom"]["trace"] == "t1"
+
+
+def test_jobs_without_a_policy_pass_untouched(unique, faktory):
+    """Not even copied, and no lock."""
+    plain = job(jobtype="Other", args=[float("nan")])
+    [result] = unique.push([plain], faktory)
+    assert faktory.received[0][0] is plain
+    assert (result.status, result.key) == (PushStatus.PUSHED, None)
+
+
+@pytest.mark.parametrize("jobtype", ["Email", "Other"])
+def test_a_stamp_that_came_with_copied_custom_is_not_passed_on(unique, faktory, jobtype):
+    """Else the new job's ACK would free the lock of the job whose custom was copied."""
+    foreign = {"v": 1, "key": "unique:1:X:y", "owner": "foreign-jid", "until": "success", "ttl": 1}
+    unique.push([job(jobtype=jobtype, custom={"unique": foreign, "a": 1})], faktory)
+    sent = faktory.received[0][0]["custom"]
+    assert sent.get("unique", {}).get("owner") != "foreign-jid"
+    assert sent["a"] == 1
+
+
+def test_a_scheduled_job_is_locked_for_its_delay_the_margin_and_its_ttl(unique, faktory):
+    at = (datetime.now(UTC) + timedelta(hours=1)).isoformat()
+    [result] = unique.push([job(at=at)], faktory)
+    assert lock(unique, result)[1] == pytest.approx(3600 + 10 + 600, abs=2)
+
+
+def test_a_refused_job_leaves_no_lock(unique, faktory):
+    faktory.errors = {"jid-00000001": PushStatus.REFUSED}
+    [result] = unique.push([job()], faktory)
+    assert (result.status, result.error) == (PushStatus.REFUSED, "said Faktory")
+    assert lock(unique, result) == (None, None)
+
+
+def test_a_job_that_was_not_sent_leaves_no_lock(unique, faktory):
+    faktory.errors = {"jid-00000001": PushStatus.NOT_SENT}
+    [result] = unique.push([job()], faktory)
+    assert lock(unique, result) == (None, None)
+
+
+def test_an_unknown_outcome_leaves_the_lease_to_run_out(unique, faktory):
+    faktory.errors = {"jid-00000001": PushStatus.UNKNOWN}
+    [result] = unique.push([job()], faktory)
+    assert (result.confirmed, result.retry_after) == (False, 30)
+    assert lock(unique, result) == ("jid-00000001?", 30)
+
+
+def test_after_an_unknown_outcome_the_same_job_goes_out_under_a_new_jid(unique, faktory, clock):
+    """One jid sent twice destroys reservations; the owner, and so the lock, stays."""
+    faktory.errors = {"jid-00000001": PushStatus.UNKNOWN}
+    unique.push([job()], faktory)
+    clock.now += 20
+    faktory.errors = {}
+    [again] = unique.push([job()], faktory)
+    assert again
+    assert again.submitted_jid == "jid-00000001"
+    assert again.jid == faktory.jids[1] != "jid-00000001"
+    assert faktory.received[1][0]["custom"]["unique"]["owner"] == "jid-00000001"
+    assert lock(unique, again) == ("jid-00000001", 600)
+
+
+def test_after_an_unknown_outcome_a_new_jid_also_when_the_lease_is_gone(unique, faktory, clock):
+    faktory.errors = {"jid-00000001": PushStatus.UNKNOWN}
+    unique.push([job()], faktory)
+    clock.now += 31
+    faktory.errors = {}
+    [again] = unique.push([job()], faktory)
+    assert again
+    assert faktory.jids[1] != "jid-00000001"
+
+
+def test_a_renewed_lease_lasts_a_whole_lease(unique, faktory, clock):
+    def answer_nothing(jobs):
+        return [
+            PushResult(status=PushStatus.UNKNOWN, jid=j["jid"], submitted_jid=j["jid"])
+            for j in jobs
+        ]
+
+    unique.push([job()], answer_nothing)
+    clock.now += 20
+    [again] = unique.push([job()], answer_nothing)
+    assert lock(unique, again) == ("jid-00000001?", 30)
+
+
+def test_a_refused_retry_leaves_the_lease_that_an_earlier_push_took(unique, faktory):
+    """That earlier push may have arrived; only what this push took is given back."""
+    faktory.errors = {"jid-00000001": PushStatus.UNKNOWN}
+    unique.push([job()], faktory)
+
+    def refuse(jobs):
+        return [
+            PushResult(status=PushStatus.REFUSED, jid=j["jid"], submitted_jid=j["jid"])
+            for j in jobs
+        ]
+
+    [again] = unique.push([job()], refuse)
+    assert lock(unique, again)[0] == "jid-00000001?"
+
+
+def test_the_same_job_pushed_twice_is_a_duplicate_of_itself(unique, faktory):
+    unique.push([job()], faktory)
+    [again] = unique.push([job()], faktory)
+    assert (again.status, again.jid) == (PushStatus.DUPLICATE, "jid-00000001")
+
+
+class TestAFasterWorker:
+    """FETCH, and ACK too, can come before the producer's confirm (reproduced on Faktory 1.10)."""
+
+    def test_confirm_leaves_a_lock_that_the_worker_has_freed(self, unique, faktory):
+        faktory.meanwhile = lambda jobs: unique.store.run(
+            [release(jobs[0]["custom"]["unique"]["key"], jobs[0]["jid"])]
+        )
+        [result] = unique.push([job()], faktory)
+        assert result.confirmed
+        assert lock(unique, result) == (None, None)
+
+    def test_confirm_leaves_a_lock_that_the_worker_holds(self, unique, faktory):
+        faktory.meanwhile = lambda jobs: unique.store.run(
+            [confirm(jobs[0]["custom"]["unique"]["key"], jobs[0]["jid"], 77)]
+        )
+        [result] = unique.push([job()], faktory)
+        assert result.confirmed
+        assert lock(unique, result) == ("jid-00000001", 77)
+
+    def test_confirm_leaves_the_lock_of_the_job_that_came_after(self, unique, faktory):
+        """Freed by the worker, taken by the next push, before this push comes to its confirm."""
+
+        def free_and_take(jobs):
+            key = jobs[0]["custom"]["unique"]["key"]
+            unique.store.run([release(key, jobs[0]["jid"])])
+            unique.store.run([take(key, "next-jid-1", 30)])
+
+        faktory.meanwhile = free_and_take
+        [result] = unique.push([job()], faktory)
+        assert lock(unique, result) == ("next-jid-1?", 30)
+
+    def test_a_refusal_after_a_faster_worker_frees_no_held_lock(self, unique, faktory):
+        """An error text that a job got although it was enqueued must not free its lock."""
+        faktory.errors = {"jid-00000001": PushStatus.REFUSED}
+        faktory.meanwhile = lambda jobs: unique.store.run(
+            [confirm(jobs[0]["custom"]["unique"]["key"], jobs[0]["jid"], 77)]
+        )
+        [result] = unique.push([job()], faktory)
+        assert lock(unique, result) == ("jid-00000001", 77)
+
+
+class TestABatch:
+    def test_equal_jobs_collapse_onto_the_first(self, unique, faktory):
+        results = unique.push([job(1, "jid-a-000"), job(2), job(1, "jid-b-000")], faktory)
+        assert [r.status for r in results] == ["pushed", "pushed", "duplicate"]
+        assert (results[2].jid, results[2].submitted_jid) == ("jid-a-000", "jid-b-000")
+        assert results[2].confirmed
+        assert faktory.jids == ["jid-a-000", "jid-00000002"]
+
+    def test_equal_jobs_collapse_over_chunks(self, unique, faktory):
+        jobs = [job(n % 1500, f"jid-{n:08}") for n in range(3000)]
+        results = unique.push(jobs, faktory)
+        assert [len(batch) for batch in faktory.received] == [1000, 500]
+        assert sum(bool(r) for r in results) == 1500
+        assert all(results[n].jid == results[n + 1500].jid for n in range(1500))
+
+    def test_no_lock_is_taken_before_its_chunk_is_about_to_be_sent(self, unique, faktory):
+        """So that none has to outlive its lease while others are being sent."""
+        jobs = [job(n) for n in range(1001)]
+        last_key = unique._claims(jobs)[1000].key
+        seen = []
+        faktory.meanwhile = lambda _jobs: seen.append(unique.store.run([look(last_key)])[0])
+        unique.push(jobs, faktory)
+        assert seen == [None, "jid-00001000?"]
+
+    def test_a_follower_goes_out_when_its_leader_is_refused(self, unique, faktory):
+        faktory.errors = {"jid-a-000": PushStatus.REFUSED, "jid-b-000": PushStatus.REFUSED}
+        jobs = [job(1, "jid-a-000"), job(1, "jid-b-000"), job(1, "jid-c-000"), job(1, "jid-d-000")]
+        results = unique.push(jobs, faktory)
+        assert [r.status for r in results] == ["refused", "refused", "pushed", "duplicate"]
+        assert results[3].jid == "jid-c-000"
+        assert lock(unique, results[2]) == ("jid-c-000", 600)
+
+    def test_a_follower_is_unknown_when_its_leader_is(self, unique, faktory):
+        faktory.errors = {"jid-a-000": PushStatus.UNKNOWN}
+        results = unique.push([job(1, "jid-a-000"), job(1, "jid-b-000")], faktory)
+        assert [r.status for r in results] == ["unknown", "unknown"]
+        assert [r.submitted_jid for r in results] == ["jid-a-000", "jid-b-000"]
+        assert faktory.jids == ["jid-a-000"]
+
+    def test_a_follower_of_a_duplicate_is_one_of_the_same_holder(self, unique, faktory):
+        unique.push([job(1, "holder-01")], faktory)
+        results = unique.push([job(1, "jid-a-000"), job(1, "jid-b-000")], faktory)
+        assert [(r.status, r.jid) for r in results] == [("duplicate", "holder-01")] * 2
+
+    def test_after_an_unknown_chunk_nothing_more_is_sent(self, unique, faktory):
+        """Not even the follower whose leader was refused; the caller pushes the list again."""
+        faktory.errors = {"jid-00000003": PushStatus.UNKNOWN, "jid-a-000": PushStatus.REFUSED}
+        jobs = [job(5000, "jid-a-000"), *(job(n) for n in range(1200)), job(5000, "jid-b-000")]
+        results = unique.push(jobs, faktory)
+        assert len(faktory.received) == 1
+        assert results[4].status is PushStatus.UNKNOWN
+        assert {r.status for r in results[1000:]} == {PushStatus.NOT_SENT}
+        assert lock(unique, results[1100]) == (None, None)
+
+    def test_pushing_such_a_list_again_pushes_what_is_missing_alone(self, unique, faktory):
+        faktory.errors = {"jid-00000003": PushStatus.UNKNOWN}
+        jobs = [job(n) for n in range(1200)]
+        unique.push(jobs, faktory)
+        faktory.errors = {}
+        results = unique.push(jobs, faktory)
+        assert sum(r.status is PushStatus.DUPLICATE for r in results) == 999
+        assert results[3].jid != "jid-00000003"
+        assert all(results[1000:])
+
+    def test_unique_and_other_jobs_go_out_together_in_order(self, unique, faktory):
+        jobs = [job(1), job(2, jobtype="Other"), job(3)]
+        results = unique.push(jobs, faktory)
+        assert [[j["jid"] for j in batch] for batch in faktory.received] == [
+            ["jid-00000001", "jid-00000002", "jid-00000003"]
+        ]
+        assert [r.key is None for r in results] == [False, True, False]
+
+    def test_where_all_are_duplicates_nothing_is_sent(self, unique, faktory):
+        unique.push([job(1, "holder-01")], faktory)
+        faktory.received.clear()
+        unique.push([job(1, "jid-a-000")], faktory)
+        assert faktory.received == []
+
+    def test_one_jid_twice_is_refused_before_anything(self, unique, faktory):
+        with pytest.raises(InvalidJob, match=r"jobs\[1\]\.jid: 'jid-a-000' stands twice"):
+            unique.push([job(1, "jid-a-000"), job(2, "jid-a-000")], faktory)
+        assert faktory.received == []
+
+    def test_one_bad_job_refuses_the_batch_before_anything(self, unique, faktory):
+        with pytest.raises(InvalidJob, match=r"^jobs\[1\]\.args\[0\]: nan is not JSON"):
+            unique.push([job(1), job(2, args=[float("nan")])], faktory)
+        assert faktory.received == []
+        assert unique.store._locks == {}
+
+    def test_an_empty_batch_is_empty(self, unique, faktory):
+        assert unique.push([], faktory) == []
+
+
+class TestWhenTheStoreIsAway:
+    def test_at_the_take_nothing_is_pushed(self, faktory):
+        unique = Unique(FailingStore(fail_at={1}), default=Policy())
+        with pytest.raises(StoreUnavailable):
+            unique.push([job()], faktory)
+        assert faktory.received == []
+
+    def test_at_a_later_take_the_results_tell_what_was_pushed(self, faktory):
+        unique = Unique(FailingStore(fail_at={3}), default=Policy())
+        with pytest.raises(StoreUnavailable) as caught:
+            unique.push([job(n) for n in range(1500)], faktory)
+        statuses = [r.status for r in caught.value.results]
+        assert statuses == [PushStatus.PUSHED] * 1000 + [PushStatus.NOT_SENT] * 500
+
+    def test_at_the_confirm_the_job_is_pushed_and_that_is_what_the_caller_learns(
+        self, faktory, caplog
+    ):
+        """The push happened: an error would make the caller push again."""
+        unique = Unique(FailingStore(fail_at={2}), default=Policy(lease=30))
+        [result] = unique.push([job()], faktory)
+        assert result
+        assert (result.confirmed, result.retry_after) == (False, 30)
+        assert "left to their lease" in caplog.text
+
+    def test_what_an_erring_store_did_take_is_given_back(self, faktory):
+        """Out of memory for one key of two: the other is not left locked."""
+
+        class Half(MemoryStore):
+            def run(self, changes):
+                if len(changes) == 2 and all(change.expected == (None,) for change in changes):
+                    super().run(changes[:1])
+                    error = StoreError("out of memory")
+                    error.done = (changes[0],)
+                    raise error
+                return super().run(changes)
+
+        unique = Unique(Half(), default=Policy())
+        with pytest.raises(StoreError, match="out of memory"):
+            unique.push([job(1), job(2)], faktory)
+        assert unique.store._locks == {}
+
+
+class TestOtherMiddleware:
+    """What stands further in may veto, err or answer for itself."""
+
+    @pytest.mark.parametrize("error", [InvalidJob, NotSent])
+    def test_a_veto_gives_the_lock_back(self, unique, error):
+        def veto(_jobs):
+            raise error("not today")
+
+        with pytest.raises(error):
+            unique.push([job()], veto)
+        assert unique.store._locks == {}
+
+    @pytest.mark.parametrize("error", [RuntimeError, KeyboardInterrupt])
+    def test_any_other_error_leaves_the_lease_and_remembers_the_jid(self, unique, faktory, error):
+        """It may have been raised after the job was sent."""
+
+        def err(_jobs):
+            raise error
+
+        with pytest.raises(error):
+            unique.push([job()], err)
+        [again] = unique.push([job()], faktory)
+        assert again.jid != "jid-00000001"
+
+    def test_results_that_do_not_match_the_jobs_are_an_error(self, unique):
+        with pytest.raises(RuntimeError, match="0 results for 1 jobs"):
+            unique.push([job()], lambda _jobs: [])
+
+    def test_an_answer_that_is_no_push_gives_the_lock_back(self, unique, faktory):
+        faktory.errors = {"jid-00000001": PushStatus.DUPLICATE}
+        [result] = unique.push([job()], faktory)
+        assert lock(unique, result) == (None, None)
+
+
+def test_a_push_that_outlasts_its_lease_says_that_its_lock_lapsed(
+    unique, faktory, clock, caplog, monkeypatch
+):
+    def dawdle(_jobs):
+        clock.now += 31
+        monkeypatch.setattr("faktory_unique.push.time.monotonic", lambda: clock.now + 1e9)
+
+    faktory.meanwhile = dawdle
+    [result] = unique.push([job()], faktory)
+    assert result
+    assert not result.confirmed
+    assert "lock lapsed" in caplog.text
+
+
+def test_open_pushes_are_bounded_and_forget_the_oldest():
+    pushes = OpenPushes(most=2)
+    for jid in ("a", "b", "a", "c"):
+        pushes.add(jid)
+    assert ["a" in pushes, "b" in pushes, "c" in pushes] == [True, False, True]
+
+
+def test_two_policies_may_lease_differently(faktory):
+    store = MemoryStore(Clock())
+    unique = Unique(store, {"Email": Policy(lease=5)}, default=Policy(lease=50))
+    faktory.errors = dict.fromkeys(("jid-00000001", "jid-00000002"), PushStatus.UNKNOWN)
+    results = unique.push([job(1), job(2, jobtype="Other")], faktory)
+    assert [store.ttl(r.key) for r in results] == [5, 50]
+
+
+def test_a_change_has_happened_exactly_where_the_found_value_was_expected():
+    change = Change("k", (None, "a"), "b", 1)
+    assert [change.happened(v) for v in (None, "a", "b")] == [True, True, False]
