@@ -82,12 +82,12 @@ def canonical(value: object, *, path: str = "value") -> bytes:
     try:
         plain = orjson.dumps(value, option=_STRICT) if _is_plain(value, _MAX_DEPTH) else None
     except (orjson.JSONEncodeError, RecursionError):
-        plain = None  # a surrogate or a large integer: `_by_hand` says where
+        plain = None  # a surrogate, say, or a large integer: `_by_hand` knows where
     return _by_hand(value, path) if plain is None else plain
 
 
 def _is_plain(value: object, depth: int) -> bool:
-    """Whether the value has at most `depth` levels and orjson writes it as RFC 8785 does, or not.
+    """Whether the value has at most `depth` levels, and orjson either writes RFC 8785 or refuses.
 
     Exact types only, as orjson has ideas of its own about dates, UUIDs, Enums and more. No floats,
     which it does not lay out like ECMAScript. ASCII keys only: it sorts by code point, section

@@ -30,8 +30,8 @@ if TYPE_CHECKING:
 
     from faktory_unique.chain import FetchAnswer, Payload, PushResult
 
-EMAIL = "SendEmail"
-REPORT = "BuildReport"
+EMAIL = "Email"
+REPORT = "Report"
 
 # Seconds within which the server must have given the jobs out and the worker have run them.
 _PATIENCE = 30.0
