@@ -22,6 +22,7 @@ from uuid import UUID
 import orjson
 
 from .errors import InvalidJob
+from .es_number import es_number
 
 # A place in the value: the name of the whole, or a place and the index or key leading on from it.
 # It is linked rather than joined because it is wanted as text only when something is wrong there.
@@ -43,9 +44,6 @@ _STRICT = (
     | orjson.OPT_PASSTHROUGH_DATACLASS
 )
 _PLAIN_SCALARS = frozenset({str, int, bool, type(None)})
-
-# Where ECMA-262 Number::toString turns to exponents: below 0.000001 and from 1e21.
-_ES_MIN_N, _ES_MAX_N = -5, 21
 
 # Python refuses to write out integers of thousands of digits, and nobody would read them.
 _MAX_SHOWN_BITS = 128
@@ -201,7 +199,7 @@ def _scalar(value: Any, place: _Place) -> bytes:  # noqa: ANN401 - issubclass na
     if issubclass(kind, float):
         number = float.__float__(value)
         if isfinite(number):
-            return _es_number(number).encode()
+            return es_number(number).encode()
         raise _invalid(place, f"{number} is not JSON", "pass None or a finite number")
     raise _invalid(place, f"{kind.__name__} is not JSON", f"pass {_instead(kind)}")
 
@@ -212,32 +210,6 @@ def _text(text: str) -> bytes | None:
         return orjson.dumps(text)
     except orjson.JSONEncodeError:
         return None
-
-
-def _es_number(number: float) -> str:
-    """A finite number as RFC 8785 section 3.2.2.3 has it: ECMA-262 Number::toString, radix 10.
-
-    `digits`, k and n are those of the specification: the number is 0.digits * 10**n. Python's repr
-    gives the same digits, which are the fewest that read back as this number and, of those, the
-    closest to it (Note 2 of the specification), but it turns to exponents at other sizes.
-    """
-    if number == 0:
-        return "0"  # minus zero as well
-    sign = "-" if number < 0 else ""
-    mantissa, _, exponent = float.__repr__(abs(number)).partition("e")
-    whole, _, fraction = mantissa.partition(".")
-    digits = (whole + fraction).lstrip("0")
-    n = len(digits) - len(fraction) + int(exponent or 0)
-    digits = digits.rstrip("0")
-    k = len(digits)
-    if k <= n <= _ES_MAX_N:
-        return sign + digits + "0" * (n - k)
-    if 0 < n <= _ES_MAX_N:
-        return f"{sign}{digits[:n]}.{digits[n:]}"
-    if _ES_MIN_N <= n <= 0:
-        return f"{sign}0.{'0' * -n}{digits}"
-    point = "." if k > 1 else ""
-    return f"{sign}{digits[0]}{point}{digits[1:]}e{n - 1:+d}"
 
 
 def _instead(kind: type) -> str:

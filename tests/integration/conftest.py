@@ -1,0 +1,126 @@
+"""Producers and workers on the real servers."""
+
+from __future__ import annotations
+
+import contextlib
+import multiprocessing
+import threading
+import time
+
+import pytest
+import redis
+
+from faktory_unique import Client, Consumer, Job, Policy, Producer, Unique
+
+from tests.integration import handlers
+
+
+@pytest.fixture
+def unique(redis_url):
+    with Unique(store=redis_url, policies={"Unique*": Policy(ttl=600, lease=30)}) as opened:
+        yield opened
+
+
+@pytest.fixture
+def client(faktory_url):
+    with Client(faktory_url) as connected:
+        yield connected
+
+
+@pytest.fixture
+def producer(client, unique):
+    return Producer(client, middleware=[unique])
+
+
+@pytest.fixture
+def locks(redis_url):
+    """The locks there are: key → value."""
+    server = redis.Redis.from_url(redis_url, decode_responses=True)
+    yield lambda: {key: server.get(key) for key in server.keys("*")}
+    server.close()
+
+
+@pytest.fixture
+def lock_ttl(redis_url):
+    server = redis.Redis.from_url(redis_url)
+    yield server.ttl
+    server.close()
+
+
+@pytest.fixture
+def sizes(faktory_server):
+    """How many jobs the server has: `sizes("enqueued")`, "scheduled", "retries", "dead"."""
+
+    def size(of):
+        with Client(faktory_server.url) as asking:
+            told = asking.info()["faktory"]
+        return told["total_enqueued"] if of == "enqueued" else told["sets"][of]
+
+    return size
+
+
+@pytest.fixture
+def wait_for():
+    def wait(condition, seconds=20):
+        deadline = time.monotonic() + seconds
+        while not condition():
+            assert time.monotonic() < deadline, f"not within {seconds} s"
+            time.sleep(0.01)
+
+    return wait
+
+
+@pytest.fixture
+def working(faktory_url):
+    """`with working(unique, …):` runs a consumer of the test handlers beside the block."""
+
+    @contextlib.contextmanager
+    def work(*middleware, **options):
+        with Client(faktory_url, role="consumer", worker_id="test-worker-1") as client:
+            options = {
+                "concurrency": 2,
+                "grace_period": 5,
+                # A fork of this process would inherit locks that its other threads hold.
+                "context": multiprocessing.get_context("spawn"),
+                **options,
+            }
+            consumer = Consumer(client, middleware=middleware, **options)
+            for name in ("note", "note_slowly", "note_current", "fail", "leave", "die"):
+                consumer.register(f"Unique.{name}", getattr(handlers, name))
+            consumer.register("Unique.fail_unpicklably", handlers.fail_unpicklably)
+            consumer.register("Unique.note_jid", handlers.note_jid, bind=True)
+            thread = threading.Thread(target=consumer.run)
+            thread.start()
+            try:
+                yield consumer
+            finally:
+                consumer.stop()
+                thread.join(30)
+                assert not thread.is_alive()
+
+    return work
+
+
+@pytest.fixture
+def notes(tmp_path):
+    """A file for the handlers to leave lines in; called, its lines."""
+
+    class Notes:
+        path = str(tmp_path / "notes")
+
+        def __call__(self):
+            try:
+                with open(self.path, encoding="utf-8") as file:
+                    return file.read().split()
+            except FileNotFoundError:
+                return []
+
+    return Notes()
+
+
+@pytest.fixture
+def note_job(notes):
+    """A unique job that leaves a line."""
+    return lambda text="ran", **fields: Job(
+        jobtype="Unique.note", args=[notes.path, text], **fields
+    )

@@ -1,0 +1,53 @@
+"""What test jobs do. In a module of its own: the pool's processes import it."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from pathlib import Path
+
+from faktory_unique import current_job
+
+
+def note(path, text="ran"):
+    """Leaves a line in a file, for the test to count."""
+    with Path(path).open("a", encoding="utf-8") as file:
+        file.write(f"{text}\n")
+
+
+def note_slowly(path, seconds):
+    note(path, "started")
+    time.sleep(seconds)
+    note(path, "ended")
+
+
+def note_jid(jid, path):
+    note(path, jid)
+
+
+def note_current(path):
+    note(path, current_job()["custom"]["trace"])
+
+
+def fail(message):
+    raise ValueError(message)
+
+
+class UnpicklableError(Exception):
+    """Pickles, and cannot be unpickled: the consumer's process would choke on it."""
+
+    def __init__(self, one, two):
+        super().__init__(f"{one} {two}")
+
+
+def fail_unpicklably(*_args):
+    raise UnpicklableError("one", "two")
+
+
+def leave(*_args):
+    sys.exit(3)
+
+
+def die(*_args):
+    os._exit(9)

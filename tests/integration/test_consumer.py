@@ -1,0 +1,202 @@
+"""The consumer on a real Faktory: what one job does costs no other, and it stops when told."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+import textwrap
+import threading
+import time
+
+import pyfaktory
+import pytest
+
+from faktory_unique import Client, Consumer, Job, Producer, Unique
+from faktory_unique.faktory.connection import LoginRefused
+
+from tests.integration import handlers
+
+
+@pytest.mark.parametrize("name", ["fail", "fail_unpicklably", "leave", "die", "unheard_of"])
+def test_a_job_that_fails_in_whatever_way_costs_that_job_alone(
+    producer, unique, note_job, working, wait_for, notes, sizes, name
+):
+    producer.push(Job(jobtype=f"Unique.{name}", args=["boom"]))
+    producer.push(note_job())
+    with working(unique):
+        wait_for(lambda: notes() == ["ran"] and sizes("retries") == 1)
+        producer.push(note_job("later"))
+        wait_for(lambda: notes() == ["ran", "later"])
+
+
+def test_a_failure_is_told_with_type_message_and_backtrace(
+    producer, unique, working, wait_for, sizes, faktory_server
+):
+    producer.push(Job(jobtype="Unique.fail", args=["the reason"], retry=1))
+    with working(unique):
+        wait_for(lambda: sizes("retries") == 1)
+    faktory_server.ask('MUTATE {"cmd":"requeue","target":"retries"}')
+    with Client(faktory_server.url, role="consumer", worker_id="test-worker-6") as client:
+        failure = client._fetch(["default"])["failure"]
+    assert (failure["errtype"], failure["message"]) == ("ValueError", "the reason")
+    assert "handlers.py" in failure["backtrace"][-1]
+
+
+def test_the_jid_comes_first_where_the_handler_is_bound(
+    producer, unique, working, wait_for, notes
+):
+    result = producer.push(Job(jobtype="Unique.note_jid", args=[notes.path]))
+    with working(unique):
+        wait_for(notes)
+    assert notes() == [result.jid]
+
+
+def test_an_ack_does_not_wait_for_the_fetch(producer, unique, note_job, working, wait_for, locks):
+    """Stock pyfaktory acknowledges up to 2 s later: FETCH holds its only connection (facts §4)."""
+    with working(unique):
+        took = []
+        for n in range(5):
+            producer.push(note_job(str(n)))
+            since = time.monotonic()
+            wait_for(lambda: not locks())
+            took.append(time.monotonic() - since)
+    # The first may wait for the pool's processes to start.
+    assert sorted(took)[2] < 1
+
+
+def test_a_lambda_is_refused_when_registered(faktory_url):
+    client = Client(faktory_url, role="consumer", worker_id="test-worker-7")
+    with pytest.raises(TypeError, match="handler of 'X' cannot be pickled"):
+        Consumer(client).register("X", lambda: None)
+
+
+def test_a_producers_client_is_refused(faktory_url):
+    with pytest.raises(ValueError, match="can't act as a consumer"):
+        Consumer(Client(faktory_url))
+
+
+def test_a_stock_client_is_told_to_be_wrapped(faktory_url):
+    with pytest.raises(TypeError, match=r"use Consumer\.wrap"):
+        Consumer(pyfaktory.Client(faktory_url, role="consumer", worker_id="stock-client"))
+    with pytest.raises(TypeError, match=r"use Producer\.wrap"):
+        Producer(pyfaktory.Client(faktory_url))
+
+
+def test_stock_objects_can_be_wrapped(
+    faktory_url, redis_url, note_job, wait_for, notes, locks, unique
+):
+    """Made elsewhere, by a framework say: address, queues and handlers are kept."""
+    stock_producer = pyfaktory.Producer(pyfaktory.Client(faktory_url))
+    stock_consumer = pyfaktory.Consumer(
+        pyfaktory.Client(faktory_url, role="consumer", worker_id="stock-worker"),
+        queues=["default", "other"],
+        priority="strict",
+    )
+    stock_consumer.register("Unique.note", handlers.note)
+    producer = Producer.wrap(stock_producer, [unique])
+    assert producer.push(note_job())
+    assert not producer.push(note_job())
+    consumer = Consumer.wrap(stock_consumer, [unique])
+    thread = threading.Thread(target=consumer.run)
+    thread.start()
+    wait_for(lambda: not locks())
+    consumer.stop()
+    thread.join(10)
+    producer.client.disconnect()
+    consumer.client.disconnect()
+    assert notes() == ["ran"]
+    assert (consumer.queues, consumer.priority) == (["default", "other"], "strict")
+
+
+WORKER = textwrap.dedent(
+    """
+    import sys
+    from faktory_unique import Client, Consumer, Unique, Policy
+    from tests.integration import handlers
+
+    unique = Unique(store=sys.argv[2], default=Policy())
+    with Client(sys.argv[1], role="consumer", worker_id="signalled-worker") as client:
+        consumer = Consumer(client, middleware=[unique], concurrency=2, grace_period=5)
+        consumer.register("Unique.note_slowly", handlers.note_slowly)
+        print("ready", flush=True)
+        assert consumer.run() is None
+    print("returned", flush=True)
+    """
+)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_ends_it_once_its_job_is_done_and_reported(
+    producer, faktory_url, redis_url, wait_for, notes, locks, number
+):
+    """With the default (fork) context, in a process's main thread, as users run it."""
+    worker = subprocess.Popen(
+        [sys.executable, "-c", WORKER, faktory_url, redis_url], stdout=subprocess.PIPE, text=True
+    )
+    producer.push(Job(jobtype="Unique.note_slowly", args=[notes.path, 1.0]))
+    wait_for(lambda: notes() == ["started"])
+    worker.send_signal(number)
+    said, _ = worker.communicate(timeout=20)
+    assert worker.returncode == 0
+    assert said.split() == ["ready", "returned"]
+    assert notes() == ["started", "ended"]
+    assert locks() == {}
+
+
+def test_a_job_beyond_the_grace_period_is_ended_and_not_reported(
+    producer, unique, working, wait_for, notes, locks, sizes
+):
+    """Neither ACKed nor FAILed: its reservation expires, and its lock stays with it."""
+    result = producer.push(Job(jobtype="Unique.note_slowly", args=[notes.path, 60]))
+    with working(unique, grace_period=0.2):
+        wait_for(lambda: notes() == ["started"])
+    assert notes() == ["started"]
+    assert sizes("working") == 1
+    assert locks() == {result.key: result.jid}
+
+
+def test_it_survives_a_restart_of_faktory(new_faktory, redis_url, note_job, wait_for, notes):
+    """Both of its connections are reopened, and a job that waited is worked."""
+    server = new_faktory()
+    with (
+        Unique(store=redis_url, default={"ttl": 600}) as unique,
+        Client(server.url) as client,
+        Client(server.url, role="consumer", worker_id="surviving-worker") as consuming,
+    ):
+        consumer = Consumer(consuming, middleware=[unique], concurrency=1)
+        consumer.register("Unique.note", handlers.note)
+        thread = threading.Thread(target=consumer.run)
+        thread.start()
+        producer = Producer(client, middleware=[unique])
+        producer.push(note_job("before"))
+        wait_for(lambda: notes() == ["before"])
+        server.restart()
+        producer.push(note_job("after"))
+        wait_for(lambda: notes() == ["before", "after"])
+        consumer.stop()
+        thread.join(20)
+        assert not thread.is_alive()
+
+
+def test_it_can_be_run_again(producer, unique, note_job, working, wait_for, notes):
+    with working(unique) as consumer:
+        producer.push(note_job("one"))
+        wait_for(lambda: notes() == ["one"])
+        consumer.stop()
+        time.sleep(3)
+        again = threading.Thread(target=consumer.run)
+        again.start()
+        producer.push(note_job("two"))
+        wait_for(lambda: notes() == ["one", "two"])
+        consumer.stop()
+        again.join(20)
+
+
+def test_a_wrong_password_ends_run_with_an_error(new_faktory):
+    server = new_faktory(password="s3cret")
+    url = server.url.replace("s3cret", "wr0ng")
+    client = Client(url, role="consumer", worker_id="locked-out-worker")
+    with pytest.raises(LoginRefused) as caught:
+        client.connect()
+    assert "wr0ng" not in str(caught.value)

@@ -1,0 +1,110 @@
+"""A worker can be faster than its producer: FETCH and ACK before the producer's confirm (facts §1)."""
+
+from __future__ import annotations
+
+import multiprocessing
+import threading
+import time
+
+import pytest
+
+from faktory_unique import Client, Job, Middleware, Policy, Producer, Unique
+from faktory_unique.chain import compose
+from faktory_unique.faktory.reservation import Reservation
+from faktory_unique.lifecycle import look
+
+
+class Worker(threading.Thread):
+    """The shortest way from FETCH to the release after ACK, with no pool in between."""
+
+    def __init__(self, url, unique):
+        super().__init__()
+        self.acked = set()
+        self.ending = threading.Event()
+        self._url = url
+        self._unique = unique
+
+    def run(self):
+        with Client(self._url, role="consumer", worker_id="fast-worker") as client:
+            while not self.ending.is_set():
+                since = time.monotonic(), time.time()
+                job = client._fetch(["default"])
+                if job is not None:
+                    reservation = Reservation(client, job, since, self.ending)
+                    compose([self._unique], "ack", reservation.ack)(job)
+                    self.acked.add(job["jid"])
+
+
+@pytest.fixture
+def worker(faktory_url, redis_url):
+    with Unique(store=redis_url, default=Policy()) as unique:
+        started = Worker(faktory_url, unique)
+        started.start()
+        yield started
+        started.ending.set()
+        started.join(10)
+
+
+def spin(stop):
+    while not stop.is_set():
+        sum(range(1000))
+
+
+@pytest.fixture
+def cpu_load():
+    """Keeps both cores busy, so that who comes first is anybody's guess."""
+    context = multiprocessing.get_context("spawn")
+    stop = context.Event()
+    busy = [context.Process(target=spin, args=(stop,), daemon=True) for _ in range(2)]
+    for each in busy:
+        each.start()
+    yield
+    stop.set()
+    for each in busy:
+        each.join(5)
+
+
+def test_a_thousand_races_end_with_no_lock_and_no_wrong_ttl(
+    faktory_url, redis_url, worker, wait_for, cpu_load
+):
+    """Whoever comes first, once both are done the lock is gone: 1000 of 1000."""
+    with Unique(store=redis_url, default=Policy()) as unique, Client(faktory_url) as client:
+        producer = Producer(client, middleware=[unique])
+        left = []
+        for n in range(1000):
+            result = producer.push(Job(jobtype="Race", args=[n]))
+            assert result.confirmed
+            wait_for(lambda jid=result.jid: jid in worker.acked)
+            left += unique.store.run([look(result.key)])
+    assert left == [None] * 1000
+
+
+def test_a_confirm_that_always_comes_late_touches_no_other_jobs_lock(
+    faktory_url, redis_url, worker, wait_for
+):
+    """Each push is confirmed only after its job was acknowledged and its equal pushed: 300 of 300."""
+    seen = []
+    other = Unique(store=redis_url, default=Policy(ttl=7))
+
+    class AckedAndPushedAgain(Middleware):
+        def push(self, jobs, call_next):
+            results = call_next(jobs)
+            wait_for(lambda: jobs[0]["jid"] in worker.acked)
+            # Another producer takes the freed key; it is between its take and its PUSH.
+            other.push([{**jobs[0], "jid": f"next-{jobs[0]['jid']}"}], lambda jobs: unknown(jobs))
+            return results
+
+    def unknown(jobs):
+        from faktory_unique import PushResult, PushStatus
+
+        return [
+            PushResult(status=PushStatus.UNKNOWN, jid=job["jid"], submitted_jid=job["jid"])
+            for job in jobs
+        ]
+
+    with other, Unique(store=redis_url, default=Policy()) as unique, Client(faktory_url) as client:
+        producer = Producer(client, middleware=[unique, AckedAndPushedAgain()])
+        for n in range(300):
+            result = producer.push(Job(jobtype="Race", args=[n]))
+            seen.append(unique.store.run([look(result.key)])[0] == f"next-{result.jid}?")
+    assert seen == [True] * 300

@@ -1,0 +1,189 @@
+"""Users' middleware before and after Unique, on both sides, with all five methods."""
+
+from __future__ import annotations
+
+import pytest
+
+from faktory_unique import Client, Consumer, Drop, Job, Middleware, Producer, PutBack
+
+from tests.integration import handlers
+
+
+class Tell(Middleware):
+    """Notes each verb on the way in and out, with the lock as it is then."""
+
+    def __init__(self, name, told, locks):
+        self.name, self.told, self.locks = name, told, locks
+
+    def note(self, what):
+        self.told.append((self.name, what, next(iter(self.locks().values()), None)))
+
+    def push(self, jobs, call_next):
+        self.note("push")
+        results = call_next(jobs)
+        self.note("pushed")
+        return results
+
+    def fetch(self, job, call_next):
+        self.note("fetch")
+        return call_next(job)
+
+    def ack(self, job, call_next):
+        self.note("ack")
+        answer = call_next(job)
+        self.note("acked")
+        return answer
+
+    def fail(self, job, error, call_next):
+        self.note(f"fail {error.errtype}")
+        answer = call_next(job, error)
+        self.note("failed")
+        return answer
+
+
+class Trace(Middleware):
+    """Runs where the handler runs, and so must pickle."""
+
+    def __init__(self, path):
+        self.path = path
+
+    def perform(self, job, call_next):
+        handlers.note(self.path, "before")
+        result = call_next(job)
+        handlers.note(self.path, "after")
+        return result
+
+
+def test_push_and_ack_go_through_the_chain_outermost_first(
+    client, unique, note_job, working, wait_for, locks
+):
+    told = []
+    outer, inner = Tell("outer", told, locks), Tell("inner", told, locks)
+    jid = Producer(client, middleware=[outer, unique, inner]).push(note_job()).jid
+    assert told == [
+        ("outer", "push", None),
+        ("inner", "push", f"{jid}?"),
+        ("inner", "pushed", f"{jid}?"),
+        ("outer", "pushed", jid),
+    ]
+    told.clear()
+    with working(outer, unique, inner):
+        wait_for(lambda: len(told) == 6)
+    assert told == [
+        ("outer", "fetch", jid),
+        ("inner", "fetch", jid),
+        ("outer", "ack", jid),
+        ("inner", "ack", jid),
+        ("inner", "acked", jid),
+        ("outer", "acked", None),
+    ]
+
+
+def test_a_failure_goes_through_fail(producer, unique, working, wait_for, locks):
+    told = []
+    producer.push(Job(jobtype="Unique.fail", args=["boom"]))
+    with working(Tell("mine", told, locks), unique):
+        wait_for(lambda: len(told) == 3)
+    assert [what for _, what, _ in told] == ["fetch", "fail ValueError", "failed"]
+
+
+def test_perform_runs_around_the_handler_in_its_process(
+    producer, unique, note_job, working, wait_for, notes
+):
+    producer.push(note_job())
+    with working(unique, Trace(notes.path)):
+        wait_for(lambda: len(notes()) == 3)
+    assert notes() == ["before", "ran", "after"]
+
+
+def test_a_handler_knows_its_job(producer, unique, working, wait_for, notes):
+    producer.push(
+        Job(jobtype="Unique.note_current", args=[notes.path], custom={"trace": "trace-7"})
+    )
+    with working(unique):
+        wait_for(notes)
+    assert notes() == ["trace-7"]
+
+
+def test_a_dropped_job_is_acknowledged_unrun_and_its_lock_freed(
+    producer, unique, note_job, working, wait_for, locks, notes, sizes
+):
+    class DropAll(Middleware):
+        def fetch(self, job, call_next):
+            return Drop("not wanted any more")
+
+    producer.push(note_job())
+    with working(unique, DropAll()):
+        wait_for(lambda: not locks())
+    assert notes() == []
+    assert sizes("enqueued") == sizes("working") == sizes("retries") == 0
+
+
+def test_a_job_put_back_runs_later_under_a_new_jid_and_keeps_its_lock(
+    producer, unique, note_job, working, wait_for, locks, notes, sizes
+):
+    class PutBackOnce(Middleware):
+        seen = ()
+
+        def fetch(self, job, call_next):
+            self.seen = (*self.seen, job)
+            return PutBack(1) if len(self.seen) == 1 else call_next(job)
+
+    putting_back = PutBackOnce()
+    first = producer.push(note_job(custom={"mine": 1}))
+    with working(unique, putting_back):
+        wait_for(lambda: sizes("scheduled") == 1)
+        assert locks() == {first.key: first.jid}
+        assert not producer.push(note_job())
+        wait_for(lambda: not locks())
+    original, copy = putting_back.seen
+    assert copy["jid"] != original["jid"] == first.jid
+    assert copy["custom"] == original["custom"]
+    assert notes() == ["ran"]
+
+
+@pytest.mark.parametrize("answer", [None, "run", RuntimeError("no")])
+def test_a_fetch_that_answers_nonsense_or_raises_fails_that_job_alone(
+    producer, unique, note_job, working, wait_for, sizes, notes, answer
+):
+    class Nonsense(Middleware):
+        def fetch(self, job, call_next):
+            if job["args"][1] != "bad":
+                return call_next(job)
+            if isinstance(answer, Exception):
+                raise answer
+            return answer
+
+    producer.push_bulk([note_job("bad"), note_job("good")])
+    with working(unique, Nonsense()):
+        wait_for(lambda: sizes("retries") == 1 and notes() == ["good"])
+
+
+def test_an_ack_middleware_that_raises_costs_that_job_alone(
+    producer, unique, note_job, working, wait_for, notes, caplog
+):
+    class Err(Middleware):
+        def ack(self, job, call_next):
+            if job["args"][1] == "bad":
+                raise RuntimeError("no")
+            return call_next(job)
+
+    producer.push_bulk([note_job("bad"), note_job("good")])
+    with working(unique, Err()):
+        wait_for(lambda: sorted(notes()) == ["bad", "good"])
+    assert "job was not reported" in caplog.text
+
+
+def test_a_class_in_place_of_an_instance_is_told_apart(client):
+    with pytest.raises(TypeError, match=r"pass Middleware\(\)"):
+        Producer(client, middleware=[Middleware])
+
+
+def test_a_perform_that_cannot_be_pickled_is_refused_at_once(faktory_url):
+    class Local(Middleware):
+        def perform(self, job, call_next):
+            return call_next(job)
+
+    client = Client(faktory_url, role="consumer", worker_id="test-worker-5")
+    with pytest.raises(TypeError, match="cannot be pickled"):
+        Consumer(client, middleware=[Local()])
