@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 from fnmatch import fnmatchcase
-from typing import Annotated, Any, Self
+from typing import TYPE_CHECKING, Annotated, Any, Self
 
 from pydantic import (
     BaseModel,
@@ -84,6 +84,19 @@ class Policy(BaseModel):
     scope: str | None = Field(default=None, min_length=1)
     by: tuple[int | str, ...] | None = Field(default=None, min_length=1)
     key: Callable[[list[Any]], object] | None = None
+
+    if TYPE_CHECKING:
+        # What may be written, which is more than what is kept.
+        def __init__(  # noqa: PLR0913  # a field each
+            self,
+            *,
+            ttl: float | str | timedelta = ...,
+            lease: float | str | timedelta = ...,
+            per_queue: bool = ...,
+            scope: str | None = ...,
+            by: Sequence[int | str] | None = ...,
+            key: Callable[[list[Any]], object] | None = ...,
+        ) -> None: ...
 
     @field_validator("by", mode="before")
     @classmethod

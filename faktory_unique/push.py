@@ -186,20 +186,18 @@ class BatchPush:
         if not sending:
             return True
         payloads = [
-            claims[i].stamped() if i in claims else without_stamp(self._jobs[i]) for i in sending
+            going[i].stamped() if i in going else without_stamp(self._jobs[i]) for i in sending
         ]
-        answers = self._push({i: claims[i] for i in going}, payloads)
+        answers = self._push(going, payloads)
         for i, answer in zip(sending, answers, strict=True):
             self._results[i] = replace(answer, submitted_jid=self._jobs[i]["jid"])
-        self._settle({i: claims[i] for i in going}, since)
+        self._settle(going, since)
         return all(
             answer.status not in {PushStatus.UNKNOWN, PushStatus.NOT_SENT} for answer in answers
         )
 
-    def _take(self, claims: Mapping[int, Claim]) -> list[int]:
-        """Takes the locks; the places of those who got one. The others' results are written."""
-        if not claims:
-            return []
+    def _take(self, claims: Mapping[int, Claim]) -> dict[int, Claim]:
+        """Takes the locks; the claims that got one. The others' results are written."""
         takes = [lifecycle.take(c.key, c.owner, c.policy.lease) for c in claims.values()]
         found = self._run_takes(claims, takes)
         renewing = {
@@ -208,11 +206,11 @@ class BatchPush:
         if renewing:
             renewals = [lifecycle.renew(c.key, c.owner, c.policy.lease) for c in renewing.values()]
             found |= self._run_takes(renewing, renewals)
-        going = []
+        going = {}
         for i, value in found.items():
             claim = claims[i]
             if value is None or value == lifecycle.leased(claim.owner):
-                going.append(i)
+                going[i] = claim
                 if i in renewing or claim.owner in self._open_pushes:
                     claim.jid = uuid.uuid4().hex
             else:

@@ -55,6 +55,8 @@ class Client(StockClient):
     ) -> None:
         if timeout is not None and timeout <= 0:
             raise ValueError(f"timeout: {timeout!r} is not more than 0 seconds; or pass None")
+        if role != "producer" and options.get("worker_id") is None:
+            options["worker_id"] = uuid.uuid4().hex
         super().__init__(faktory_url, role, None, **options)
         self.timeout = timeout  # type: ignore[assignment]  # fractions are welcome
         host = self.host
@@ -80,7 +82,6 @@ class Client(StockClient):
         options: dict[str, Any] = {}
         if role != "producer":
             options = {
-                "worker_id": uuid.uuid4().hex,
                 "labels": client.labels,
                 "beat_period": client.beat_period,
             }

@@ -100,10 +100,10 @@ class RedisStore:
         if self._pid != os.getpid():  # forked: those connections are the parent's
             self._idle = deque()
             self._pid = os.getpid()
-        while self._idle:
+        while True:
             try:
                 idle = self._idle.pop()
-            except IndexError:  # another thread was faster
+            except IndexError:
                 break
             if _is_quiet(idle):
                 return idle

@@ -6,12 +6,12 @@ import contextlib
 import multiprocessing
 import threading
 import time
+from pathlib import Path
 
 import pytest
 import redis
 
 from faktory_unique import Client, Consumer, Job, Policy, Producer, Unique
-
 from tests.integration import handlers
 
 
@@ -110,8 +110,7 @@ def notes(tmp_path):
 
         def __call__(self):
             try:
-                with open(self.path, encoding="utf-8") as file:
-                    return file.read().split()
+                return Path(self.path).read_text(encoding="utf-8").split()
             except FileNotFoundError:
                 return []
 

@@ -8,6 +8,7 @@ import ssl
 import threading
 import time
 from contextlib import contextmanager, suppress
+from urllib.parse import quote
 
 import pyfaktory
 import pytest
@@ -106,7 +107,7 @@ def test_a_large_reply_is_read_whole():
         assert client.push_batch([]) == told
 
 
-@pytest.mark.parametrize("cut", [b"", b"$", b"$12", b"$12\r\n", b'$2\r\n{', b"$2\r\n{}", b"+O"])
+@pytest.mark.parametrize("cut", [b"", b"$", b"$12", b"$12\r\n", b"$2\r\n{", b"$2\r\n{}", b"+O"])
 def test_a_reply_cut_off_is_an_unknown_outcome_and_the_next_command_has_a_new_connection(cut):
     peer = Peer(answering(cut), answering(bulk("{}")))
     with connected(peer) as client:
@@ -115,7 +116,9 @@ def test_a_reply_cut_off_is_an_unknown_outcome_and_the_next_command_has_a_new_co
         assert client.push_batch([]) == {}
 
 
-@pytest.mark.parametrize("nonsense", [b"$x\r\n", b"+OK\r\n", bulk("no json"), bulk("[]"), b"\xff\r\n"])
+@pytest.mark.parametrize(
+    "nonsense", [b"$x\r\n", b"+OK\r\n", bulk("no json"), bulk("[]"), b"\xff\r\n"]
+)
 def test_an_answer_to_pushb_that_makes_no_sense_is_no_success(nonsense):
     """Stock push_bulk makes {} of it: "all fine" (facts §4)."""
     with connected(Peer(answering(nonsense))) as client, pytest.raises(OutcomeUnknown):
@@ -184,7 +187,7 @@ def test_without_a_connection_nothing_was_sent(new_faktory):
 
 def test_what_the_server_refuses_is_refused_and_the_connection_kept(faktory_url):
     with Client(faktory_url) as client:
-        with pytest.raises(Refused, match="^unknown command NONSENSE$"):
+        with pytest.raises(Refused, match=r"^unknown command NONSENSE$"):
             client.call("NONSENSE")
         assert client.info()["faktory"]["total_enqueued"] == 0
 
@@ -235,8 +238,6 @@ def test_many_threads_share_a_client(faktory_url, sizes):
 
 class TestLogin:
     def test_a_password_is_hashed_as_the_server_asks_and_may_hold_any_character(self, new_faktory):
-        from urllib.parse import quote
-
         password = "p@ss:w/rd %41é"
         server = new_faktory(password=password)
         with Client(f"tcp://:{quote(password, safe='')}@127.0.0.1:{server.port}") as client:
@@ -290,10 +291,8 @@ class TestTLS:
                 pass
             finally:
                 for end in (source, sink):
-                    try:
+                    with suppress(OSError):
                         end.shutdown(socket.SHUT_RDWR)
-                    except OSError:
-                        pass
 
         def serve():
             while not stop.is_set():

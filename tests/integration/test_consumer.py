@@ -14,7 +14,6 @@ import pytest
 
 from faktory_unique import Client, Consumer, Job, Producer, Unique
 from faktory_unique.faktory.connection import LoginRefused
-
 from tests.integration import handlers
 
 
@@ -43,9 +42,7 @@ def test_a_failure_is_told_with_type_message_and_backtrace(
     assert "handlers.py" in failure["backtrace"][-1]
 
 
-def test_the_jid_comes_first_where_the_handler_is_bound(
-    producer, unique, working, wait_for, notes
-):
+def test_the_jid_comes_first_where_the_handler_is_bound(producer, unique, working, wait_for, notes):
     result = producer.push(Job(jobtype="Unique.note_jid", args=[notes.path]))
     with working(unique):
         wait_for(notes)

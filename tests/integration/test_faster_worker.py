@@ -1,4 +1,4 @@
-"""A worker can be faster than its producer: FETCH and ACK before the producer's confirm (facts §1)."""
+"""A worker can be faster than its producer: ACK comes before the producer's confirm (facts §1)."""
 
 from __future__ import annotations
 
@@ -8,7 +8,16 @@ import time
 
 import pytest
 
-from faktory_unique import Client, Job, Middleware, Policy, Producer, Unique
+from faktory_unique import (
+    Client,
+    Job,
+    Middleware,
+    Policy,
+    Producer,
+    PushResult,
+    PushStatus,
+    Unique,
+)
 from faktory_unique.chain import compose
 from faktory_unique.faktory.reservation import Reservation
 from faktory_unique.lifecycle import look
@@ -82,7 +91,7 @@ def test_a_thousand_races_end_with_no_lock_and_no_wrong_ttl(
 def test_a_confirm_that_always_comes_late_touches_no_other_jobs_lock(
     faktory_url, redis_url, worker, wait_for
 ):
-    """Each push is confirmed only after its job was acknowledged and its equal pushed: 300 of 300."""
+    """Each is confirmed only after its job was acknowledged and its key taken again: 300 of 300."""
     seen = []
     other = Unique(store=redis_url, default=Policy(ttl=7))
 
@@ -91,12 +100,10 @@ def test_a_confirm_that_always_comes_late_touches_no_other_jobs_lock(
             results = call_next(jobs)
             wait_for(lambda: jobs[0]["jid"] in worker.acked)
             # Another producer takes the freed key; it is between its take and its PUSH.
-            other.push([{**jobs[0], "jid": f"next-{jobs[0]['jid']}"}], lambda jobs: unknown(jobs))
+            other.push([{**jobs[0], "jid": f"next-{jobs[0]['jid']}"}], unknown)
             return results
 
     def unknown(jobs):
-        from faktory_unique import PushResult, PushStatus
-
         return [
             PushResult(status=PushStatus.UNKNOWN, jid=job["jid"], submitted_jid=job["jid"])
             for job in jobs

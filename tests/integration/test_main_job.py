@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import json
 import time
 from datetime import UTC, datetime, timedelta
@@ -224,9 +226,6 @@ def test_a_failed_job_keeps_its_lock(producer, unique, working, wait_for, sizes,
 
 def test_keys_are_the_specified_ones(producer):
     """docs/design.md §6, computed here by hand."""
-    import base64
-    import hashlib
-
     result = producer.push(Job(jobtype="Unique::{x}", args=[42, "welcome", {"b": 1.0, "a": True}]))
     canonical = json.dumps(
         {"args": [42, "welcome", {"a": True, "b": 1}], "jobtype": "Unique::{x}"},

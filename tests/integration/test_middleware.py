@@ -5,7 +5,6 @@ from __future__ import annotations
 import pytest
 
 from faktory_unique import Client, Consumer, Drop, Job, Middleware, Producer, PutBack
-
 from tests.integration import handlers
 
 

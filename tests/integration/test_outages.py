@@ -9,6 +9,7 @@ import textwrap
 import time
 
 import pytest
+from redis import Redis
 
 from faktory_unique import (
     Client,
@@ -18,6 +19,7 @@ from faktory_unique import (
     Producer,
     PushNotSent,
     PushOutcomeUnknown,
+    StoreError,
     StoreUnavailable,
     Unique,
 )
@@ -64,11 +66,13 @@ class TestRedis:
     ):
         getattr(outage.redis, how)()
         since = time.monotonic()
+        push = (
+            (lambda: outage.producer.push_bulk([job(str(n)) for n in range(100)]))
+            if bulk
+            else (lambda: outage.producer.push(job()))
+        )
         with pytest.raises(StoreUnavailable, match=r"no answer from Redis at 127\.0\.0\.1:"):
-            if bulk:
-                outage.producer.push_bulk([job(str(n)) for n in range(100)])
-            else:
-                outage.producer.push(job())
+            push()
         assert time.monotonic() - since < 2
         assert enqueued(outage.faktory) == 1
 
@@ -101,9 +105,7 @@ class TestRedis:
                 outage.redis.kill()
                 return results
 
-        producer = Producer(
-            outage.producer.client, middleware=[outage.unique, KillAfterPush()]
-        )
+        producer = Producer(outage.producer.client, middleware=[outage.unique, KillAfterPush()])
         result = producer.push(job())
         assert result
         assert not result.confirmed
@@ -186,10 +188,6 @@ def test_a_producer_killed_between_take_and_push_blocks_its_key_no_longer_than_t
 
 def test_a_full_redis_refuses_and_leaves_no_lock(new_redis, faktory_url):
     """Out of memory at some keys of a batch: the others are given back, nothing is pushed."""
-    from redis import Redis
-
-    from faktory_unique import StoreError
-
     server = new_redis()
     admin = Redis.from_url(server.url)
     admin.config_set("maxmemory", "1")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import textwrap
+import threading
 
 from faktory_unique import Client, Policy, Producer, Unique
 
@@ -116,8 +117,6 @@ def test_a_fork_between_two_pushes_works(faktory_url, redis_url):
 
 
 def test_a_producer_starts_no_thread(faktory_url, redis_url, note_job):
-    import threading
-
     before = threading.active_count()
     with Client(faktory_url) as client, Unique(store=redis_url, default=Policy()) as unique:
         Producer(client, middleware=[unique]).push(note_job())

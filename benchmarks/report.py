@@ -1,0 +1,65 @@
+"""Where results go: JSON for machines, a table for people."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rich.table import Table
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import redis
+
+    from .measure import Result
+
+RESULTS = Path(__file__).parent / "results"
+PACKAGES = ("faktory-unique", "hiredis", "orjson", "redis")
+
+
+def machine(client: redis.Redis) -> dict[str, object]:
+    """What the ratios depend on; nothing that tells whose machine it is."""
+    server = client.info("server")
+    return {
+        "system": f"{platform.system()} {platform.machine()}",
+        "cpus": os.cpu_count(),
+        "load_1m_at_start": round(os.getloadavg()[0], 2),
+        "python": f"{platform.python_implementation()} {platform.python_version()}",
+        "redis_server": server["redis_version"],
+        "packages": {name: version(name) for name in PACKAGES},
+    }
+
+
+def save(about: dict[str, object], results: Sequence[Result]) -> Path:
+    """Write the results to a file named for the present second, in UTC; the path to show."""
+    RESULTS.mkdir(exist_ok=True)
+    path = RESULTS / f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}.json"
+    content = {"machine": about, "ratios": [result._asdict() for result in results]}
+    path.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    return path.relative_to(RESULTS.parent.parent)
+
+
+def table(results: Sequence[Result]) -> Table:
+    """The results as a table."""
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    table.add_column("ours vs theirs")
+    for title in ("ratio", "25 %, 75 %", "target", "", "ours/s", "theirs/s"):
+        table.add_column(title, justify="right", no_wrap=True)
+    for result in results:
+        low, high = result.spread
+        table.add_row(
+            result.name,
+            f"{result.ratio:.3f}",
+            f"{low:.2f}, {high:.2f}",
+            "" if result.target is None else f"{result.target:g}",
+            {None: "", "ok": "[green]ok[/]", "short": "[yellow]short[/]"}[result.verdict],
+            f"{result.ours_per_s:,}",
+            f"{result.theirs_per_s:,}",
+        )
+    return table

@@ -1,0 +1,64 @@
+"""The chain: the first outermost, and an empty one is the bare call."""
+
+from __future__ import annotations
+
+import pytest
+
+from faktory_unique import Middleware, PushResult, PushStatus
+from faktory_unique.chain import checked, compose, one_each
+
+
+class Named(Middleware):
+    def __init__(self, name, seen):
+        self.name, self.seen = name, seen
+
+    def ack(self, job, call_next):
+        self.seen.append(f"{self.name} in")
+        answer = call_next(job)
+        self.seen.append(f"{self.name} out")
+        return answer
+
+
+def bare(job):
+    return job
+
+
+@pytest.mark.parametrize("middleware", [[], [Middleware()], [Named("a", [])]])
+def test_without_anything_to_do_at_a_verb_it_is_the_bare_call(middleware):
+    assert compose(middleware, "push", bare) is bare
+
+
+def test_the_first_is_outermost():
+    seen = []
+    call = compose([Named("a", seen), Middleware(), Named("b", seen)], "ack", bare)
+    assert call("job") == "job"
+    assert seen == ["a in", "b in", "b out", "a out"]
+
+
+@pytest.mark.parametrize("verb", ["push", "fetch", "perform", "ack"])
+def test_the_base_calls_on_and_answers_what_it_is_answered(verb):
+    assert getattr(Middleware(), verb)("job", lambda job: (job, "answer")) == ("job", "answer")
+
+
+def test_the_base_hands_on_the_error_too():
+    assert Middleware().fail("job", "error", lambda *told: told) == ("job", "error")
+
+
+@pytest.mark.parametrize(
+    ("wrong", "told"), [(Named, r"pass Named\(\)"), (bare, "is no instance"), (None, "None")]
+)
+def test_what_is_no_middleware_is_named(wrong, told):
+    with pytest.raises(TypeError, match=told):
+        checked([Middleware(), wrong])
+
+
+@pytest.mark.parametrize(
+    ("status", "true"), [(status, status is PushStatus.PUSHED) for status in PushStatus]
+)
+def test_a_result_is_true_when_pushed(status, true):
+    assert bool(PushResult(status=status, jid="j", submitted_jid="j")) is true
+
+
+def test_there_is_a_result_for_each_job():
+    with pytest.raises(RuntimeError, match="1 results for 2 jobs"):
+        one_each([PushResult(status=PushStatus.PUSHED, jid="j", submitted_jid="j")], [{}, {}])

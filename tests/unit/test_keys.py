@@ -1,0 +1,123 @@
+"""Which jobs are the same work (docs/design.md §6)."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from datetime import UTC, datetime
+
+import pytest
+import rfc8785
+
+from faktory_unique import InvalidJob, Policy
+from faktory_unique.keys import lock_key
+
+
+def job(*args, jobtype="Email", queue="default"):
+    return {"jobtype": jobtype, "args": list(args), "queue": queue}
+
+
+def expected(name, value):
+    digest = hashlib.sha256(rfc8785.dumps(value)).digest()[:16]
+    return f"unique:1:{name}:{base64.urlsafe_b64encode(digest).decode().rstrip('=')}"
+
+
+ARGS = [42, {"user_id": 7, "tags": ["a", 1.5]}]
+
+
+@pytest.mark.parametrize(
+    ("policy", "value", "name"),
+    [
+        (Policy(), {"args": ARGS, "jobtype": "Email"}, "Email"),
+        (Policy(per_queue=True), {"args": ARGS, "jobtype": "Email", "queue": "default"}, "Email"),
+        (Policy(scope="mail"), {"args": ARGS, "jobtype": "mail"}, "mail"),
+        (Policy(by=[0]), {"args": [42], "by": [0], "jobtype": "Email"}, "Email"),
+        (
+            Policy(by=["1.user_id", "1.tags.1", 0], per_queue=True, scope="s"),
+            {
+                "args": [7, 1.5, 42],
+                "by": ["1.user_id", "1.tags.1", 0],
+                "jobtype": "s",
+                "queue": "default",
+            },
+            "s",
+        ),
+        (
+            Policy(key=lambda args: args[1]["tags"]),
+            {"jobtype": "Email", "key": ["a", 1.5]},
+            "Email",
+        ),
+        (Policy(key=lambda _args: None), {"jobtype": "Email", "key": None}, "Email"),
+    ],
+)
+def test_a_key_is_the_specified_digest_of_the_specified_object(policy, value, name):
+    """Computed a second time with the independent rfc8785."""
+    assert lock_key(policy, job(*ARGS)) == expected(name, value)
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        (job(1), job(1.0)),
+        (job((1, 2)), job([1, 2])),
+        (job({"a": 1, "b": 2}), job({"b": 2, "a": 1})),
+        (job(1, queue="default"), job(1, queue="other")),
+    ],
+)
+def test_equal_work_has_one_key(one, other):
+    assert lock_key(Policy(), one) == lock_key(Policy(), other)
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        (job(1), job(True)),
+        (job(1), job("1")),
+        (job(None), job()),
+        (job([1], 2), job(1, [2])),
+        (job(1), job(1, jobtype="email")),
+        (job(1, jobtype="a:b"), job(1, jobtype="a")),
+    ],
+)
+def test_other_work_has_another_key(one, other):
+    assert lock_key(Policy(), one) != lock_key(Policy(), other)
+
+
+def test_the_queue_counts_where_the_policy_says_so():
+    policy = Policy(per_queue=True)
+    assert lock_key(policy, job(1)) != lock_key(policy, job(1, queue="other"))
+
+
+def test_a_scope_makes_jobtypes_exclude_each_other():
+    policy = Policy(scope="mail")
+    assert lock_key(policy, job(1)) == lock_key(policy, job(1, jobtype="Other"))
+
+
+def test_braces_are_escaped_so_that_side_keys_share_the_locks_cluster_slot():
+    assert lock_key(Policy(), job(jobtype="a{b}%c")).startswith("unique:1:a%7Bb%7D%25c:")
+
+
+@pytest.mark.parametrize(
+    ("by", "told"),
+    [
+        ([2], "by path 2: args has no '2'"),
+        (["1.name"], "by path '1.name': args.1 has no 'name'"),
+        (["1.tags.2"], "by path '1.tags.2': args.1.tags has no '2'"),
+        (["0.x"], "by path '0.x': args.0 has no 'x'"),
+    ],
+)
+def test_a_missing_path_is_an_error_that_names_it(by, told):
+    with pytest.raises(InvalidJob) as caught:
+        lock_key(Policy(by=by), job(*ARGS))
+    assert told in str(caught.value)
+
+
+@pytest.mark.parametrize("policy", [Policy(by=[0]), Policy(key=lambda args: args[0])])
+def test_an_argument_that_is_not_selected_must_still_be_carried_faithfully(policy):
+    with pytest.raises(InvalidJob, match=r"args\[1\]: datetime is not JSON"):
+        lock_key(policy, job(1, datetime.now(UTC)))
+
+
+def test_a_key_function_must_return_json():
+    with pytest.raises(InvalidJob, match=r"key: set is not JSON"):
+        lock_key(Policy(key=set), job(1))

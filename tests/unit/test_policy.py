@@ -1,0 +1,146 @@
+"""What unique means, and for whom."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from faktory_unique import Policy
+from faktory_unique.policy import LONGEST, Policies, seconds
+
+
+@pytest.mark.parametrize(
+    ("written", "expected"),
+    [
+        (90, 90),
+        (1.5, 1.5),
+        ("90", 90),
+        (" 90 ", 90),
+        ("90s", 90),
+        ("1h30m", 5400),
+        ("1h 30m", 5400),
+        ("1.5H", 5400),
+        ("1d", 86_400),
+        ("1d2h3m4s", 93_784),
+        ("PT1H30M", 5400),
+        ("P1DT2H", 93_600),
+        ("pt90s", 90),
+        (timedelta(minutes=2), 120),
+    ],
+)
+def test_a_duration_is_read_however_it_is_written(written, expected):
+    assert seconds(written) == expected
+    assert Policy(ttl=written).ttl == expected
+
+
+@pytest.mark.parametrize(
+    "written",
+    ["", " ", "soon", "h", "1x", "30m1h", "-5", "1h-30m", "P", "PT", True, None, [], b"9"],
+)
+def test_what_is_no_duration_is_named(written):
+    with pytest.raises(ValidationError, match="not a duration") as caught:
+        Policy(ttl=written)
+    assert caught.value.errors()[0]["loc"] == ("ttl",)
+    assert repr(written) in str(caught.value)
+
+
+@given(st.text())
+def test_no_text_makes_the_reader_err_in_another_way(text):
+    try:
+        assert seconds(text) >= 0 or text.strip().lower().startswith("p")
+    except ValueError as exc:
+        assert repr(text) in str(exc)  # noqa: PT017  # any text may be good or bad
+
+
+@pytest.mark.parametrize("ttl", [0, 0.5, -1, LONGEST + 1, float("inf"), float("nan"), "PT-5S"])
+def test_an_impossible_ttl_is_named(ttl):
+    with pytest.raises(ValidationError) as caught:
+        Policy(ttl=ttl)
+    assert caught.value.errors()[0]["loc"] == ("ttl",)
+
+
+def test_defaults():
+    assert (Policy().ttl, Policy().lease) == (3600, 60)
+
+
+def test_a_policy_cannot_be_changed():
+    with pytest.raises(ValidationError, match="frozen"):
+        Policy().ttl = 5
+
+
+def test_an_unknown_field_is_named():
+    with pytest.raises(ValidationError, match="tll"):
+        Policy(tll=5)
+
+
+@pytest.mark.parametrize(
+    ("by", "kept"),
+    [
+        ([0], (0,)),
+        (["0", 1], (0, 1)),
+        (("1.user_id",), ("1.user_id",)),
+        (["1.a.0.b"], ("1.a.0.b",)),
+    ],
+)
+def test_a_path_has_one_spelling(by, kept):
+    assert Policy(by=by).by == kept
+
+
+@pytest.mark.parametrize(
+    "by", [[], [-1], ["user_id"], [""], ["1."], ["1..a"], [True], [1.5], [None], ["²"]]
+)
+def test_a_path_that_leads_nowhere_is_named(by):
+    with pytest.raises(ValidationError) as caught:
+        Policy(by=by)
+    assert caught.value.errors()[0]["loc"][0] == "by"
+
+
+@pytest.mark.parametrize("by", ["0", 0, {0}])
+def test_paths_are_a_list(by):
+    with pytest.raises(ValidationError, match="not a list of paths"):
+        Policy(by=by)
+
+
+def test_by_and_key_exclude_each_other():
+    with pytest.raises(ValidationError, match="by and key both select"):
+        Policy(by=[0], key=len)
+
+
+def test_no_selection_is_as_good_as_none():
+    assert Policy(by=None).by is None
+
+
+class TestPolicies:
+    A, B, C, D = (Policy(ttl=n) for n in (1, 2, 3, 4))
+
+    @pytest.mark.parametrize(
+        ("jobtype", "expected"),
+        [
+            ("Billing::Invoice", A),
+            ("Billing::Other", B),
+            ("Billing", D),
+            ("Email7", C),
+            ("Email", D),
+            ("email7", D),
+            ("Weird[1]*", A),
+        ],
+    )
+    def test_the_exact_name_wins_then_the_first_glob_then_the_default(self, jobtype, expected):
+        policies = Policies(
+            {
+                "Billing::*": self.B,
+                "Billing::Invoice": self.A,
+                "Email?": self.C,
+                "*::Other": self.A,
+                "Weird[1]*": self.A,
+            },
+            self.D,
+        )
+        assert policies.of(jobtype) is expected
+
+    def test_without_a_default_other_jobtypes_are_not_unique(self):
+        assert Policies({"Email": self.A}).of("Other") is None

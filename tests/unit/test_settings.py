@@ -1,0 +1,136 @@
+"""Code over environment over TOML; what none of them means is an error that names it."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+from redis.sentinel import Sentinel
+
+from faktory_unique import InvalidSettings, Policy, Unique
+from faktory_unique.settings import load
+
+
+@pytest.fixture(autouse=True)
+def clean(monkeypatch):
+    for name in os.environ:
+        if name.upper().startswith("FAKTORY_UNIQUE_"):
+            monkeypatch.delenv(name)
+
+
+@pytest.fixture
+def toml(tmp_path):
+    def write(text):
+        path = tmp_path / "faktory.toml"
+        path.write_text(text, encoding="utf-8")
+        return str(path)
+
+    return write
+
+
+def test_policies_come_as_json_from_the_environment(monkeypatch):
+    monkeypatch.setenv("FAKTORY_UNIQUE_POLICIES", '{"Billing::Invoice": {"ttl": "1h30m"}}')
+    monkeypatch.setenv("FAKTORY_UNIQUE_DEFAULT", '{"ttl": "PT2H"}')
+    settings = load()
+    assert settings.policies == {"Billing::Invoice": Policy(ttl=5400)}
+    assert settings.default == Policy(ttl=7200)
+
+
+def test_policies_come_as_tables_from_toml(toml):
+    path = toml('store = "memory://"\n[policies."Billing::Invoice"]\nttl = "90s"\nby = [0]\n')
+    settings = load(config=path)
+    assert settings.policies == {"Billing::Invoice": Policy(ttl=90, by=[0])}
+    assert settings.store == "memory://"
+
+
+def test_code_is_over_environment_is_over_toml(monkeypatch, toml):
+    path = toml(
+        'store = "memory://toml"\n'
+        "[policies.A]\nttl = 1\n[policies.B]\nttl = 2\n[policies.C]\nttl = 3\n"
+    )
+    monkeypatch.setenv("FAKTORY_UNIQUE_CONFIG", path)
+    monkeypatch.setenv("FAKTORY_UNIQUE_STORE", "memory://environment")
+    monkeypatch.setenv("FAKTORY_UNIQUE_POLICIES", '{"A": {"ttl": 10}, "B": {"ttl": 20}}')
+    settings = load(policies={"A": Policy(ttl=100)})
+    assert {name: policy.ttl for name, policy in settings.policies.items()} == {
+        "A": 100,
+        "B": 20,
+        "C": 3,
+    }
+    assert settings.store == "memory://environment"
+    assert load(store="memory://code").store == "memory://code"
+
+
+def test_nothing_said_means_nothing_is_unique():
+    assert load().policies == {}
+    assert load().default is None
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "told"),
+    [
+        ("FAKTORY_UNIQUE_TTL", "5", "FAKTORY_UNIQUE_TTL: no such setting; there are"),
+        ("FAKTORY_UNIQUE_POLICIES__A__TTL", "5", "FAKTORY_UNIQUE_POLICIES__A__TTL"),
+        ("FAKTORY_UNIQUE_POLICIES", '{"A": {"ttl": "soon"}}', "policies.A.ttl: .*'soon'"),
+        ("FAKTORY_UNIQUE_POLICIES", '{"A": {"tll": 5}}', "policies.A.tll"),
+        ("FAKTORY_UNIQUE_POLICIES", '{"A"', '"policies".*write JSON'),
+        ("FAKTORY_UNIQUE_POLICIES", '["A"]', "policies"),
+        ("FAKTORY_UNIQUE_DEFAULT", "1h", "default: .*dictionary .*'1h'"),
+        ("FAKTORY_UNIQUE_CONFIG", "/no/such.toml", "config: no file '/no/such.toml'"),
+    ],
+)
+def test_a_wrong_variable_is_named(monkeypatch, name, value, told):
+    monkeypatch.setenv(name, value)
+    with pytest.raises(InvalidSettings, match=told):
+        load()
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("[polices.A]\nttl = 1\n", "polices"),
+        ("[policies.A]\nttl = -1\n", "policies.A.ttl"),
+        ("[policies.A\n", "config: "),
+    ],
+)
+def test_a_wrong_file_is_named(toml, text, told):
+    with pytest.raises(InvalidSettings, match=told):
+        load(config=toml(text))
+
+
+@pytest.mark.parametrize(
+    ("store", "told"),
+    [
+        (None, "store: not set; .*FAKTORY_UNIQUE_STORE"),
+        ("localhost:6379", "store: localhost:6379://… is no store"),
+        ("http://:s3cret@host", "store: http://… is no store"),
+        ("redis://host/not-a-number?socket_timeout=soon", "store: "),
+        (7, "store: int is no store"),
+    ],
+)
+def test_a_store_that_is_none_is_named_without_its_password(store, told):
+    with pytest.raises(InvalidSettings, match=told) as caught:
+        Unique(store=store)
+    assert "s3cret" not in str(caught.value)
+
+
+def test_a_sentinel_client_is_told_that_it_is_not_supported_yet():
+    with pytest.raises(InvalidSettings, match="Sentinel are still to come"):
+        Unique(store=Sentinel([("localhost", 1)]).master_for("primary"))
+
+
+def test_settings_do_not_show_the_password():
+    assert "s3cret" not in repr(load(store="redis://:s3cret@host/0"))
+    assert "s3cret" not in repr(Unique(store="redis://:s3cret@host/0"))
+
+
+def test_unique_alone_reads_the_environment(monkeypatch):
+    monkeypatch.setenv("FAKTORY_UNIQUE_STORE", "memory://")
+    monkeypatch.setenv("FAKTORY_UNIQUE_POLICIES", '{"Email": {"ttl": 5}}')
+    with Unique() as unique:
+        job = {"jid": "jid-00000001", "jobtype": "Email", "args": []}
+        assert unique._claims([job])[0].policy.ttl == 5
+
+
+def test_policies_in_code_may_be_plain_tables():
+    assert Unique("memory://", {"Email": {"ttl": "1m"}})._policies.of("Email").ttl == 60

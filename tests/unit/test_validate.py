@@ -1,0 +1,76 @@
+"""What Faktory would refuse, or take and lose."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import pytest
+
+from faktory_unique import InvalidJob
+from faktory_unique.validate import check_job, due
+
+GOOD = {"jid": "jid-00000001", "jobtype": "Email", "args": []}
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {},
+        {"args": (1,)},
+        {"queue": ""},
+        {"queue": "a.B-c_9"},
+        {"jid": "é" * 4},
+        {"reserve_for": 86_400},
+        {"reserve_for": None},
+        {"custom": {"a": [1.5, None]}},
+        {"custom": None},
+    ],
+)
+def test_good_jobs_pass(fields):
+    check_job({**GOOD, **fields})
+
+
+@pytest.mark.parametrize(
+    ("fields", "told"),
+    [
+        ({"jobtype": ""}, "jobtype: ''"),
+        ({"jobtype": None}, "jobtype: None"),
+        ({"jobtype": 7}, "jobtype: 7"),
+        ({"jid": "1234567"}, "jid: '1234567' has fewer than 8 bytes"),
+        ({"jid": 12345678}, "jid: 12345678"),
+        ({"jid": "12345678?"}, "marks a lease"),
+        ({"args": None}, "args: not a list"),
+        ({"args": "text"}, "args: not a list"),
+        ({"queue": "a b"}, "queue: 'a b'"),
+        ({"queue": "a\n"}, "queue: 'a\\n'"),
+        ({"queue": "ä"}, "queue: 'ä'"),
+        ({"queue": 7}, "queue: 7"),
+        ({"reserve_for": 86_401}, "reserve_for: 86401"),
+        ({"custom": {"a": {1}}}, "custom: Object of type set"),
+        ({"custom": {"a": float("inf")}}, "custom: Out of range float"),
+    ],
+)
+def test_bad_jobs_are_told_what_is_wrong(fields, told):
+    with pytest.raises(InvalidJob) as caught:
+        check_job({**GOOD, **fields})
+    assert told in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("at", "expected"),
+    [
+        (None, None),
+        ("", None),
+        ("2026-01-31T09:00:00Z", datetime(2026, 1, 31, 9, tzinfo=UTC)),
+        ("2026-01-31T10:00:00+01:00", datetime(2026, 1, 31, 9, tzinfo=UTC)),
+        ("2026-01-31T09:00:00.123456789Z", datetime(2026, 1, 31, 9, 0, 0, 123456, tzinfo=UTC)),
+    ],
+)
+def test_a_due_time_is_read_as_the_server_reads_it(at, expected):
+    assert due({"at": at}) == expected
+
+
+@pytest.mark.parametrize("at", ["tomorrow", "2026-01-31T09:00:00", "2026-01-31", 7])
+def test_a_due_time_without_a_zone_or_sense_is_named(at):
+    with pytest.raises(InvalidJob, match=f"at: {at!r}"):
+        due({"at": at})
