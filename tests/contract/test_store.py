@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 import redis
 
+from faktory_unique import StoreUnavailable
 from faktory_unique.lifecycle import Change, confirm, give_back, look, release, renew, take
 from faktory_unique.store import MemoryStore, RedisStore, Store, open_store
 
@@ -253,6 +254,26 @@ class TestOnRedisAlone:
         assert queue.get(timeout=30)
         child.join()
         assert child.exitcode == 0
+
+    def test_a_child_leaves_the_connections_it_inherited_alone(self, redis_url, monkeypatch):
+        """The child's side of a fork, told by the process id alone."""
+        store = RedisStore(redis_url)
+        store.run([look(KEY)])
+        [inherited] = store._idle
+        monkeypatch.setattr("faktory_unique.store.redis.os.getpid", lambda: -1)
+        store.run([look(KEY)])
+        assert inherited not in store._idle
+        assert not inherited.can_read(0)
+
+    def test_time_outs_in_the_url_go_over_ours(self, new_redis):
+        server = new_redis()
+        store = RedisStore(f"{server.url}?socket_timeout=0.2&socket_connect_timeout=0.1")
+        store.run([look(KEY)])
+        server.pause()
+        since = time.monotonic()
+        with pytest.raises(StoreUnavailable):
+            store.run([look(KEY)])
+        assert time.monotonic() - since < 0.9
 
 
 def commands_seen(url, act):
