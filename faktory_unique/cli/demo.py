@@ -93,7 +93,7 @@ class Board:
         self._live.update(self._table(), refresh=True)
 
     def _table(self) -> Table:
-        headings = ("push", "job", "outcome", "job that stands for it", "worker")
+        headings = ("push", "job", "outcome", "stands for it", "worker")
         table = Table(*headings, box=SIMPLE_HEAD, pad_edge=False)
         pushed_as = {result.jid: what for what, _, result in self._rows if result}
         for what, job, result in self._rows:
