@@ -53,7 +53,7 @@ def lock_key(policy: Policy, job: dict[str, Any]) -> str:
     else:
         middle = b'"args":%b,"jobtype":%b' % (whole, canonical(name, path="jobtype"))
     if policy.per_queue:
-        middle += b',"queue":%b' % canonical(job["queue"], path="queue")
+        middle += b',"queue":%b' % canonical(job.get("queue") or "default", path="queue")
     digest = urlsafe_b64encode(sha256(b"{%b}" % middle).digest()[:_DIGEST_BYTES]).rstrip(b"=")
     return f"{PREFIX}:{name.translate(_ESCAPES)}:{digest.decode()}"
 

@@ -122,7 +122,7 @@ class _Story:
         self._first = self._push("single", self._email(42, "welcome"))
         self._push("single again", self._email(42, "welcome"))
         self._push("other args", self._email(42, "invoice"))
-        bulk = [self._email(n, "newsletter") for n in (1, 2, 3, 2, 1)]
+        bulk = [self._email(n, "news") for n in (1, 2, 3, 2, 1)]
         bulk.append(self._email(42, "welcome"))
         for n, result in enumerate(self._producer.push_bulk(bulk).results):
             self._note(f"bulk [{n}]", bulk[n], result)

@@ -26,6 +26,9 @@ log = logging.getLogger("faktory_unique")
 # and server/commands.go of Faktory 1.10). Giving up earlier strands the job that is on its way.
 _FETCH_TIMEOUT = 10.0
 
+# A worker that has not been heard of for 60 s is forgotten (server/tasks.go:50).
+_SHORTEST_BEAT, _LONGEST_BEAT = 5, 60
+
 
 class Client(StockClient):
     """pyfaktory's Client, with the same arguments, that tells the truth about each command.
@@ -40,8 +43,14 @@ class Client(StockClient):
             else `tcp://localhost:7419`.
         role: "producer", "consumer" or "both".
         timeout: seconds that one command may take, connecting included; None for no bound.
+        worker_id: what the server knows a consumer by; at least 8 characters, by default random.
+        labels: what the Web UI shows beside a consumer.
+        beat_period: seconds between a consumer's heartbeats, 5 to 60.
+        enable_ipv6: whether the host's name may stand for an IPv6 address.
         ssl_context: for `tcp+tls`; by default certificates are verified against the system's.
-        options: as in pyfaktory: worker_id, labels, beat_period, enable_ipv6.
+
+    Raises:
+        ValueError: an argument is impossible; the message names it.
     """
 
     def __init__(
@@ -49,22 +58,31 @@ class Client(StockClient):
         faktory_url: str | None = None,
         role: str = "producer",
         timeout: float | None = 30,
+        worker_id: str | None = None,
+        labels: Sequence[str] = ("python",),
+        beat_period: int = 15,
+        enable_ipv6: bool = False,
         *,
         ssl_context: ssl.SSLContext | None = None,
-        **options: Any,  # noqa: ANN401  # pyfaktory's, checked there
     ) -> None:
         if timeout is not None and timeout <= 0:
             raise ValueError(f"timeout: {timeout!r} is not more than 0 seconds; or pass None")
-        if role != "producer" and options.get("worker_id") is None:
-            options["worker_id"] = uuid.uuid4().hex
-        super().__init__(faktory_url, role, None, **options)
+        if not _SHORTEST_BEAT <= beat_period <= _LONGEST_BEAT:
+            raise ValueError(f"beat_period: {beat_period!r} is not within 5 to 60 seconds")
+        if worker_id is None:
+            worker_id = uuid.uuid4().hex
+        super().__init__(faktory_url, role, None, worker_id, list(labels), beat_period, enable_ipv6)
         self.timeout = timeout  # type: ignore[assignment]  # fractions are welcome
         host = self.host
         if self.scheme not in {"tcp", "tcp+tls"} or not host:
-            raise ValueError("faktory_url is no tcp://host:port or tcp+tls://host:port")
+            # Without the URL: it may hold a password.
+            raise ValueError(
+                f"faktory_url: scheme {self.scheme!r} and host {host!r} do not make "
+                "tcp://host:port or tcp+tls://host:port"
+            )
         self.password = unquote(self.password) if self.password else None
         tls = ssl_context or ssl.create_default_context() if self.scheme == "tcp+tls" else None
-        self._server = Server(host, self.port, self.password, tls)
+        self._server = Server(host, self.port, self.password, tls, enable_ipv6)
         self._commands = Connection(self._server, self._greeting, timeout)
         self._fetches = Connection(self._server, self._greeting, timeout)
         self._beating = threading.Event()
@@ -79,14 +97,17 @@ class Client(StockClient):
         host = f"[{host}]" if ":" in host else host
         # A stock client uses the password just as it stands in its URL.
         login = f":{quote(client.password, safe='')}@" if client.password else ""
-        options: dict[str, Any] = {}
-        if role != "producer":
-            options = {
-                "labels": client.labels,
-                "beat_period": client.beat_period,
-            }
         url = f"{client.scheme}://{login}{host}:{client.port}"
-        return cls(url, role, client.timeout, **options)
+        if role == "producer":
+            return cls(url, role, client.timeout, enable_ipv6=client.enable_ipv6)
+        return cls(
+            url,
+            role,
+            client.timeout,
+            labels=client.labels,
+            beat_period=client.beat_period,
+            enable_ipv6=client.enable_ipv6,
+        )
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.role} {self._server!r}>"
@@ -187,8 +208,9 @@ class Client(StockClient):
         while not beating.is_set():
             try:
                 self._beat(rss_kb=self.rss_kb)
-            except FaktoryError as exc:
-                log.warning("heartbeat to Faktory at %r failed: %s", self._server, exc)
+            except (FaktoryError, ValueError) as exc:
+                if not beating.is_set():
+                    log.warning("heartbeat to Faktory at %r failed: %s", self._server, exc)
             beating.wait(self.beat_period)
 
     def _beat(self, rss_kb: int | None = None) -> bool:

@@ -8,12 +8,9 @@ to another command; the next command opens a new one.
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
-import select
 import socket
-import ssl
 import threading
 import time
 from dataclasses import dataclass
@@ -22,10 +19,12 @@ from typing import TYPE_CHECKING, Any
 
 from faktory_unique.errors import NotSent, OutcomeUnknown, Refused
 
+from .wire import Wire, left
+
 if TYPE_CHECKING:
+    import ssl
     from collections.abc import Callable
 
-_READ_SIZE = 65_536
 _PROTOCOL_VERSION = 2
 
 
@@ -42,15 +41,59 @@ class Server:
         port: TCP port.
         password: None where the server asks for none. Never shown.
         tls: None for plain TCP.
+        ipv6: whether a name may stand for an IPv6 address.
     """
 
     host: str
     port: int
     password: str | None = None
     tls: ssl.SSLContext | None = None
+    ipv6: bool = False
 
     def __repr__(self) -> str:
         return f"{self.host}:{self.port}"
+
+    def connect(self, deadline: float | None) -> Wire:
+        """A new connection, not yet logged in.
+
+        Raises:
+            OSError: none of the host's addresses can be reached in time.
+        """
+        family = socket.AF_UNSPEC if self.ipv6 or ":" in self.host else socket.AF_INET
+        addresses = socket.getaddrinfo(self.host, self.port, family, socket.SOCK_STREAM)
+        for n, (*_, address) in enumerate(addresses, start=1):
+            try:
+                return self._connect_to(address[:2], deadline)
+            except OSError:
+                if n == len(addresses):
+                    raise
+        raise OSError(f"{self.host} has no address")  # getaddrinfo raises rather than return none
+
+    def _connect_to(self, address: tuple[Any, ...], deadline: float | None) -> Wire:
+        connected = socket.create_connection(address, timeout=left(deadline))
+        try:
+            connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            connected.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+            if self.tls is not None:
+                connected = self.tls.wrap_socket(connected, server_hostname=self.host)
+        except BaseException:
+            connected.close()
+            raise
+        return Wire(connected)
+
+
+class _Line:
+    """A process's end of a connection: its wire, and the lock by which threads take turns."""
+
+    def __init__(self) -> None:
+        self.turn = threading.Lock()
+        self.wire: Wire | None = None
+
+    def discard(self) -> None:
+        """Throws the wire away."""
+        if self.wire is not None:
+            self.wire.close()
+            self.wire = None
 
 
 class Connection:
@@ -70,13 +113,9 @@ class Connection:
         self._server = server
         self._greeting = greeting
         self._timeout = timeout
-        self._start_anew()
-
-    def _start_anew(self) -> None:
-        self._socket: socket.socket | None = None
-        self._buffer = bytearray()
-        self._mutex = threading.Lock()
-        self._pid = os.getpid()
+        # By process id. A forked child must not use its parent's socket, nor wait for a lock that
+        # was taken when it was forked and that nobody in the child will ever release.
+        self._lines: dict[int, _Line] = {}
 
     def open(self) -> None:
         """Connects now, where no connection stands.
@@ -85,9 +124,9 @@ class Connection:
             NotSent: no connection could be made.
             LoginRefused: the server does not let this client in.
         """
-        self._leave_parents_socket()
-        with self._mutex:
-            self._ready(self._deadline(self._timeout))
+        line = self._own_line()
+        with line.turn:
+            self._ready(line, self._deadline(self._timeout))
 
     def call(self, command: str, *, timeout: float | None = None) -> str:
         r"""Sends one command, without its line end, and returns its whole reply.
@@ -104,24 +143,24 @@ class Connection:
             NotSent: no connection could be made.
             OutcomeUnknown: no whole reply came back.
         """
-        self._leave_parents_socket()
         allowed = self._timeout
         if allowed is not None and timeout is not None:
             allowed = max(allowed, timeout)
-        with self._mutex:
+        line = self._own_line()
+        with line.turn:
             deadline = self._deadline(allowed)
-            sock = self._ready(deadline)
+            wire = self._ready(line, deadline)
             try:
-                self._send(sock, command, deadline)
-                reply = self._read_reply(sock, deadline)
-            except (OSError, ValueError) as exc:  # ValueError: what came is no reply
-                self._discard()
+                wire.send(command, deadline)
+                reply = wire.read_reply(deadline)
+            except (OSError, ValueError) as exc:
+                line.discard()
                 verb = command.partition(" ")[0]
                 raise OutcomeUnknown(
                     f"{verb} was sent to Faktory at {self._server!r} and not answered: {exc}"
                 ) from exc
             except BaseException:
-                self._discard()
+                line.discard()
                 raise
         if reply.startswith("-"):
             raise Refused(reply[1:].removeprefix("ERR "))
@@ -129,57 +168,44 @@ class Connection:
 
     def close(self) -> None:
         """Says END and closes; harmless where nothing is open."""
-        self._leave_parents_socket()
-        with self._mutex:
-            if self._socket is not None:
-                with contextlib.suppress(OSError):
-                    self._socket.settimeout(0)
-                    self._socket.sendall(b"END\r\n")
-            self._discard()
+        line = self._own_line()
+        with line.turn:
+            if line.wire is not None:
+                line.wire.end()
+                line.wire = None
 
-    def _leave_parents_socket(self) -> None:
-        """In a forked child: the socket is the parent's, and the lock may never be released."""
-        if self._pid != os.getpid():
-            sock = self._socket
-            self._start_anew()
-            if sock is not None:
-                sock.close()  # this process's copy; the connection itself goes on
+    def _own_line(self) -> _Line:
+        line = self._lines.get(os.getpid())
+        if line is None:
+            line = self._lines.setdefault(os.getpid(), _Line())
+            for pid in [pid for pid in list(self._lines) if pid != os.getpid()]:
+                inherited = self._lines.pop(pid, None)
+                if inherited is not None and inherited.wire is not None:
+                    inherited.wire.let_go()
+        return line
 
-    def _ready(self, deadline: float | None) -> socket.socket:
-        """The open socket; a new one where there is none or the peer has closed it meanwhile."""
-        if self._socket is not None and not _is_quiet(self._socket):
-            self._discard()
-        if self._socket is None:
+    def _ready(self, line: _Line, deadline: float | None) -> Wire:
+        """The open wire; a new one where there is none or the peer has closed it meanwhile."""
+        if line.wire is not None and not line.wire.is_quiet():
+            line.discard()
+        if line.wire is None:
             try:
-                self._socket = self._connect(deadline)
-                self._log_in(self._socket, deadline)
+                line.wire = self._server.connect(deadline)
+                self._log_in(line.wire, deadline)
             except LoginRefused:
-                self._discard()
+                line.discard()
                 raise
             except (OSError, ValueError) as exc:
-                self._discard()
+                line.discard()
                 raise NotSent(f"no connection to Faktory at {self._server!r}: {exc}") from exc
             except BaseException:
-                self._discard()
+                line.discard()
                 raise
-        return self._socket
+        return line.wire
 
-    def _connect(self, deadline: float | None) -> socket.socket:
-        address = (self._server.host, self._server.port)
-        sock = socket.create_connection(address, timeout=_left(deadline))
-        try:
-            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-            if self._server.tls is not None:
-                return self._server.tls.wrap_socket(sock, server_hostname=self._server.host)
-        except BaseException:
-            sock.close()
-            raise
-        return sock
-
-    def _log_in(self, sock: socket.socket, deadline: float | None) -> None:
+    def _log_in(self, wire: Wire, deadline: float | None) -> None:
         """HI and HELLO, of Faktory's protocol version 2."""
-        hi = self._read_reply(sock, deadline)
+        hi = wire.read_reply(deadline)
         if not hi.startswith("+HI "):
             raise LoginRefused(f"Faktory at {self._server!r} does not greet: {hi[:80]!r}")
         told = json.loads(hi[4:])
@@ -193,80 +219,14 @@ class Connection:
                     "tcp://:password@host:port"
                 )
             hello["pwdhash"] = _password_hash(self._server.password, told["s"], told.get("i", 1))
-        self._send(sock, f"HELLO {json.dumps(hello)}", deadline)
-        answer = self._read_reply(sock, deadline)
+        wire.send(f"HELLO {json.dumps(hello)}", deadline)
+        answer = wire.read_reply(deadline)
         if answer != "+OK":
             raise LoginRefused(f"Faktory at {self._server!r} refuses the login: {answer[1:]}")
-
-    def _send(self, sock: socket.socket, command: str, deadline: float | None) -> None:
-        sock.settimeout(_left(deadline))
-        sock.sendall(f"{command}\r\n".encode())
-
-    def _read_reply(self, sock: socket.socket, deadline: float | None) -> str:
-        """One whole RESP reply: a line, or a bulk string of the announced length."""
-        line = self._read_line(sock, deadline)
-        if not line.startswith("$") or line == "$-1":
-            return line
-        length = int(line[1:])
-        while len(self._buffer) < length + 2:
-            self._read_more(sock, deadline)
-        bulk = self._buffer[:length].decode()
-        del self._buffer[: length + 2]
-        return f"{line}\r\n{bulk}"
-
-    def _read_line(self, sock: socket.socket, deadline: float | None) -> str:
-        start = 0
-        while (end := self._buffer.find(b"\r\n", start)) < 0:
-            start = max(0, len(self._buffer) - 1)
-            self._read_more(sock, deadline)
-        line = self._buffer[:end].decode()
-        del self._buffer[: end + 2]
-        return line
-
-    def _read_more(self, sock: socket.socket, deadline: float | None) -> None:
-        sock.settimeout(_left(deadline))
-        chunk = sock.recv(_READ_SIZE)
-        if not chunk:
-            raise ConnectionResetError("the server closed the connection")
-        self._buffer += chunk
-
-    def _discard(self) -> None:
-        self._buffer.clear()
-        if self._socket is not None:
-            with contextlib.suppress(OSError):
-                # Ends the connection even where a forked child still holds a copy of the socket.
-                self._socket.shutdown(socket.SHUT_RDWR)
-            self._socket.close()
-            self._socket = None
 
     @staticmethod
     def _deadline(timeout: float | None) -> float | None:
         return None if timeout is None else time.monotonic() + timeout
-
-
-def _left(deadline: float | None) -> float | None:
-    """Seconds until the deadline, for a socket."""
-    if deadline is None:
-        return None
-    left = deadline - time.monotonic()
-    if left <= 0:
-        raise TimeoutError("timed out")
-    return left
-
-
-def _is_quiet(sock: socket.socket) -> bool:
-    """Whether the peer has neither closed nor said anything unasked, such as that it shuts down."""
-    readable, _, _ = select.select([sock], [], [], 0)
-    if not readable:
-        return True
-    sock.settimeout(0)
-    try:
-        sock.recv(1)
-    except (BlockingIOError, ssl.SSLWantReadError):
-        return True  # TLS housekeeping, no data
-    except OSError:
-        return False
-    return False
 
 
 def _password_hash(password: str, salt: str, iterations: int) -> str:

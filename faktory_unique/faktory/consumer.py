@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import multiprocessing
 import pickle
 import signal
 import threading
 import time
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Self
 
 from pebble import ProcessPool
 
@@ -24,6 +25,7 @@ from .reservation import Reservation
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
     from concurrent.futures import Future
+    from multiprocessing.context import BaseContext
 
     from faktory_unique.chain import FetchAnswer, Middleware, Payload
 
@@ -42,9 +44,14 @@ class Consumer(StockConsumer):
     Args:
         client: a `Client` whose role is "consumer" or "both".
         queues: queues to fetch from.
+        priority: "strict" (in the order given), "uniform" or "weighted".
+        weights: for "weighted", one for each queue.
+        concurrency: jobs run at the same time, each in a process.
+        grace_period: seconds that jobs have to end when the consumer is told to stop.
+        sentry_capture_exception: whether a handler's exception is reported to Sentry, from the
+            process that it ran in.
+        context: a multiprocessing context; by default the platform's.
         middleware: the chain, the first outermost.
-        options: as in pyfaktory: priority, weights, concurrency, grace_period, context,
-            sentry_capture_exception.
 
     Raises:
         TypeError: client or middleware are of another kind, or a middleware with a `perform`
@@ -57,16 +64,30 @@ class Consumer(StockConsumer):
         self,
         client: Client,
         queues: Iterable[str] = ("default",),
+        priority: str = "uniform",
+        weights: list[float] | None = None,
+        concurrency: int = 4,
+        grace_period: float = 25,
+        sentry_capture_exception: bool = False,
+        context: BaseContext | None = None,
         *,
         middleware: Iterable[Middleware] = (),
-        **options: Any,  # noqa: ANN401  # pyfaktory's, checked there
     ) -> None:
         if not isinstance(client, Client):
             raise TypeError(
                 f"{client!r} is not faktory_unique's Client; make one with the same arguments, "
                 "or use Consumer.wrap"
             )
-        super().__init__(client, list(queues), **options)
+        super().__init__(
+            client,
+            list(queues),
+            priority,
+            weights,
+            concurrency,
+            sentry_capture_exception=sentry_capture_exception,
+            context=context or multiprocessing,  # type: ignore[arg-type]  # as in pyfaktory
+        )
+        self.grace_period = grace_period  # type: ignore[assignment]  # fractions are welcome
         self.middleware = checked(middleware)
         self._performing = tuple(m for m in self.middleware if overrides(m, "perform"))
         _refuse_unpicklable(self._performing)
@@ -100,7 +121,7 @@ class Consumer(StockConsumer):
         client.connect()
         return wrapping
 
-    def register(self, name: str, fn: Callable[..., object], bind: bool = False) -> None:  # noqa: FBT001, FBT002  # pyfaktory's signature
+    def register(self, name: str, fn: Callable[..., object], bind: bool = False) -> None:
         """Registers the handler of a jobtype; with `bind` the jid comes before its args.
 
         Raises:
@@ -224,7 +245,9 @@ class Consumer(StockConsumer):
     ) -> None:
         self._start_pool()
         future = self.pool.schedule(
-            perform, args=[self._performing, handler, reservation.job], kwargs={"bind": bind}
+            perform,
+            args=[self._performing, handler, reservation.job],
+            kwargs={"bind": bind, "tell_sentry": self.sentry_capture_exception},
         )
         future.add_done_callback(lambda done: self._ended(reservation, done))
 

@@ -41,7 +41,12 @@ def current_job() -> Payload:
 
 
 def perform(
-    middleware: Sequence[Middleware], handler: Callable[..., object], job: Payload, *, bind: bool
+    middleware: Sequence[Middleware],
+    handler: Callable[..., object],
+    job: Payload,
+    *,
+    bind: bool,
+    tell_sentry: bool = False,
 ) -> JobError | None:
     """Runs the handler with the job's args, the jid before them with `bind`.
 
@@ -52,7 +57,9 @@ def perform(
     try:
         compose(middleware, "perform", partial(_call, handler, bind=bind))(job)
     except BaseException as exc:  # noqa: BLE001  # a handler's sys.exit() costs that job alone
-        return job_error(exc)
+        if tell_sentry:
+            _tell_sentry(exc)
+        return job_error(exc, job.get("backtrace", _LONGEST_BACKTRACE))
     finally:
         _current_job.reset(token)
     return None
@@ -62,12 +69,20 @@ def _call(handler: Callable[..., object], job: Payload, *, bind: bool) -> object
     return handler(job["jid"], *job["args"]) if bind else handler(*job["args"])
 
 
-def job_error(exc: BaseException) -> JobError:
-    """An exception as Faktory is told of it, within the server's bounds."""
+def _tell_sentry(exc: BaseException) -> None:
+    """Here and not in the consumer, where nothing is left of the exception but its text."""
+    import sentry_sdk  # noqa: PLC0415  # the user's, as in pyfaktory
+
+    sentry_sdk.capture_exception(exc)
+    sentry_sdk.flush()
+
+
+def job_error(exc: BaseException, most_lines: int = _LONGEST_BACKTRACE) -> JobError:
+    """An exception as Faktory is told of it, within the server's bounds; its innermost lines."""
     try:
         message = str(exc)
     except Exception:  # noqa: BLE001  # its __str__ is the user's
         message = "(its message could not be read)"
-    lines = traceback.format_tb(exc.__traceback__, limit=-_LONGEST_BACKTRACE)
+    lines = traceback.format_tb(exc.__traceback__, limit=-min(most_lines, _LONGEST_BACKTRACE))
     backtrace = tuple(line.rstrip("\n") for line in lines)
     return JobError(type(exc).__name__[:_LONGEST_TYPE], message[:_LONGEST_MESSAGE], backtrace)

@@ -23,9 +23,10 @@ HI = b'+HI {"v":2}\r\n'
 class Peer:
     """A TCP server that plays a script: one function per connection, with the socket as a file."""
 
-    def __init__(self, *scripts):
-        self.listening = socket.create_server(("127.0.0.1", 0))
-        self.url = f"tcp://127.0.0.1:{self.listening.getsockname()[1]}"
+    def __init__(self, *scripts, address=("127.0.0.1", 0), family=socket.AF_INET):
+        self.listening = socket.create_server(address, family=family)
+        host, port, *_ = self.listening.getsockname()
+        self.url = f"tcp://[{host}]:{port}" if ":" in host else f"tcp://{host}:{port}"
         self.heard = []
         self.thread = threading.Thread(target=self._serve, args=(scripts,), daemon=True)
         self.thread.start()
@@ -330,6 +331,26 @@ class TestTLS:
 def test_an_url_of_another_kind_is_refused(url):
     with pytest.raises(ValueError, match="faktory_url"):
         Client(url)
+
+
+@pytest.mark.parametrize("beat_period", [4, 61])
+def test_a_heartbeat_that_the_server_would_not_bear_is_refused(beat_period):
+    with pytest.raises(ValueError, match="beat_period"):
+        Client("tcp://localhost", role="consumer", beat_period=beat_period)
+
+
+def test_an_ipv6_server_is_reached_by_its_literal_address():
+    try:
+        peer = Peer(answering(bulk("{}")), address=("::1", 0), family=socket.AF_INET6)
+    except OSError as exc:
+        pytest.skip(f"no IPv6 on this machine: {exc}")
+    with connected(peer) as client:
+        assert client.push_batch([]) == {}
+
+
+def test_a_host_that_has_no_address_is_no_connection():
+    with pytest.raises(NotSent, match="no connection to Faktory at no-such-host"):
+        Client("tcp://no-such-host.invalid:7419", timeout=5).connect()
 
 
 @pytest.mark.parametrize("timeout", [0, -1])

@@ -88,6 +88,12 @@ def test_the_queue_counts_where_the_policy_says_so():
     assert lock_key(policy, job(1)) != lock_key(policy, job(1, queue="other"))
 
 
+@pytest.mark.parametrize("queue", ["", None])
+def test_no_queue_is_the_default_queue_as_the_server_has_it(queue):
+    policy = Policy(per_queue=True)
+    assert lock_key(policy, job(1, queue=queue)) == lock_key(policy, job(1))
+
+
 def test_a_scope_makes_jobtypes_exclude_each_other():
     policy = Policy(scope="mail")
     assert lock_key(policy, job(1)) == lock_key(policy, job(1, jobtype="Other"))

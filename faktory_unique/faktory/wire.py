@@ -1,0 +1,102 @@
+"""One socket to Faktory: commands out, whole replies in, each within a deadline."""
+
+from __future__ import annotations
+
+import contextlib
+import select
+import socket
+import ssl
+import time
+
+_READ_SIZE = 65_536
+
+
+class Wire:
+    """A connected socket and what has been read from it beyond the last reply.
+
+    Every method that takes a deadline (of `time.monotonic`; None for no bound) raises OSError when
+    it passes or the socket breaks, and ValueError when what came is no reply. After either the wire
+    is good for nothing but `close`.
+    """
+
+    def __init__(self, connected: socket.socket) -> None:
+        self._socket = connected
+        self._buffer = bytearray()
+
+    def send(self, command: str, deadline: float | None) -> None:
+        """Sends a command and its line end."""
+        self._socket.settimeout(left(deadline))
+        self._socket.sendall(f"{command}\r\n".encode())
+
+    def read_reply(self, deadline: float | None) -> str:
+        """One whole RESP reply, less its last line end: a line, or a bulk as long as announced."""
+        line = self._read_line(deadline)
+        if not line.startswith("$") or line == "$-1":
+            return line
+        length = int(line[1:])
+        while len(self._buffer) < length + 2:
+            self._read_more(deadline)
+        bulk = self._buffer[:length].decode()
+        del self._buffer[: length + 2]
+        return f"{line}\r\n{bulk}"
+
+    def is_quiet(self) -> bool:
+        """Whether the peer has neither closed nor said anything unasked, such as that it ends."""
+        readable, _, _ = select.select([self._socket], [], [], 0)
+        if not readable:
+            return True
+        self._socket.settimeout(0)
+        try:
+            self._socket.recv(1)
+        except (BlockingIOError, ssl.SSLWantReadError):
+            return True  # TLS housekeeping, no data
+        except OSError:
+            return False
+        return False
+
+    def end(self) -> None:
+        """Says END, if that goes without waiting, and closes."""
+        with contextlib.suppress(OSError):
+            self._socket.settimeout(0)
+            self._socket.sendall(b"END\r\n")
+        self.close()
+
+    def close(self) -> None:
+        """Ends the connection, also where a forked child still holds a copy of the socket."""
+        with contextlib.suppress(OSError):
+            self._socket.shutdown(socket.SHUT_RDWR)
+        self._socket.close()
+
+    def let_go(self) -> None:
+        """Closes this process's copy of the socket; the connection goes on in another process."""
+        self._socket.close()
+
+    def _read_line(self, deadline: float | None) -> str:
+        start = 0
+        while (end := self._buffer.find(b"\r\n", start)) < 0:
+            start = max(0, len(self._buffer) - 1)
+            self._read_more(deadline)
+        line = self._buffer[:end].decode()
+        del self._buffer[: end + 2]
+        return line
+
+    def _read_more(self, deadline: float | None) -> None:
+        self._socket.settimeout(left(deadline))
+        chunk = self._socket.recv(_READ_SIZE)
+        if not chunk:
+            raise ConnectionResetError("the server closed the connection")
+        self._buffer += chunk
+
+
+def left(deadline: float | None) -> float | None:
+    """Seconds until the deadline, for a socket.
+
+    Raises:
+        TimeoutError: it has passed.
+    """
+    if deadline is None:
+        return None
+    seconds = deadline - time.monotonic()
+    if seconds <= 0:
+        raise TimeoutError("timed out")
+    return seconds

@@ -1,0 +1,110 @@
+"""A handler's run, and what comes back of it."""
+
+from __future__ import annotations
+
+import pickle
+
+import pytest
+import sentry_sdk
+from sentry_sdk.transport import Transport
+
+from faktory_unique import JobError, Middleware, current_job
+from faktory_unique.faktory.perform import job_error, perform
+
+JOB = {"jid": "jid-00000001", "jobtype": "Email", "args": [1, "two"], "custom": {"a": 1}}
+
+
+class UnreadableError(Exception):
+    def __str__(self):
+        raise RuntimeError
+
+
+def raising(exc):
+    def handler(*_args):
+        raise exc
+
+    return handler
+
+
+@pytest.mark.parametrize(
+    ("bind", "expected"), [(False, (1, "two")), (True, ("jid-00000001", 1, "two"))]
+)
+def test_a_handler_gets_the_args_and_the_jid_before_them_where_bound(bind, expected):
+    got = []
+    assert perform([], lambda *args: got.append(args), JOB, bind=bind) is None
+    assert got == [expected]
+
+
+def test_what_it_returns_is_not_sent_back():
+    """Faktory has no use for it, and it may not pickle."""
+    assert perform([], lambda *_: lambda: None, JOB, bind=False) is None
+
+
+def test_it_knows_its_job_while_it_runs_and_not_after():
+    got = []
+    perform([], lambda *_: got.append(current_job()), JOB, bind=False)
+    assert got == [JOB]
+    with pytest.raises(LookupError, match="no job is running"):
+        current_job()
+
+
+@pytest.mark.parametrize(
+    ("exc", "errtype", "message"),
+    [
+        (ValueError("why"), "ValueError", "why"),
+        (SystemExit(3), "SystemExit", "3"),
+        (KeyboardInterrupt(), "KeyboardInterrupt", ""),
+        (UnreadableError(), "UnreadableError", "(its message could not be read)"),
+        (ValueError("x" * 5000), "ValueError", "x" * 1000),
+    ],
+)
+def test_whatever_it_raises_comes_back_as_a_value_that_pickles(exc, errtype, message):
+    error = perform([], raising(exc), JOB, bind=False)
+    assert (error.errtype, error.message) == (errtype, message)
+    assert pickle.loads(pickle.dumps(error)) == error
+    assert any("in handler" in line for line in error.backtrace)
+
+
+def test_a_long_backtrace_keeps_its_innermost_lines():
+    def deep(n):
+        return deep(n - 1) if n else 1 / 0
+
+    error = perform([], lambda *_: deep(100), JOB, bind=False)
+    assert len(error.backtrace) <= 50
+    assert "1 / 0" in "".join(error.backtrace)
+
+
+@pytest.mark.parametrize(("asked", "kept"), [(0, 0), (1, 1), (2, 2), (1000, 3)])
+def test_a_job_that_asks_for_fewer_lines_gets_the_innermost_of_them(asked, kept):
+    error = perform([], raising(ValueError("why")), {**JOB, "backtrace": asked}, bind=False)
+    assert len(error.backtrace) == kept
+    assert all("in handler" in line for line in error.backtrace[-1:])
+
+
+def test_middleware_stands_around_it():
+    class Double(Middleware):
+        def perform(self, job, call_next):
+            return call_next({**job, "args": job["args"] * 2})
+
+    got = []
+    perform([Double()], lambda *args: got.append(args), JOB, bind=False)
+    assert got == [(1, "two", 1, "two")]
+
+
+@pytest.mark.parametrize("tell", [False, True])
+def test_sentry_is_told_where_the_consumer_was_asked_to(tell):
+    sent = []
+
+    class Keep(Transport):
+        def capture_envelope(self, envelope):
+            sent.append(envelope)
+
+    with sentry_sdk.isolation_scope():
+        sentry_sdk.init("http://key@127.0.0.1:1/1", transport=Keep)
+        perform([], raising(ValueError("why")), JOB, bind=False, tell_sentry=tell)
+        sentry_sdk.init()
+    assert len(sent) == tell
+
+
+def test_an_error_without_a_traceback_is_told_as_well():
+    assert job_error(ValueError("why")) == JobError("ValueError", "why", ())
