@@ -18,7 +18,7 @@ help:
 	@echo "make bench   the benchmarks"
 
 demo: $(INSTALLED) servers
-	$(BIN)/python scripts/servers.py -- $(BIN)/python -m faktory_unique demo
+	$(BIN)/python -m scripts.servers -- $(BIN)/python -m faktory_unique demo
 
 test: $(INSTALLED) servers
 	$(BIN)/pytest

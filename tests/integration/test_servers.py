@@ -1,4 +1,4 @@
-"""The servers of `scripts/servers.py` do what the other tests take for granted."""
+"""The servers of `scripts/servers` do what the other tests take for granted."""
 
 import json
 import os
@@ -16,8 +16,9 @@ from redis.retry import Retry
 
 from scripts import servers
 from scripts.servers import FaktoryServer, RedisServer, ServerError, is_running
+from scripts.servers.process import wait_until
 
-SCRIPT = Path(servers.__file__)
+TREE = Path(__file__).parents[2]
 
 
 KINDS = [
@@ -171,7 +172,7 @@ def test_start_after_a_death_of_its_own(new_server):
     """A server that died without our doing starts again; a running one is left alone."""
     server = new_server()
     os.kill(server.pid, signal.SIGKILL)
-    assert servers._wait_until(lambda: not server.running)
+    assert wait_until(lambda: not server.running)
     server.start()
     again = server.pid
     server.start()
@@ -214,7 +215,7 @@ def test_faktory_loses_jobs_with_its_storage(new_faktory):
     server = new_faktory()
     push(server, "job-number-1")
     os.kill(server.storage_pid, signal.SIGKILL)
-    assert servers._wait_until(lambda: not server.running)
+    assert wait_until(lambda: not server.running)
     server.start()
     assert fetch(server, 1) == [None]
 
@@ -281,7 +282,7 @@ def test_chosen_port_is_taken(kind, request, tmp_path, monkeypatch):
         taken = holder.getsockname()[1]
         free = servers.free_port()
         ports = iter([taken, free])
-        monkeypatch.setattr(servers, "free_port", lambda: next(ports))
+        monkeypatch.setattr("scripts.servers.process.free_port", lambda: next(ports))
         with kind(tmp_path / "any") as server:
             assert server.port == free
             assert answers(server)
@@ -296,14 +297,14 @@ def test_chosen_port_is_taken(kind, request, tmp_path, monkeypatch):
 def test_missing_servers_are_named(monkeypatch, tmp_path):
     """Where a server is missing, the reason says what to do."""
     monkeypatch.setenv("PATH", str(tmp_path))
-    monkeypatch.setattr(servers, "_REPOSITORY", tmp_path)
+    monkeypatch.setattr("scripts.servers.available._REPOSITORY", tmp_path)
     assert "scripts/provision.sh" in servers.missing_redis()
     assert "scripts/provision.sh" in servers.missing_faktory()
 
 
 def run(*command, **options):
-    words = [sys.executable, "-W", "error", str(SCRIPT), "--", *command]
-    return subprocess.Popen(words, stdout=subprocess.PIPE, text=True, **options)
+    words = [sys.executable, "-W", "error", "-m", "scripts.servers", "--", *command]
+    return subprocess.Popen(words, stdout=subprocess.PIPE, text=True, cwd=TREE, **options)
 
 
 ASK_BOTH = """
@@ -319,7 +320,7 @@ print(redis_pid((redis.hostname, redis.port)), faktory.port, flush=True)
 @pytest.fixture
 def tree(monkeypatch, tmp_path, new_redis, new_faktory):
     """A temporary folder of its own for the command line, which must leave nothing in it."""
-    monkeypatch.setenv("TREE", str(SCRIPT.parent.parent))
+    monkeypatch.setenv("TREE", str(TREE))
     monkeypatch.setenv("TMPDIR", str(tmp_path))
     yield tmp_path
     assert list(tmp_path.iterdir()) == []
