@@ -126,7 +126,7 @@ class Client(StockClient):
             NotSent: no connection could be made.
             LoginRefused: wrong or missing password.
         """
-        if self.state is State.IDENTIFIED:
+        if self.state is not State.DISCONNECTED:
             return True
         self._commands.open()
         self.state = State.IDENTIFIED

@@ -9,10 +9,12 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import redis
+import trustme
 
 from faktory_unique import StoreUnavailable
 from faktory_unique.lifecycle import Change, confirm, give_back, look, release, renew, take
 from faktory_unique.store import MemoryStore, RedisStore, Store, open_store
+from scripts.servers import free_port
 
 KEY = "unique:1:Email:abc"
 OWNER = "jid-00000001"
@@ -264,6 +266,29 @@ class TestOnRedisAlone:
         store.run([look(KEY)])
         assert inherited not in store._idle
         assert not inherited.can_read(0)
+
+    def test_tls_verifies_the_certificate(self, new_redis, tmp_path):
+        """`rediss://`, with redis-py's options for the authority."""
+        authority = trustme.CA()
+        authority.cert_pem.write_to_path(tmp_path / "ca.pem")
+        certificate = authority.issue_cert("localhost")
+        certificate.cert_chain_pems[0].write_to_path(tmp_path / "server.pem")
+        certificate.private_key_pem.write_to_path(tmp_path / "server.key")
+        port = free_port()
+        new_redis(
+            extra=(
+                *("--tls-port", str(port), "--tls-auth-clients", "no"),
+                *("--tls-cert-file", tmp_path / "server.pem"),
+                *("--tls-key-file", tmp_path / "server.key"),
+            )
+        )
+        url = f"rediss://localhost:{port}/0"
+        store = open_store(f"{url}?ssl_ca_certs={tmp_path / 'ca.pem'}")
+        each(store, take(KEY, OWNER, 60), confirm(KEY, OWNER, 60))
+        assert value(store) == OWNER
+        store.close()
+        with pytest.raises(StoreUnavailable, match="certificate"):
+            open_store(url).run([look(KEY)])
 
     def test_time_outs_in_the_url_go_over_ours(self, new_redis):
         server = new_redis()
