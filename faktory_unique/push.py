@@ -8,90 +8,27 @@ Faktory answered for a job decides whether its lock is confirmed, given back, or
 from __future__ import annotations
 
 import logging
-import threading
 import time
 import uuid
-from collections import OrderedDict
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from . import lifecycle
 from .chain import Payload, PushResult, PushStatus, one_each
 from .errors import InvalidJob, NotSent, Refused, StoreError
-from .stamp import Stamp, without_stamp
+from .stamp import without_stamp
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    from .claims import Claim, OpenPushes
     from .lifecycle import Change
-    from .policy import Policy
     from .store import Store
 
 log = logging.getLogger("faktory_unique")
 
 # Locks taken before a PUSHB: the size that Faktory recommends, and far from filling a lease.
 CHUNK = 1_000
-
-
-@dataclass(slots=True)
-class Claim:
-    """A unique job's claim to its key.
-
-    Attributes:
-        job: the payload as it came.
-        policy: what unique means for it.
-        key: the Redis key of its lock.
-        wait: seconds until it is due in its queue, with the margin.
-        took: whether this push turned an absent lock into a leased one.
-        jid: the jid to go out under.
-    """
-
-    job: Payload
-    policy: Policy
-    key: str
-    wait: float
-    jid: str
-    took: bool = False
-
-    @property
-    def owner(self) -> str:
-        """The value of the lock: the jid under which the caller pushes this work."""
-        owner: str = self.job["jid"]
-        return owner
-
-    @property
-    def ttl(self) -> float:
-        """Seconds that the lock lives once the push is confirmed."""
-        return self.wait + self.policy.ttl
-
-    def stamped(self) -> Payload:
-        """The payload that goes out."""
-        stamp = Stamp(self.key, self.owner, "success", self.policy.ttl)
-        return stamp.written_on({**self.job, "jid": self.jid})
-
-
-class OpenPushes:
-    """The jids whose push ended unknown, the last ten thousand of this process.
-
-    Their job may be on the server. Pushed again they go out under a new jid, also after their
-    lease has run out: one jid sent twice destroys reservations (docs/design.md §5).
-    """
-
-    def __init__(self, most: int = 10_000) -> None:
-        self._jids: OrderedDict[str, None] = OrderedDict()
-        self._most = most
-        self._mutex = threading.Lock()
-
-    def __contains__(self, jid: str) -> bool:
-        return jid in self._jids
-
-    def add(self, jid: str) -> None:
-        """Remembers a jid, forgetting the oldest where there are too many."""
-        with self._mutex:
-            self._jids[jid] = None
-            self._jids.move_to_end(jid)
-            if len(self._jids) > self._most:
-                self._jids.popitem(last=False)
 
 
 class BatchPush:
@@ -190,7 +127,8 @@ class BatchPush:
         ]
         answers = self._push(going, payloads)
         for i, answer in zip(sending, answers, strict=True):
-            self._results[i] = replace(answer, submitted_jid=self._jobs[i]["jid"])
+            key = going[i].key if i in going else None
+            self._results[i] = replace(answer, submitted_jid=self._jobs[i]["jid"], key=key)
         self._settle(going, since)
         return all(
             answer.status not in {PushStatus.UNKNOWN, PushStatus.NOT_SENT} for answer in answers
@@ -259,30 +197,23 @@ class BatchPush:
 
     def _settle(self, going: Mapping[int, Claim], since: float) -> None:
         """Confirms the locks of pushed jobs, gives back those of jobs that were not."""
-        changes: list[Change] = []
-        pushed: list[int] = []
-        for i, claim in going.items():
-            result = self._results[i] = replace(self._results[i], key=claim.key)
-            if result.status is PushStatus.PUSHED:
-                pushed.append(i)
-                changes.append(lifecycle.confirm(claim.key, claim.owner, claim.ttl))
+        pushed: dict[int, Claim] = {}
+        give_backs: list[Change] = []
         for i, claim in going.items():
             status = self._results[i].status
-            if status is PushStatus.UNKNOWN:
+            if status is PushStatus.PUSHED:
+                pushed[i] = claim
+            elif status is PushStatus.UNKNOWN:
                 self._open_pushes.add(claim.owner)
-                self._results[i] = replace(
-                    self._results[i], confirmed=False, retry_after=claim.policy.lease
-                )
-            elif status is not PushStatus.PUSHED and claim.took:
-                changes.append(lifecycle.give_back(claim.key, claim.owner))
-        found = self._change(changes)
+                self._leave_to_lease(i, claim)
+            elif claim.took:
+                give_backs.append(lifecycle.give_back(claim.key, claim.owner))
+        confirms = [lifecycle.confirm(c.key, c.owner, c.ttl) for c in pushed.values()]
+        found = self._change([*confirms, *give_backs])
         elapsed = time.monotonic() - since
-        for n, i in enumerate(pushed):
-            claim = going[i]
-            if found is None:  # the store is away: the lease stands, and runs out
-                self._results[i] = replace(
-                    self._results[i], confirmed=False, retry_after=claim.policy.lease
-                )
+        for n, (i, claim) in enumerate(pushed.items()):
+            if found is None:  # the store is away
+                self._leave_to_lease(i, claim)
             elif not _stands(found[n], claim.owner, in_time=elapsed < claim.policy.lease):
                 self._results[i] = replace(self._results[i], confirmed=False)
                 log.warning(
@@ -292,6 +223,10 @@ class BatchPush:
                     claim.key,
                     elapsed,
                 )
+
+    def _leave_to_lease(self, i: int, claim: Claim) -> None:
+        lease = claim.policy.lease
+        self._results[i] = replace(self._results[i], confirmed=False, retry_after=lease)
 
     def _change(self, changes: Sequence[Change]) -> list[str | None] | None:
         """Makes changes that follow what is already done; None, and a warning, where that failed.

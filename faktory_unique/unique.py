@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING, Any, Self
 
 from . import lifecycle
 from .chain import Answer, Middleware
+from .claims import Claim, OpenPushes
 from .errors import InvalidJob, StoreError
 from .keys import lock_key
 from .policy import Policies
-from .push import BatchPush, Claim, OpenPushes
+from .push import BatchPush
 from .settings import load
 from .stamp import read_stamp, without_stamp
 from .store import open_store

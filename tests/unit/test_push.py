@@ -17,8 +17,8 @@ from faktory_unique import (
     StoreUnavailable,
     Unique,
 )
+from faktory_unique.claims import OpenPushes
 from faktory_unique.lifecycle import Change, confirm, look, release, take
-from faktory_unique.push import OpenPushes
 from faktory_unique.store import MemoryStore
 
 
