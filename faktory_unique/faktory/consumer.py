@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import multiprocessing
-import pickle
-import signal
 import threading
 import time
 from typing import TYPE_CHECKING, Self
@@ -20,10 +17,11 @@ from faktory_unique.errors import FaktoryError
 from .client import Client
 from .connection import LoginRefused
 from .perform import job_error, perform
+from .process import called_on_signals, refuse_unpicklable
 from .reservation import Reservation
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable
     from concurrent.futures import Future
     from multiprocessing.context import BaseContext
 
@@ -90,7 +88,8 @@ class Consumer(StockConsumer):
         self.grace_period = grace_period  # type: ignore[assignment]  # fractions are welcome
         self.middleware = checked(middleware)
         self._performing = tuple(m for m in self.middleware if overrides(m, "perform"))
-        _refuse_unpicklable(self._performing)
+        for each in self._performing:
+            refuse_unpicklable(each, f"{each!r}", "its perform runs in the pool's process")
         self._decide = compose(self.middleware, "fetch", _run)
         self._slots = threading.Semaphore(self.concurrency)
         self._stopping = threading.Event()
@@ -127,12 +126,7 @@ class Consumer(StockConsumer):
         Raises:
             TypeError: the handler cannot be sent to the process that would run it.
         """
-        try:
-            pickle.dumps(fn)
-        except Exception as exc:
-            raise TypeError(
-                f"the handler of {name!r} cannot be pickled: {exc}; use a function of a module"
-            ) from exc
+        refuse_unpicklable(fn, f"the handler of {name!r}", "use a function of a module")
         super().register(name, fn, bind)
 
     def run(self) -> None:
@@ -149,7 +143,7 @@ class Consumer(StockConsumer):
         self._stopping.clear()
         self._giving_up.clear()
         self._slots = threading.Semaphore(self.concurrency)
-        with self._stopping_on_signals():
+        with called_on_signals(self.stop):
             try:
                 self._start_pool()
                 self._work()
@@ -169,20 +163,6 @@ class Consumer(StockConsumer):
         """Makes a new pool where the old one has ended, or broke by a process that died idle."""
         if not self.pool.active:
             self.pool = ProcessPool(max_workers=self.concurrency, context=self.context)
-
-    @contextlib.contextmanager
-    def _stopping_on_signals(self) -> Iterator[None]:
-        """A flag, no exception: raised amid a FETCH, that would strand the job it brings."""
-        if threading.current_thread() is not threading.main_thread():
-            yield
-            return
-        signals = (signal.SIGTERM, signal.SIGINT)
-        before = [signal.signal(number, lambda *_: self.stop()) for number in signals]
-        try:
-            yield
-        finally:
-            for number, handler in zip(signals, before, strict=True):
-                signal.signal(number, handler if handler is not None else signal.SIG_DFL)
 
     def _work(self) -> None:
         pause = _FIRST_PAUSE
@@ -305,14 +285,3 @@ class Consumer(StockConsumer):
 
 def _run(_job: Payload) -> FetchAnswer:
     return Run()
-
-
-def _refuse_unpicklable(middleware: Iterable[Middleware]) -> None:
-    for each in middleware:
-        try:
-            pickle.dumps(each)
-        except Exception as exc:
-            raise TypeError(
-                f"{each!r} has a perform method, which runs in the pool's process, but cannot be "
-                f"pickled to it: {exc}"
-            ) from exc
