@@ -72,6 +72,10 @@ class NotSent(FaktoryError, ConnectionError):
     """No byte of the command left this process: no connection could be made."""
 
 
+class LoginRefused(NotSent):
+    """Faktory does not let this client in: wrong or missing password, or another protocol."""
+
+
 class OutcomeUnknown(FaktoryError, ConnectionError):
     """The command was sent, wholly or in part, and no whole reply came back."""
 

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
-from faktory_unique.errors import NotSent, OutcomeUnknown, Refused
+from faktory_unique.errors import LoginRefused, NotSent, OutcomeUnknown, Refused
 
 from .wire import Wire, left
 
@@ -26,10 +26,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 _PROTOCOL_VERSION = 2
-
-
-class LoginRefused(NotSent):
-    """Faktory does not let this client in: wrong or missing password, or another protocol."""
 
 
 @dataclass(frozen=True, slots=True)

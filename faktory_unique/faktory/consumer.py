@@ -12,10 +12,9 @@ from pebble import ProcessPool
 
 from faktory_unique._pyfaktory import State, StockConsumer
 from faktory_unique.chain import Answer, Drop, JobError, PutBack, Run, checked, compose, overrides
-from faktory_unique.errors import FaktoryError
+from faktory_unique.errors import FaktoryError, LoginRefused
 
 from .client import Client
-from .connection import LoginRefused
 from .perform import job_error, perform
 from .process import called_on_signals, refuse_unpicklable
 from .reservation import Reservation

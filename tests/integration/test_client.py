@@ -14,8 +14,7 @@ import pyfaktory
 import pytest
 import trustme
 
-from faktory_unique import Client, Job, NotSent, OutcomeUnknown, Producer, Refused
-from faktory_unique.faktory.connection import LoginRefused
+from faktory_unique import Client, Job, LoginRefused, NotSent, OutcomeUnknown, Producer, Refused
 
 HI = b'+HI {"v":2}\r\n'
 

@@ -12,8 +12,7 @@ import time
 import pyfaktory
 import pytest
 
-from faktory_unique import Client, Consumer, Job, Producer, Unique
-from faktory_unique.faktory.connection import LoginRefused
+from faktory_unique import Client, Consumer, Job, LoginRefused, Producer, Unique
 from tests.integration import handlers
 
 
