@@ -15,6 +15,8 @@ from .canonical import canonical
 from .errors import InvalidJob
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from .policy import Policy
 
 PREFIX = "unique:1"
@@ -48,8 +50,10 @@ def lock_key(policy: Policy, job: dict[str, Any]) -> str:
             canonical(name, path="jobtype"),
         )
     elif policy.key is not None:
-        chosen = canonical(policy.key(args), path="key")
-        middle = b'"jobtype":%b,"key":%b' % (canonical(name, path="jobtype"), chosen)
+        middle = b'"jobtype":%b,"key":%b' % (
+            canonical(name, path="jobtype"),
+            _chosen(policy.key, args),
+        )
     else:
         middle = b'"args":%b,"jobtype":%b' % (whole, canonical(name, path="jobtype"))
     if policy.per_queue:
@@ -64,13 +68,21 @@ def _select(args: list[Any], path: int | str) -> object:
     walked = "args"
     for step in str(path).split("."):
         if isinstance(found, dict) and step in found:
-            found = found[step]
+            found, walked = found[step], f"{walked}.{step}"
         elif isinstance(found, list | tuple) and step.isdecimal() and int(step) < len(found):
-            found = found[int(step)]
+            found, walked = found[int(step)], f"{walked}[{step}]"
         else:
             raise InvalidJob(
-                f"by path {path!r}: {walked} has no {step!r}; push the job with it, "
+                f"{walked}: has no {step!r}, which `by` {path!r} selects; push the job with it, "
                 "or change `by` in its policy"
             )
-        walked += f".{step}"
     return found
+
+
+def _chosen(key: Callable[[list[Any]], object], args: list[Any]) -> bytes:
+    try:
+        chosen = key(args)
+    except Exception as exc:
+        # Its type alone: the text may hold args.
+        raise InvalidJob(f"key: the policy's function raised {type(exc).__name__}") from exc
+    return canonical(chosen, path="key")

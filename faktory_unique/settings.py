@@ -35,7 +35,9 @@ class Settings(BaseSettings):
         config: path of a TOML file with the three above. `FAKTORY_UNIQUE_CONFIG`.
     """
 
-    model_config = SettingsConfigDict(env_prefix=PREFIX, extra="forbid", frozen=True)
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX, env_ignore_empty=True, extra="forbid", frozen=True
+    )
 
     store: Any = Field(default=None, repr=False)  # a URL may hold a password
     policies: dict[str, Policy] = Field(default_factory=dict)
@@ -91,9 +93,15 @@ def _refuse_unknown_names() -> None:
 
 
 def _told(exc: ValidationError) -> str:
-    """One line for each wrong value: where it stands, what is wrong, what it was."""
+    """One line for each wrong value: where it stands, what is wrong, what it was.
+
+    What stands under an unknown name is not shown: it could be a URL with a password.
+    """
     lines = []
     for error in exc.errors(include_url=False):
         place = ".".join(str(part) for part in error["loc"]) or "settings"
-        lines.append(f"{place}: {error['msg']} (got {error['input']!r})")
+        if error["type"] == "extra_forbidden":
+            lines.append(f"{place}: no such setting")
+        else:
+            lines.append(f"{place}: {error['msg']} (got {error['input']!r})")
     return "; ".join(lines)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Self
 
-from faktory_unique._pyfaktory import StockProducer
+from faktory_unique._pyfaktory import Job, StockProducer
 from faktory_unique.chain import PushResult, PushStatus, checked, compose, one_each
 from faktory_unique.errors import (
     InvalidJob,
@@ -22,7 +22,6 @@ from .refusals import is_refusal
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from faktory_unique._pyfaktory import Job
     from faktory_unique.chain import Middleware, Payload
 
 
@@ -120,6 +119,11 @@ class Producer(StockProducer):
         return PushedBulk(self._push_all(list(jobs)))
 
     def _push_all(self, jobs: list[Job]) -> list[PushResult]:
+        for job in jobs:
+            if not isinstance(job, Job):
+                raise TypeError(
+                    f"push takes a Job, not {type(job).__name__}: Job(jobtype=…, args=[…])"
+                )
         payloads = [job.model_dump(exclude_none=True) for job in jobs]
         results = one_each(self._push_chain(payloads), payloads)
         for result in results:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from redis import Redis
 from redis.sentinel import SentinelConnectionPool
 
@@ -42,8 +44,15 @@ def open_store(where: object) -> Store:
             "store: not set; pass store='redis://…' or set FAKTORY_UNIQUE_STORE, "
             "so that all producers and workers share one"
         )
-    told = where.partition("://")[0] + "://…" if isinstance(where, str) else type(where).__name__
     raise InvalidSettings(
-        f"store: {told} is no store; pass a redis://, rediss://, unix:// or memory:// URL, "
+        f"store: {_told(where)} is no store; pass a redis://, rediss://, unix:// or memory:// URL, "
         "a redis.Redis or a Store (Cluster and Sentinel are still to come)"
     )
+
+
+def _told(where: object) -> str:
+    """What was given, without what could be a password."""
+    if not isinstance(where, str):
+        return type(where).__name__
+    scheme = re.match(r"[a-z][a-z+]*://", where)
+    return f"a {scheme[0]} URL" if scheme else "this text"

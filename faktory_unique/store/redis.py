@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 import os
+import re
 from collections import deque
+from inspect import signature
 from typing import TYPE_CHECKING, Any, TypeAlias
+from urllib.parse import parse_qs, urlsplit
 
 import hiredis
 import redis
 from redis.backoff import NoBackoff
-from redis.exceptions import NoScriptError, RedisError, ResponseError
+from redis.exceptions import (
+    AuthenticationError,
+    AuthorizationError,
+    NoScriptError,
+    RedisError,
+    ResponseError,
+)
 from redis.retry import Retry
 
 from faktory_unique.errors import StoreError, StoreUnavailable
@@ -42,14 +51,13 @@ class RedisStore:
         server: a `redis://`, `rediss://` or `unix://` URL with redis-py's options, or a ready
             `redis.Redis`, whose address, login, TLS and time-outs are taken over. Connections
             are the store's own.
+
+    Raises:
+        ValueError: the URL has an impossible part; the message names it.
     """
 
     def __init__(self, server: str | redis.Redis) -> None:
-        pool = (
-            redis.ConnectionPool.from_url(server)
-            if isinstance(server, str)
-            else server.connection_pool
-        )
+        pool = _pool_of(server) if isinstance(server, str) else server.connection_pool
         given = pool.connection_kwargs
         options = {n: v for n, v in given.items() if n in _TAKEN_OVER or n.startswith("ssl_")}
         if options.get("socket_timeout") is None:
@@ -81,6 +89,8 @@ class RedisStore:
                 # A reply may still be under way: nobody else may read it as theirs.
                 connection.disconnect()
                 raise
+        except (AuthenticationError, AuthorizationError, ResponseError) as exc:
+            raise StoreError(f"Redis at {self._place} refuses the login: {exc}") from exc
         except (RedisError, OSError) as exc:
             raise StoreUnavailable(f"no answer from Redis at {self._place}: {exc}") from exc
         self._idle.append(connection)
@@ -94,7 +104,8 @@ class RedisStore:
     @property
     def _place(self) -> str:
         path = self._options.get("path")
-        return path or f"{self._options.get('host')}:{self._options.get('port', 6379)}"
+        host, port = self._options.get("host", "localhost"), self._options.get("port", 6379)
+        return path or f"{host}:{port}"
 
     def _connection(self) -> redis.Connection:
         if self._pid != os.getpid():  # forked: those connections are the parent's
@@ -134,6 +145,17 @@ class RedisStore:
         if expected == (None,) and value is not None and self._has_set_nx_get:
             return ("SET", key, value, "NX", "GET", "EX", ttl)
         return ("EVALSHA", CHANGE_SHA, 1, key, value or "", ttl, *(e or "" for e in expected))
+
+
+def _pool_of(url: str) -> redis.ConnectionPool:
+    """What redis-py reads out of a URL, with errors for what it would pass over in silence."""
+    parts = urlsplit(url)
+    if parts.scheme != "unix" and not re.fullmatch(r"(/\d*)?", parts.path):
+        raise ValueError(f"{parts.path!r} is no database number; write for example /0")
+    for name in parse_qs(parts.query):
+        if name not in signature(redis.Redis).parameters:
+            raise ValueError(f"redis-py has no option {name!r}")
+    return redis.ConnectionPool.from_url(url)
 
 
 def _ask(connection: redis.Connection, commands: list[Command]) -> list[Reply]:

@@ -233,3 +233,9 @@ def test_keys_are_the_specified_ones(producer):
     )
     digest = base64.urlsafe_b64encode(hashlib.sha256(canonical.encode()).digest()[:16])
     assert result.key == f"unique:1:Unique::%7Bx%7D:{digest.decode().rstrip('=')}"
+
+
+@pytest.mark.parametrize("wrong", [None, {"jobtype": "Plain", "args": []}, "Plain", Job])
+def test_what_is_no_job_is_named(producer, wrong):
+    with pytest.raises(TypeError, match="push takes a Job, not"):
+        producer.push(wrong)

@@ -106,10 +106,10 @@ def test_braces_are_escaped_so_that_side_keys_share_the_locks_cluster_slot():
 @pytest.mark.parametrize(
     ("by", "told"),
     [
-        ([2], "by path 2: args has no '2'"),
-        (["1.name"], "by path '1.name': args.1 has no 'name'"),
-        (["1.tags.2"], "by path '1.tags.2': args.1.tags has no '2'"),
-        (["0.x"], "by path '0.x': args.0 has no 'x'"),
+        ([2], "args: has no '2', which `by` 2 selects"),
+        (["1.name"], "args[1]: has no 'name', which `by` '1.name' selects"),
+        (["1.tags.2"], "args[1].tags: has no '2', which `by` '1.tags.2' selects"),
+        (["0.x"], "args[0]: has no 'x', which `by` '0.x' selects"),
     ],
 )
 def test_a_missing_path_is_an_error_that_names_it(by, told):
@@ -127,3 +127,8 @@ def test_an_argument_that_is_not_selected_must_still_be_carried_faithfully(polic
 def test_a_key_function_must_return_json():
     with pytest.raises(InvalidJob, match=r"key: set is not JSON"):
         lock_key(Policy(key=set), job(1))
+
+
+def test_a_key_function_that_fails_refuses_the_job():
+    with pytest.raises(InvalidJob, match=r"key: the policy's function raised IndexError"):
+        lock_key(Policy(key=lambda args: args[5]), job(1))

@@ -72,7 +72,7 @@ def test_nothing_said_means_nothing_is_unique():
         ("FAKTORY_UNIQUE_TTL", "5", "FAKTORY_UNIQUE_TTL: no such setting; there are"),
         ("FAKTORY_UNIQUE_POLICIES__A__TTL", "5", "FAKTORY_UNIQUE_POLICIES__A__TTL"),
         ("FAKTORY_UNIQUE_POLICIES", '{"A": {"ttl": "soon"}}', "policies.A.ttl: .*'soon'"),
-        ("FAKTORY_UNIQUE_POLICIES", '{"A": {"tll": 5}}', "policies.A.tll"),
+        ("FAKTORY_UNIQUE_POLICIES", '{"A": {"tll": 5}}', "policies.A.tll: no such setting"),
         ("FAKTORY_UNIQUE_POLICIES", '{"A"', '"policies".*write JSON'),
         ("FAKTORY_UNIQUE_POLICIES", '["A"]', "policies"),
         ("FAKTORY_UNIQUE_DEFAULT", "1h", "default: .*dictionary .*'1h'"),
@@ -89,6 +89,7 @@ def test_a_wrong_variable_is_named(monkeypatch, name, value, told):
     ("text", "told"),
     [
         ("[polices.A]\nttl = 1\n", "polices"),
+        ("[unique]\nstore = 'redis://:s3cret@host'\n", "unique: no such setting$"),
         ("[policies.A]\nttl = -1\n", "policies.A.ttl"),
         ("[policies.A\n", "config: "),
     ],
@@ -102,9 +103,13 @@ def test_a_wrong_file_is_named(toml, text, told):
     ("store", "told"),
     [
         (None, "store: not set; .*FAKTORY_UNIQUE_STORE"),
-        ("localhost:6379", "store: localhost:6379://… is no store"),
-        ("http://:s3cret@host", "store: http://… is no store"),
-        ("redis://host/not-a-number?socket_timeout=soon", "store: "),
+        ("localhost:6379", "store: this text is no store"),
+        ("http://:s3cret@host", "store: a http:// URL is no store"),
+        ("redis:/:s3cret@host", "store: this text is no store"),
+        (":s3cret@host:6379", "store: this text is no store"),
+        ("redis://:s3cret@host/0?socket_timeout=soon", "store: .*socket_timeout"),
+        ("redis://:s3cret@host/0?socket_timout=3", "store: redis-py has no option 'socket_timout'"),
+        ("redis://:s3cret@host/none", "store: '/none' is no database number"),
         (7, "store: int is no store"),
     ],
 )
@@ -134,3 +139,11 @@ def test_unique_alone_reads_the_environment(monkeypatch):
 
 def test_policies_in_code_may_be_plain_tables():
     assert Unique("memory://", {"Email": {"ttl": "1m"}})._policies.of("Email").ttl == 60
+
+
+def test_an_empty_variable_is_an_unset_one(monkeypatch):
+    """As compose files and deployment templates leave them."""
+    for name in ("STORE", "POLICIES", "DEFAULT", "CONFIG"):
+        monkeypatch.setenv(f"FAKTORY_UNIQUE_{name}", "")
+    settings = load()
+    assert (settings.store, settings.policies, settings.default) == (None, {}, None)
