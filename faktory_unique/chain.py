@@ -6,13 +6,14 @@ next one inwards; innermost stands the verb itself. The first of a list is outer
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import Enum, StrEnum
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Sequence
 
 Payload: TypeAlias = dict[str, Any]
 """A job as Faktory's JSON has it: `jid`, `jobtype`, `args`, `queue`, `custom`, …"""
@@ -35,7 +36,9 @@ class PushResult:
     Attributes:
         status: `pushed`; `duplicate`: an equal job was there already and this one was not pushed;
             and, in the results of a bulk or of an error, `refused`, `not_sent` and `unknown`.
-        jid: the job that now stands for this work: its own, or the one already there.
+        jid: the job that now stands for this work: its own, or that of the one already there,
+            which is the jid under which that work was first pushed (where a push went out anew
+            after an unknown outcome, or was put back, the server has it under another).
         submitted_jid: the jid that the caller's Job bears.
         key: the key of the work's lock; None for a job that is not unique.
         confirmed: whether the lock stands for as long as the job waits. False: it is only leased,
@@ -171,12 +174,17 @@ def checked(middleware: Iterable[object]) -> tuple[Middleware, ...]:
 
     Raises:
         TypeError: one is no instance of `Middleware`; the message names it.
+        ValueError: one stands there twice.
     """
+    if not isinstance(middleware, Iterable):
+        raise TypeError(f"middleware is a list: pass [{middleware!r}]")
     chain: list[Middleware] = []
     for each in middleware:
         if not isinstance(each, Middleware):
             hint = f"; pass {each.__name__}()" if isinstance(each, type) else ""
             raise TypeError(f"{each!r} is no instance of a Middleware subclass{hint}")
+        if each in chain:
+            raise ValueError(f"{each!r} stands twice in the chain; it would undo its own work")
         chain.append(each)
     return tuple(chain)
 
@@ -187,9 +195,11 @@ def one_each(results: list[PushResult], jobs: Sequence[Payload]) -> list[PushRes
     Raises:
         RuntimeError: there is not one for each job: a push middleware breaks its contract.
     """
-    if len(results) != len(jobs):
+    # Asked of what may come from a middleware that is not type-checked.
+    answered = len(results) if results is not None else "no"  # type: ignore[redundant-expr]
+    if answered != len(jobs):
         raise RuntimeError(
-            f"a push middleware answered {len(results)} results for {len(jobs)} jobs; "
+            f"a push middleware answered {answered} results for {len(jobs)} jobs; "
             "return one PushResult for each job, in order"
         )
     return results

@@ -37,7 +37,7 @@ def check_job(job: dict[str, Any]) -> None:
     if not isinstance(job.get("args"), list | tuple):
         raise InvalidJob("args: not a list; pass args=[…], empty where there are none")
     queue = job.get("queue")
-    if queue and not (isinstance(queue, str) and _QUEUE_NAME.fullmatch(queue)):
+    if queue and not is_queue_name(queue):
         raise InvalidJob(
             f"queue: {queue!r} is not a queue name; use letters, digits, '.', '_' and '-'"
         )
@@ -50,6 +50,11 @@ def check_job(job: dict[str, Any]) -> None:
             json.dumps(custom, allow_nan=False)
         except (TypeError, ValueError, RecursionError) as exc:
             raise InvalidJob(f"custom: {exc}; pass JSON values") from exc
+
+
+def is_queue_name(name: object) -> bool:
+    """Whether the server takes this as the name of a queue."""
+    return isinstance(name, str) and _QUEUE_NAME.fullmatch(name) is not None
 
 
 def due(job: dict[str, Any]) -> datetime | None:

@@ -12,7 +12,8 @@ from pebble import ProcessPool
 
 from faktory_unique._pyfaktory import State, StockConsumer
 from faktory_unique.chain import Answer, Drop, JobError, PutBack, Run, checked, compose, overrides
-from faktory_unique.errors import FaktoryError, LoginRefused
+from faktory_unique.errors import FaktoryError, LoginRefused, NotSent
+from faktory_unique.validate import is_queue_name
 
 from .client import Client
 from .perform import job_error, perform
@@ -77,7 +78,7 @@ class Consumer(StockConsumer):
             )
         super().__init__(
             client,
-            list(queues),
+            _checked_queues(queues),
             priority,
             weights,
             concurrency,
@@ -103,6 +104,8 @@ class Consumer(StockConsumer):
         Raises:
             NotSent: no connection could be made.
         """
+        if not isinstance(consumer, StockConsumer):
+            raise TypeError(f"wrap takes a pyfaktory Consumer, not {type(consumer).__name__}")
         client = Client.like(consumer.client, role="consumer")
         wrapping = cls(
             client,
@@ -138,7 +141,10 @@ class Consumer(StockConsumer):
 
         Raises:
             LoginRefused: the server does not let this client in.
+            NotSent: the client is not connected.
         """
+        if self.client.state is State.DISCONNECTED:
+            raise NotSent("the client is not connected; call connect(), or use it in a with block")
         self._stopping.clear()
         self._giving_up.clear()
         self._slots = threading.Semaphore(self.concurrency)
@@ -280,6 +286,18 @@ class Consumer(StockConsumer):
         self._giving_up.set()
         self.pool.stop()
         self.pool.join()
+
+
+def _checked_queues(queues: Iterable[str]) -> list[str]:
+    if isinstance(queues, str):
+        raise TypeError(f"queues is a list of names: pass [{queues!r}]")
+    names = list(queues)
+    wrong = [name for name in names if not is_queue_name(name)]
+    if wrong or not names:
+        raise ValueError(
+            f"queues: {wrong or 'none'}; name at least one, of letters, digits and ._-"
+        )
+    return names
 
 
 def _run(_job: Payload) -> FetchAnswer:

@@ -80,6 +80,8 @@ class Producer(StockProducer):
         Raises:
             NotSent: no connection could be made.
         """
+        if not isinstance(producer, StockProducer):
+            raise TypeError(f"wrap takes a pyfaktory Producer, not {type(producer).__name__}")
         client = Client.like(producer.client, role="producer")
         client.connect()
         return cls(client, middleware)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 
 from redis import Redis
 from redis.sentinel import SentinelConnectionPool
@@ -52,6 +53,8 @@ def open_store(where: object) -> Store:
 
 def _told(where: object) -> str:
     """What was given, without what could be a password."""
+    if isinstance(where, Mapping):
+        return "a mapping (meant as policies=?)"
     if not isinstance(where, str):
         return type(where).__name__
     scheme = re.match(r"[a-z][a-z+]*://", where)

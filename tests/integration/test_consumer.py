@@ -12,7 +12,7 @@ import time
 import pyfaktory
 import pytest
 
-from faktory_unique import Client, Consumer, Job, LoginRefused, Producer, Unique
+from faktory_unique import Client, Consumer, Job, LoginRefused, NotSent, Producer, Unique
 from tests.integration import handlers
 
 
@@ -70,6 +70,29 @@ def test_a_lambda_is_refused_when_registered(faktory_url):
 def test_a_producers_client_is_refused(faktory_url):
     with pytest.raises(ValueError, match="can't act as a consumer"):
         Consumer(Client(faktory_url))
+
+
+@pytest.mark.parametrize(
+    ("queues", "error"),
+    [("default", TypeError), ([], ValueError), (["a b"], ValueError), ([None], ValueError)],
+)
+def test_queues_that_could_never_have_a_job_are_refused(queues, error):
+    client = Client(role="consumer")
+    with pytest.raises(error, match="queues"):
+        Consumer(client, queues)
+
+
+def test_running_on_a_client_that_is_not_connected_is_an_error_at_once():
+    with pytest.raises(NotSent, match="call connect"):
+        Consumer(Client(role="consumer")).run()
+
+
+def test_only_stock_objects_can_be_wrapped(faktory_url):
+    client = pyfaktory.Client(faktory_url)
+    with pytest.raises(TypeError, match="wrap takes a pyfaktory Producer, not Client"):
+        Producer.wrap(client)
+    with pytest.raises(TypeError, match="wrap takes a pyfaktory Consumer, not Producer"):
+        Consumer.wrap(pyfaktory.Producer(client))
 
 
 def test_a_stock_client_is_told_to_be_wrapped(faktory_url):

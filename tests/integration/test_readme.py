@@ -72,10 +72,15 @@ def test_every_setting_in_readme_is_one(monkeypatch, tmp_path):
         re.findall(r"^export (FAKTORY_UNIQUE_\w+)='?([^'\n]+)'?$", README, re.MULTILINE)
     )
     config = tmp_path / "unique.toml"
-    config.touch()
+    [toml] = blocks("toml")
+    config.write_text(toml, encoding="utf-8")
     for name, value in exported.items():
         monkeypatch.setenv(name, value)
     monkeypatch.setenv("FAKTORY_UNIQUE_CONFIG", str(config))
     settings = load()
     assert settings.policies["Billing::Invoice"].by == (0,)
     assert settings.default.ttl == 1800
+    for name in exported:
+        monkeypatch.delenv(name)
+    alone = load(config=config)
+    assert (alone.policies["Billing::Invoice"].ttl, alone.default.ttl) == (7200, 1800)

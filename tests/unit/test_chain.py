@@ -62,3 +62,19 @@ def test_a_result_is_true_when_pushed(status, true):
 def test_there_is_a_result_for_each_job():
     with pytest.raises(RuntimeError, match="1 results for 2 jobs"):
         one_each([PushResult(status=PushStatus.PUSHED, jid="j", submitted_jid="j")], [{}, {}])
+
+
+def test_a_middleware_that_answers_nothing_is_told_what_to_answer():
+    with pytest.raises(RuntimeError, match="no results for 1 jobs"):
+        one_each(None, [{}])
+
+
+def test_a_single_middleware_is_told_to_be_a_list():
+    with pytest.raises(TypeError, match=r"middleware is a list: pass \["):
+        checked(Middleware())
+
+
+def test_a_middleware_that_stands_twice_is_refused():
+    twice = Middleware()
+    with pytest.raises(ValueError, match="stands twice"):
+        checked([twice, Middleware(), twice])

@@ -111,6 +111,7 @@ def test_a_wrong_file_is_named(toml, text, told):
         ("redis://:s3cret@host/0?socket_timout=3", "store: redis-py has no option 'socket_timout'"),
         ("redis://:s3cret@host/none", "store: '/none' is no database number"),
         (7, "store: int is no store"),
+        ({"Email": {}}, "store: a mapping .meant as policies=.. is no store"),
     ],
 )
 def test_a_store_that_is_none_is_named_without_its_password(store, told):
