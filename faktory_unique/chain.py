@@ -12,6 +12,8 @@ from enum import Enum, StrEnum
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypeVar
 
+from .policy import LONGEST
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
@@ -66,9 +68,18 @@ class Run:
 
 @dataclass(frozen=True, slots=True)
 class PutBack:
-    """A fetch answer: put the job back, due again in `delay` seconds; no retry is spent."""
+    """A fetch answer: put the job back, due again in `delay` seconds; no retry is spent.
+
+    Raises:
+        ValueError: delay is no number of seconds, 0 or more.
+    """
 
     delay: float
+
+    def __post_init__(self) -> None:
+        delay: object = self.delay  # of a middleware that need not be type-checked
+        if not isinstance(delay, int | float) or not 0 <= delay <= LONGEST:
+            raise ValueError(f"PutBack: {self.delay!r} is no number of seconds, 0 to {LONGEST}")
 
 
 @dataclass(frozen=True, slots=True)

@@ -199,7 +199,10 @@ class Client(StockClient):
         reply = _bulk(self._fetches.call(f"FETCH {' '.join(queues)}", timeout=_FETCH_TIMEOUT))
         if reply is None:
             return None
-        payload: dict[str, Any] = json.loads(reply)
+        try:
+            payload: dict[str, Any] = json.loads(reply)
+        except ValueError as exc:
+            raise OutcomeUnknown(f"Faktory's answer to FETCH is no JSON: {exc}") from exc
         return payload
 
     def _heartbeat(self) -> None:

@@ -145,8 +145,6 @@ class Consumer(StockConsumer):
         """
         if self.client.state is State.DISCONNECTED:
             raise NotSent("the client is not connected; call connect(), or use it in a with block")
-        self._stopping.clear()
-        self._giving_up.clear()
         self._slots = threading.Semaphore(self.concurrency)
         with called_on_signals(self.stop):
             try:
@@ -158,7 +156,8 @@ class Consumer(StockConsumer):
     def stop(self) -> None:
         """Tells `run` to return once the jobs in flight have ended; from any thread.
 
-        A second call gives up on those jobs, like a second signal.
+        A second call gives up on those jobs, like a second signal. Where nothing runs yet, the
+        next `run` returns at once.
         """
         if self._stopping.is_set():
             self._giving_up.set()
@@ -286,6 +285,9 @@ class Consumer(StockConsumer):
         self._giving_up.set()
         self.pool.stop()
         self.pool.join()
+        # Here and not when run begins: a stop that comes before it must not be lost.
+        self._stopping.clear()
+        self._giving_up.clear()
 
 
 def _checked_queues(queues: Iterable[str]) -> list[str]:

@@ -125,6 +125,14 @@ def test_an_answer_to_pushb_that_makes_no_sense_is_no_success(nonsense):
         client.push_batch([])
 
 
+def test_a_fetched_job_that_is_no_json_is_an_unknown_outcome():
+    peer = Peer(answering(b"+OK\r\n"), answering(bulk("no json")))
+    with connected(peer, role="consumer") as client:
+        time.sleep(0.2)  # the heartbeat, on the first connection
+        with pytest.raises(OutcomeUnknown, match="FETCH is no JSON"):
+            client._fetch(["default"])
+
+
 def test_an_answer_that_comes_too_late_is_never_taken_for_the_next_commands():
     """Stock pyfaktory: the push after a timed-out one got its answer (facts §4)."""
 

@@ -198,6 +198,15 @@ def test_it_survives_a_restart_of_faktory(new_faktory, redis_url, note_job, wait
         assert not thread.is_alive()
 
 
+def test_a_stop_that_comes_before_run_is_not_lost(faktory_url):
+    with Client(faktory_url, role="consumer") as client:
+        consumer = Consumer(client)
+        consumer.stop()
+        since = time.monotonic()
+        consumer.run()
+        assert time.monotonic() - since < 2
+
+
 def test_it_can_be_run_again(producer, unique, note_job, working, wait_for, notes):
     with working(unique) as consumer:
         producer.push(note_job("one"))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from faktory_unique import Middleware, PushResult, PushStatus
+from faktory_unique import Middleware, PushResult, PushStatus, PutBack
 from faktory_unique.chain import checked, compose, one_each
 
 
@@ -78,3 +78,13 @@ def test_a_middleware_that_stands_twice_is_refused():
     twice = Middleware()
     with pytest.raises(ValueError, match="stands twice"):
         checked([twice, Middleware(), twice])
+
+
+@pytest.mark.parametrize("delay", ["5", None, -1, float("nan"), float("inf")])
+def test_a_delay_that_is_no_number_of_seconds_is_refused(delay):
+    with pytest.raises(ValueError, match="is no number of seconds"):
+        PutBack(delay)
+
+
+def test_a_delay_may_be_nothing_or_a_fraction():
+    assert (PutBack(0).delay, PutBack(0.5).delay) == (0, 0.5)
