@@ -112,6 +112,8 @@ class Reservation:
         error = said.get(copy["jid"])
         if error is not None:
             return Answer.REFUSED if is_refusal(error) else Answer.UNKNOWN
+        if self.elapsed() >= self.reserve_for:  # the expiry may have put this job back already
+            return Answer.WITHHELD
         return self.ack(self.job)
 
     def _report(self, verb: str, told: dict[str, Any], *, repeat: bool) -> Answer:
