@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections import OrderedDict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -61,15 +60,15 @@ class OpenPushes:
     def __init__(self, most: int = 10_000) -> None:
         self._jids: OrderedDict[str, None] = OrderedDict()
         self._most = most
-        self._mutex = threading.Lock()
 
     def __contains__(self, jid: str) -> bool:
         return jid in self._jids
 
     def add(self, jid: str) -> None:
         """Remembers a jid, forgetting the oldest where there are too many."""
-        with self._mutex:
-            self._jids[jid] = None
-            self._jids.move_to_end(jid)
-            if len(self._jids) > self._most:
-                self._jids.popitem(last=False)
+        # Without a lock, which a fork could leave taken: each step is atomic, and two threads at
+        # once forget one jid more at the worst.
+        self._jids[jid] = None
+        self._jids.move_to_end(jid)
+        if len(self._jids) > self._most:
+            self._jids.popitem(last=False)

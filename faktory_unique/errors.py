@@ -91,5 +91,6 @@ class PushNotSent(BatchError, NotSent):
 class PushOutcomeUnknown(BatchError, OutcomeUnknown):
     """The job may or may not be on the server. Its lock is leased until that is past doubt.
 
-    Push the same Job object again: it keeps its lock and goes out under a new jid.
+    Push the same Job object again, if it is unique: it keeps its lock and goes out under a new jid.
+    One that is not unique goes out under the same, which can destroy reservations; make a new Job.
     """

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from . import lifecycle
 from .chain import Payload, PushResult, PushStatus, one_each
-from .errors import InvalidJob, NotSent, Refused, StoreError
+from .errors import InvalidJob, StoreError
 from .stamp import without_stamp
 
 if TYPE_CHECKING:
@@ -163,7 +163,7 @@ class BatchPush:
             found = self._store.run(changes)
         except StoreError as exc:
             for claim, change in zip(claims.values(), changes, strict=True):
-                claim.took = claim.took or change in exc.done
+                claim.took = claim.took or (change.expected == (None,) and change in exc.done)
             raise
         for claim, value in zip(claims.values(), found, strict=True):
             claim.took = value is None
@@ -183,10 +183,10 @@ class BatchPush:
         )
 
     def _push(self, going: Mapping[int, Claim], payloads: list[Payload]) -> list[PushResult]:
-        """Calls on. An error that says nothing was sent gives the locks back, no other does."""
+        """Calls on. `InvalidJob`, a veto, gives the locks back; after another error they stay."""
         try:
             answers = one_each(self._call_next(payloads), payloads)
-        except (InvalidJob, NotSent, Refused):
+        except InvalidJob:
             self._change([lifecycle.give_back(c.key, c.owner) for c in going.values() if c.took])
             raise
         except BaseException:

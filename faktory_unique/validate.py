@@ -46,10 +46,19 @@ def check_job(job: dict[str, Any]) -> None:
         raise InvalidJob(f"reserve_for: {reserve_for} is more than a day; at most 86400 seconds")
     custom = job.get("custom")
     if custom:
-        try:
-            json.dumps(custom, allow_nan=False)
-        except (TypeError, ValueError, RecursionError) as exc:
-            raise InvalidJob(f"custom: {exc}; pass JSON values") from exc
+        check_json(custom, "custom")
+
+
+def check_json(value: object, name: str = "job") -> None:
+    """Refuses what JSON cannot write at all.
+
+    Raises:
+        InvalidJob: the message has the name.
+    """
+    try:
+        json.dumps(value, allow_nan=False)
+    except (TypeError, ValueError, RecursionError) as exc:
+        raise InvalidJob(f"{name}: {exc}; pass JSON values") from exc
 
 
 def is_queue_name(name: object) -> bool:

@@ -71,7 +71,15 @@ class Client(StockClient):
             raise ValueError(f"beat_period: {beat_period!r} is not within 5 to 60 seconds")
         if worker_id is None:
             worker_id = uuid.uuid4().hex
-        super().__init__(faktory_url, role, None, worker_id, list(labels), beat_period, enable_ipv6)
+        try:
+            super().__init__(
+                faktory_url, role, None, worker_id, list(labels), beat_period, enable_ipv6
+            )
+        except ValueError as exc:
+            if "Port " not in str(exc):
+                raise
+            # Without the text: of a URL that is cut wrongly, the port can be the password.
+            raise ValueError("faktory_url: its port is no number from 0 to 65535") from None
         self.timeout = timeout  # type: ignore[assignment]  # fractions are welcome
         host = self.host
         if self.scheme not in {"tcp", "tcp+tls"} or not host:
@@ -201,7 +209,7 @@ class Client(StockClient):
             return None
         try:
             payload: dict[str, Any] = json.loads(reply)
-        except ValueError as exc:
+        except (ValueError, RecursionError) as exc:
             raise OutcomeUnknown(f"Faktory's answer to FETCH is no JSON: {exc}") from exc
         return payload
 

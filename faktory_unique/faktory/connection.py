@@ -8,6 +8,7 @@ to another command; the next command opens a new one.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import socket
@@ -23,7 +24,7 @@ from .wire import Wire, left
 
 if TYPE_CHECKING:
     import ssl
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
 _PROTOCOL_VERSION = 2
 
@@ -120,9 +121,9 @@ class Connection:
             NotSent: no connection could be made.
             LoginRefused: the server does not let this client in.
         """
-        line = self._own_line()
-        with line.turn:
-            self._ready(line, self._deadline(self._timeout))
+        deadline = self._deadline(self._timeout)
+        with self._turn(deadline) as line:
+            self._ready(line, deadline)
 
     def call(self, command: str, *, timeout: float | None = None) -> str:
         r"""Sends one command, without its line end, and returns its whole reply.
@@ -142,9 +143,8 @@ class Connection:
         allowed = self._timeout
         if allowed is not None and timeout is not None:
             allowed = max(allowed, timeout)
-        line = self._own_line()
-        with line.turn:
-            deadline = self._deadline(allowed)
+        deadline = self._deadline(allowed)
+        with self._turn(deadline) as line:
             wire = self._ready(line, deadline)
             try:
                 wire.send(command, deadline)
@@ -169,6 +169,21 @@ class Connection:
             if line.wire is not None:
                 line.wire.end()
                 line.wire = None
+
+    @contextlib.contextmanager
+    def _turn(self, deadline: float | None) -> Iterator[_Line]:
+        """This process's line, for one thread; waiting for it counts into the time-out."""
+        line = self._own_line()
+        seconds = -1 if deadline is None else max(0.0, deadline - time.monotonic())
+        if not line.turn.acquire(timeout=seconds):
+            raise NotSent(
+                f"the connection to Faktory at {self._server!r} was busy with other threads' "
+                "commands until the time-out"
+            )
+        try:
+            yield line
+        finally:
+            line.turn.release()
 
     def _own_line(self) -> _Line:
         line = self._lines.get(os.getpid())

@@ -201,7 +201,7 @@ class Consumer(StockConsumer):
             handler, bind = self.job_handlers[job["jobtype"]]
         except KeyError:
             error = JobError("NoHandler", f"no handler is registered for {job['jobtype']!r}")
-            self._end(reservation, error)
+            self._aside(self._end, reservation, error)
             return
         try:
             decision = self._decide(job)
@@ -209,20 +209,24 @@ class Consumer(StockConsumer):
                 self._schedule(reservation, handler, bind=bind)
         except Exception as exc:
             log.exception("job could not be begun: jobtype=%s jid=%s", job["jobtype"], job["jid"])
-            self._end(reservation, job_error(exc))
+            self._aside(self._end, reservation, job_error(exc))
             return
         match decision:
             case Run():
                 pass
             case Drop(reason):
                 log.info("job dropped: jobtype=%s jid=%s: %s", job["jobtype"], job["jid"], reason)
-                self._end(reservation, None)
+                self._aside(self._end, reservation, None)
             case PutBack(delay):
-                self._put_back(reservation, delay)
+                self._aside(self._put_back, reservation, delay)
             case _:
                 # From a middleware that is not type-checked.
                 told = f"a fetch middleware answered {decision!r}"  # type: ignore[unreachable]
-                self._end(reservation, JobError("TypeError", told))
+                self._aside(self._end, reservation, JobError("TypeError", told))
+
+    def _aside(self, report: Callable[..., None], *args: object) -> None:
+        """Reports in a thread: it may be repeated for long, and the run loop must see a stop."""
+        threading.Thread(target=report, args=args, name="faktory-report", daemon=True).start()
 
     def _schedule(
         self, reservation: Reservation, handler: Callable[..., object], *, bind: bool

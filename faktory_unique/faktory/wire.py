@@ -42,8 +42,9 @@ class Wire:
 
     def is_quiet(self) -> bool:
         """Whether the peer has neither closed nor said anything unasked, such as that it ends."""
-        readable, _, _ = select.select([self._socket], [], [], 0)
-        if not readable:
+        poll = select.poll()  # select() bears no descriptor above 1023
+        poll.register(self._socket, select.POLLIN)
+        if not poll.poll(0):
             return True
         self._socket.settimeout(0)
         try:

@@ -151,7 +151,8 @@ def _pool_of(url: str) -> redis.ConnectionPool:
     """What redis-py reads out of a URL, with errors for what it would pass over in silence."""
     parts = urlsplit(url)
     if parts.scheme != "unix" and not re.fullmatch(r"(/\d*)?", parts.path):
-        raise ValueError(f"{parts.path!r} is no database number; write for example /0")
+        # Without what stands there: of a password that is not quoted, it can be the rest.
+        raise ValueError("what follows host and port is no database number; write for example /0")
     for name in parse_qs(parts.query):
         if name not in signature(redis.Redis).parameters:
             raise ValueError(f"redis-py has no option {name!r}")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import resource
 import socket
 import ssl
 import threading
@@ -358,6 +360,49 @@ def test_an_ipv6_server_is_reached_by_its_literal_address():
 def test_a_host_that_has_no_address_is_no_connection():
     with pytest.raises(NotSent, match="no connection to Faktory at no-such-host"):
         Client("tcp://no-such-host.invalid:7419", timeout=5).connect()
+
+
+def test_a_port_that_is_none_is_refused_without_what_stands_there():
+    with pytest.raises(ValueError, match="its port is no number") as caught:
+        Client("tcp://:s3cret/x@host:7419")
+    assert "s3cret" not in str(caught.value)
+
+
+def test_waiting_for_other_threads_counts_into_the_timeout(new_faktory):
+    """Twelve threads on a server that hangs: each knows after one time-out, not after twelve."""
+    server = new_faktory()
+    with Client(server.url, timeout=1) as client:
+        server.pause()
+        since = time.monotonic()
+
+        def push():
+            with pytest.raises((NotSent, OutcomeUnknown)):
+                client.push_batch([])
+
+        threads = [threading.Thread(target=push) for _ in range(12)]
+        for each in threads:
+            each.start()
+        for each in threads:
+            each.join()
+        assert time.monotonic() - since < 4
+        server.resume()
+
+
+def test_a_process_with_many_open_files_still_talks(faktory_url):
+    """select() bears no descriptor above 1023."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if hard < 2048:
+        pytest.skip(f"at most {hard} open files here")
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, 2048), hard))
+    opened = [os.open(os.devnull, os.O_RDONLY) for _ in range(1100)]
+    try:
+        with Client(faktory_url) as client:
+            assert client.push_batch([]) == {}
+            assert client.push_batch([]) == {}
+    finally:
+        for each in opened:
+            os.close(each)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
 @pytest.mark.parametrize("timeout", [0, -1])

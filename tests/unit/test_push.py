@@ -392,6 +392,32 @@ class TestABatch:
         assert faktory.received == []
         assert unique.store._locks == {}
 
+    def test_what_is_no_json_is_refused_before_an_earlier_chunk_is_pushed(self, unique, faktory):
+        """Also in a job that is not unique."""
+        jobs = [*(job(n) for n in range(1200)), job(1200, jobtype="Other", args=[float("nan")])]
+        with pytest.raises(InvalidJob):
+            unique.push(jobs, faktory)
+        assert faktory.received == []
+
+    def test_a_failing_renewal_frees_no_lease_of_an_earlier_push(self, faktory):
+        """The earlier push may have arrived."""
+
+        class FailsRenewals(MemoryStore):
+            def run(self, changes):
+                found = super().run(changes)
+                if any(len(change.expected) == 2 and change.value for change in changes):
+                    error = StoreError("out of memory")
+                    error.done = tuple(changes)
+                    raise error
+                return found
+
+        unique = Unique(FailsRenewals(), default=Policy())
+        faktory.errors = {"jid-00000001": PushStatus.UNKNOWN}
+        [first] = unique.push([job()], faktory)
+        with pytest.raises(StoreError):
+            unique.push([job()], faktory)
+        assert lock(unique, first)[0] == "jid-00000001?"
+
     def test_an_empty_batch_is_empty(self, unique, faktory):
         assert unique.push([], faktory) == []
 
@@ -441,16 +467,15 @@ class TestWhenTheStoreIsAway:
 class TestOtherMiddleware:
     """What stands further in may veto, err or answer for itself."""
 
-    @pytest.mark.parametrize("error", [InvalidJob, NotSent])
-    def test_a_veto_gives_the_lock_back(self, unique, error):
+    def test_a_veto_gives_the_lock_back(self, unique):
         def veto(_jobs):
-            raise error("not today")
+            raise InvalidJob("not today")
 
-        with pytest.raises(error):
+        with pytest.raises(InvalidJob):
             unique.push([job()], veto)
         assert unique.store._locks == {}
 
-    @pytest.mark.parametrize("error", [RuntimeError, KeyboardInterrupt])
+    @pytest.mark.parametrize("error", [RuntimeError, NotSent, KeyboardInterrupt])
     def test_any_other_error_leaves_the_lease_and_remembers_the_jid(self, unique, faktory, error):
         """It may have been raised after the job was sent."""
 
