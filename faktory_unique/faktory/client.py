@@ -190,11 +190,11 @@ class Client(StockClient):
         self.state = new_state
         return changed
 
-    def call(self, command: str) -> str:
+    def call(self, command: str, *, not_after: float | None = None) -> str:
         """Sends one command and returns its whole reply; see `Connection.call`."""
         if self.state is State.DISCONNECTED:
             raise NotSent("the client is not connected; call connect(), or use it in a with block")
-        return self._commands.call(command)
+        return self._commands.call(command, not_after=not_after)
 
     def _send_and_receive(self, command: str) -> str:
         """What pyfaktory's own commands go through."""

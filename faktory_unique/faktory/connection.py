@@ -125,12 +125,16 @@ class Connection:
         with self._turn(deadline) as line:
             self._ready(line, deadline)
 
-    def call(self, command: str, *, timeout: float | None = None) -> str:
+    def call(
+        self, command: str, *, timeout: float | None = None, not_after: float | None = None
+    ) -> str:
         r"""Sends one command, without its line end, and returns its whole reply.
 
         Args:
             command: a verb and its arguments.
             timeout: seconds at least allowed where the connection's own are fewer.
+            not_after: the `time.monotonic` from which on the command is not sent any more, however
+                long waiting for other threads and connecting took.
 
         Returns:
             The reply as it came, less its last line end: `+OK`, `$2\r\n{}`, `$-1`.
@@ -146,6 +150,8 @@ class Connection:
         deadline = self._deadline(allowed)
         with self._turn(deadline) as line:
             wire = self._ready(line, deadline)
+            if not_after is not None and time.monotonic() >= not_after:
+                raise NotSent(f"it is too late for {command.partition(' ')[0]}")
             try:
                 wire.send(command, deadline)
                 reply = wire.read_reply(deadline)

@@ -207,7 +207,7 @@ class Consumer(StockConsumer):
             decision = self._decide(job)
             if isinstance(decision, Run):
                 self._schedule(reservation, handler, bind=bind)
-        except Exception as exc:
+        except BaseException as exc:  # a middleware's sys.exit() costs that job alone
             log.exception("job could not be begun: jobtype=%s jid=%s", job["jobtype"], job["jid"])
             self._aside(self._end, reservation, job_error(exc))
             return
@@ -265,7 +265,7 @@ class Consumer(StockConsumer):
                 log.warning(
                     "%s of jid=%s: %s", "ACK" if error is None else "FAIL", job["jid"], answer.value
                 )
-        except Exception:
+        except BaseException:  # it would end the pool's thread, and with it all jobs in flight
             log.exception("job was not reported: jobtype=%s jid=%s", job["jobtype"], job["jid"])
         finally:
             self._slots.release()

@@ -128,12 +128,13 @@ class Producer(StockProducer):
                 )
         payloads = [job.model_dump(exclude_none=True) for job in jobs]
         results = one_each(self._push_chain(payloads), payloads)
-        for result in results:
-            if result.status is PushStatus.UNKNOWN:
-                told = f"{result.error}; push the same Job again"
-                raise PushOutcomeUnknown(told, results=results)
-            if result.status is PushStatus.NOT_SENT:
-                raise PushNotSent(f"{result.error}", results=results)
+        unknown = [r for r in results if r.status is PushStatus.UNKNOWN]
+        if unknown:
+            told = f"{unknown[0].error}; push the same Job again"
+            raise PushOutcomeUnknown(told, results=results)
+        not_sent = [r for r in results if r.status is PushStatus.NOT_SENT]
+        if not_sent:
+            raise PushNotSent(not_sent[0].error or "not tried", results=results)
         return results
 
     def _push_batch(self, jobs: Sequence[Payload]) -> list[PushResult]:

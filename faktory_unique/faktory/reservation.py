@@ -114,13 +114,17 @@ class Reservation:
             return Answer.REFUSED if is_refusal(error) else Answer.UNKNOWN
         if self.elapsed() >= self.reserve_for:  # the expiry may have put this job back already
             return Answer.WITHHELD
-        return self.ack(self.job)
+        answer = self.ack(self.job)
+        # REFUSED would say that the copy was; it is there, and this job must not be FAILed too.
+        return Answer.UNKNOWN if answer is Answer.REFUSED else answer
 
     def _report(self, verb: str, told: dict[str, Any], *, repeat: bool) -> Answer:
         answer, pause = Answer.WITHHELD, _FIRST_PAUSE
         while self.elapsed() < self.reserve_for + _LATE_BAND:
             try:
-                reply = self._client.call(f"{verb} {json.dumps(told)}")
+                left = self.reserve_for + _LATE_BAND - self.elapsed()
+                not_after = time.monotonic() + left
+                reply = self._client.call(f"{verb} {json.dumps(told)}", not_after=not_after)
             except NotSent:
                 pass
             except Refused:

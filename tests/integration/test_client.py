@@ -342,6 +342,14 @@ def test_an_url_of_another_kind_is_refused(url):
         Client(url)
 
 
+def test_a_command_whose_time_is_over_is_not_sent(faktory_url):
+    """However long waiting for the connection took: a late ACK can end another's reservation."""
+    with Client(faktory_url) as client:
+        with pytest.raises(NotSent, match="too late for INFO"):
+            client.call("INFO", not_after=time.monotonic())
+        assert client.call("INFO", not_after=time.monotonic() + 5)
+
+
 @pytest.mark.parametrize("beat_period", [4, 61])
 def test_a_heartbeat_that_the_server_would_not_bear_is_refused(beat_period):
     with pytest.raises(ValueError, match="beat_period"):

@@ -36,7 +36,8 @@ class Client:
         self.script = list(script)
         self.sent = []
 
-    def call(self, command):
+    def call(self, command, not_after=None):
+        assert not_after is None or not_after > time.monotonic()
         self.sent.append(command)
         answer = self.script.pop(0) if len(self.script) > 1 else self.script[0]
         if isinstance(answer, Exception):
@@ -178,6 +179,11 @@ class TestPutBack:
             lambda jobs: {jobs[0]["jid"]: "jobs cannot be reserved for more than one day"},
         )
         assert reservation(client).put_back(1) is Answer.REFUSED
+
+    def test_a_refused_ack_is_no_refusal_of_the_copy(self):
+        """The copy is there: a FAIL on top would run the job twice and spend a retry."""
+        client = Client("{}", Refused("context deadline exceeded"))
+        assert reservation(client).put_back(1) is Answer.UNKNOWN
 
     def test_late_nothing_is_sent(self):
         client = Client("{}")
