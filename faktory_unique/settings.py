@@ -77,7 +77,7 @@ def load(**code: object) -> Settings:
         raise InvalidSettings(_told(exc)) from exc
     except SettingsError as exc:
         raise InvalidSettings(f"environment: {exc}: {exc.__cause__}; write JSON") from exc
-    except (tomllib.TOMLDecodeError, OSError) as exc:
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as exc:
         raise InvalidSettings(f"config: {exc}") from exc
     return settings
 

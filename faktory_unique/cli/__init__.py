@@ -40,7 +40,7 @@ def demo(
         raise typer.Exit(2)
     try:
         kept = run_demo(faktory, store)
-    except FaktoryUniqueError as exc:
+    except (FaktoryUniqueError, ValueError) as exc:  # ValueError: a URL that is none
         typer.echo(f"demo: {exc}", err=True)
         raise typer.Exit(1) from exc
     raise typer.Exit(0 if kept else 1)

@@ -79,6 +79,13 @@ def test_a_server_that_is_not_there_is_one_line_and_no_traceback(redis_url):
     assert "Traceback" not in ended.stderr
 
 
+def test_a_url_that_is_none_is_one_line_and_no_traceback():
+    ended = demo("--faktory", "http://127.0.0.1:1", "--store", "memory://")
+    assert ended.returncode == 1
+    assert ended.stderr.startswith("demo: faktory_url: ")
+    assert "Traceback" not in ended.stderr
+
+
 def test_without_arguments_the_command_shows_its_help():
     ended = subprocess.run([COMMAND], capture_output=True, text=True, check=False)
     assert "demo" in ended.stdout + ended.stderr

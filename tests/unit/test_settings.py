@@ -150,3 +150,10 @@ def test_an_empty_variable_is_an_unset_one(monkeypatch):
         monkeypatch.setenv(f"FAKTORY_UNIQUE_{name}", "")
     settings = load()
     assert (settings.store, settings.policies, settings.default) == (None, {}, None)
+
+
+def test_a_file_that_is_no_text_is_named(tmp_path):
+    path = tmp_path / "unique.toml"
+    path.write_bytes(b"\xff\xfe")
+    with pytest.raises(InvalidSettings, match="config: "):
+        load(config=path)
