@@ -189,7 +189,7 @@ class BatchPush:
         except InvalidJob:
             self._change([lifecycle.give_back(c.key, c.owner) for c in going.values() if c.took])
             raise
-        except BaseException:
+        except BaseException:  # raised perhaps after the send, by a Ctrl-C too
             for claim in going.values():
                 self._open_pushes.add(claim.owner)
             raise

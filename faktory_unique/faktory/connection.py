@@ -73,7 +73,7 @@ class Server:
             connected.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
             if self.tls is not None:
                 connected = self.tls.wrap_socket(connected, server_hostname=self.host)
-        except BaseException:
+        except BaseException:  # a Ctrl-C amid a TLS handshake, say: not left open
             connected.close()
             raise
         return Wire(connected)
@@ -161,7 +161,7 @@ class Connection:
                 raise OutcomeUnknown(
                     f"{verb} was sent to Faktory at {self._server!r} and not answered: {exc}"
                 ) from exc
-            except BaseException:
+            except BaseException:  # a Ctrl-C, say: a reply may still come, and must be nobody's
                 line.discard()
                 raise
         if reply.startswith("-"):
@@ -215,7 +215,7 @@ class Connection:
             except (OSError, ValueError) as exc:
                 line.discard()
                 raise NotSent(f"no connection to Faktory at {self._server!r}: {exc}") from exc
-            except BaseException:
+            except BaseException:  # a Ctrl-C, say: a reply may still come, and must be nobody's
                 line.discard()
                 raise
         return line.wire
