@@ -16,6 +16,7 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
+from .environment import variable
 from .errors import InvalidSettings
 from .policy import Policy
 
@@ -71,6 +72,8 @@ def load(**code: object) -> Settings:
     """
     _refuse_unknown_names()
     given = {name: value for name, value in code.items() if value is not None}
+    if "store" not in given and (store := variable(f"{PREFIX}STORE")):
+        given["store"] = store
     try:
         settings = Settings(**given)  # type: ignore[arg-type]  # pydantic checks them
     except ValidationError as exc:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import quote, unquote
 
 from faktory_unique._pyfaktory import State, StockClient
+from faktory_unique.environment import variable
 from faktory_unique.errors import FaktoryError, NotSent, OutcomeUnknown, Refused
 
 from .connection import Connection, Server
@@ -73,7 +74,13 @@ class Client(StockClient):
             worker_id = uuid.uuid4().hex
         try:
             super().__init__(
-                faktory_url, role, None, worker_id, list(labels), beat_period, enable_ipv6
+                faktory_url or variable("FAKTORY_URL"),
+                role,
+                None,
+                worker_id,
+                list(labels),
+                beat_period,
+                enable_ipv6,
             )
         except ValueError as exc:
             if "Port " not in str(exc):
@@ -152,6 +159,10 @@ class Client(StockClient):
         self._beating.set()
         self._fetches.close()
         self._commands.close()
+
+    def now(self) -> float:
+        """Seconds since the epoch; in a test on an in-memory Faktory, by that server's clock."""
+        return self._server.now()
 
     def push_batch(self, payloads: Sequence[dict[str, Any]]) -> dict[str, str]:
         """PUSHB.

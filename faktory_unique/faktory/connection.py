@@ -20,11 +20,14 @@ from typing import TYPE_CHECKING, Any
 
 from faktory_unique.errors import LoginRefused, NotSent, OutcomeUnknown, Refused
 
-from .wire import Wire, left
+from .local import server_at
+from .wire import SocketWire, left
 
 if TYPE_CHECKING:
     import ssl
     from collections.abc import Callable, Iterator
+
+    from .wire import Wire
 
 _PROTOCOL_VERSION = 2
 
@@ -56,6 +59,9 @@ class Server:
         Raises:
             OSError: none of the host's addresses can be reached in time.
         """
+        local = server_at(self.host, self.port) if self.tls is None else None
+        if local is not None:
+            return local.connect()
         family = socket.AF_UNSPEC if self.ipv6 or ":" in self.host else socket.AF_INET
         addresses = socket.getaddrinfo(self.host, self.port, family, socket.SOCK_STREAM)
         for n, (*_, address) in enumerate(addresses, start=1):
@@ -65,6 +71,11 @@ class Server:
                 if n == len(addresses):
                     raise
         raise OSError(f"{self.host} has no address")  # getaddrinfo raises rather than return none
+
+    def now(self) -> float:
+        """Seconds since the epoch, by this machine's clock, or by that of a server in memory."""
+        local = server_at(self.host, self.port)
+        return time.time() if local is None else local.now()
 
     def _connect_to(self, address: tuple[Any, ...], deadline: float | None) -> Wire:
         connected = socket.create_connection(address, timeout=left(deadline))
@@ -76,7 +87,7 @@ class Server:
         except BaseException:  # a Ctrl-C amid a TLS handshake, say: not left open
             connected.close()
             raise
-        return Wire(connected)
+        return SocketWire(connected)
 
 
 class _Line:
@@ -164,6 +175,7 @@ class Connection:
             except BaseException:  # a Ctrl-C, say: a reply may still come, and must be nobody's
                 line.discard()
                 raise
+        wire.answered()
         if reply.startswith("-"):
             raise Refused(reply[1:].removeprefix("ERR "))
         return reply

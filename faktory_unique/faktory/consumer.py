@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING, Self
 from pebble import ProcessPool
 
 from faktory_unique._pyfaktory import State, StockConsumer
-from faktory_unique.chain import Answer, Drop, JobError, PutBack, Run, checked, compose, overrides
+from faktory_unique.chain import checked, overrides
 from faktory_unique.errors import FaktoryError, LoginRefused, NotSent
 from faktory_unique.validate import is_queue_name
 
 from .client import Client
+from .handling import End, Handling, Perform
 from .perform import job_error, perform
 from .process import called_on_signals, refuse_unpicklable
 from .reservation import Reservation
@@ -25,7 +26,9 @@ if TYPE_CHECKING:
     from concurrent.futures import Future
     from multiprocessing.context import BaseContext
 
-    from faktory_unique.chain import FetchAnswer, Middleware, Payload
+    from faktory_unique.chain import JobError, Middleware
+
+    from .handling import Settlement
 
 log = logging.getLogger("faktory_unique")
 
@@ -87,10 +90,10 @@ class Consumer(StockConsumer):
         )
         self.grace_period = grace_period  # type: ignore[assignment]  # fractions are welcome
         self.middleware = checked(middleware)
-        self._performing = tuple(m for m in self.middleware if overrides(m, "perform"))
-        for each in self._performing:
-            refuse_unpicklable(each, f"{each!r}", "its perform runs in the pool's process")
-        self._decide = compose(self.middleware, "fetch", _run)
+        self.performing = tuple(m for m in self.middleware if overrides(m, "perform"))
+        for each in self.performing:
+            self._check_sent(each, f"{each!r}", "its perform runs in the pool's process")
+        self.handling = Handling(self.middleware, self.job_handlers)
         self._slots = threading.Semaphore(self.concurrency)
         self._stopping = threading.Event()
         self._giving_up = threading.Event()
@@ -118,7 +121,7 @@ class Consumer(StockConsumer):
             sentry_capture_exception=consumer.sentry_capture_exception,
             context=consumer.context,
         )
-        wrapping.job_handlers = dict(consumer.job_handlers)
+        wrapping.job_handlers.update(consumer.job_handlers)
         client.connect()
         return wrapping
 
@@ -128,7 +131,7 @@ class Consumer(StockConsumer):
         Raises:
             TypeError: the handler cannot be sent to the process that would run it.
         """
-        refuse_unpicklable(fn, f"the handler of {name!r}", "use a function of a module")
+        self._check_sent(fn, f"the handler of {name!r}", "use a function of a module")
         super().register(name, fn, bind)
 
     def run(self) -> None:
@@ -163,6 +166,10 @@ class Consumer(StockConsumer):
             self._giving_up.set()
         self._stopping.set()
 
+    def _check_sent(self, sent: object, name: str, hint: str) -> None:
+        """Refuses what the process that runs the handler cannot be sent."""
+        refuse_unpicklable(sent, name, hint)
+
     def _start_pool(self) -> None:
         """Makes a new pool where the old one has ended, or broke by a process that died idle."""
         if not self.pool.active:
@@ -176,7 +183,7 @@ class Consumer(StockConsumer):
                 continue
             if not self._slots.acquire(timeout=_TICK):
                 continue
-            since = time.monotonic(), time.time()
+            since = time.monotonic(), self.client.now()
             try:
                 job = self.client._fetch(self.get_queues())  # noqa: SLF001  # the superclass's name
             except LoginRefused:
@@ -196,46 +203,25 @@ class Consumer(StockConsumer):
 
     def _begin(self, reservation: Reservation) -> None:
         """Runs a fetched job, or does with it what the middleware decides."""
-        job = reservation.job
-        try:
-            handler, bind = self.job_handlers[job["jobtype"]]
-        except KeyError:
-            error = JobError("NoHandler", f"no handler is registered for {job['jobtype']!r}")
-            self._aside(self._end, reservation, error)
-            return
-        try:
-            decision = self._decide(job)
-            if isinstance(decision, Run):
-                self._schedule(reservation, handler, bind=bind)
-        except BaseException as exc:  # a middleware's sys.exit() costs that job alone
-            log.exception("job could not be begun: jobtype=%s jid=%s", job["jobtype"], job["jid"])
-            self._aside(self._end, reservation, job_error(exc))
-            return
-        match decision:
-            case Run():
-                pass
-            case Drop(reason):
-                log.info("job dropped: jobtype=%s jid=%s: %s", job["jobtype"], job["jid"], reason)
-                self._aside(self._end, reservation, None)
-            case PutBack(delay):
-                self._aside(self._put_back, reservation, delay)
-            case _:
-                # From a middleware that is not type-checked.
-                told = f"a fetch middleware answered {decision!r}"  # type: ignore[unreachable]
-                self._aside(self._end, reservation, JobError("TypeError", told))
+        step = self.handling.begin(reservation.job)
+        if isinstance(step, Perform):
+            try:
+                self._schedule(reservation, step)
+            except BaseException as exc:  # noqa: BLE001  # the pool's; it costs that job alone
+                step = self.handling.not_begun(reservation.job, exc)
+            else:
+                return
+        # In a thread: a report may be repeated for long, and the run loop must see a stop.
+        threading.Thread(
+            target=self._settle, args=[reservation, step], name="faktory-report", daemon=True
+        ).start()
 
-    def _aside(self, report: Callable[..., None], *args: object) -> None:
-        """Reports in a thread: it may be repeated for long, and the run loop must see a stop."""
-        threading.Thread(target=report, args=args, name="faktory-report", daemon=True).start()
-
-    def _schedule(
-        self, reservation: Reservation, handler: Callable[..., object], *, bind: bool
-    ) -> None:
+    def _schedule(self, reservation: Reservation, step: Perform) -> None:
         self._start_pool()
         future = self.pool.schedule(
             perform,
-            args=[self._performing, handler, reservation.job],
-            kwargs={"bind": bind, "tell_sentry": self.sentry_capture_exception},
+            args=[self.performing, step.handler, reservation.job],
+            kwargs={"bind": step.bind, "tell_sentry": self.sentry_capture_exception},
         )
         future.add_done_callback(lambda done: self._ended(reservation, done))
 
@@ -248,34 +234,11 @@ class Consumer(StockConsumer):
                 self._slots.release()
                 return
             error = job_error(exc)
-        self._end(reservation, error)
+        self._settle(reservation, End(error))
 
-    def _end(self, reservation: Reservation, error: JobError | None) -> None:
-        """ACK or FAIL through the chain, and the slot is free."""
-        job = reservation.job
-        try:
-            if error is None:
-                answer = compose(self.middleware, "ack", reservation.ack)(job)
-            else:
-                log.warning(
-                    "job failed: jobtype=%s jid=%s: %s", job["jobtype"], job["jid"], error.errtype
-                )
-                answer = compose(self.middleware, "fail", reservation.fail)(job, error)
-            if answer is not Answer.ACCEPTED:
-                log.warning(
-                    "%s of jid=%s: %s", "ACK" if error is None else "FAIL", job["jid"], answer.value
-                )
-        except BaseException:  # it would end the pool's thread, and with it all jobs in flight
-            log.exception("job was not reported: jobtype=%s jid=%s", job["jobtype"], job["jid"])
-        finally:
-            self._slots.release()
-
-    def _put_back(self, reservation: Reservation, delay: float) -> None:
-        answer = reservation.put_back(delay)
-        if answer is Answer.REFUSED:
-            self._end(reservation, JobError("PutBackRefused", "Faktory refused the copy"))
-            return
-        log.info("job put back for %.1f s: jid=%s: %s", delay, reservation.job["jid"], answer.value)
+    def _settle(self, reservation: Reservation, settlement: Settlement) -> None:
+        """Reports a job, and its slot is free."""
+        self.handling.settle(reservation, settlement)
         self._slots.release()
 
     def _finish(self) -> None:
@@ -304,7 +267,3 @@ def _checked_queues(queues: Iterable[str]) -> list[str]:
             f"queues: {wrong or 'none'}; name at least one, of letters, digits and ._-"
         )
     return names
-
-
-def _run(_job: Payload) -> FetchAnswer:
-    return Run()

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import time
 import uuid
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from faktory_unique.chain import Answer, JobError, Payload
@@ -44,7 +44,7 @@ class Reservation:
     Args:
         client: reports to the server that gave it.
         job: the payload as fetched.
-        since: when FETCH was about to be sent, as `(time.monotonic(), time.time())`: the server's
+        since: when FETCH was about to be sent, as `(time.monotonic(), client.now())`: the server's
             own clock for it starts later.
         giving_up: set when the worker has no more time to repeat a report that failed.
     """
@@ -70,7 +70,7 @@ class Reservation:
     def elapsed(self) -> float:
         """Seconds since before FETCH, by the clock that moved more: one may stop in a suspend."""
         monotonic, wall = self._since
-        return max(time.monotonic() - monotonic, time.time() - wall)
+        return max(time.monotonic() - monotonic, self._client.now() - wall)
 
     def ack(self, job: Payload) -> Answer:
         """ACK, repeated on a fresh connection while the reservation is ours for certain."""
@@ -98,7 +98,7 @@ class Reservation:
         Returns:
             ACCEPTED when both were answered; REFUSED when the copy was, and this job is untouched.
         """
-        copy = _copy_due_in(self.job, delay)
+        copy = _copy_due_at(self.job, self._client.now() + delay)
         if self.elapsed() >= self.reserve_for:
             return Answer.WITHHELD
         try:
@@ -143,12 +143,12 @@ class Reservation:
         return answer
 
 
-def _copy_due_in(job: Payload, delay: float) -> Payload:
+def _copy_due_at(job: Payload, when: float) -> Payload:
     """The payload of a put-back. `failure` stays: the retries spent stay spent."""
     copy = {name: value for name, value in job.items() if name not in {"at", "enqueued_at"}}
     if custom := job.get("custom"):
         # An Enterprise server would take the copy for a duplicate of the job it replaces.
         copy["custom"] = {n: v for n, v in custom.items() if n not in _SERVER_UNIQUE}
     copy["jid"] = uuid.uuid4().hex
-    copy["at"] = (datetime.now(UTC) + timedelta(seconds=delay)).isoformat()
+    copy["at"] = datetime.fromtimestamp(when, UTC).isoformat()
     return copy

@@ -1,4 +1,4 @@
-"""One socket to Faktory: commands out, whole replies in, each within a deadline."""
+"""One connected way to Faktory: commands out, whole replies in, each within a deadline."""
 
 from __future__ import annotations
 
@@ -7,26 +7,25 @@ import select
 import socket
 import ssl
 import time
+from abc import ABC, abstractmethod
 
 _READ_SIZE = 65_536
 
 
-class Wire:
-    """A connected socket and what has been read from it beyond the last reply.
+class Wire(ABC):
+    """A connected way to a server, and what has been read from it beyond the last reply.
 
     Every method that takes a deadline (of `time.monotonic`; None for no bound) raises OSError when
-    it passes or the socket breaks, and ValueError when what came is no reply. After either the wire
-    is good for nothing but `close`.
+    it passes or the way breaks, and ValueError when what came is no reply. After either the wire is
+    good for nothing but `close`.
     """
 
-    def __init__(self, connected: socket.socket) -> None:
-        self._socket = connected
+    def __init__(self) -> None:
         self._buffer = bytearray()
 
+    @abstractmethod
     def send(self, command: str, deadline: float | None) -> None:
         """Sends a command and its line end."""
-        self._socket.settimeout(left(deadline))
-        self._socket.sendall(f"{command}\r\n".encode())
 
     def read_reply(self, deadline: float | None) -> str:
         """One whole RESP reply, less its last line end: a line, or a bulk as long as announced."""
@@ -40,8 +39,53 @@ class Wire:
         del self._buffer[: length + 2]
         return f"{line}\r\n{bulk}"
 
+    @abstractmethod
     def is_quiet(self) -> bool:
         """Whether the peer has neither closed nor said anything unasked, such as that it ends."""
+
+    @abstractmethod
+    def end(self) -> None:
+        """Says END, if that goes without waiting, and closes."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Ends the connection, also where a forked child still holds a copy of it."""
+
+    @abstractmethod
+    def let_go(self) -> None:
+        """Closes this process's copy; the connection goes on in another process."""
+
+    def answered(self) -> None:  # noqa: B027  # of use to a server of this process alone
+        """Called when a reply is with its caller, and others may use the connection again."""
+
+    @abstractmethod
+    def _read_more(self, deadline: float | None) -> None:
+        """Adds what comes next to the buffer."""
+
+    def _read_line(self, deadline: float | None) -> str:
+        start = 0
+        while (end := self._buffer.find(b"\r\n", start)) < 0:
+            start = max(0, len(self._buffer) - 1)
+            self._read_more(deadline)
+        line = self._buffer[:end].decode()
+        del self._buffer[: end + 2]
+        return line
+
+
+class SocketWire(Wire):
+    """A connected socket."""
+
+    def __init__(self, connected: socket.socket) -> None:
+        super().__init__()
+        self._socket = connected
+
+    def send(self, command: str, deadline: float | None) -> None:
+        """Sends all of it, in as many pieces as the socket takes."""
+        self._socket.settimeout(left(deadline))
+        self._socket.sendall(f"{command}\r\n".encode())
+
+    def is_quiet(self) -> bool:
+        """Asks the socket, without waiting."""
         poll = select.poll()  # select() bears no descriptor above 1023
         poll.register(self._socket, select.POLLIN)
         if not poll.poll(0):
@@ -56,30 +100,21 @@ class Wire:
         return False
 
     def end(self) -> None:
-        """Says END, if that goes without waiting, and closes."""
+        """Says END, if the socket takes it at once, and closes."""
         with contextlib.suppress(OSError):
             self._socket.settimeout(0)
             self._socket.sendall(b"END\r\n")
         self.close()
 
     def close(self) -> None:
-        """Ends the connection, also where a forked child still holds a copy of the socket."""
+        """Shuts the connection down, for whoever holds a copy of the socket too."""
         with contextlib.suppress(OSError):
             self._socket.shutdown(socket.SHUT_RDWR)
         self._socket.close()
 
     def let_go(self) -> None:
-        """Closes this process's copy of the socket; the connection goes on in another process."""
+        """Closes this copy of the socket."""
         self._socket.close()
-
-    def _read_line(self, deadline: float | None) -> str:
-        start = 0
-        while (end := self._buffer.find(b"\r\n", start)) < 0:
-            start = max(0, len(self._buffer) - 1)
-            self._read_more(deadline)
-        line = self._buffer[:end].decode()
-        del self._buffer[: end + 2]
-        return line
 
     def _read_more(self, deadline: float | None) -> None:
         self._socket.settimeout(left(deadline))

@@ -11,10 +11,10 @@ from redis.sentinel import SentinelConnectionPool
 from faktory_unique.errors import InvalidSettings
 
 from .contract import Store
-from .memory import MemoryStore
+from .memory import MemoryStore, share, shared
 from .redis import RedisStore
 
-__all__ = ["MemoryStore", "RedisStore", "Store", "open_store"]
+__all__ = ["MemoryStore", "RedisStore", "Store", "open_store", "share"]
 
 
 def open_store(where: object) -> Store:
@@ -28,8 +28,8 @@ def open_store(where: object) -> Store:
         InvalidSettings: it is none of these.
     """
     if isinstance(where, str):
-        if where == "memory://":
-            return MemoryStore()
+        if where.startswith("memory://"):
+            return _in_memory(where.removeprefix("memory://"))
         if where.partition("://")[0] in {"redis", "rediss", "unix"}:
             try:
                 return RedisStore(where)
@@ -51,6 +51,17 @@ def open_store(where: object) -> Store:
         f"store: {_told(where)} is no store; pass a redis://, rediss://, unix:// or memory:// URL, "
         "a redis.Redis or a Store (Cluster and Sentinel are still to come)"
     )
+
+
+def _in_memory(name: str) -> MemoryStore:
+    """A new store, or the one of this process that bears the name."""
+    store = shared(name) if name else MemoryStore()
+    if store is None:
+        raise InvalidSettings(
+            f"store: this process has no memory store {name!r} (the locks of a fake Faktory stay "
+            "in its own process); memory:// alone makes a new one, redis:// is shared by processes"
+        )
+    return store
 
 
 def _told(where: object) -> str:

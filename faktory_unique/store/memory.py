@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import heapq
+import os
 import threading
 import time
 from typing import TYPE_CHECKING
+from weakref import WeakValueDictionary
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -40,6 +42,18 @@ class MemoryStore:
             lock = self._locks.get(key)
             return None if lock is None else lock[1] - self._clock()
 
+    def values(self) -> dict[str, str]:
+        """The value of each lock, by key."""
+        with self._mutex:
+            self._lapse()
+            return {key: value for key, (value, _) in self._locks.items()}
+
+    def clear(self) -> None:
+        """Frees all locks, whoever holds them."""
+        with self._mutex:
+            self._locks.clear()
+            self._expiries.clear()
+
     def close(self) -> None:
         """Keeps the locks: closing a store never frees one."""
 
@@ -62,3 +76,16 @@ class MemoryStore:
             lock = self._locks.get(key)
             if lock is not None and lock[1] <= now:
                 del self._locks[key]
+
+
+_named: WeakValueDictionary[tuple[int, str], MemoryStore] = WeakValueDictionary()
+
+
+def share(name: str, store: MemoryStore) -> None:
+    """Makes a store the one that `memory://name` means, for as long as somebody else holds it."""
+    _named[os.getpid(), name] = store
+
+
+def shared(name: str) -> MemoryStore | None:
+    """The store that `memory://name` means in this process; a fork has no part in its parent's."""
+    return _named.get((os.getpid(), name))

@@ -36,6 +36,9 @@ class Client:
         self.script = list(script)
         self.sent = []
 
+    def now(self):
+        return time.time()
+
     def call(self, command, not_after=None):
         assert not_after is None or not_after > time.monotonic()
         self.sent.append(command)
@@ -65,13 +68,15 @@ ERROR = JobError("ValueError", "why", ("line",))
     ("asked", "expected"), [(None, 1800), (0, 1800), (5, 60), (60, 60), (900, 900), (10**6, 86_400)]
 )
 def test_reserve_for_is_what_the_server_makes_of_it(asked, expected):
-    assert reservation(None, job={**JOB, "reserve_for": asked}).reserve_for == expected
+    assert reservation(Client(None), job={**JOB, "reserve_for": asked}).reserve_for == expected
 
 
 def test_elapsed_is_the_larger_of_two_clocks():
     """One of them may stop while the machine sleeps."""
-    slept = Reservation(None, JOB, (time.monotonic(), time.time() - 500), threading.Event())
-    jumped = Reservation(None, JOB, (time.monotonic() - 500, time.time()), threading.Event())
+    slept = Reservation(Client(None), JOB, (time.monotonic(), time.time() - 500), threading.Event())
+    jumped = Reservation(
+        Client(None), JOB, (time.monotonic() - 500, time.time()), threading.Event()
+    )
     assert slept.elapsed() >= 500
     assert jumped.elapsed() >= 500
 
