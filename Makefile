@@ -1,4 +1,5 @@
-# `make demo` and `make test` set up all they need: a virtual environment, redis-server, Faktory.
+# `make demo` and `make test` set up all they need: a virtual environment and, for the tests,
+# redis-server and Faktory.
 PYTHON ?= python3
 BIN := .venv/bin
 INSTALLED := .venv/.installed
@@ -9,19 +10,24 @@ COVERED := $(COVERED:%=faktory_unique/%.py) faktory_unique/store/*.py
 comma := ,
 space := $(subst ,, )
 
-.PHONY: help demo test check lint types floors servers bench clean
+.PHONY: help demo test conformance check lint types floors servers bench clean
 
 help:
-	@echo "make demo    the main job, done before your eyes on a Redis and a Faktory of its own"
-	@echo "make test    every test"
-	@echo "make check   what CI runs: ruff, mypy, floors, tests, coverage, a short benchmark"
-	@echo "make bench   the benchmarks"
+	@echo "make demo          the main job, done before your eyes on a Faktory in memory"
+	@echo "make test          every test"
+	@echo "make conformance   one suite on the in-memory Faktory and on a real one"
+	@echo "make check         what CI runs: ruff, mypy, floors, tests, coverage, a short benchmark"
+	@echo "make bench         the benchmarks"
 
-demo: $(INSTALLED) servers
-	$(BIN)/python -m scripts.servers -- $(BIN)/python -m faktory_unique demo
+# In memory, whatever servers the shell points at.
+demo: $(INSTALLED)
+	env -u FAKTORY_URL -u FAKTORY_UNIQUE_STORE $(BIN)/python -m faktory_unique demo
 
 test: $(INSTALLED) servers
 	$(BIN)/pytest
+
+conformance: $(INSTALLED) servers
+	$(BIN)/pytest tests/conformance
 
 check: lint types floors servers
 	$(BIN)/python -m benchmarks --quick

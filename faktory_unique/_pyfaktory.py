@@ -29,7 +29,7 @@ if "pyfaktory" not in sys.modules:
 try:
     from pyfaktory.client import Client as StockClient
     from pyfaktory.consumer import Consumer as StockConsumer
-    from pyfaktory.models import Job
+    from pyfaktory.models import Cmd, Job, MutateOperation, Target
     from pyfaktory.producer import Producer as StockProducer
     from pyfaktory.util.enums import State
     from pyfaktory.util.exceptions import FaktroyWorkProtocolError as StockProtocolError
@@ -37,10 +37,13 @@ finally:
     pebble.sighandler = _sighandler
 
 __all__ = [
+    "Cmd",
     "Job",
+    "MutateOperation",
     "State",
     "StockClient",
     "StockConsumer",
     "StockProducer",
     "StockProtocolError",
+    "Target",
 ]

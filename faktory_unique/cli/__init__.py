@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from faktory_unique.errors import FaktoryUniqueError
+from faktory_unique.testing import FakeFaktory
 
 from .demo import run_demo
 
@@ -27,19 +28,27 @@ def demo(
         str | None, typer.Option(envvar="FAKTORY_UNIQUE_STORE", help="redis://host:port/0")
     ] = None,
 ) -> None:
-    """Pushes, works and deduplicates jobs in a queue of its own, and shows what became of each."""
-    if not faktory or not store:
+    """Pushes, works and deduplicates jobs in a queue of its own, and shows what became of each.
+
+    Pointed at no server, it brings a Faktory and a store of its own, in memory.
+    """
+    if bool(faktory) != bool(store):
         missing = (
             "--faktory (or FAKTORY_URL)" if not faktory else "--store (or FAKTORY_UNIQUE_STORE)"
         )
         typer.echo(
-            f"demo: {missing} is not set. It touches only servers that it is pointed at, e.g.\n"
+            f"demo: {missing} is not set. Set both, or neither for servers in memory, e.g.\n"
             "  faktory-unique demo --faktory tcp://localhost:7419 --store redis://localhost:6379/0",
             err=True,
         )
         raise typer.Exit(2)
     try:
-        kept = run_demo(faktory, store)
+        if faktory and store:
+            kept = run_demo(faktory, store)
+        else:
+            typer.echo("demo: on a Faktory and a store in memory, since it was pointed at none")
+            with FakeFaktory() as in_memory:
+                kept = run_demo(in_memory.url, in_memory.store_url)
     except (FaktoryUniqueError, ValueError) as exc:  # ValueError: a URL that is none
         typer.echo(f"demo: {exc}", err=True)
         raise typer.Exit(1) from exc

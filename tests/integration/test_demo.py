@@ -59,14 +59,22 @@ def test_each_push_stands_in_the_table_with_what_became_of_it(faktory_url, redis
         assert re.search(rf"^ ?{re.escape(what)} .*{outcome}", ended.stdout, re.MULTILINE), what
 
 
+def test_pointed_at_no_server_it_brings_its_own_in_memory():
+    ended = demo(PATH="")
+    assert (ended.returncode, ended.stderr) == (0, "")
+    said = ended.stdout.splitlines()
+    assert said[0] == "demo: on a Faktory and a store in memory, since it was pointed at none"
+    assert said[-1] == "demo: pushed=7 duplicates=5 executed=7 locks_left=0"
+
+
 @pytest.mark.parametrize(
     ("options", "missing"),
     [
-        ((), "--faktory (or FAKTORY_URL)"),
+        (("--store", "redis://127.0.0.1:1/0"), "--faktory (or FAKTORY_URL)"),
         (("--faktory", "tcp://127.0.0.1:1"), "--store (or FAKTORY_UNIQUE_STORE)"),
     ],
 )
-def test_it_touches_no_server_it_was_not_pointed_at(options, missing):
+def test_pointed_at_one_server_alone_it_asks_for_the_other(options, missing):
     ended = demo(*options)
     assert ended.returncode == 2
     assert missing in ended.stderr

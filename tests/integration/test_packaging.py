@@ -27,7 +27,7 @@ def test_every_module_and_the_type_marker_are_in_it(wheel):
         str(path.relative_to(ROOT))
         for path in (ROOT / "faktory_unique").rglob("*")
         if path.suffix in {".py", ".typed"}
-    }
+    } | {"pytest_faktory_unique.py"}
     assert {name for name in names if not name.startswith("faktory_unique-")} == sources
     assert "faktory_unique/py.typed" in names
 
@@ -39,6 +39,7 @@ def test_its_metadata_names_license_extras_and_command(wheel):
     assert "Provides-Extra: cli" in told["METADATA"]
     assert "Requires-Python: >=3.11" in told["METADATA"]
     assert "faktory-unique = faktory_unique.__main__:main" in told["entry_points.txt"]
+    assert "[pytest11]\nfaktory_unique = pytest_faktory_unique" in told["entry_points.txt"]
     assert "MIT License" in told["LICENSE"]
 
 

@@ -1,0 +1,25 @@
+"""A Faktory in memory for the tests of those who push and work jobs; docs/testing.md shows how."""
+
+from .clock import Clock
+from .fake import FakeFaktory
+from .here import LocalConsumer, Performed
+from .looking import Lock, Locks
+from .modes import fake, inline
+from .waiting import Sizes, clear, running, sizes, wait_for, wait_until_drained
+
+__all__ = [
+    "Clock",
+    "FakeFaktory",
+    "LocalConsumer",
+    "Lock",
+    "Locks",
+    "Performed",
+    "Sizes",
+    "clear",
+    "fake",
+    "inline",
+    "running",
+    "sizes",
+    "wait_for",
+    "wait_until_drained",
+]

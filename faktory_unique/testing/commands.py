@@ -1,0 +1,247 @@
+"""The verbs of the protocol (server/commands.go, server/mutate.go): a line in, a reply out."""
+
+from __future__ import annotations
+
+import json
+import time
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from .go_encode import encode
+from .go_errors import GoError, GoTypeError
+from .go_json import decode
+from .go_shapes import zero
+from .go_time import parse_time
+from .info import info
+from .manager import SECOND, CommandError
+from .mutate import mutate
+from .payloads import ACKNOWLEDGED, BEAT, FAILED, JOB, JOBS, LATENCIES, REFUSED, decoded
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from .go_shapes import Shape
+    from .session import Session
+
+OK = b"+OK\r\n"
+NIL = b"$-1\r\n"
+
+# How long FETCH waits for a job (manager/fetch.go:187), and a quiet worker's for nothing.
+FETCH_WAIT = 2.0
+
+# How often a waiting FETCH looks whether time has brought a job: nothing ticks here.
+_LOOK = 0.05
+
+
+class GoPanic(Exception):  # Go's word
+    """The server's code stumbles over this command, which it answers with an internal error."""
+
+
+def error(text: str) -> bytes:
+    """An error reply."""
+    return f"-ERR {text}\r\n".encode(errors="surrogateescape")
+
+
+def bulk(text: str) -> bytes:
+    """A bulk reply."""
+    data = text.encode()
+    return b"$%d\r\n%b\r\n" % (len(data), data)
+
+
+def _after(line: bytes, start: int) -> bytes:
+    """What stands behind a verb and its space; the server slices without a look at the length."""
+    if len(line) < start:
+        raise GoPanic
+    return line[start:]
+
+
+def _words(line: bytes) -> list[str]:
+    return line.decode(errors="surrogateescape").split(" ")[1:]
+
+
+def _decode_or_say(data: bytes, shape: Shape, verb: str) -> Any:  # noqa: ANN401  # as the shape says
+    try:
+        return decode(data, shape)
+    except GoError as exc:
+        raise _invalid(verb, data) from exc
+
+
+def _invalid(verb: str, data: bytes) -> CommandError:
+    return CommandError(f"invalid {verb} {data.decode(errors='surrogateescape')}")
+
+
+def _push(session: Session, line: bytes) -> bytes:
+    data = _after(line, 5)
+    manager = session.core.manager
+    with session.core.lock:
+        try:
+            job = decode(data, JOB, zero(JOB) | {"retry": manager.default_retry})
+        except GoTypeError as exc:
+            manager.default_retry = _unless_none(exc.decoded["retry"], manager.default_retry)
+            raise CommandError(f"invalid JSON: {exc}") from exc
+        except GoError as exc:
+            raise CommandError(f"invalid JSON: {exc}") from exc
+        # It was decoded in place, and the next job that says nothing of retry gets it, too.
+        job["retry"] = manager.default_retry = _unless_none(job["retry"], manager.default_retry)
+        _push_job(session, job)
+    return OK
+
+
+def _unless_none(value: int | None, default: int) -> int:
+    return default if value is None else value
+
+
+def _push_job(session: Session, job: dict[str, Any]) -> None:
+    session.core.manager.push(job)
+    session.pushed.append(job["jid"])
+    session.core.enqueued.notify_all()
+
+
+def _push_bulk(session: Session, line: bytes) -> bytes:
+    try:
+        jobs = decode(_after(line, 6), JOBS) or []
+    except GoError as exc:
+        raise CommandError(f"invalid JSON: {exc}") from exc
+    refused: dict[str, str] = {}
+    for job in jobs:
+        with session.core.lock:  # a job at a time, as on the server
+            job["retry"] = _unless_none(job["retry"], session.core.manager.default_retry)
+            try:
+                _push_job(session, job)
+            except CommandError as exc:
+                refused[job["jid"]] = str(exc)
+    return bulk(encode(refused, REFUSED))
+
+
+def _fetch(session: Session, line: bytes) -> bytes:
+    core = session.core
+    with core.lock:
+        quiet = core.workers.is_quiet(session.wid, session)
+    if quiet:
+        time.sleep(FETCH_WAIT)
+        return NIL
+    names = _words(line)
+    if not names:
+        raise CommandError("must call fetch with at least one queue")
+    deadline = time.monotonic() + FETCH_WAIT
+    with core.lock:
+        # Once: a queue that is paused while this waits still gives its job (manager/fetch.go:98).
+        active = core.manager.queues.active(names)
+        while (job := core.manager.fetch(session.wid, active)) is None:
+            left = deadline - time.monotonic()
+            if left <= 0 or core.closed:
+                return NIL
+            core.enqueued.wait(min(left, _LOOK))
+            core.catch_up()
+    return bulk(job)
+
+
+def _acknowledge(session: Session, line: bytes) -> bytes:
+    data = _after(line, 4)
+    told = _decode_or_say(data, ACKNOWLEDGED, "ACK")
+    if told is None or "jid" not in told:
+        raise _invalid("ACK", data)
+    with session.core.lock:
+        session.core.manager.acknowledge(told["jid"])
+    return OK
+
+
+def _fail(session: Session, line: bytes) -> bytes:
+    failure = _decode_or_say(_after(line, 5), FAILED, "FAIL")
+    with session.core.lock:
+        session.core.manager.fail(failure)
+    return OK
+
+
+def _beat(session: Session, line: bytes) -> bytes:
+    beat = _decode_or_say(_after(line, 5), BEAT, "BEAT")
+    core = session.core
+    with core.lock:
+        worker = core.workers.beat(beat["wid"], beat["current_state"], core.clock())
+    if worker is None:
+        raise CommandError(f"unknown worker {beat['wid']}")
+    return bulk(f'{{"state":"{worker.state}"}}') if worker.state else OK
+
+
+def _info(session: Session, _line: bytes) -> bytes:
+    with session.core.lock:
+        return bulk(json.dumps(info(session.core), separators=(",", ":")))
+
+
+def _mutate(session: Session, line: bytes) -> bytes:
+    words = line.split(b" ")
+    if len(words) != 2:  # noqa: PLR2004  # so that a space in the JSON is an error, too
+        raise CommandError("invalid format")
+    with session.core.lock:
+        mutate(session.core.manager, words[1])
+        session.core.enqueued.notify_all()
+    return OK
+
+
+def _queue(session: Session, line: bytes) -> bytes:
+    words = _words(line)
+    if not words:
+        raise GoPanic
+    verb, names = words[0].upper(), words[1:]
+    queues = session.core.manager.queues
+    operations = {"PAUSE": queues.pause, "RESUME": queues.resume, "REMOVE": queues.remove}
+    with session.core.lock:
+        if verb == "LATENCY":
+            return _latency(session, names)
+        if verb not in operations:
+            raise CommandError(f"no such QUEUE subcommand: {verb}")
+        if not names:
+            raise GoPanic
+        for name in [name for name, _ in queues] if names[0] == "*" else names:
+            operations[verb](name)
+        session.core.enqueued.notify_all()
+    return OK
+
+
+def _latency(session: Session, names: list[str]) -> bytes:
+    """Seconds that the oldest job of each queue has waited."""
+    if names == ["*"]:
+        raise CommandError("QUEUE LATENCY does not support wildcards")
+    core = session.core
+    told = {}
+    for name in names:
+        waiting = core.manager.queues.payloads(name)
+        since = parse_time(decoded(waiting[-1], JOB)["enqueued_at"]) if waiting else None
+        told[name] = 0.0 if since is None else (core.now() - since) / SECOND
+    return bulk(encode(told, LATENCIES))
+
+
+def _flush(session: Session, _line: bytes) -> bytes:
+    with session.core.lock:
+        session.core.manager.flush()
+    return OK
+
+
+def _end(session: Session, _line: bytes) -> bytes:
+    session.close()
+    return b""
+
+
+def _enterprise(subsystem: str) -> Callable[[Session, bytes], bytes]:
+    def refuse(_session: Session, _line: bytes) -> bytes:
+        raise CommandError(f"{subsystem} subsystem is only available in Faktory Enterprise")
+
+    return refuse
+
+
+Command: TypeAlias = "Callable[[Session, bytes], bytes]"
+
+COMMANDS: dict[bytes, Command] = {
+    b"END": _end,
+    b"PUSH": _push,
+    b"PUSHB": _push_bulk,
+    b"FETCH": _fetch,
+    b"ACK": _acknowledge,
+    b"FAIL": _fail,
+    b"BEAT": _beat,
+    b"INFO": _info,
+    b"FLUSH": _flush,
+    b"MUTATE": _mutate,
+    b"BATCH": _enterprise("batch"),
+    b"TRACK": _enterprise("tracking"),
+    b"QUEUE": _queue,
+}

@@ -1,0 +1,271 @@
+"""`FakeFaktory`: a Faktory in memory that behaves like the real one."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, Self
+from urllib.parse import quote
+
+from faktory_unique.faktory import local
+from faktory_unique.faktory.client import Client
+from faktory_unique.store import MemoryStore, share
+
+from .clock import Clock
+from .core import Core
+from .here import Here, LocalConsumer, Performed
+from .looking import Locks, describe, matching
+from .payloads import RESERVATION, decoded
+from .tcp import HOST, Listener
+from .wires import MemoryWire
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from faktory_unique.chain import Middleware, Payload
+    from faktory_unique.faktory.consumer import Consumer
+
+_numbers = itertools.count(1)
+
+
+class _Local:
+    """What a client of this process finds at the fake's address; see `local.LocalServer`."""
+
+    def __init__(self, core: Core, here: Here) -> None:
+        self._core = core
+        self._here = here
+
+    def connect(self) -> MemoryWire:
+        return MemoryWire(self._core, self._here.pushed)
+
+    def now(self) -> float:
+        return self._core.clock()
+
+
+class FakeFaktory:
+    """A Faktory 1.10 in this process's memory, speaking the protocol's text.
+
+    Our `Client` reaches it by its `url` without a socket; for anything else it listens on a free
+    loopback port from `listen`, or entering a `with` block, until `close`, or leaving it.
+    Safe over threads. docs/testing.md says in what it differs from the server.
+
+    Args:
+        clock: its time, and that of the locks in its store; by default one that runs with the wall
+            clock and can be advanced.
+        password: what clients must know; by default nothing.
+        seed: of the random part of the backoff after a failure.
+
+    Attributes:
+        clock: its time.
+        store: a store for `Unique`, whose locks lapse by the same clock.
+        locks: those locks: a live mapping of key to `Lock`.
+    """
+
+    def __init__(
+        self, clock: Clock | None = None, *, password: str = "", seed: int | None = None
+    ) -> None:
+        self.clock = clock if clock is not None else Clock()
+        self.store = MemoryStore(self.clock)
+        self.locks = Locks(self.store)
+        self._core = Core(self.clock, password, seed)
+        self._here = Here(self._core, self.client)
+        self._local = _Local(self._core, self._here)
+        self._name = f"fake-{next(_numbers)}"
+        self._address = self._name, 7419
+        self._listener: Listener | None = None
+        self._clients: list[Client] = []
+        share(self._name, self.store)
+        local.serve(*self._address, self._local)
+
+    def __repr__(self) -> str:
+        host, port = self._address
+        return f"<FakeFaktory {host}:{port} {self.clock!r}>"
+
+    def __enter__(self) -> Self:
+        self.listen()
+        return self
+
+    def __exit__(self, *_exc: object) -> None:
+        self.close()
+
+    # ---- reaching it ------------------------------------------------------------------------
+
+    @property
+    def url(self) -> str:
+        """Its address: for clients of this process alone, until it listens."""
+        host, port = self._address
+        password = quote(self._core.password, safe="")
+        return f"tcp://{f':{password}@' if password else ''}{host}:{port}"
+
+    @property
+    def store_url(self) -> str:
+        """The address of its store, for `Unique` in this process."""
+        return f"memory://{self._name}"
+
+    def listen(self) -> str:
+        """Listens on a free loopback port, if it does not yet; its address."""
+        if self._listener is None:
+            self._listener = Listener(self._core, self._here.pushed_from_afar)
+            self._address = HOST, self._listener.port
+            local.serve(*self._address, self._local)
+        return self.url
+
+    def close(self) -> None:
+        """Ends all connections. What it holds can still be looked at."""
+        self._core.closed = True
+        for client in self._clients:
+            client.disconnect()
+        for session in list(self._core.sessions):
+            session.close()
+        if self._listener is not None:
+            self._listener.close()
+        local.withdraw(*self._address)
+
+    def client(self, role: str = "producer", **options: Any) -> Client:  # noqa: ANN401  # Client's
+        """A connected client of this process, disconnected by `close`; options are Client's."""
+        client = Client(self.url, role, **options)
+        client.connect()
+        self._clients.append(client)
+        return client
+
+    def consumer(
+        self,
+        queues: Iterable[str] = ("default",),
+        *,
+        middleware: Iterable[Middleware] = (),
+        **options: Any,  # noqa: ANN401  # Consumer's
+    ) -> LocalConsumer:
+        """A consumer on this fake whose handlers run in this process: any callable will do."""
+        return LocalConsumer(self.client("consumer"), queues, middleware=middleware, **options)
+
+    # ---- time -------------------------------------------------------------------------------
+
+    def advance(
+        self, seconds: float = 0, *, minutes: float = 0, hours: float = 0, days: float = 0
+    ) -> None:
+        """Lets time pass: what falls due meanwhile is promoted, expires, is retried, lapses.
+
+        Workers that are connected count as heard of all the while.
+        """
+        self._core.advance(seconds + 60 * (minutes + 60 * (hours + 24 * days)))
+        self._here.advanced()
+
+    # ---- looking ----------------------------------------------------------------------------
+
+    @property
+    def jobs(self) -> list[Payload]:
+        """The jobs that wait in queues, those of a queue in the order in which they run."""
+        with self._caught_up() as core:
+            return [
+                json.loads(text) for _, queue in core.manager.queues for text in reversed(queue)
+            ]
+
+    def jobs_for(self, jobtype: str) -> list[Payload]:
+        """The jobs of one jobtype that wait in queues."""
+        return [job for job in self.jobs if job["jobtype"] == jobtype]
+
+    def queue(self, name: str) -> list[Payload]:
+        """The jobs that wait in one queue, in the order in which they run."""
+        with self._caught_up() as core:
+            return [json.loads(text) for text in reversed(core.manager.queues.payloads(name))]
+
+    @property
+    def scheduled(self) -> list[Payload]:
+        """The jobs that are not due yet, the earliest first."""
+        with self._caught_up() as core:
+            return [json.loads(text) for text in core.manager.scheduled]
+
+    @property
+    def retries(self) -> list[Payload]:
+        """The jobs that wait for a retry, the earliest first; `failure` says why."""
+        with self._caught_up() as core:
+            return [json.loads(text) for text in core.manager.retries]
+
+    @property
+    def dead(self) -> list[Payload]:
+        """The jobs that are out of retries, in the order in which they will be forgotten."""
+        with self._caught_up() as core:
+            return [json.loads(text) for text in core.manager.dead]
+
+    @property
+    def working(self) -> list[Payload]:
+        """The jobs that workers have reserved, the first to expire first."""
+        with self._caught_up() as core:
+            return [decoded(text, RESERVATION)["job"] for text in core.manager.working]
+
+    def assert_enqueued(
+        self,
+        jobtype: str,
+        *,
+        args: Sequence[object] | None = None,
+        queue: str | None = None,
+        count: int | None = None,
+    ) -> list[Payload]:
+        """Asserts that a job waits in a queue or is scheduled; the jobs that fit.
+
+        Args:
+            jobtype: of the job.
+            args: its arguments, in which 1 is 1.0 and True is not 1; None: any.
+            queue: its queue; None: any.
+            count: how many there must be; None: one at least.
+
+        Raises:
+            AssertionError: there are not as many; the message lists what is enqueued.
+        """
+        enqueued = [("enqueued", job) for job in self.jobs]
+        enqueued += [("scheduled", job) for job in self.scheduled]
+        found = matching(enqueued, jobtype, args, queue)
+        if len(found) != count if count is not None else not found:
+            raise AssertionError(describe(enqueued, jobtype, args, queue, len(found), count))
+        return found
+
+    def refute_enqueued(
+        self, jobtype: str, *, args: Sequence[object] | None = None, queue: str | None = None
+    ) -> None:
+        """Asserts that no such job waits in a queue or is scheduled.
+
+        Raises:
+            AssertionError: there is one; the message lists what is enqueued.
+        """
+        self.assert_enqueued(jobtype, args=args, queue=queue, count=0)
+
+    # ---- working ----------------------------------------------------------------------------
+
+    def perform_one(self, consumer: Consumer, *, reraise: bool = False) -> Performed:
+        """Has the oldest job worked by a consumer's chain and handlers, here and now.
+
+        Args:
+            consumer: its handlers, middleware and queues count, wherever its client leads.
+            reraise: whether what the handler raised is raised here, once Faktory has its FAIL.
+
+        Raises:
+            LookupError: nothing waits in the consumer's queues.
+        """
+        return self._here.perform_one(consumer, reraise=reraise)
+
+    def drain(self, consumer: Consumer, *, reraise: bool = False) -> list[Performed]:
+        """Has jobs worked until the consumer's queues are empty; see `perform_one`.
+
+        Raises:
+            RuntimeError: ten thousand jobs were worked, and there are more.
+        """
+        return self._here.drain(consumer, reraise=reraise)
+
+    @contextmanager
+    def inline(self, consumer: Consumer, *, reraise: bool = False) -> Iterator[Self]:
+        """Within the block each job runs as it is pushed, or falls due; see `testing.inline`."""
+        with self._here.inline(consumer, reraise=reraise):
+            yield self
+
+    def clear(self) -> None:
+        """Forgets all: jobs, queues, reservations, counts, and the locks of its store."""
+        with self._core.lock:
+            self._core.manager.reset()
+        self.store.clear()
+
+    @contextmanager
+    def _caught_up(self) -> Iterator[Core]:
+        with self._core.lock:
+            self._core.catch_up()
+            yield self._core

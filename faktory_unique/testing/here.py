@@ -1,0 +1,249 @@
+"""Work done here: a fake's jobs through a consumer's whole chain, in this very process.
+
+FETCH, the fetch middleware, perform, ACK or FAIL and what the middleware does around them happen as
+in a worker, without its processes and threads.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from faktory_unique.chain import Answer, Middleware
+from faktory_unique.faktory.consumer import Consumer
+from faktory_unique.faktory.handling import End, Perform
+from faktory_unique.faktory.perform import perform
+from faktory_unique.faktory.reservation import Reservation
+
+from .payloads import JOB, decoded
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from faktory_unique.chain import JobError, Payload
+    from faktory_unique.faktory.client import Client
+
+    from .core import Core
+
+_MOST_DRAINED = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class Performed:
+    """What became of one job; true when its handler ran and returned.
+
+    Attributes:
+        job: the payload as it was fetched.
+        ran: whether the handler ran: middleware can put a job back or drop it.
+        error: why the job failed, as Faktory was told; None when it did not.
+        answer: what Faktory said to the ACK, the FAIL or the put-back.
+    """
+
+    job: Payload
+    ran: bool
+    error: JobError | None
+    answer: Answer
+
+    def __bool__(self) -> bool:
+        return self.ran and self.error is None
+
+
+class Here:
+    """Works the jobs of one fake in the thread that asks.
+
+    Args:
+        core: the fake.
+        connect: makes a client of it.
+    """
+
+    def __init__(self, core: Core, connect: Callable[[], Client]) -> None:
+        self._core = core
+        self._connect = connect
+        self._own_client: Client | None = None
+        self._inline: _Inline | None = None
+
+    def perform_one(self, consumer: Consumer, *, reraise: bool) -> Performed:
+        """Works the oldest job of the consumer's queues; LookupError where there is none."""
+        _check(consumer)
+        done = self._perform_next(consumer, reraise=reraise)
+        if done is None:
+            raise LookupError(f"nothing waits in the queues {', '.join(consumer.queues)}")
+        return done
+
+    def drain(self, consumer: Consumer, *, reraise: bool) -> list[Performed]:
+        """Works jobs until the consumer's queues are empty."""
+        _check(consumer)
+        done: list[Performed] = []
+        while (performed := self._perform_next(consumer, reraise=reraise)) is not None:
+            done.append(performed)
+            if len(done) >= _MOST_DRAINED:
+                raise RuntimeError(
+                    f"{_MOST_DRAINED} jobs were worked and more are waiting; does "
+                    f"{performed.job['jobtype']} push itself? perform_one works a single job"
+                )
+        return done
+
+    @contextmanager
+    def inline(self, consumer: Consumer, *, reraise: bool) -> Iterator[None]:
+        """Works each job as it is pushed or falls due, for the length of the block."""
+        _check(consumer)
+        outer = self._inline
+        self._inline = inline = _Inline(consumer, [])
+        try:
+            yield
+        finally:
+            self._inline = outer
+        if inline.raised and reraise:
+            first, *others = inline.raised
+            if others:
+                first.add_note(f"{len(others)} more jobs failed in this inline block")
+            raise first
+
+    def pushed(self, jids: Sequence[str]) -> None:
+        """Called when a client of this process has pushed jobs, and is free again."""
+        inline = self._inline
+        if inline is None:
+            return
+        for jid in jids:
+            since = time.monotonic(), self._core.clock()
+            if (job := self._take(inline.consumer.queues, jid)) is not None:
+                self._work_inline(inline, job, since)
+
+    def pushed_from_afar(self, jids: Sequence[str]) -> None:
+        """Called when a client beyond a socket has pushed jobs and has its answer."""
+        try:
+            self.pushed(jids)
+        except BaseException as exc:  # noqa: BLE001  # not this thread's to bear
+            if self._inline is not None:
+                self._inline.raised.append(exc)
+
+    def advanced(self) -> None:
+        """Called when time has passed: inline, what has fallen due runs."""
+        inline = self._inline
+        if inline is not None:
+            while (fetched := self._fetch(inline.consumer)) is not None:
+                self._work_inline(inline, *fetched)
+
+    def _work_inline(self, inline: _Inline, job: Payload, since: tuple[float, float]) -> None:
+        _, raised = self._work(inline.consumer, job, since)
+        if raised is not None:
+            inline.raised.append(raised)
+
+    def _perform_next(self, consumer: Consumer, *, reraise: bool) -> Performed | None:
+        fetched = self._fetch(consumer)
+        if fetched is None:
+            return None
+        performed, raised = self._work(consumer, *fetched)
+        if raised is not None and reraise:
+            raise raised
+        return performed
+
+    def _fetch(self, consumer: Consumer) -> tuple[Payload, tuple[float, float]] | None:
+        """FETCH, if there is something to be had: it would wait for 2 s otherwise."""
+        names = consumer.get_queues()
+        with self._core.lock:
+            self._core.catch_up()
+            queues = self._core.manager.queues
+            if not any(queues.payloads(name) for name in queues.active(names)):
+                return None
+            since = time.monotonic(), self._core.clock()
+            job = self._client._fetch(names)  # noqa: SLF001  # the superclass's name
+        return None if job is None else (job, since)
+
+    def _take(self, names: Sequence[str], jid: str) -> Payload | None:
+        """Reserves a job by its jid, if it waits in one of the queues."""
+        manager = self._core.manager
+        with self._core.lock:
+            payload = manager.queues.take(
+                manager.queues.active(names), lambda text: decoded(text, JOB)["jid"] == jid
+            )
+            if payload is None:
+                return None
+            job: Payload = json.loads(manager.reserve("", payload))
+            return job
+
+    @property
+    def _client(self) -> Client:
+        # A producer's: it needs no heartbeats, and the server takes every verb from it.
+        if self._own_client is None:
+            self._own_client = self._connect()
+        return self._own_client
+
+    def _work(
+        self, consumer: Consumer, job: Payload, since: tuple[float, float]
+    ) -> tuple[Performed, BaseException | None]:
+        """Works a reserved job; and what its handler raised."""
+        witness = _Witness()
+        reservation = Reservation(self._client, job, since, threading.Event())
+        step = consumer.handling.begin(job)
+        ran = isinstance(step, Perform)
+        if isinstance(step, Perform):
+            error = perform(
+                [witness, *consumer.performing],
+                step.handler,
+                job,
+                bind=step.bind,
+                tell_sentry=consumer.sentry_capture_exception,
+            )
+            step = End(error)
+        answer = consumer.handling.settle(reservation, step)
+        raised = witness.raised
+        if not isinstance(raised, Exception | SystemExit | None):
+            raise raised  # a Ctrl-C, pytest.fail(): meant for who runs this, and no job's failure
+        error = step.error if isinstance(step, End) else None
+        return Performed(job, ran, error, answer), raised
+
+
+@dataclass(slots=True)
+class _Inline:
+    consumer: Consumer
+    raised: list[BaseException]
+
+
+class _Witness(Middleware):
+    """Keeps the exception that Faktory is told of in words alone."""
+
+    def __init__(self) -> None:
+        self.raised: BaseException | None = None
+
+    def perform(self, job: Payload, call_next: Callable[[Payload], object]) -> object:
+        try:
+            return call_next(job)
+        except BaseException as exc:
+            self.raised = exc
+            raise
+
+
+class LocalConsumer(Consumer):
+    """A consumer whose handlers run in this process: closures and mocks will do.
+
+    For tests, on a fake or a real server: one job at a time, in the thread that calls `run`.
+    """
+
+    def _check_sent(self, sent: object, name: str, hint: str) -> None:
+        """Nothing is sent anywhere."""
+
+    def _start_pool(self) -> None:
+        """There is none."""
+
+    def _schedule(self, reservation: Reservation, step: Perform) -> None:
+        error = perform(
+            self.performing,
+            step.handler,
+            reservation.job,
+            bind=step.bind,
+            tell_sentry=self.sentry_capture_exception,
+        )
+        self._settle(reservation, End(error))
+
+
+def _check(consumer: object) -> None:
+    if not isinstance(consumer, Consumer):
+        raise TypeError(
+            f"{consumer!r} is not faktory_unique's Consumer; use Consumer.wrap, or "
+            "faktory.consumer() with handlers registered"
+        )
