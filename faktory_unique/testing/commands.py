@@ -10,7 +10,7 @@ from .go_encode import encode
 from .go_errors import GoError, GoTypeError
 from .go_json import decode
 from .go_shapes import zero
-from .go_time import parse_time
+from .go_time import format_time, parse_time
 from .info import info
 from .manager import SECOND, CommandError
 from .mutate import mutate
@@ -58,6 +58,12 @@ def _words(line: bytes) -> list[str]:
     return line.decode(errors="surrogateescape").split(" ")[1:]
 
 
+def _upper(text: str) -> str:
+    """strings.ToUpper: a character at a time, and U+FFFD for a byte that is no UTF-8."""
+    uppers = (char.upper() if len(char.upper()) == 1 else char for char in text)
+    return "".join("\ufffd" if "\udc80" <= char <= "\udcff" else char for char in uppers)
+
+
 def _decode_or_say(data: bytes, shape: Shape, verb: str) -> Any:  # noqa: ANN401  # as the shape says
     try:
         return decode(data, shape)
@@ -102,7 +108,9 @@ def _push_bulk(session: Session, line: bytes) -> bytes:
     except GoError as exc:
         raise CommandError(f"invalid JSON: {exc}") from exc
     refused: dict[str, str] = {}
+    created = format_time(session.core.now())  # one for all (server/commands.go:179)
     for job in jobs:
+        job["created_at"] = job["created_at"] or created
         with session.core.lock:  # a job at a time, as on the server
             job["retry"] = _unless_none(job["retry"], session.core.manager.default_retry)
             try:
@@ -181,7 +189,7 @@ def _queue(session: Session, line: bytes) -> bytes:
     words = _words(line)
     if not words:
         raise GoPanic
-    verb, names = words[0].upper(), words[1:]
+    verb, names = _upper(words[0]), words[1:]
     queues = session.core.manager.queues
     operations = {"PAUSE": queues.pause, "RESUME": queues.resume, "REMOVE": queues.remove}
     with session.core.lock:
@@ -205,9 +213,17 @@ def _latency(session: Session, names: list[str]) -> bytes:
     told = {}
     for name in names:
         waiting = core.manager.queues.payloads(name)
-        since = parse_time(decoded(waiting[-1], JOB)["enqueued_at"]) if waiting else None
-        told[name] = 0.0 if since is None else (core.now() - since) / SECOND
+        told[name] = _waited(waiting[-1], core.now()) / SECOND if waiting else 0.0
     return bulk(encode(told, LATENCIES))
+
+
+def _waited(payload: str, now: int) -> int:
+    """Nanoseconds since a job was enqueued, as far as a time.Duration goes."""
+    try:
+        since = parse_time(decoded(payload, JOB)["enqueued_at"])
+    except GoError as exc:  # none: MUTATE requeued a job that had been scheduled
+        raise CommandError(f"QUEUE: {exc}") from exc
+    return min(max(now - since, -(2**63)), 2**63 - 1)
 
 
 def _flush(session: Session, _line: bytes) -> bytes:

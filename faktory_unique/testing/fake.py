@@ -72,7 +72,7 @@ class FakeFaktory:
         self._here = Here(self._core, self.client)
         self._local = _Local(self._core, self._here)
         self._name = f"fake-{next(_numbers)}"
-        self._address = self._name, 7419
+        self._address = f"{self._name}.invalid", 7419  # a name that nobody can have
         self._listener: Listener | None = None
         self._clients: list[Client] = []
         share(self._name, self.store)

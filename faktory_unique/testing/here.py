@@ -19,7 +19,8 @@ from faktory_unique.faktory.handling import End, Perform
 from faktory_unique.faktory.perform import perform
 from faktory_unique.faktory.reservation import Reservation
 
-from .payloads import JOB, decoded
+from .go_shapes import STRING
+from .payloads import JOB, decoded, encoded
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -157,10 +158,15 @@ class Here:
     def _take(self, names: Sequence[str], jid: str) -> Payload | None:
         """Reserves a job by its jid, if it waits in one of the queues."""
         manager = self._core.manager
+
+        written = encoded(jid, STRING)
+
+        def is_it(text: str) -> bool:
+            # Decoded, since args may hold it too; not all, since there may be thousands.
+            return written in text and decoded(text, JOB)["jid"] == jid
+
         with self._core.lock:
-            payload = manager.queues.take(
-                manager.queues.active(names), lambda text: decoded(text, JOB)["jid"] == jid
-            )
+            payload = manager.queues.take(manager.queues.active(names), is_it)
             if payload is None:
                 return None
             job: Payload = json.loads(manager.reserve("", payload))

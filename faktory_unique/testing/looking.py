@@ -93,7 +93,7 @@ def describe(  # noqa: PLR0913, PLR0917  # what was asked, and what came of it
     wanted = jobtype if args is None else _call(jobtype, args)
     where = f" in queue {queue!r}" if queue is not None else ""
     number = "at least one" if count is None else str(count)
-    told = f"expected {number} of {wanted}{where} to be enqueued, found {found}"
+    told = f"expected {number} {wanted}{where} to be enqueued, found {found}"
     if not jobs:
         return f"{told}; nothing is enqueued"
     lines = [

@@ -188,7 +188,7 @@ class Manager:
                 "remaining": job["retry"],
             }
         else:
-            job["failure"]["retry_count"] += 1
+            job["failure"]["retry_count"] = _int64(job["failure"]["retry_count"] + 1)
             if job["failure"]["remaining"] > 0:
                 job["failure"]["remaining"] -= 1
         job["failure"] |= failure
@@ -202,7 +202,7 @@ class Manager:
     def _retry_later(self, job: dict[str, Any]) -> None:
         count = job["failure"]["retry_count"]
         seconds = count**4 + 15 + self._randrange(30) * (count + 1)  # manager/retry.go:164-168
-        when = self.now() + seconds * SECOND
+        when = self.now() + _int64(_int64(seconds) * SECOND)
         job["failure"]["next_at"] = format_time(when)
         self.retries.add(when, encoded(job, JOB))
 
@@ -266,4 +266,9 @@ def _take_due(timed: SortedSet, now: int, most: int, use: Callable[[str], None])
 def _cut(text: str, most: int) -> str:
     """A failure's text as the server keeps it: trimmed, cut in bytes, never empty."""
     kept = text.strip(_GO_SPACES).encode()[:most].decode(errors="surrogateescape")
-    return "".join("\ufffd" if "\udc80" <= c <= "\udcff" else c for c in kept) or "unknown"
+    return kept or "unknown"
+
+
+def _int64(number: int) -> int:
+    """What is left of a number where Go's arithmetic overflows."""
+    return (number + 2**63) % 2**64 - 2**63

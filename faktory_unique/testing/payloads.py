@@ -90,6 +90,7 @@ BEAT = Struct(  # server/commands.go:325-329
 HELLO = Struct(  # server/workers.go:46-61
     "server.ClientData",
     (
+        Field("StartedAt", STRING),  # a time.Time, which no client has any business with
         Field("hostname", STRING),
         Field("wid", STRING),
         Field("pwdhash", STRING),

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from .commands import COMMANDS, GoPanic, error
 from .go_errors import GoError
 from .go_json import decode
+from .go_time import parse_time
 from .manager import CommandError
 from .payloads import HELLO
 
@@ -97,6 +98,8 @@ class Session:
         """The handshake (server/server.go:231-329): without a word it ends what is no HELLO."""
         try:
             told = decode(line[5:], HELLO) if line.startswith(b"HELLO {") else None
+            if told is not None and told["StartedAt"]:
+                parse_time(told["StartedAt"])
         except GoError:
             told = None
         if told is None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import socket
 import threading
+import time
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -19,6 +20,7 @@ HOST = "127.0.0.1"
 
 # A client has this long for its HELLO (server/server.go:232).
 _HANDSHAKE = 2.0
+_AT_ONCE = 1e-6  # a timeout of 0 would be none
 
 _READ_SIZE = 65_536
 
@@ -78,9 +80,12 @@ class Listener:
     def _serve(self, session: Session, connected: socket.socket) -> None:
         try:
             connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            deadline = time.monotonic() + _HANDSHAKE
             connected.settimeout(_HANDSHAKE)
             connected.sendall(session.greeting())
             while session.open and (data := connected.recv(_READ_SIZE)):
+                if not session.greeted:  # however little comes at a time
+                    connected.settimeout(max(deadline - time.monotonic(), _AT_ONCE))
                 for reply in session.receive(data):
                     connected.sendall(reply)
                     if session.greeted:

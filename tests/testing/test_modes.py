@@ -1,0 +1,247 @@
+"""The modes: pushes captured, or run inline; they nest, restore, and keep to themselves."""
+
+from __future__ import annotations
+
+import os
+import threading
+
+import pyfaktory
+import pytest
+
+from faktory_unique import Client, Job, Policy, Producer, PushStatus, Unique, testing
+
+NAMES = ("FAKTORY_URL", "FAKTORY_UNIQUE_STORE")
+
+
+def push(jobtype="Note", args=(), **fields):
+    """What application code does: it finds its server by the environment."""
+    with Client() as client, Unique(default=Policy(ttl=600)) as unique:
+        job = Job(jobtype=jobtype, args=list(args), **fields)
+        return Producer(client, [unique]).push(job)
+
+
+def environment():
+    return [os.environ.get(name) for name in NAMES]
+
+
+@pytest.fixture(autouse=True)
+def _pointed_elsewhere(monkeypatch):
+    monkeypatch.setenv("FAKTORY_URL", "tcp://127.0.0.1:1")
+    monkeypatch.delenv("FAKTORY_UNIQUE_STORE", raising=False)
+
+
+@pytest.fixture
+def ran():
+    return []
+
+
+@pytest.fixture
+def consumer(ran):
+    with testing.FakeFaktory() as elsewhere:
+        consumer = elsewhere.consumer(middleware=[])
+        consumer.register("Note", lambda *args: ran.append(list(args)))
+
+        def fail(message="boom"):
+            raise ValueError(message)
+
+        consumer.register("Fail", fail)
+        yield consumer
+
+
+class TestFake:
+    def test_it_captures_what_is_pushed(self):
+        with testing.fake() as faktory:
+            result = push(args=[1])
+        assert [job["jid"] for job in faktory.jobs] == [result.jid]
+        assert [lock.owner for lock in faktory.locks.values()] == [result.jid]
+
+    def test_it_captures_stock_clients_too(self):
+        with testing.fake() as faktory, pyfaktory.Client() as client:
+            assert pyfaktory.Producer(client).push(pyfaktory.Job(jobtype="Note", args=[1]))
+            assert [job["args"] for job in faktory.jobs] == [[1]]
+
+    def test_blocks_nest_and_restore(self):
+        before = environment()
+        with testing.fake() as outer:
+            within = environment()
+            with testing.fake() as inner:
+                push(args=["inner"])
+            assert environment() == within
+            push(args=["outer"])
+        assert environment() == before == ["tcp://127.0.0.1:1", None]
+        assert [job["args"] for job in outer.jobs] == [["outer"]]
+        assert [job["args"] for job in inner.jobs] == [["inner"]]
+
+    def test_it_restores_after_an_error_too(self):
+        before = environment()
+        with pytest.raises(ZeroDivisionError), testing.fake():
+            raise ZeroDivisionError
+        assert environment() == before
+
+    def test_what_is_set_by_hand_within_the_block_counts(self, monkeypatch):
+        with testing.fake() as outer, testing.FakeFaktory() as other:
+            monkeypatch.setenv("FAKTORY_URL", other.url)
+            push(args=[1])
+            assert (len(outer.jobs), len(other.jobs)) == (0, 1)
+            monkeypatch.undo()
+
+    def test_tests_in_parallel_threads_do_not_see_each_other(self):
+        """Each enters, waits for all, pushes, and leaves in an order of its own."""
+        before = environment()
+        number = 8
+        all_in, all_pushed = threading.Barrier(number), threading.Barrier(number)
+        captured = {}
+        turns = [threading.Event() for _ in range(number + 1)]
+
+        def test(n):
+            with testing.fake() as faktory:
+                all_in.wait(10)
+                push(args=[n])
+                push(args=[n])
+                all_pushed.wait(10)
+                captured[n] = [job["args"] for job in faktory.jobs], len(faktory.locks)
+                turns[n].wait(10)
+            turns[(n + 3) % number].set()  # 0, 3, 6, 1, …: neither first nor last entered first
+
+        threads = [threading.Thread(target=test, args=[n]) for n in range(number)]
+        for thread in threads:
+            thread.start()
+        turns[0].set()
+        for thread in threads:
+            thread.join(20)
+        assert captured == {n: ([[n]], 1) for n in range(number)}
+        assert environment() == before
+
+    def test_a_thread_of_the_application_is_captured(self):
+        with testing.fake() as faktory:
+            thread = threading.Thread(target=push)
+            thread.start()
+            thread.join()
+        assert len(faktory.jobs) == 1
+
+
+class TestInline:
+    def test_a_job_has_run_when_its_push_returns(self, consumer, ran):
+        with testing.inline(consumer) as faktory:
+            assert push(args=[1])
+            assert ran == [[1]]
+        assert faktory.jobs == faktory.working == []
+
+    def test_its_lock_is_free_when_its_push_returns(self, consumer, ran):
+        with testing.inline(consumer):
+            unique = Unique(default=Policy())
+            consumer.middleware = (unique,)
+            consumer.handling = type(consumer.handling)((unique,), consumer.job_handlers)
+            with Client() as client:
+                producer = Producer(client, [unique])
+                first = producer.push(Job(jobtype="Note", args=[1]))
+                again = producer.push(Job(jobtype="Note", args=[1]))
+        assert (first.confirmed, bool(again)) == (True, True)
+        assert ran == [[1], [1]]
+
+    def test_bulk_jobs_run_in_order(self, consumer, ran):
+        with testing.inline(consumer), Client() as client:
+            Producer(client).push_bulk([Job(jobtype="Note", args=[n]) for n in range(3)])
+        assert ran == [[0], [1], [2]]
+
+    def test_a_handler_may_push_through_the_very_client_that_pushed_it(self, consumer, ran):
+        """Its job runs before the handler goes on; siblings of the handler's wait their turn."""
+        with testing.inline(consumer), Client() as client:
+            producer = Producer(client)
+
+            def parent(n):
+                producer.push(Job(jobtype="Note", args=[n, "child"]))
+                ran.append([n, "parent"])
+
+            consumer.register("Parent", parent)
+            producer.push_bulk([Job(jobtype="Parent", args=[n]) for n in range(2)])
+        assert ran == [[0, "child"], [0, "parent"], [1, "child"], [1, "parent"]]
+
+    def test_a_thousand_jobs_that_push_do_not_exhaust_the_stack(self, consumer, ran):
+        with testing.inline(consumer), Client() as client:
+            producer = Producer(client)
+            consumer.register(
+                "Parent", lambda n: bool(producer.push(Job(jobtype="Note", args=[n])))
+            )
+            producer.push_bulk([Job(jobtype="Parent", args=[n]) for n in range(1000)])
+        assert len(ran) == 1000
+
+    def test_stock_clients_jobs_run_too(self, consumer, ran):
+        with testing.inline(consumer), pyfaktory.Client() as client:
+            pyfaktory.Producer(client).push(pyfaktory.Job(jobtype="Note", args=[1]))
+            client.info()  # the fake takes the next command once the job has run
+            assert ran == [[1]]
+
+    def test_a_failed_job_waits_for_its_retry_and_runs_when_it_is_due(self, consumer, ran):
+        with testing.inline(consumer) as faktory:
+            assert push("Fail", retry=1)
+            assert [job["failure"]["message"] for job in faktory.retries] == ["boom"]
+            consumer.register("Fail", lambda: ran.append("retried"))
+            faktory.advance(minutes=1)
+            assert ran == ["retried"]
+            assert faktory.retries == faktory.dead == []
+
+    def test_a_scheduled_job_runs_when_it_is_due(self, consumer, ran):
+        with testing.inline(consumer) as faktory:
+            push(args=["later"], at=faktory.clock.now().replace(year=2100).isoformat())
+            assert (ran, len(faktory.scheduled)) == ([], 1)
+            faktory.advance(days=366 * 100)
+            assert ran == [["later"]]
+
+    def test_jobs_of_other_queues_wait(self, consumer, ran):
+        with testing.inline(consumer) as faktory:
+            push(args=[1], queue="other")
+            assert (ran, len(faktory.queue("other"))) == ([], 1)
+
+    def test_a_duplicate_does_not_run(self, consumer, ran):
+        with testing.inline(consumer) as faktory:
+            first = push(args=[1], queue="other")
+            again = push(args=[1])
+            assert (again.status, again.jid) == (PushStatus.DUPLICATE, first.jid)
+            assert (ran, len(faktory.jobs)) == ([], 1)
+
+    def test_it_can_be_switched_on_for_a_part_of_a_fake_block(self, consumer, ran):
+        with testing.fake() as faktory:
+            push(args=[1])
+            with faktory.inline(consumer):
+                push(args=[2])
+            push(args=[3])
+        assert ran == [[2]]
+        assert [job["args"] for job in faktory.jobs] == [[1], [3]]
+
+    def test_the_first_exception_can_be_raised_at_the_end_of_the_block(self, consumer, ran):
+        def block():
+            with testing.inline(consumer, reraise=True):
+                for message in ("one", "two", "three"):
+                    push("Fail", [message])
+                push(args=["goes on"])
+
+        with pytest.raises(ValueError, match="one") as caught:
+            block()
+        assert ran == [["goes on"]]
+        assert caught.value.__notes__ == ["2 more jobs failed in this inline block"]
+
+    def test_an_error_of_the_block_itself_comes_before_those_of_handlers(self, consumer):
+        def block():
+            with testing.inline(consumer, reraise=True):
+                push("Fail", ["of the handler"])
+                raise ZeroDivisionError
+
+        with pytest.raises(ZeroDivisionError):
+            block()
+
+    def test_a_test_failure_in_a_handler_is_raised_at_once(self, consumer):
+        consumer.register("Assert", lambda: pytest.fail("seen"))
+        with testing.inline(consumer), pytest.raises(pytest.fail.Exception, match="seen"):
+            push("Assert")
+
+    def test_inline_blocks_nest(self, consumer, ran):
+        other = []
+        with testing.FakeFaktory() as elsewhere:
+            inner = elsewhere.consumer()
+            inner.register("Note", lambda *args: other.append(list(args)))
+            with testing.inline(consumer):
+                with testing.inline(inner):
+                    push(args=["inner"])
+                push(args=["outer"])
+        assert (ran, other) == ([["outer"]], [["inner"]])
