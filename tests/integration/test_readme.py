@@ -62,6 +62,20 @@ def test_the_first_screen_works_as_printed(environment, tmp_path, wait_for, lock
     assert again.communicate(timeout=30)[0] == f"{printed[1]}\n"
 
 
+def test_its_tests_pass_as_printed(tmp_path):
+    """In a folder of their own, with no server to be found."""
+    [block] = [block for block in blocks("python") if block.startswith("# test_signup.py")]
+    (tmp_path / "test_signup.py").write_text(block, encoding="utf-8")
+    ended = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-W", "error"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ended.stdout.splitlines()[-1].startswith("2 passed"), ended.stdout
+
+
 def test_every_python_block_compiles():
     for number, block in enumerate(blocks("python")):
         compile(block, f"README block {number}", "exec")

@@ -79,11 +79,14 @@ class TestFake:
         assert environment() == before
 
     def test_what_is_set_by_hand_within_the_block_counts(self, monkeypatch):
-        with testing.fake() as outer, testing.FakeFaktory() as other:
-            monkeypatch.setenv("FAKTORY_URL", other.url)
+        with (
+            testing.fake() as outer,
+            testing.FakeFaktory() as other,
+            monkeypatch.context() as by_hand,
+        ):
+            by_hand.setenv("FAKTORY_URL", other.url)
             push(args=[1])
             assert (len(outer.jobs), len(other.jobs)) == (0, 1)
-            monkeypatch.undo()
 
     def test_tests_in_parallel_threads_do_not_see_each_other(self):
         """Each enters, waits for all, pushes, and leaves in an order of its own."""
