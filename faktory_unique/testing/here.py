@@ -110,9 +110,8 @@ class Here:
         if inline is None:
             return
         for jid in jids:
-            since = time.monotonic(), self._core.clock()
-            if (job := self._take(inline.consumer.queues, jid)) is not None:
-                self._work_inline(inline, job, since)
+            if (fetched := self._take(inline.consumer.queues, jid)) is not None:
+                self._work_inline(inline, fetched)
 
     def pushed_from_afar(self, jids: Sequence[str]) -> None:
         """Called when a client beyond a socket has pushed jobs and has its answer."""
@@ -127,10 +126,10 @@ class Here:
         inline = self._inline
         if inline is not None:
             while (fetched := self._fetch(inline.consumer)) is not None:
-                self._work_inline(inline, *fetched)
+                self._work_inline(inline, fetched)
 
-    def _work_inline(self, inline: _Inline, job: Payload, since: tuple[float, float]) -> None:
-        _, raised = self._work(inline.consumer, job, since)
+    def _work_inline(self, inline: _Inline, fetched: _Fetched) -> None:
+        _, raised = self._work(inline.consumer, fetched)
         if raised is not None:
             inline.raised.append(raised)
 
@@ -138,27 +137,23 @@ class Here:
         fetched = self._fetch(consumer)
         if fetched is None:
             return None
-        performed, raised = self._work(consumer, *fetched)
+        performed, raised = self._work(consumer, fetched)
         if raised is not None and reraise:
             raise raised
         return performed
 
-    def _fetch(self, consumer: Consumer) -> tuple[Payload, tuple[float, float]] | None:
-        """FETCH, if there is something to be had: it would wait for 2 s otherwise."""
-        names = consumer.get_queues()
+    def _fetch(self, consumer: Consumer) -> _Fetched | None:
+        """Reserves the oldest job of the consumer's queues; FETCH, but that it does not wait."""
+        manager = self._core.manager
         with self._core.lock:
             self._core.catch_up()
-            queues = self._core.manager.queues
-            if not any(queues.payloads(name) for name in queues.active(names)):
-                return None
-            since = time.monotonic(), self._core.clock()
-            job = self._client._fetch(names)  # noqa: SLF001  # the superclass's name
-        return None if job is None else (job, since)
+            since = self._since()
+            text = manager.fetch("", manager.queues.active(consumer.get_queues()))
+        return None if text is None else _Fetched(json.loads(text), since)
 
-    def _take(self, names: Sequence[str], jid: str) -> Payload | None:
+    def _take(self, names: Sequence[str], jid: str) -> _Fetched | None:
         """Reserves a job by its jid, if it waits in one of the queues."""
         manager = self._core.manager
-
         written = encoded(jid, STRING)
 
         def is_it(text: str) -> bool:
@@ -166,11 +161,13 @@ class Here:
             return written in text and decoded(text, JOB)["jid"] == jid
 
         with self._core.lock:
+            since = self._since()
             payload = manager.queues.take(manager.queues.active(names), is_it)
-            if payload is None:
-                return None
-            job: Payload = json.loads(manager.reserve("", payload))
-            return job
+            text = None if payload is None else manager.reserve("", payload)
+        return None if text is None else _Fetched(json.loads(text), since)
+
+    def _since(self) -> tuple[float, float]:
+        return time.monotonic(), self._core.clock()
 
     @property
     def _client(self) -> Client:
@@ -180,11 +177,11 @@ class Here:
         return self._own_client
 
     def _work(
-        self, consumer: Consumer, job: Payload, since: tuple[float, float]
+        self, consumer: Consumer, fetched: _Fetched
     ) -> tuple[Performed, BaseException | None]:
         """Works a reserved job; and what its handler raised."""
-        witness = _Witness()
-        reservation = Reservation(self._client, job, since, threading.Event())
+        job, witness = fetched.job, _Witness()
+        reservation = Reservation(self._client, job, fetched.since, threading.Event())
         step = consumer.handling.begin(job)
         ran = isinstance(step, Perform)
         if isinstance(step, Perform):
@@ -202,6 +199,12 @@ class Here:
             raise raised  # a Ctrl-C, pytest.fail(): meant for who runs this, and no job's failure
         error = step.error if isinstance(step, End) else None
         return Performed(job, ran, error, answer), raised
+
+
+@dataclass(frozen=True, slots=True)
+class _Fetched:
+    job: Payload
+    since: tuple[float, float]  # as Reservation has it
 
 
 @dataclass(slots=True)
