@@ -19,6 +19,7 @@ from .payloads import ACKNOWLEDGED, BEAT, FAILED, JOB, JOBS, LATENCIES, REFUSED,
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from .core import Core
     from .go_shapes import Shape
     from .session import Session
 
@@ -130,17 +131,29 @@ def _fetch(session: Session, line: bytes) -> bytes:
     names = _words(line)
     if not names:
         raise CommandError("must call fetch with at least one queue")
-    deadline = time.monotonic() + FETCH_WAIT
     with core.lock:
         # Once: a queue that is paused while this waits still gives its job (manager/fetch.go:98).
         active = core.manager.queues.active(names)
-        while (job := core.manager.fetch(session.wid, active)) is None:
-            left = deadline - time.monotonic()
-            if left <= 0 or core.closed:
-                return NIL
-            core.enqueued.wait(min(left, _LOOK))
-            core.catch_up()
-    return bulk(job)
+        payload = core.manager.queues.pop(active)
+        if payload is None:
+            payload = _wait(core, active)
+        if payload is None:
+            return NIL
+        return bulk(core.manager.reserve(session.wid, payload))
+
+
+def _wait(core: Core, names: list[str]) -> str | None:
+    """The first payload that comes to one of the queues while FETCH waits."""
+    deadline = time.monotonic() + FETCH_WAIT
+    waiter = core.manager.queues.wait(names)
+    while waiter.payload is None and not core.closed:
+        left = deadline - time.monotonic()
+        if left <= 0:
+            break
+        core.enqueued.wait(min(left, _LOOK))
+        core.catch_up()
+    core.manager.queues.leave(waiter)
+    return waiter.payload
 
 
 def _acknowledge(session: Session, line: bytes) -> bytes:

@@ -68,11 +68,12 @@ class Manager:
     def __init__(self, now: Callable[[], int], randrange: Callable[[int], int]) -> None:
         self.now = now
         self._randrange = randrange
+        self.queues = Queues()
         self.reset()
 
     def reset(self) -> None:
         """As it was when it was made."""
-        self.queues = Queues()
+        self.queues.clear()
         self.scheduled = SortedSet()
         self.retries = SortedSet()
         self.dead = SortedSet()
@@ -116,11 +117,11 @@ class Manager:
 
     def _enqueue(self, job: dict[str, Any]) -> None:
         try:
-            queue = self.queues.get(job["queue"])
+            self.queues.get(job["queue"])
         except GoError as exc:
             raise CommandError(f"cannot get {quote(job['queue'])} queue: {exc}") from exc
         job["enqueued_at"] = format_time(self.now())
-        queue.appendleft(encoded(job, JOB))
+        self.queues.add(job["queue"], encoded(job, JOB))
 
     def fetch(self, wid: str, queues: Sequence[str]) -> str | None:
         """Reserves the oldest job of the first queue that has one; its payload."""

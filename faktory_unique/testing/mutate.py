@@ -51,7 +51,7 @@ def _kill(manager: Manager, target: SortedSet, payload: str) -> None:
 
 def _requeue(manager: Manager, target: SortedSet, payload: str) -> None:
     """Pushes the payload as it is, failure and all, before it leaves the set (mutate.go:38-60)."""
-    manager.queues.get(decoded(payload, JOB)["queue"]).appendleft(payload)
+    manager.queues.add(decoded(payload, JOB)["queue"], payload)
     target.remove(payload)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import deque
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from .go_errors import GoError
@@ -14,12 +15,26 @@ if TYPE_CHECKING:
 _NAME = re.compile(r"[a-zA-Z0-9._-]+")  # storage/redis.go:253
 
 
+@dataclass(eq=False)
+class Waiter:
+    """A FETCH that found its queues empty.
+
+    Attributes:
+        names: of the queues.
+        payload: what it was given since.
+    """
+
+    names: Sequence[str]
+    payload: str | None = None
+
+
 class Queues:
     """Queues by name: made by the first job, newest on the left, fetched from the right."""
 
     def __init__(self) -> None:
         self._known: dict[str, deque[str]] = {}
         self._paused: list[str] = []
+        self._waiters: list[Waiter] = []
 
     def __iter__(self) -> Iterator[tuple[str, deque[str]]]:
         """Names and payloads; of a copy, so that queues may be removed meanwhile."""
@@ -36,6 +51,31 @@ class Queues:
                 raise GoError(r"queue names must match \A[a-zA-Z0-9._-]+\z")
             self._known[name] = deque()
         return self._known[name]
+
+    def add(self, name: str, payload: str) -> None:
+        """Adds a payload, or gives it to who has waited longest, as Redis does.
+
+        Raises:
+            GoError: the queue's name is none.
+        """
+        queue = self.get(name)
+        for waiter in self._waiters:
+            if name in waiter.names:
+                waiter.payload = payload
+                self._waiters.remove(waiter)
+                return
+        queue.appendleft(payload)
+
+    def wait(self, names: Sequence[str]) -> Waiter:
+        """Waits for the first payload that comes to one of these queues, all of them empty."""
+        waiter = Waiter(names)
+        self._waiters.append(waiter)
+        return waiter
+
+    def leave(self, waiter: Waiter) -> None:
+        """Ends a wait, in vain or not."""
+        if waiter in self._waiters:
+            self._waiters.remove(waiter)
 
     def payloads(self, name: str) -> Sequence[str]:
         """What waits in a queue, the oldest last; nothing where it is not known."""
@@ -76,6 +116,11 @@ class Queues:
         """Forgets a queue and what waits in it, without a word to anybody."""
         self._known.pop(name, None)
         self._paused = self._others_paused(name)
+
+    def clear(self) -> None:
+        """Forgets all queues. Who waits for a job waits on."""
+        self._known.clear()
+        self._paused.clear()
 
     def flush(self) -> None:
         """Empties all; they stay known, and paused, in the server's memory."""

@@ -47,6 +47,7 @@ class Session:
         self.pushed: list[str] = []
         self._on_close = on_close
         self._rest = b""
+        self._ending = False
         self._salt = secrets.token_hex(8)
         self._iterations = 4_000 + secrets.randbelow(4_096)
 
@@ -63,6 +64,8 @@ class Session:
         for line in lines:
             if self.open:
                 yield self._answer(line.removesuffix(b"\r"))
+            if self._ending:  # now that its last words were taken
+                self.close()
 
     def close(self) -> None:
         """Ends the connection."""
@@ -78,7 +81,7 @@ class Session:
         if not self.greeted:
             return self._hello(line)
         if self.core.closed:
-            self.close()
+            self._ending = True
             return b"-ERR shutdown in progress\r\n"
         verb, _, _ = line.partition(b" ")
         command = COMMANDS.get(verb)
@@ -106,7 +109,7 @@ class Session:
             self.close()
             return b""
         if self.core.password and told["pwdhash"] != self._password_hash(told["v"]):
-            self.close()
+            self._ending = True
             return b"-ERR Invalid password\r\n"
         with self.core.lock:
             self.greeted = True
@@ -116,7 +119,7 @@ class Session:
             self.core.sessions.add(self)
             connections = len(self.core.sessions)
         if connections > MOST_CONNECTIONS:
-            self.close()
+            self._ending = True
             return b"+OK\r\n" + error(f"too many connections: {connections}")
         return b"+OK\r\n"
 

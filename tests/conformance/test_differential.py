@@ -1,0 +1,132 @@
+"""Thousands of odd commands, the same for both servers, which have to answer alike."""
+
+import random
+import re
+
+import pytest
+
+from .odd import PAYLOADS, Odd, pushed
+from .wire import compact
+
+pytestmark = pytest.mark.faktory
+
+NOW = re.compile(r"20[2-4]\d-\d\d-\d\dT[0-9:.]+Z")
+
+
+class Both:
+    """A worker's connection to each of the servers.
+
+    Attributes:
+        differences: what was asked, and the fake's and the real one's reply where they differ.
+    """
+
+    def __init__(self, fake, real):
+        self.lines = [fake.worker(), real.worker()]
+        self.differences = []
+
+    def ask(self, command):
+        """The reply to a command, with times that are the server's own left out."""
+        fake, real = [line.ask(command) for line in self.lines]
+        fake, real = [NOW.sub("NOW", reply or "hung up") for reply in (fake, real)]
+        if fake != real:
+            self.differences.append((command, fake, real))
+        return real
+
+    def look(self):
+        """Compare the sizes of queues and sets; the names of queues that are not empty."""
+        fake, real = [line.info()["faktory"] for line in self.lines]
+        for name in ("queues", "sets", "total_processed", "total_failures"):
+            if fake[name] != real[name]:
+                self.differences.append((name, fake[name], real[name]))
+        if fake["tasks"]["Busy"]["size"] != real["tasks"]["Busy"]["size"]:
+            self.differences.append(("Busy", fake["tasks"]["Busy"], real["tasks"]["Busy"]))
+        return [name for name, size in real["queues"].items() if size]
+
+    def fetch_all(self):
+        """Compare all that waits in queues."""
+        while names := self.look():
+            if self.differences:  # else one of them might wait in vain
+                return
+            self.ask(f"FETCH {' '.join(names)}")
+
+
+@pytest.fixture
+def both(fake_server, real_server):
+    servers = (fake_server, real_server)
+    for server in servers:
+        server.clean()
+    yield Both(*servers)
+    for server in servers:
+        server.clean()
+        server.end_lines()
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_pushes(both, seed):
+    """Odd jobs are refused with the same words, or fetched with the same text."""
+    odd = Odd(random.Random(seed))
+    for _ in range(10):
+        for _ in range(25):
+            both.ask(odd.push())
+        both.fetch_all()
+    assert both.differences == []
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_reports(both, seed):
+    """Odd ACKs and FAILs have the same replies, and their jobs the same ends."""
+    odd = Odd(random.Random(seed))
+    for _ in range(8):
+        for _ in range(12):
+            both.ask(odd.push())
+        both.fetch_all()
+        for _ in range(25):
+            both.ask(odd.report())
+        both.look()
+        both.ask('MUTATE {"cmd":"clear","target":"scheduled"}')
+        for target in ("retries", "dead"):  # one by one, as the real one knows no order here
+            for jid in ("job-number-1", "job-number-2", "12345678", "jid-é"):
+                operation = {"cmd": "requeue", "target": target, "filter": {"jids": [jid]}}
+                both.ask(f"MUTATE {compact(operation)}")
+                if sum(both.lines[1].queues().values()) == 1:
+                    both.fetch_all()
+                both.ask("QUEUE REMOVE *")
+    assert both.differences == []
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_mutations(both, seed):
+    """Odd mutations have the same replies."""
+    odd = Odd(random.Random(seed))
+    for _ in range(300):
+        both.ask(odd.mutation())
+    assert both.differences == []
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_times(both, seed):
+    """Odd times are refused with the same words, or the job is in the same place."""
+    odd = Odd(random.Random(seed))
+    for _ in range(200):
+        text = odd.time()
+        if both.ask(pushed(text)) == "{}":
+            if both.look():
+                both.fetch_all()
+            both.ask("FLUSH")
+    assert both.differences == []
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_globs(both, seed):
+    """Odd globs mean the same number of jobs."""
+    odd = Odd(random.Random(seed))
+    for number in range(150):
+        both.ask(f"PUSHB {compact(PAYLOADS)}")
+        name = "regexp" if number % 3 else "jobtype"
+        operation = {"cmd": "discard", "target": "scheduled", "filter": {name: odd.glob()}}
+        both.ask(f"MUTATE {compact(operation)}")
+        before = len(both.differences)
+        both.look()
+        if len(both.differences) > before:
+            both.differences[-1] += (operation,)
+    assert both.differences == []

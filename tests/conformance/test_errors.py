@@ -1,0 +1,294 @@
+"""What each verb answers to what it cannot take, word for word (server/commands.go, mutate.go)."""
+
+import pytest
+
+# The server slices a line behind its verb without a look at its length, and recovers from the
+# panic (server/server.go:408-416).
+NO_ARGUMENTS = [
+    ("PUSH", "-ERR internal error"),
+    ("PUSHB", "-ERR internal error"),
+    ("ACK", "-ERR internal error"),
+    ("FAIL", "-ERR internal error"),
+    ("BEAT", "-ERR internal error"),
+    ("FETCH", "-ERR must call fetch with at least one queue"),
+    ("QUEUE", "-ERR internal error"),
+    ("QUEUE PAUSE", "-ERR internal error"),
+    ("QUEUE RESUME", "-ERR internal error"),
+    ("QUEUE REMOVE", "-ERR internal error"),
+]
+
+# A verb is what stands before the first space, as it is written (server/server.go:388-396).
+UNKNOWN = [
+    ('HELLO {"v":2}', "-ERR unknown command HELLO"),
+    ("HI", "-ERR unknown command HI"),
+    ("push {}", "-ERR unknown command push"),
+    ("Push {}", "-ERR unknown command Push"),
+    ("PUSHB{}", "-ERR unknown command PUSHB{}"),
+    ("PUSH{}", "-ERR unknown command PUSH{}"),
+    ("", "-ERR unknown command "),
+    (" ", "-ERR unknown command "),
+    (" PUSH", "-ERR unknown command "),
+    ("PING", "-ERR unknown command PING"),
+    ("info", "-ERR unknown command info"),
+    ("ack {}", "-ERR unknown command ack"),
+    ('ACKx{"jid":"x"}', '-ERR unknown command ACKx{"jid":"x"}'),
+]
+
+ENTERPRISE = [
+    ("TRACK", "-ERR tracking subsystem is only available in Faktory Enterprise"),
+    ("TRACK GET x", "-ERR tracking subsystem is only available in Faktory Enterprise"),
+    ("BATCH", "-ERR batch subsystem is only available in Faktory Enterprise"),
+    ("BATCH NEW {}", "-ERR batch subsystem is only available in Faktory Enterprise"),
+    ("BATCH COMMIT", "-ERR batch subsystem is only available in Faktory Enterprise"),
+]
+
+# QUEUE takes its subcommand in any case, and names that it does not know (server/commands.go:40).
+QUEUE = [
+    ("QUEUE LATENCY", "{}"),
+    ("QUEUE LATENCY *", "-ERR QUEUE LATENCY does not support wildcards"),
+    ("QUEUE LATENCY * a", '{"*":0,"a":0}'),
+    ("QUEUE LATENCY a a", '{"a":0}'),
+    ("QUEUE FOO", "-ERR no such QUEUE subcommand: FOO"),
+    ("QUEUE foo bar", "-ERR no such QUEUE subcommand: FOO"),
+    ("QUEUE ", "-ERR no such QUEUE subcommand: "),
+    ("QUEUE  pause", "-ERR no such QUEUE subcommand: "),
+    ("QUEUE PAUSE ", "+OK"),
+    ("QUEUE straße ŉ ﬁ", "-ERR no such QUEUE subcommand: STRAßE"),
+    ("QUEUE straße", "-ERR no such QUEUE subcommand: STRAßE"),
+    ("QUEUE ŉǰﬁΐ", "-ERR no such QUEUE subcommand: ŉǰﬁΐ"),
+    ("QUEUE ǆ", "-ERR no such QUEUE subcommand: Ǆ"),
+    ("QUEUE \u0131\u017f", "-ERR no such QUEUE subcommand: IS"),
+    ("QUEUE pause *", "+OK"),
+    ("QUEUE Pause nope", "+OK"),
+    ("QUEUE PAUSE * a", "+OK"),
+]
+
+# MUTATE splits at every space, those in its JSON too (server/mutate.go:118-122).
+MUTATE = [
+    ("MUTATE", "-ERR invalid format"),
+    ("MUTATE ", "-ERR unexpected end of JSON input"),
+    ("MUTATE {}", "-ERR unknown mutate operation"),
+    ("MUTATE null", "-ERR unknown mutate operation"),
+    ("MUTATE {", "-ERR unexpected end of JSON input"),
+    ('MUTATE {"cmd":"clear"}', "-ERR invalid target for mutation command"),
+    ('MUTATE {"cmd":"clear","target":"queues"}', "-ERR invalid target for mutation command"),
+    ('MUTATE {"cmd":"kill","target":"nope"}', "-ERR invalid target for mutation command"),
+    ('MUTATE {"cmd":"requeue","target":""}', "-ERR invalid target for mutation command"),
+    ('MUTATE {"cmd":"discard","target":"Retries"}', "-ERR invalid target for mutation command"),
+    (
+        'MUTATE {"cmd":"discard","target":"working","filter":{"jids":["a"]}}',
+        "-ERR invalid target for mutation command",
+    ),
+    ('MUTATE {"cmd":"Clear","target":"retries"}', "-ERR unknown mutate operation"),
+    ('MUTATE {"cmd":"clear", "target":"retries"}', "-ERR invalid format"),
+    ('MUTATE {"cmd":"clear","target":"retries"} ', "-ERR invalid format"),
+    ('MUTATE  {"cmd":"clear","target":"retries"}', "-ERR invalid format"),
+    ("MUTATE clear", "-ERR invalid character 'c' looking for beginning of value"),
+]
+
+# What Go says of the JSON comes without a word before it.
+MUTATE_TYPES = [
+    ("[]", "array", "value of type client.Operation"),
+    ('"x"', "string", "value of type client.Operation"),
+    ("5", "number", "value of type client.Operation"),
+    ('{"cmd":5,"target":"retries"}', "number", "Operation.cmd of type string"),
+    ('{"cmd":"clear","target":5}', "number", "Operation.target of type client.Structure"),
+    (
+        '{"cmd":"clear","target":"retries","filter":5}',
+        "number",
+        "Operation.filter of type client.JobFilter",
+    ),
+    (
+        '{"cmd":"clear","target":"retries","filter":{"jids":"x"}}',
+        "string",
+        "JobFilter.filter.jids of type []string",
+    ),
+    (
+        '{"cmd":"clear","target":"retries","filter":{"jids":[1]}}',
+        "number",
+        "JobFilter.filter.jids of type string",
+    ),
+    (
+        '{"cmd":"clear","target":"retries","filter":{"regexp":1}}',
+        "number",
+        "JobFilter.filter.regexp of type string",
+    ),
+    (
+        '{"cmd":"clear","target":"retries","filter":{"jobtype":{}}}',
+        "object",
+        "JobFilter.filter.jobtype of type string",
+    ),
+]
+
+# ACK is a map of strings: its key has case, and every value must be one (server/commands.go:269).
+ACK = [
+    ("ACK ", "-ERR invalid ACK "),
+    ("ACK {}", "-ERR invalid ACK {}"),
+    ("ACK null", "-ERR invalid ACK null"),
+    ("ACK []", "-ERR invalid ACK []"),
+    ('ACK "x"', '-ERR invalid ACK "x"'),
+    ('ACK {"jid":5}', '-ERR invalid ACK {"jid":5}'),
+    ('ACK {"jid":null}', "+OK"),
+    ('ACK {"jid":""}', "+OK"),
+    ('ACK {"jid":"x"}', "+OK"),
+    ('ACK {"JID":"x"}', '-ERR invalid ACK {"JID":"x"}'),
+    ('ACK {"jid":"x","n":5}', '-ERR invalid ACK {"jid":"x","n":5}'),
+    ('ACK {"jid":"x","n":null}', "+OK"),
+    ('ACK {"jid":"x"', '-ERR invalid ACK {"jid":"x"'),
+    ('ACK {"jid":"x"} y', '-ERR invalid ACK {"jid":"x"} y'),
+    ('ACK  {"jid":"x"}', "+OK"),
+]
+
+FAIL = [
+    ("FAIL ", "-ERR invalid FAIL "),
+    ("FAIL {}", "-ERR missing JID"),
+    ("FAIL null", "-ERR missing JID"),
+    ("FAIL []", "-ERR invalid FAIL []"),
+    ('FAIL {"jid":5}', '-ERR invalid FAIL {"jid":5}'),
+    ('FAIL {"jid":null}', "-ERR missing JID"),
+    ('FAIL {"jid":""}', "-ERR missing JID"),
+    ('FAIL {"jid":"x"}', "-ERR Job not found x"),
+    ('FAIL {"JID":"x"}', "-ERR Job not found x"),
+    ('FAIL {"jid":"x","message":5}', '-ERR invalid FAIL {"jid":"x","message":5}'),
+    ('FAIL {"jid":"x","errtype":[]}', '-ERR invalid FAIL {"jid":"x","errtype":[]}'),
+    ('FAIL {"jid":"x","backtrace":"a"}', '-ERR invalid FAIL {"jid":"x","backtrace":"a"}'),
+    ('FAIL {"jid":"x","backtrace":[5]}', '-ERR invalid FAIL {"jid":"x","backtrace":[5]}'),
+    ('FAIL {"jid":"x","backtrace":null}', "-ERR Job not found x"),
+    ('FAIL {"jid":"a\\nb"}', "-ERR Job not found a\nb"),
+    ('FAIL {"jid":"x"', '-ERR invalid FAIL {"jid":"x"'),
+    ("FAIL x y", "-ERR invalid FAIL x y"),
+]
+
+BEAT = [
+    ("BEAT ", "-ERR invalid BEAT "),
+    ("BEAT {}", "-ERR unknown worker "),
+    ("BEAT null", "-ERR unknown worker "),
+    ("BEAT []", "-ERR invalid BEAT []"),
+    ('BEAT {"wid":5}', '-ERR invalid BEAT {"wid":5}'),
+    ('BEAT {"wid":null}', "-ERR unknown worker "),
+    ('BEAT {"wid":"nobody"}', "-ERR unknown worker nobody"),
+    ('BEAT {"WID":"nobody"}', "-ERR unknown worker nobody"),
+    ('BEAT {"wid":"nobody","rss_kb":1.5}', '-ERR invalid BEAT {"wid":"nobody","rss_kb":1.5}'),
+    ('BEAT {"wid":"nobody","rss_kb":"1"}', '-ERR invalid BEAT {"wid":"nobody","rss_kb":"1"}'),
+    (
+        'BEAT {"wid":"nobody","current_state":5}',
+        '-ERR invalid BEAT {"wid":"nobody","current_state":5}',
+    ),
+    ('BEAT {"wid":"nobody"', '-ERR invalid BEAT {"wid":"nobody"'),
+    ('BEAT {"wid":"é<\\u0007>"}', "-ERR unknown worker é<\x07>"),
+]
+
+# In bytes that are no UTF-8, an error repeats what it was sent, but not what Go has made of it.
+BYTES = [
+    (b"QUEUE \xff\xe9a", "-ERR no such QUEUE subcommand: ��A"),
+    (b"ACK {\xff}", "-ERR invalid ACK {\udcff}"),
+    (b"FAIL \xff", "-ERR invalid FAIL \udcff"),
+    (b"\xffPUSH x", "-ERR unknown command \udcffPUSH"),
+    (b"PUSH \xff", "-ERR invalid JSON: invalid character 'ÿ' looking for beginning of value"),
+    (
+        b'PUSH {"jid":"\xff\xfe345678","jobtype":"\xe2\x82"}',
+        "-ERR jobs must have an args parameter",
+    ),
+    (b"FOO\x00 x", "-ERR unknown command FOO\x00"),
+    (b'BEAT {"wid":"\xff"}', "-ERR unknown worker �"),
+    (b"MUTATE \xff", "-ERR invalid character 'ÿ' looking for beginning of value"),
+    (b"PUSH {}\r", "-ERR jobs must have a reasonable jid parameter"),
+    (b"FOO\r", "-ERR unknown command FOO\r"),
+]
+
+
+def by_command(rows):
+    return pytest.mark.parametrize(("command", "reply"), rows, ids=[str(row[0]) for row in rows])
+
+
+@by_command(NO_ARGUMENTS)
+def test_verb_without_its_arguments(server, command, reply):
+    """A verb that misses its arguments is an error, mostly an internal one."""
+    assert server.worker().ask(command) == reply
+
+
+@by_command(UNKNOWN)
+def test_unknown_verb(line, command, reply):
+    """A verb in another case, or without its space, is unknown."""
+    assert line.ask(command) == reply
+
+
+@by_command(ENTERPRISE)
+def test_verb_of_the_enterprise_server(line, command, reply):
+    """Batches and tracking are refused."""
+    assert line.ask(command) == reply
+
+
+@by_command(QUEUE)
+def test_queue(line, command, reply):
+    """What QUEUE says where no queue is known."""
+    assert line.ask(command) == reply
+
+
+@by_command(MUTATE)
+def test_mutate(line, command, reply):
+    """MUTATE refuses spaces and what it does not know, the operation before the target."""
+    assert line.ask(command) == reply
+
+
+@pytest.mark.parametrize(("operation", "what", "where"), MUTATE_TYPES)
+def test_mutate_of_wrong_types(line, operation, what, where):
+    """MUTATE refuses JSON of other types than its own."""
+    where = where if where.startswith("value") else f"struct field {where}"
+    error = f"-ERR json: cannot unmarshal {what} into Go {where}"
+    assert line.ask(f"MUTATE {operation}") == error
+
+
+@by_command(ACK)
+def test_ack(worker, command, reply):
+    """ACK refuses what is no map of strings with a jid, and nothing else."""
+    assert worker.ask(command) == reply
+
+
+@by_command(FAIL)
+def test_fail(worker, command, reply):
+    """FAIL refuses what is of wrong types, and a jid that nobody has reserved."""
+    assert worker.ask(command) == reply
+
+
+@by_command(BEAT)
+def test_beat(worker, command, reply):
+    """BEAT refuses what is of wrong types, and workers that it does not know."""
+    assert worker.ask(command) == reply
+
+
+@by_command(BYTES)
+def test_bytes_that_are_no_text(worker, command, reply):
+    """Bytes that are no UTF-8 come back as they were, or as U+FFFD."""
+    assert worker.ask(command) == reply
+
+
+@pytest.mark.parametrize("verb", ["PUSH", "PUSHB", "ACK", "FAIL", "BEAT", "MUTATE"])
+def test_connection_survives_errors(worker, verb):
+    """After an error, be it an internal one, the connection goes on."""
+    assert worker.ask(verb).startswith("-ERR ")
+    assert worker.ask("FLUSH") == "+OK"
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+def test_end_of_line(line, end):
+    """A line ends with a newline, with or without a carriage return, of which one is dropped."""
+    line.send(f"ONE{end}TWO\r{end}")
+    assert [line.reply(), line.reply()] == [
+        "-ERR unknown command ONE",
+        "-ERR unknown command TWO" + ("\r" if end == "\r\n" else ""),
+    ]
+
+
+def test_many_commands_at_once(line):
+    """Commands may be sent before the replies to those before were read."""
+    line.send("FLUSH\r\nNO\r\nPUSHB []\r\nQUEUE LATENCY\r\n")
+    replies = [line.reply() for _ in range(4)]
+    assert replies == ["+OK", "-ERR unknown command NO", "{}", "{}"]
+
+
+def test_command_in_pieces(line):
+    """A command may come in pieces."""
+    for piece in ("PU", "SHB", " [", "]\r"):
+        line.send(piece)
+    assert line.ask("") == "{}"

@@ -1,0 +1,215 @@
+"""FETCH: which job it gives, how long it waits for one, and for whom (manager/fetch.go)."""
+
+import json
+import time
+
+import pytest
+
+from .wire import compact, job
+
+
+def waits(worker, *queues):
+    """Start a FETCH that will have to wait."""
+    worker.send(f"{' '.join(['FETCH', *queues])}\r\n")
+    time.sleep(0.2)
+
+
+def jid(reply):
+    return json.loads(reply)["jid"]
+
+
+@pytest.fixture
+def timed():
+    """Seconds since the test began."""
+    start = time.monotonic()
+    return lambda: time.monotonic() - start
+
+
+def test_oldest_first(worker):
+    """A queue gives its jobs in the order in which they came, by PUSH and by PUSHB."""
+    worker.push("job-number-1")
+    worker.ask(f"PUSHB {compact([job('job-number-2'), job('job-number-3')])}")
+    worker.push("job-number-4")
+    assert [worker.fetch()["jid"][-1] for _ in range(4)] == ["1", "2", "3", "4"]
+
+
+def test_queues_in_the_order_of_fetch(worker):
+    """The first queue that has a job gives it, whichever job is older."""
+    worker.push("job-number-1", queue="a")
+    worker.push("job-number-2", queue="b")
+    worker.push("job-number-3", queue="b")
+    order = [("b", "a"), ("a", "b"), ("a", "b")]
+    assert [worker.fetch(*queues)["jid"][-1] for queues in order] == ["2", "1", "3"]
+
+
+@pytest.mark.parametrize(
+    "queues", [("a",), ("nope", "a"), ("a", "a"), ("", "a"), ("*", "a"), ("a", "q:a", "é")]
+)
+def test_names_that_are_no_queues(worker, queues):
+    """Whatever else FETCH names is an empty queue."""
+    worker.push(queue="a")
+    assert worker.fetch(*queues)["jid"] == "job-number-1"
+
+
+def test_names_have_case(worker, timed):
+    """A queue's name has case."""
+    worker.push(queue="a")
+    assert worker.fetch("A") is None
+
+
+@pytest.mark.parametrize("queue", ["default", ""])
+def test_empty_queue(worker, timed, queue):
+    """An empty queue is waited on for two seconds."""
+    assert worker.ask(f"FETCH {queue}") == "$-1"
+    assert 1.9 < timed() < 3.5
+
+
+def test_woken_by_a_push(server, worker, timed):
+    """A push ends the wait at once."""
+    waits(worker, "a", "b")
+    server.producer().push(queue="b")
+    assert jid(worker.reply()) == "job-number-1"
+    assert timed() < 1
+
+
+def test_woken_by_a_requeue(server, worker, timed):
+    """So does a job that comes back by MUTATE."""
+    worker.push(at="2090-01-01T00:00:00Z")
+    waits(worker, "default")
+    server.producer().mutate("requeue", "scheduled")
+    assert jid(worker.reply()) == "job-number-1"
+    assert timed() < 1
+
+
+def test_who_waits_longest_is_served_first(server):
+    """Jobs go to the waiting workers in the order in which they came to wait."""
+    workers = [server.worker() for _ in range(4)]
+    for worker in workers:
+        waits(worker, "default")
+    jobs = [job(f"job-number-{number}") for number in range(4)]
+    server.producer().ask(f"PUSHB {compact(jobs)}")
+    assert [jid(worker.reply())[-1] for worker in workers] == ["0", "1", "2", "3"]
+
+
+def test_waiting_takes_what_comes_first(server, worker):
+    """A worker that waits takes the first job that comes, though another queue stands first."""
+    waits(worker, "a", "b")
+    server.producer().ask(
+        f"PUSHB {compact([job('job-number-1', queue='b'), job('job-number-2', queue='a')])}"
+    )
+    assert jid(worker.reply()) == "job-number-1"
+
+
+def test_waiting_on_a_queue_that_is_removed(server, worker):
+    """A queue that is removed and made again is the same to who waits on it."""
+    worker.push()
+    worker.fetch()
+    waits(worker, "default")
+    line = server.producer()
+    line.ask("QUEUE REMOVE default")
+    line.push("job-number-2")
+    assert jid(worker.reply()) == "job-number-2"
+
+
+def test_paused_queue_is_passed_over(worker):
+    """A paused queue gives nothing; the next one does."""
+    worker.push("job-number-1", queue="a")
+    worker.push("job-number-2", queue="b")
+    worker.ask("QUEUE PAUSE a")
+    assert worker.fetch("a", "b")["jid"] == "job-number-2"
+
+
+def test_all_queues_paused(worker, timed):
+    """Where all queues are paused, FETCH waits in vain, though there are jobs."""
+    worker.push(queue="a")
+    worker.ask("QUEUE PAUSE a")
+    assert worker.fetch("a", "a") is None
+    assert 1.9 < timed() < 3.5
+
+
+def test_resumed_while_fetch_waits(server, worker, timed):
+    """A FETCH that found all queues paused does not notice that they are resumed."""
+    worker.push(queue="a")
+    worker.ask("QUEUE PAUSE a")
+    waits(worker, "a")
+    server.producer().ask("QUEUE RESUME a")
+    assert worker.reply() == "$-1"
+    assert worker.fetch("a")["jid"] == "job-number-1"
+
+
+def test_paused_while_fetch_waits(server, worker):
+    """A queue that is paused while FETCH waits on it still gives the next job."""
+    worker.push(queue="a")
+    worker.fetch("a")
+    waits(worker, "a")
+    line = server.producer()
+    line.ask("QUEUE PAUSE a")
+    line.push("job-number-2", queue="a")
+    assert jid(worker.reply()) == "job-number-2"
+
+
+@pytest.mark.parametrize("state", ["quiet", "terminate"])
+def test_first_connection_of_a_quiet_worker(worker, timed, state):
+    """A worker that is quiet finds nothing on its first connection, not even an error."""
+    worker.push()
+    worker.beat(worker.wid, current_state=state)
+    assert [worker.ask("FETCH default"), worker.ask("FETCH")] == ["$-1", "$-1"]
+    assert 3.9 < timed() < 6
+
+
+def test_further_connections_of_a_quiet_worker(server, worker):
+    """What later connections know of the state is what it was when they came (commands.go:238)."""
+    second = server.worker(worker.wid)
+    worker.push()
+    worker.push("job-number-2")
+    second.beat(worker.wid, current_state="quiet")
+    third = server.worker(worker.wid)
+    assert [second.fetch()["jid"], third.fetch()["jid"]] == ["job-number-1", "job-number-2"]
+
+
+def test_producers_may_fetch(line):
+    """A connection without a worker id may fetch."""
+    line.push()
+    assert line.fetch()["jid"] == "job-number-1"
+    assert line.sets() == {"working": 1}
+
+
+def test_fetched_job_is_reserved(worker):
+    """A fetched job is in no queue, and in the working set; its queue stays known."""
+    worker.push()
+    worker.fetch()
+    assert (worker.queues(), worker.sets(), worker.busy()) == ({"default": 0}, {"working": 1}, 1)
+
+
+def test_worker_that_hangs_up_while_it_waits(server, worker):
+    """The job that a vanished worker was waiting for is popped and reserved for nobody."""
+    waits(worker, "default")
+    worker.close()
+    line = server.producer()
+    line.push()
+    line.fetched.add("job-number-1")
+    server.until(lambda: line.sets() == {"working": 1}, 3)
+
+
+def test_end(line):
+    """END is answered by hanging up."""
+    assert line.ask("END") is None
+
+
+def test_end_with_words_behind_it(line):
+    """What stands behind END is not looked at."""
+    assert line.ask("END of the world") is None
+
+
+def test_nothing_is_done_after_end(server, line):
+    """What was sent after END is lost; what was sent before is answered."""
+    line.send("QUEUE LATENCY\r\nEND\r\nPUSHB " + compact([job()]) + "\r\n")
+    assert [line.reply(), line.reply()] == ["{}", None]
+    assert server.producer().queues() == {}
+
+
+def test_end_while_fetch_waits(worker, timed):
+    """END waits for the FETCH before it."""
+    worker.send("FETCH default\r\nEND\r\n")
+    assert [worker.reply(), worker.reply()] == ["$-1", None]
+    assert timed() > 1.9

@@ -1,0 +1,142 @@
+"""A connection that says what it is told to and returns what the server replied, to the byte."""
+
+import hashlib
+import itertools
+import json
+import socket
+
+HOST = "127.0.0.1"
+
+_numbers = itertools.count(1)
+
+
+def compact(value):
+    """JSON without the spaces that MUTATE cannot bear."""
+    return json.dumps(value, separators=(",", ":"))
+
+
+def new_wid():
+    """A worker id that no other test has."""
+    return f"worker-{next(_numbers)}"
+
+
+def password_hash(password, greeting, times=None):
+    """What HELLO has to say for a password, after a HI."""
+    hi = json.loads(greeting.removeprefix("+HI "))
+    digest = (password + hi["s"]).encode()
+    for _ in range(hi["i"] if times is None else times):
+        digest = hashlib.sha256(digest).digest()
+    return digest.hex()
+
+
+class Line:
+    """A connection of which the HI was read.
+
+    A reply is its line without the end (`+OK`, `-ERR …`, `$-1`), of a bulk its content, and None
+    when the server has hung up. In text, bytes that are no UTF-8 are those of `surrogateescape`.
+
+    Attributes:
+        greeting: the HI.
+        fetched: jids of the jobs that were fetched.
+    """
+
+    def __init__(self, port, timeout=10):
+        self._socket = socket.create_connection((HOST, port), timeout)
+        self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self._read = b""
+        self.fetched = set()
+        self.greeting = self.reply()
+
+    def close(self):
+        self._socket.close()
+
+    def send(self, text):
+        """Send text as it is, or bytes; without an end of line of their own."""
+        data = text if isinstance(text, bytes) else text.encode(errors="surrogateescape")
+        self._socket.sendall(data)
+
+    def reply(self):
+        head = self._until(b"\r\n")
+        if head is None or not head.startswith(b"$") or head == b"$-1":
+            return None if head is None else head.decode(errors="surrogateescape")
+        size = int(head[1:])
+        while len(self._read) < size + 2:
+            self._read += self._socket.recv(65_536) or self._lost()
+        body, end = self._read[:size], self._read[size : size + 2]
+        self._read = self._read[size + 2 :]
+        assert end == b"\r\n"
+        text = body.decode(errors="surrogateescape")
+        if text.startswith('{"retry":'):
+            self.fetched.add(json.loads(text)["jid"])
+        return text
+
+    def ask(self, command):
+        """The reply to one line."""
+        self.send(
+            command if isinstance(command, bytes) else command.encode(errors="surrogateescape")
+        )
+        self.send(b"\r\n")
+        return self.reply()
+
+    def hello(self, **data):
+        """The reply to HELLO."""
+        return self.ask(f"HELLO {compact({'v': 2} | data)}")
+
+    def push(self, jid="job-number-1", **fields):
+        """The reply to the PUSHB of one job; what is not given is as small as it can be."""
+        return self.ask(f"PUSHB {compact([job(jid, **fields)])}")
+
+    def fetch(self, *queues):
+        """The payload of a fetched job; None when there was none."""
+        reply = self.ask(" ".join(["FETCH", *(queues or ["default"])]))
+        return None if reply == "$-1" else json.loads(reply)
+
+    def ack(self, jid="job-number-1"):
+        return self.ask(f"ACK {compact({'jid': jid})}")
+
+    def fail(self, jid="job-number-1", **failure):
+        return self.ask(f"FAIL {compact({'jid': jid} | failure)}")
+
+    def beat(self, wid, **data):
+        return self.ask(f"BEAT {compact({'wid': wid} | data)}")
+
+    def mutate(self, command, target, **chosen):
+        """The reply to MUTATE; without a filter, when nothing is chosen."""
+        operation = {"cmd": command, "target": target}
+        return self.ask(f"MUTATE {compact(operation | ({'filter': chosen} if chosen else {}))}")
+
+    def info(self):
+        return json.loads(self.ask("INFO"))
+
+    def sets(self):
+        """How many stand in scheduled, retries, dead and working; those that are not empty."""
+        return {name: size for name, size in self.info()["faktory"]["sets"].items() if size}
+
+    def queues(self):
+        """The sizes of all known queues."""
+        return self.info()["faktory"]["queues"]
+
+    def busy(self):
+        """How many reservations the server has in its memory."""
+        return self.info()["faktory"]["tasks"]["Busy"]["size"]
+
+    def _until(self, end):
+        while end not in self._read:
+            try:
+                received = self._socket.recv(65_536)
+            except ConnectionError:
+                received = b""
+            if not received:
+                assert not self._read, f"hung up within {self._read!r}"
+                return None
+            self._read += received
+        line, self._read = self._read.split(end, 1)
+        return line
+
+    def _lost(self):
+        raise AssertionError(f"hung up within {self._read!r}")
+
+
+def job(jid="job-number-1", **fields):
+    """A job as PUSH wants it."""
+    return {"jid": jid, "jobtype": "work", "args": [], "retry": 25} | fields
