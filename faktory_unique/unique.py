@@ -52,7 +52,6 @@ class Unique(Middleware):
         policies: what unique means for each jobtype, by exact name or glob.
         default: what it means for all other jobtypes; without one their jobs pass untouched.
         config: path of a TOML file with the same names.
-        clock: seconds since the epoch, by which a scheduled job is due; tests advance it.
 
     Raises:
         InvalidSettings: a setting is unknown, impossible or missing; the message names it.
@@ -65,13 +64,13 @@ class Unique(Middleware):
         default: Policy | Mapping[str, Any] | None = None,
         *,
         config: str | os.PathLike[str] | None = None,
-        clock: Callable[[], float] = time.time,
     ) -> None:
         settings = load(store=store, policies=policies, default=default, config=config)
         self._policies = Policies(settings.policies, settings.default)
         self._open_pushes = OpenPushes()
-        self._clock = clock
         self.store = open_store(settings.store)
+        # Of a test's fake Faktory: what is due there is told by its clock.
+        self._now: Callable[[], float] = getattr(self.store, "now", time.time)
 
     def __repr__(self) -> str:
         return f"<Unique {self.store!r}>"
@@ -114,7 +113,7 @@ class Unique(Middleware):
     def _claims(self, jobs: Sequence[Payload]) -> dict[int, Claim]:
         """The claims of the unique jobs, by their place; all of them valid."""
         claims: dict[int, Claim] = {}
-        now = datetime.fromtimestamp(self._clock(), UTC)
+        now = datetime.fromtimestamp(self._now(), UTC)
         for i, job in enumerate(jobs):
             policy = self._policies.of(job["jobtype"])
             if policy is None:

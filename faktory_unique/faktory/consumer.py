@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import logging
 import multiprocessing
 import threading
@@ -129,8 +130,15 @@ class Consumer(StockConsumer):
         """Registers the handler of a jobtype; with `bind` the jid comes before its args.
 
         Raises:
-            TypeError: the handler cannot be sent to the process that would run it.
+            TypeError: the handler cannot be called, is a coroutine function, which nobody would
+                await, or cannot be sent to the process that would run it.
         """
+        given: object = fn  # by a caller that need not be type-checked
+        if not callable(given) or inspect.iscoroutinefunction(fn):
+            raise TypeError(
+                f"the handler of {name!r}, {fn!r}, is no plain function; wrap a coroutine "
+                "function in one that calls asyncio.run"
+            )
         self._check_sent(fn, f"the handler of {name!r}", "use a function of a module")
         super().register(name, fn, bind)
 

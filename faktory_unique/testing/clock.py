@@ -15,6 +15,8 @@ class Clock:
     """
 
     def __init__(self, start: float | datetime | None = None) -> None:
+        if not isinstance(start, datetime | int | float | None):
+            raise TypeError(f"{start!r}: a clock starts at a datetime or at seconds since 1970")
         if isinstance(start, datetime):
             if start.tzinfo is None:
                 raise ValueError(f"{start!r} has no time zone; write datetime(…, tzinfo=UTC)")

@@ -10,18 +10,20 @@ from urllib.parse import quote
 
 from faktory_unique.faktory import local
 from faktory_unique.faktory.client import Client
+from faktory_unique.policy import seconds as in_seconds
 from faktory_unique.store import MemoryStore, share
 
 from .clock import Clock
 from .core import Core
 from .here import Here, LocalConsumer, Performed
-from .looking import Locks, describe, matching
+from .looking import Locks, check_wanted, describe, matching
 from .payloads import RESERVATION, decoded
 from .tcp import HOST, Listener
 from .wires import MemoryWire
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
+    from datetime import timedelta
 
     from faktory_unique.chain import Middleware, Payload
     from faktory_unique.faktory.consumer import Consumer
@@ -41,6 +43,14 @@ class _Local:
 
     def now(self) -> float:
         return self._core.clock()
+
+
+class FakeStore(MemoryStore):
+    """Locks that lapse by a fake's clock; `Unique` on it reckons by that clock, too."""
+
+    def __init__(self, clock: Clock) -> None:
+        super().__init__(clock)
+        self.now = clock
 
 
 class FakeFaktory:
@@ -65,8 +75,10 @@ class FakeFaktory:
     def __init__(
         self, clock: Clock | None = None, *, password: str = "", seed: int | None = None
     ) -> None:
+        if not isinstance(clock, Clock | None):
+            raise TypeError(f"{clock!r} is no Clock; pass Clock({clock!r})")
         self.clock = clock if clock is not None else Clock()
-        self.store = MemoryStore(self.clock)
+        self.store = FakeStore(self.clock)
         self.locks = Locks(self.store)
         self._core = Core(self.clock, password, seed)
         self._here = Here(self._core, self.client)
@@ -105,6 +117,7 @@ class FakeFaktory:
 
     def listen(self) -> str:
         """Listens on a free loopback port, if it does not yet; its address."""
+        self._here.refuse_closed()
         if self._listener is None:
             self._listener = Listener(self._core, self._here.pushed_from_afar)
             self._address = HOST, self._listener.port
@@ -113,7 +126,7 @@ class FakeFaktory:
 
     def close(self) -> None:
         """Ends all connections. What it holds can still be looked at."""
-        self._core.closed = True
+        self._here.close()
         for client in self._clients:
             client.disconnect()
         for session in list(self._core.sessions):
@@ -124,6 +137,7 @@ class FakeFaktory:
 
     def client(self, role: str = "producer", **options: Any) -> Client:  # noqa: ANN401  # Client's
         """A connected client of this process, disconnected by `close`; options are Client's."""
+        self._here.refuse_closed()
         client = Client(self.url, role, **options)
         client.connect()
         self._clients.append(client)
@@ -142,13 +156,25 @@ class FakeFaktory:
     # ---- time -------------------------------------------------------------------------------
 
     def advance(
-        self, seconds: float = 0, *, minutes: float = 0, hours: float = 0, days: float = 0
+        self,
+        seconds: float | str | timedelta = 0,
+        *,
+        minutes: float = 0,
+        hours: float = 0,
+        days: float = 0,
     ) -> None:
         """Lets time pass: what falls due meanwhile is promoted, expires, is retried, lapses.
 
-        Workers that are connected count as heard of all the while.
+        Workers that are connected count as heard of all the while. The server looks for what is
+        due every 5 s, and for expired reservations every 15.
+
+        Args:
+            seconds: added to the others; or a duration as `Policy` takes it: "1h30m", a timedelta.
+            minutes: likewise added.
+            hours: likewise.
+            days: likewise.
         """
-        self._core.advance(seconds + 60 * (minutes + 60 * (hours + 24 * days)))
+        self._core.advance(in_seconds(seconds) + 60 * (minutes + 60 * (hours + 24 * days)))
         self._here.advanced()
 
     # ---- looking ----------------------------------------------------------------------------
@@ -213,11 +239,15 @@ class FakeFaktory:
         Raises:
             AssertionError: there are not as many; the message lists what is enqueued.
         """
+        __tracebackhide__ = True
+        check_wanted(jobtype, args)
         enqueued = [("enqueued", job) for job in self.jobs]
         enqueued += [("scheduled", job) for job in self.scheduled]
         found = matching(enqueued, jobtype, args, queue)
         if len(found) != count if count is not None else not found:
-            raise AssertionError(describe(enqueued, jobtype, args, queue, len(found), count))
+            told = describe(enqueued, jobtype, args, queue, len(found), count)
+            waiting = len(self.retries)
+            raise AssertionError(f"{told}\n({waiting} in retries)" if waiting else told)
         return found
 
     def refute_enqueued(
@@ -228,6 +258,7 @@ class FakeFaktory:
         Raises:
             AssertionError: there is one; the message lists what is enqueued.
         """
+        __tracebackhide__ = True
         self.assert_enqueued(jobtype, args=args, queue=queue, count=0)
 
     # ---- working ----------------------------------------------------------------------------

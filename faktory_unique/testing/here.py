@@ -65,11 +65,22 @@ class Here:
         self._core = core
         self._connect = connect
         self._own_client: Client | None = None
+        self._giving_up = threading.Event()
         self._inline: _Inline | None = None
+
+    def close(self) -> None:
+        """Nothing is worked any more, and no report repeated."""
+        self._core.closed = True
+        self._giving_up.set()
+
+    def refuse_closed(self) -> None:
+        """Raises RuntimeError once the fake is closed: nothing could be reported to it."""
+        if self._core.closed:
+            raise RuntimeError("this fake Faktory is closed; use it within its block")
 
     def perform_one(self, consumer: Consumer, *, reraise: bool) -> Performed:
         """Works the oldest job of the consumer's queues; LookupError where there is none."""
-        _check(consumer)
+        self._check(consumer)
         done = self._perform_next(consumer, reraise=reraise)
         if done is None:
             raise LookupError(f"nothing waits in the queues {', '.join(consumer.queues)}")
@@ -77,7 +88,7 @@ class Here:
 
     def drain(self, consumer: Consumer, *, reraise: bool) -> list[Performed]:
         """Works jobs until the consumer's queues are empty."""
-        _check(consumer)
+        self._check(consumer)
         done: list[Performed] = []
         while (performed := self._perform_next(consumer, reraise=reraise)) is not None:
             done.append(performed)
@@ -91,7 +102,7 @@ class Here:
     @contextmanager
     def inline(self, consumer: Consumer, *, reraise: bool) -> Iterator[None]:
         """Works each job as it is pushed or falls due, for the length of the block."""
-        _check(consumer)
+        self._check(consumer)
         outer = self._inline
         self._inline = inline = _Inline(consumer, [])
         try:
@@ -103,6 +114,14 @@ class Here:
             if others:
                 first.add_note(f"{len(others)} more jobs failed in this inline block")
             raise first
+
+    def _check(self, consumer: object) -> None:
+        self.refuse_closed()
+        if not isinstance(consumer, Consumer):
+            raise TypeError(
+                f"{consumer!r} is not faktory_unique's Consumer; use Consumer.wrap, or "
+                "faktory.consumer() with handlers registered"
+            )
 
     def pushed(self, jids: Sequence[str]) -> None:
         """Called when a client of this process has pushed jobs, and is free again."""
@@ -138,8 +157,11 @@ class Here:
         if fetched is None:
             return None
         performed, raised = self._work(consumer, fetched)
-        if raised is not None and reraise:
+        if reraise and raised is not None:
             raise raised
+        if reraise and performed.error is not None:
+            error = performed.error
+            raise RuntimeError(f"{performed.job['jobtype']}: {error.errtype}: {error.message}")
         return performed
 
     def _fetch(self, consumer: Consumer) -> _Fetched | None:
@@ -181,7 +203,7 @@ class Here:
     ) -> tuple[Performed, BaseException | None]:
         """Works a reserved job; and what its handler raised."""
         job, witness = fetched.job, _Witness()
-        reservation = Reservation(self._client, job, fetched.since, threading.Event())
+        reservation = Reservation(self._client, job, fetched.since, self._giving_up)
         step = consumer.handling.begin(job)
         ran = isinstance(step, Perform)
         if isinstance(step, Perform):
@@ -248,11 +270,3 @@ class LocalConsumer(Consumer):
             tell_sentry=self.sentry_capture_exception,
         )
         self._settle(reservation, End(error))
-
-
-def _check(consumer: object) -> None:
-    if not isinstance(consumer, Consumer):
-        raise TypeError(
-            f"{consumer!r} is not faktory_unique's Consumer; use Consumer.wrap, or "
-            "faktory.consumer() with handlers registered"
-        )

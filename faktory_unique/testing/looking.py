@@ -64,6 +64,18 @@ def matching(
     ]
 
 
+def check_wanted(jobtype: object, args: object) -> None:
+    """Refuses what could never fit, and would pass as a refutation.
+
+    Raises:
+        TypeError: jobtype is no text, or args no list.
+    """
+    if not isinstance(jobtype, str):
+        raise TypeError(f"jobtype: {jobtype!r} is no text; name it as it is pushed")
+    if not isinstance(args, list | tuple | None):
+        raise TypeError(f"args: {args!r} is no list; pass args=[…], all of them")
+
+
 def same(expected: object, actual: object) -> bool:
     """Whether JSON carries the one as the other: a tuple is a list, 1 is 1.0, True is not 1.
 

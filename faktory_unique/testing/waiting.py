@@ -94,6 +94,9 @@ def clear(client: StockClient, *sets: TimedSet) -> None:
 
     Locks of such jobs stay until their TTL: the server tells nobody whom it has forgotten.
     """
+    unknown = set(sets).difference(_SETS)
+    if unknown:
+        raise ValueError(f"{sorted(unknown)}: no such set; there are {', '.join(_SETS)}")
     for name in sets or _SETS:
         client.mutate(MutateOperation(cmd=Cmd.clear, target=Target(name)))
 
@@ -111,6 +114,8 @@ def wait_until_drained(client: StockClient, queues: Sequence[str], timeout: floa
     Raises:
         TimeoutError: there is something yet; the message says what.
     """
+    if isinstance(queues, str):
+        raise TypeError(f"queues is a list of names: pass [{queues!r}]")
     deadline = time.monotonic() + timeout
     in_a_row = 0
     while True:

@@ -67,6 +67,17 @@ def test_a_lambda_is_refused_when_registered(faktory_url):
         Consumer(client).register("X", lambda: None)
 
 
+async def _never_awaited():
+    """Its job would be acknowledged, and nothing done."""
+
+
+@pytest.mark.parametrize("handler", [_never_awaited, 5, None])
+def test_a_handler_that_would_do_nothing_is_refused_when_registered(faktory_url, handler):
+    client = Client(faktory_url, role="consumer", worker_id="test-worker-7")
+    with pytest.raises(TypeError, match=r"handler of 'X'.* is no plain function"):
+        Consumer(client).register("X", handler)
+
+
 def test_a_producers_client_is_refused(faktory_url):
     with pytest.raises(ValueError, match="can't act as a consumer"):
         Consumer(Client(faktory_url))

@@ -37,7 +37,7 @@ def fake():
 
 @pytest.fixture
 def unique(fake):
-    return Unique(store=fake.store, default=Policy(ttl=600, lease=60), clock=fake.clock)
+    return Unique(store=fake.store, default=Policy(ttl=600, lease=60))
 
 
 @pytest.fixture
@@ -425,3 +425,50 @@ class TestReaching:
         Producer(fake.client()).push(Job(jobtype="Note", args=["woken"]))
         thread.join(1.5)
         assert [job["args"] for job in got] == [["woken"]]
+
+
+class TestWrongUse:
+    def test_nothing_is_worked_on_a_closed_fake(self, fake, producer, consumer):
+        producer.push(Job(jobtype="Note", args=[]))
+        fake.close()
+        for use in (fake.listen, fake.client, lambda: fake.drain(consumer)):
+            with pytest.raises(RuntimeError, match="this fake Faktory is closed"):
+                use()
+
+    @pytest.mark.parametrize(
+        ("wanted", "told"),
+        [
+            ({"args": "ab"}, "args: 'ab' is no list"),
+            ({"args": 4}, "args: 4 is no list"),
+            ({"args": {"a": 1}}, "args: {'a': 1} is no list"),
+            ({"jobtype": Job}, "jobtype: <class .* is no text"),
+        ],
+    )
+    def test_what_could_never_fit_is_refused(self, fake, wanted, told):
+        """It would pass as a refutation."""
+        with pytest.raises(TypeError, match=told):
+            fake.refute_enqueued(**{"jobtype": "Note", **wanted})
+
+    @pytest.mark.parametrize("clock", [5, START])
+    def test_what_is_no_clock_is_named(self, clock):
+        with pytest.raises(TypeError, match=r"is no Clock; pass Clock\("):
+            FakeFaktory(clock)
+        with pytest.raises(TypeError, match="a clock starts at a datetime"):
+            Clock("2026-01-31")
+
+    def test_reraise_tells_of_a_handler_that_is_not_registered(self, fake, producer, consumer):
+        producer.push(Job(jobtype="Nope", args=[]))
+        with pytest.raises(RuntimeError, match="Nope: NoHandler: no handler is registered"):
+            fake.drain(consumer, reraise=True)
+
+    def test_what_waits_for_a_retry_is_told_with_a_failed_assertion(self, fake, producer, consumer):
+        producer.push(Job(jobtype="Fail", args=[]))
+        fake.drain(consumer)
+        with pytest.raises(AssertionError, match=r"nothing is enqueued\n\(1 in retries\)"):
+            fake.assert_enqueued("Fail")
+
+
+@pytest.mark.parametrize("duration", [5400, "1h30m", timedelta(minutes=90)])
+def test_time_passes_by_durations_as_policies_have_them(fake, duration):
+    fake.advance(duration)
+    assert fake.clock.now() == START + timedelta(minutes=90)

@@ -123,6 +123,13 @@ def test_clear_forgets_what_is_named_or_all(client, consumer, named, left):
     assert (now.retries, now.scheduled, now.dead) == left
 
 
+def test_a_queue_that_is_no_list_and_a_set_that_is_none_are_refused(client):
+    with pytest.raises(TypeError, match=r"pass \['default'\]"):
+        wait_until_drained(client, "default")
+    with pytest.raises(ValueError, match="there are retries, scheduled, dead"):
+        clear(client, "default")
+
+
 def test_stock_clients_will_do(url):
     with pyfaktory.Client(url) as client:
         clear(client)

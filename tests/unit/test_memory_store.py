@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import gc
 import multiprocessing
-from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from faktory_unique import InvalidSettings, Policy, PushResult, PushStatus, Unique
+from faktory_unique import InvalidSettings
 from faktory_unique.lifecycle import confirm, take
 from faktory_unique.store import MemoryStore, open_store, share
 
@@ -56,20 +55,3 @@ def test_its_values_can_be_looked_at_and_all_be_freed():
     store.clear()
     assert store.values() == {}
     assert store.ttl("b") is None
-
-
-def test_when_a_job_is_due_is_told_by_the_clock_that_unique_was_given():
-    """A test's clock may be a day ahead: what is due tomorrow waits no longer."""
-    ahead = datetime.now(UTC) + timedelta(days=1)
-    store = MemoryStore()
-    unique = Unique(store, default=Policy(ttl=600), clock=ahead.timestamp)
-    at = (ahead + timedelta(seconds=90)).isoformat()
-    job = {"jid": "jid-00000001", "jobtype": "Note", "args": [], "at": at}
-    [result] = unique.push([job], _pushed)
-    assert 699 < store.ttl(result.key) <= 90 + 10 + 600
-
-
-def _pushed(jobs):
-    return [
-        PushResult(status=PushStatus.PUSHED, jid=j["jid"], submitted_jid=j["jid"]) for j in jobs
-    ]
