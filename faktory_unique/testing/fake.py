@@ -14,12 +14,12 @@ from faktory_unique.policy import seconds as in_seconds
 from faktory_unique.store import MemoryStore, share
 
 from .clock import Clock
-from .core import Core
 from .here import Here, LocalConsumer, Performed
 from .looking import Locks, check_wanted, describe, matching
-from .payloads import RESERVATION, decoded
-from .tcp import HOST, Listener
-from .wires import MemoryWire
+from .server.core import Core
+from .server.payloads import RESERVATION, decoded
+from .server.tcp import HOST, Listener
+from .server.wires import MemoryWire
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence

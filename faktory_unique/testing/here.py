@@ -19,8 +19,8 @@ from faktory_unique.faktory.handling import End, Perform
 from faktory_unique.faktory.perform import perform
 from faktory_unique.faktory.reservation import Reservation
 
-from .go_shapes import STRING
-from .payloads import JOB, decoded, encoded
+from .go.shapes import STRING
+from .server.payloads import JOB, decoded, encoded
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from faktory_unique.chain import JobError, Payload
     from faktory_unique.faktory.client import Client
 
-    from .core import Core
+    from .server.core import Core
 
 _MOST_DRAINED = 10_000
 

@@ -211,6 +211,15 @@ def test_bad_time_beyond_ascii(line):
     )
 
 
+@pytest.mark.parametrize(
+    ("depth", "reply"), [(9_999, "+OK"), (10_000, "-ERR invalid JSON: exceeded max depth")]
+)
+def test_depth(line, depth, reply):
+    """Go reads ten thousand levels of JSON, that of the job included."""
+    args = "[" * depth + "]" * depth
+    assert line.ask(f'PUSH {{"jid":"12345678","jobtype":"x","args":{args}}}') == reply
+
+
 @pytest.mark.parametrize(("jobs", "reply"), BULK)
 def test_bulk(line, jobs, reply):
     """PUSHB answers a map of what was refused, or an error for its JSON."""

@@ -118,6 +118,17 @@ def test_scheduled_for_years(faktory, line, clock):
     assert line.queues() == {"default": 1}
 
 
+def test_most_connections(faktory):
+    """The server serves 2000 connections at a time (server/config.go:7, server/server.go:351)."""
+    port = int(faktory.url.rpartition(":")[2])
+    lines = [Line(port) for _ in range(2_001)]
+    replies = [line.hello() for line in lines]
+    assert set(replies) == {"+OK"}
+    assert [lines[-1].reply(), lines[-1].reply()] == ["-ERR too many connections: 2001", None]
+    for line in lines:
+        line.close()
+
+
 def test_tasks_run_on_their_seconds(faktory, line):
     """A task runs when its seconds divide the time (server/task_runner.go:100)."""
     line.push(at="2030-01-01T00:00:31Z")

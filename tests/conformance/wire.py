@@ -3,9 +3,12 @@
 import hashlib
 import itertools
 import json
+import re
 import socket
 
 HOST = "127.0.0.1"
+
+JID = re.compile(r'"jid":("(?:[^"\\]|\\.)*"),"queue":')  # of a job, however deep its arguments
 
 _numbers = itertools.count(1)
 
@@ -66,8 +69,8 @@ class Line:
         self._read = self._read[size + 2 :]
         assert end == b"\r\n"
         text = body.decode(errors="surrogateescape")
-        if text.startswith('{"retry":'):
-            self.fetched.add(json.loads(text)["jid"])
+        if found := JID.search(text):
+            self.fetched.add(json.loads(found[1]))
         return text
 
     def ask(self, command):

@@ -4,10 +4,10 @@ import json
 
 import pytest
 
-from faktory_unique.testing.go_encode import encode
-from faktory_unique.testing.go_errors import GoError, GoTypeError
-from faktory_unique.testing.go_json import decode
-from faktory_unique.testing.go_shapes import (
+from faktory_unique.testing.go.encode import encode
+from faktory_unique.testing.go.errors import GoError, GoTypeError
+from faktory_unique.testing.go.json import decode
+from faktory_unique.testing.go.shapes import (
     ANY,
     FLOAT64,
     INT,

@@ -2,9 +2,9 @@ r"""Times and quoted text are Go's: the expected ones were printed by Go 1.26.""
 
 import pytest
 
-from faktory_unique.testing.go_errors import GoError
-from faktory_unique.testing.go_quote import quote, quote_in_time
-from faktory_unique.testing.go_time import format_time, parse_time
+from faktory_unique.testing.go.errors import GoError
+from faktory_unique.testing.go.quote import quote, quote_in_time
+from faktory_unique.testing.go.time import format_time, parse_time
 
 SECOND = 10**9
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from faktory_unique.testing.redis_glob import glob
+from faktory_unique.testing.server.redis_glob import glob
 
 MATCHES = [
     (b"*", b""),

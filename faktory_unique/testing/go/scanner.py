@@ -10,8 +10,8 @@ import json
 import re
 from typing import Any, NoReturn
 
-from .go_errors import GoError
-from .go_quote import quote
+from .errors import GoError
+from .quote import quote
 
 # scanner.go maxNestingDepth.
 _MAX_DEPTH = 10_000

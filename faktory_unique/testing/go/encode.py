@@ -9,8 +9,8 @@ from typing import Any
 
 from faktory_unique.es_number import es_number
 
-from .go_errors import GoError
-from .go_shapes import Anything, Float, Integer, Map, Pointer, Shape, Slice, String, Struct
+from .errors import GoError
+from .shapes import Anything, Float, Integer, Map, Pointer, Shape, Slice, String, Struct
 
 _text = json.JSONEncoder(ensure_ascii=False).encode
 

@@ -9,9 +9,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from .go_errors import GoError
-from .go_quote import quote
-from .go_time import format_time, parse_time
+from faktory_unique.testing.go.errors import GoError
+from faktory_unique.testing.go.quote import quote
+from faktory_unique.testing.go.time import format_time, parse_time
+
 from .payloads import JOB, RESERVATION, decoded, encoded
 from .queues import Queues
 from .sorted_set import SortedSet
@@ -256,7 +257,7 @@ def _take_due(timed: SortedSet, now: int, most: int, use: Callable[[str], None])
             timed.remove(payload)
             try:
                 use(payload)
-            except CommandError:  # the server logs it
+            except (CommandError, GoError):  # the server logs it
                 continue
             used += 1
         total += used

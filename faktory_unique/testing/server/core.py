@@ -18,7 +18,8 @@ from .workers import Workers
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from .clock import Clock
+    from faktory_unique.testing.clock import Clock
+
     from .session import Session
 
 # No two moments of a server are the same, even where a clock stands still: its working set is

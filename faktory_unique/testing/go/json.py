@@ -5,9 +5,9 @@ from __future__ import annotations
 from math import isinf
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from .go_errors import GoTypeError
-from .go_scanner import Number, parse
-from .go_shapes import (
+from .errors import GoTypeError
+from .scanner import Number, parse
+from .shapes import (
     Anything,
     Float,
     Integer,

@@ -7,7 +7,7 @@ from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from .go_errors import GoError
+from faktory_unique.testing.go.errors import GoError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence

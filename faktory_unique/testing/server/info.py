@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from .go_time import format_time
+from faktory_unique.testing.go.time import format_time
 
 if TYPE_CHECKING:
     from .core import Core

@@ -6,11 +6,12 @@ import json
 import time
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from .go_encode import encode
-from .go_errors import GoError, GoTypeError
-from .go_json import decode
-from .go_shapes import zero
-from .go_time import format_time, parse_time
+from faktory_unique.testing.go.encode import encode
+from faktory_unique.testing.go.errors import GoError, GoTypeError
+from faktory_unique.testing.go.json import decode
+from faktory_unique.testing.go.shapes import zero
+from faktory_unique.testing.go.time import format_time, parse_time
+
 from .info import info
 from .manager import SECOND, CommandError
 from .mutate import mutate
@@ -19,8 +20,9 @@ from .payloads import ACKNOWLEDGED, BEAT, FAILED, JOB, JOBS, LATENCIES, REFUSED,
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from faktory_unique.testing.go.shapes import Shape
+
     from .core import Core
-    from .go_shapes import Shape
     from .session import Session
 
 OK = b"+OK\r\n"

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from .go_json import decode
-from .go_quote import quote
+from faktory_unique.testing.go.json import decode
+from faktory_unique.testing.go.quote import quote
+
 from .manager import DEAD_TTL, CommandError
 from .payloads import JOB, OPERATION, decoded
 from .redis_glob import glob

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from .go_encode import encode
-from .go_json import decode
-from .go_shapes import (
+from faktory_unique.testing.go.encode import encode
+from faktory_unique.testing.go.json import decode
+from faktory_unique.testing.go.shapes import (
     ANY,
     FLOAT64,
     INT,
@@ -22,7 +22,7 @@ from .go_shapes import (
 )
 
 if TYPE_CHECKING:
-    from .go_shapes import Shape
+    from faktory_unique.testing.go.shapes import Shape
 
 FAILURE = Struct(  # client/job.go:23-31
     "client.Failure",

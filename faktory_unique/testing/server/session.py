@@ -9,10 +9,11 @@ import secrets
 from hashlib import sha256
 from typing import TYPE_CHECKING
 
+from faktory_unique.testing.go.errors import GoError
+from faktory_unique.testing.go.json import decode
+from faktory_unique.testing.go.time import parse_time
+
 from .commands import COMMANDS, GoPanic, error
-from .go_errors import GoError
-from .go_json import decode
-from .go_time import parse_time
 from .manager import CommandError
 from .payloads import HELLO
 

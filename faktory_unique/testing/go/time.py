@@ -7,8 +7,8 @@ from calendar import monthrange
 from datetime import date
 from typing import NamedTuple, NoReturn
 
-from .go_errors import GoError
-from .go_quote import quote_in_time
+from .errors import GoError
+from .quote import quote_in_time
 
 _LAYOUT = b"2006-01-02T15:04:05.999999999Z07:00"
 
