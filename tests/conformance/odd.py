@@ -41,11 +41,16 @@ FAILURES = {
     b"errtype": [
         b'"E"',
         b'""',
-        "'é'".replace("'", '"').encode() * 1,
+        '"é"'.encode(),
         b'"' + b"\xc3\xa9" * 51 + b'"',
     ],
     b"backtrace": [b"[]", b'["a"]', b'["a",null,"<"]', b"null"],
 }
+# What a glob is made of, whole and in pieces.
+GLOBS = [
+    *("*", "?", "??", "**", "[a-z]", "[^a-z]", "[z-a]", "[", "]", "[]", "[^]", "[^", "\\", "[\\]]"),
+    *("[a-", "[-z]", "[é]", "\\*", "\\\\", "^", "-", "[A-ü]", "", "\x00", "[*?]"),
+]
 BYTES = b' "{}[],:\\/-+.eE019truefalsn\x00\x1f\x7f\x80\xc3\xa9\xff\r\t'
 
 
@@ -65,7 +70,7 @@ class Odd:
             case 0:
                 return name.upper()
             case 1:
-                return name.replace(b"s", "ſ".encode()).replace(b"k", "\u212a".encode())
+                return name.replace(b"s", "\u017f".encode()).replace(b"k", "\u212a".encode())
             case 2:
                 return b"\\u%04x%b" % (name[0], name[1:])
         return name
@@ -172,37 +177,7 @@ class Odd:
         parts = list(text[start : start + self.random.randrange(1, 8)])
         for _ in range(self.random.randrange(4)):
             at = self.random.randrange(len(parts))
-            parts[at] = self.pick(
-                [
-                    "*",
-                    "?",
-                    "??",
-                    "**",
-                    "[a-z]",
-                    "[^a-z]",
-                    "[z-a]",
-                    "[",
-                    "]",
-                    "[]",
-                    "[^]",
-                    "[^",
-                    "\\",
-                ]
-                + [
-                    "[\\]]",
-                    "[a-",
-                    "[-z]",
-                    "[é]",
-                    "\\*",
-                    "\\\\",
-                    "^",
-                    "-",
-                    "[A-ü]",
-                    "",
-                    "\x00",
-                    "[*?]",
-                ]
-            )
+            parts[at] = self.pick(GLOBS)
         return self.pick(["*", "*", "", "?*"]) + "".join(parts) + self.pick(["*", "*", "", "?"])
 
 

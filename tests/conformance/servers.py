@@ -67,6 +67,13 @@ class Server:
             (pass_time or self.pass_time)(self.step)
             left -= self.step
 
+    def soon(self, condition):
+        """Wait for what either server notices in its own time, as that a client is gone."""
+        deadline = time.monotonic() + 5
+        while not condition():
+            assert time.monotonic() < deadline, "not within 5 seconds"
+            time.sleep(0.02)
+
     def stand_between(self, every):
         """Let time pass until no task is about to run of those that run every so many seconds."""
         self.until(lambda: 1.5 <= self.now() % every <= every - 1.5, every)

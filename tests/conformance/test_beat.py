@@ -71,7 +71,7 @@ def test_worker_whose_connection_ends(server, worker, end):
     line = server.producer()
     assert line.beat(worker.wid) == "+OK"
     worker.ask(end) if end else worker.close()
-    server.until(lambda: line.beat(worker.wid) == unknown(worker.wid), 3)
+    server.soon(lambda: line.beat(worker.wid) == unknown(worker.wid))
 
 
 def test_worker_with_a_connection_left(server, worker):
@@ -80,7 +80,7 @@ def test_worker_with_a_connection_left(server, worker):
     worker.beat(worker.wid, current_state="quiet")
     connections = second.info()["server"]["connections"]
     worker.close()
-    server.until(lambda: second.info()["server"]["connections"] < connections, 3)
+    server.soon(lambda: second.info()["server"]["connections"] < connections)
     assert second.beat(worker.wid) == '{"state":"quiet"}'
 
 
@@ -89,7 +89,7 @@ def test_worker_that_comes_back(server, worker):
     line = server.producer()
     worker.beat(worker.wid, current_state="terminate")
     worker.close()
-    server.until(lambda: line.beat(worker.wid) == unknown(worker.wid), 3)
+    server.soon(lambda: line.beat(worker.wid) == unknown(worker.wid))
     assert server.worker(worker.wid).beat(worker.wid) == "+OK"
 
 
@@ -99,7 +99,7 @@ def test_worker_that_ends_leaves_its_jobs(server, worker):
     worker.fetch()
     worker.close()
     line = server.producer()
-    server.until(lambda: line.beat(worker.wid) == unknown(worker.wid), 3)
+    server.soon(lambda: line.beat(worker.wid) == unknown(worker.wid))
     assert line.sets() == {"working": 1}
     assert line.ack() == "+OK"
     assert line.sets() == {}

@@ -6,7 +6,7 @@ import re
 import pytest
 
 from .odd import PAYLOADS, Odd, pushed
-from .wire import compact
+from .wire import compact, job
 
 pytestmark = pytest.mark.faktory
 
@@ -91,6 +91,57 @@ def test_reports(both, seed):
                 if sum(both.lines[1].queues().values()) == 1:
                     both.fetch_all()
                 both.ask("QUEUE REMOVE *")
+    assert both.differences == []
+
+
+def paused_or_not(both, command, name, paused):
+    """A QUEUE command, and what it does to the set of paused queues."""
+    known = name in both.lines[1].queues()
+    both.ask(f"QUEUE {command} {name}")
+    if command != "PAUSE":
+        paused.discard(name)
+    elif known:
+        paused.add(name)
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_lives(both, seed):
+    """Few jids, queues and workers, and all that can be done with them: the same ends."""
+    pick = random.Random(seed).choice
+    paused = set()
+    for _ in range(250):
+        name, jid = pick("ab"), pick(["job-number-1", "job-number-2", "job-number-3"])
+        at = pick(["", "", "2090-01-01T00:00:00Z"])
+        known = both.lines[1].info()["faktory"]
+        ready = [queue for queue, size in known["queues"].items() if size and queue not in paused]
+        target = pick(["retries", "dead", "scheduled"])
+        match pick(
+            ["push", "push", "fetch", "fetch", "ack", "fail", "fail", "mutate", "queue", "flush"]
+        ):
+            case "push":
+                fields = {
+                    "queue": name,
+                    "at": at,
+                    "retry": pick([-1, 0, 1, 2]),
+                    "args": [pick("xyz")],
+                }
+                both.ask(f"PUSHB {compact([job(jid, **fields)])}")
+            case "fetch" if ready:
+                both.ask(f"FETCH {' '.join(sorted(ready))} {' '.join(paused)}")
+            case "ack":
+                both.ask(f"ACK {compact({'jid': jid})}")
+            case "fail":
+                both.ask(f"FAIL {compact({'jid': jid, 'message': pick('xyz')})}")
+            case "mutate":
+                one = known["sets"][target] == 1  # of several the real one knows no order
+                command = pick(["requeue"] * 6 * one + ["kill", "discard"])
+                operation = {"cmd": command, "target": target, "filter": {"jids": [jid]}}
+                both.ask(f"MUTATE {compact(operation)}")
+            case "queue":
+                paused_or_not(both, pick(["PAUSE", "RESUME", "RESUME", "REMOVE"]), name, paused)
+            case "flush" if pick([False] * 9 + [True]):
+                both.ask("FLUSH")
+        both.look()
     assert both.differences == []
 
 

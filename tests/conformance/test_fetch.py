@@ -188,7 +188,7 @@ def test_worker_that_hangs_up_while_it_waits(server, worker):
     line = server.producer()
     line.push()
     line.fetched.add("job-number-1")
-    server.until(lambda: line.sets() == {"working": 1}, 3)
+    server.soon(lambda: line.sets() == {"working": 1})
 
 
 def test_end(line):

@@ -120,7 +120,7 @@ def test_connections(server, line):
     greeted.ask("PUSHB []")
     assert line.info()["server"]["connections"] == before + 1
     greeted.close()
-    server.until(lambda: line.info()["server"]["connections"] == before, 3)
+    server.soon(lambda: line.info()["server"]["connections"] == before)
 
 
 def test_clean_server(line):

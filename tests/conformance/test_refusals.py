@@ -212,7 +212,8 @@ def test_bad_time_beyond_ascii(line):
 
 
 @pytest.mark.parametrize(
-    ("depth", "reply"), [(9_999, "+OK"), (10_000, "-ERR invalid JSON: exceeded max depth")]
+    ("depth", "reply"),
+    [(9_999, "+OK"), (10_000, "-ERR invalid JSON: invalid character '[' exceeded max depth")],
 )
 def test_depth(line, depth, reply):
     """Go reads ten thousand levels of JSON, that of the job included."""
