@@ -107,6 +107,10 @@ class Here:
         self._inline = inline = _Inline(consumer, [])
         try:
             yield
+        except BaseException as exc:  # of the block, and a failed handler is often why
+            if inline.raised:
+                exc.add_note(f"a handler failed in this inline block: {inline.raised[0]!r}")
+            raise
         finally:
             self._inline = outer
         if inline.raised and reraise:

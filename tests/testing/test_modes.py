@@ -230,8 +230,10 @@ class TestInline:
                 push("Fail", ["of the handler"])
                 raise ZeroDivisionError
 
-        with pytest.raises(ZeroDivisionError):
+        with pytest.raises(ZeroDivisionError) as caught:
             block()
+        [note] = caught.value.__notes__
+        assert note == "a handler failed in this inline block: ValueError('of the handler')"
 
     def test_a_test_failure_in_a_handler_is_raised_at_once(self, consumer):
         consumer.register("Assert", lambda: pytest.fail("seen"))
