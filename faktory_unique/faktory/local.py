@@ -34,9 +34,10 @@ def serve(host: str, port: int, server: LocalServer) -> None:
     _servers[os.getpid(), host, port] = server
 
 
-def withdraw(host: str, port: int) -> None:
-    """Lets no client find it any more."""
-    _servers.pop((os.getpid(), host, port), None)
+def withdraw(server: LocalServer) -> None:
+    """Lets no client find it any more, at whatever address."""
+    for address in [address for address, found in _servers.items() if found is server]:
+        _servers.pop(address, None)
 
 
 def server_at(host: str, port: int) -> LocalServer | None:

@@ -2,9 +2,10 @@
 
 from .clock import Clock
 from .fake import FakeFaktory
-from .here import LocalConsumer, Performed
-from .looking import Lock, Locks
+from .local_consumer import LocalConsumer
+from .locks import Lock, Locks
 from .modes import fake, inline
+from .performing import Performed
 from .waiting import Sizes, clear, running, sizes, wait_for, wait_until_drained
 
 __all__ = [

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import json
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import quote
@@ -14,19 +13,22 @@ from faktory_unique.policy import seconds as in_seconds
 from faktory_unique.store import MemoryStore, share
 
 from .clock import Clock
-from .here import Here, LocalConsumer, Performed
-from .looking import Locks, check_wanted, describe, matching
+from .here import Here
+from .local_consumer import LocalConsumer
+from .locks import Locks
+from .looking import Looking
 from .server.core import Core
-from .server.payloads import RESERVATION, decoded
 from .server.tcp import HOST, Listener
 from .server.wires import MemoryWire
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator
     from datetime import timedelta
 
-    from faktory_unique.chain import Middleware, Payload
+    from faktory_unique.chain import Middleware
     from faktory_unique.faktory.consumer import Consumer
+
+    from .performing import Performed
 
 _numbers = itertools.count(1)
 
@@ -53,7 +55,7 @@ class FakeStore(MemoryStore):
         self.now = clock
 
 
-class FakeFaktory:
+class FakeFaktory(Looking):
     """A Faktory 1.10 in this process's memory, speaking the protocol's text.
 
     Our `Client` reaches it by its `url` without a socket; for anything else it listens on a free
@@ -81,7 +83,7 @@ class FakeFaktory:
         self.store = FakeStore(self.clock)
         self.locks = Locks(self.store)
         self._core = Core(self.clock, password, seed)
-        self._here = Here(self._core, self.client)
+        self._here = Here(self._core, self.locks, self.client)
         self._local = _Local(self._core, self._here)
         self._name = f"fake-{next(_numbers)}"
         self._address = f"{self._name}.invalid", 7419  # a name that nobody can have
@@ -133,7 +135,7 @@ class FakeFaktory:
             session.close()
         if self._listener is not None:
             self._listener.close()
-        local.withdraw(*self._address)
+        local.withdraw(self._local)
 
     def client(self, role: str = "producer", **options: Any) -> Client:  # noqa: ANN401  # Client's
         """A connected client of this process, disconnected by `close`; options are Client's."""
@@ -177,90 +179,6 @@ class FakeFaktory:
         self._core.advance(in_seconds(seconds) + 60 * (minutes + 60 * (hours + 24 * days)))
         self._here.advanced()
 
-    # ---- looking ----------------------------------------------------------------------------
-
-    @property
-    def jobs(self) -> list[Payload]:
-        """The jobs that wait in queues, those of a queue in the order in which they run."""
-        with self._caught_up() as core:
-            return [
-                json.loads(text) for _, queue in core.manager.queues for text in reversed(queue)
-            ]
-
-    def jobs_for(self, jobtype: str) -> list[Payload]:
-        """The jobs of one jobtype that wait in queues."""
-        return [job for job in self.jobs if job["jobtype"] == jobtype]
-
-    def queue(self, name: str) -> list[Payload]:
-        """The jobs that wait in one queue, in the order in which they run."""
-        with self._caught_up() as core:
-            return [json.loads(text) for text in reversed(core.manager.queues.payloads(name))]
-
-    @property
-    def scheduled(self) -> list[Payload]:
-        """The jobs that are not due yet, the earliest first."""
-        with self._caught_up() as core:
-            return [json.loads(text) for text in core.manager.scheduled]
-
-    @property
-    def retries(self) -> list[Payload]:
-        """The jobs that wait for a retry, the earliest first; `failure` says why."""
-        with self._caught_up() as core:
-            return [json.loads(text) for text in core.manager.retries]
-
-    @property
-    def dead(self) -> list[Payload]:
-        """The jobs that are out of retries, in the order in which they will be forgotten."""
-        with self._caught_up() as core:
-            return [json.loads(text) for text in core.manager.dead]
-
-    @property
-    def working(self) -> list[Payload]:
-        """The jobs that workers have reserved, the first to expire first."""
-        with self._caught_up() as core:
-            return [decoded(text, RESERVATION)["job"] for text in core.manager.working]
-
-    def assert_enqueued(
-        self,
-        jobtype: str,
-        *,
-        args: Sequence[object] | None = None,
-        queue: str | None = None,
-        count: int | None = None,
-    ) -> list[Payload]:
-        """Asserts that a job waits in a queue or is scheduled; the jobs that fit.
-
-        Args:
-            jobtype: of the job.
-            args: its arguments, in which 1 is 1.0 and True is not 1; None: any.
-            queue: its queue; None: any.
-            count: how many there must be; None: one at least.
-
-        Raises:
-            AssertionError: there are not as many; the message lists what is enqueued.
-        """
-        __tracebackhide__ = True
-        check_wanted(jobtype, args)
-        enqueued = [("enqueued", job) for job in self.jobs]
-        enqueued += [("scheduled", job) for job in self.scheduled]
-        found = matching(enqueued, jobtype, args, queue)
-        if len(found) != count if count is not None else not found:
-            told = describe(enqueued, jobtype, args, queue, len(found), count)
-            waiting = len(self.retries)
-            raise AssertionError(f"{told}\n({waiting} in retries)" if waiting else told)
-        return found
-
-    def refute_enqueued(
-        self, jobtype: str, *, args: Sequence[object] | None = None, queue: str | None = None
-    ) -> None:
-        """Asserts that no such job waits in a queue or is scheduled.
-
-        Raises:
-            AssertionError: there is one; the message lists what is enqueued.
-        """
-        __tracebackhide__ = True
-        self.assert_enqueued(jobtype, args=args, queue=queue, count=0)
-
     # ---- working ----------------------------------------------------------------------------
 
     def perform_one(self, consumer: Consumer, *, reraise: bool = False) -> Performed:
@@ -294,9 +212,3 @@ class FakeFaktory:
         with self._core.lock:
             self._core.manager.reset()
         self.store.clear()
-
-    @contextmanager
-    def _caught_up(self) -> Iterator[Core]:
-        with self._core.lock:
-            self._core.catch_up()
-            yield self._core

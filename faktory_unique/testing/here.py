@@ -7,50 +7,35 @@ in a worker, without its processes and threads.
 from __future__ import annotations
 
 import json
+import logging
 import threading
 import time
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from faktory_unique.chain import Answer, Middleware
+from faktory_unique.chain import Answer
 from faktory_unique.faktory.consumer import Consumer
-from faktory_unique.faktory.handling import End, Perform
-from faktory_unique.faktory.perform import perform
 from faktory_unique.faktory.reservation import Reservation
+from faktory_unique.stamp import read_stamp
 
 from .go.shapes import STRING
+from .performing import work
 from .server.payloads import JOB, decoded, encoded
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from faktory_unique.chain import JobError, Payload
+    from faktory_unique.chain import Payload
     from faktory_unique.faktory.client import Client
 
+    from .locks import Locks
+    from .performing import Performed
     from .server.core import Core
 
+log = logging.getLogger("faktory_unique")
+
 _MOST_DRAINED = 10_000
-
-
-@dataclass(frozen=True, slots=True)
-class Performed:
-    """What became of one job; true when its handler ran and returned.
-
-    Attributes:
-        job: the payload as it was fetched.
-        ran: whether the handler ran: middleware can put a job back or drop it.
-        error: why the job failed, as Faktory was told; None when it did not.
-        answer: what Faktory said to the ACK, the FAIL or the put-back.
-    """
-
-    job: Payload
-    ran: bool
-    error: JobError | None
-    answer: Answer
-
-    def __bool__(self) -> bool:
-        return self.ran and self.error is None
 
 
 class Here:
@@ -58,11 +43,13 @@ class Here:
 
     Args:
         core: the fake.
+        locks: those of its store.
         connect: makes a client of it.
     """
 
-    def __init__(self, core: Core, connect: Callable[[], Client]) -> None:
+    def __init__(self, core: Core, locks: Locks, connect: Callable[[], Client]) -> None:
         self._core = core
+        self._locks = locks
         self._connect = connect
         self._own_client: Client | None = None
         self._giving_up = threading.Event()
@@ -83,7 +70,12 @@ class Here:
         self._check(consumer)
         done = self._perform_next(consumer, reraise=reraise)
         if done is None:
-            raise LookupError(f"nothing waits in the queues {', '.join(consumer.queues)}")
+            manager = self._core.manager
+            raise LookupError(
+                f"nothing waits in the queues {', '.join(consumer.queues)}; there are "
+                f"{sum(len(queue) for _, queue in manager.queues)} jobs in others, "
+                f"{len(manager.retries)} in retries, {len(manager.scheduled)} scheduled"
+            )
         return done
 
     def drain(self, consumer: Consumer, *, reraise: bool) -> list[Performed]:
@@ -205,26 +197,23 @@ class Here:
     def _work(
         self, consumer: Consumer, fetched: _Fetched
     ) -> tuple[Performed, BaseException | None]:
-        """Works a reserved job; and what its handler raised."""
-        job, witness = fetched.job, _Witness()
-        reservation = Reservation(self._client, job, fetched.since, self._giving_up)
-        step = consumer.handling.begin(job)
-        ran = isinstance(step, Perform)
-        if isinstance(step, Perform):
-            error = perform(
-                [witness, *consumer.performing],
-                step.handler,
-                job,
-                bind=step.bind,
-                tell_sentry=consumer.sentry_capture_exception,
+        performed, raised = work(
+            consumer, Reservation(self._client, fetched.job, fetched.since, self._giving_up)
+        )
+        if performed and performed.answer is Answer.ACCEPTED:
+            self._warn_of_a_lock_left_behind(fetched.job)
+        return performed, raised
+
+    def _warn_of_a_lock_left_behind(self, job: Payload) -> None:
+        """In a test, a worker without `Unique` looks like duplicates that nobody pushed."""
+        stamp = read_stamp(job)
+        lock = self._locks.get(stamp.key) if stamp is not None else None
+        if stamp is not None and lock is not None and lock.owner == stamp.owner:
+            log.warning(
+                "lock is left to its TTL: key=%s: the consumer's middleware has no Unique on this "
+                "fake's store; make it within the fake's block",
+                stamp.key,
             )
-            step = End(error)
-        answer = consumer.handling.settle(reservation, step)
-        raised = witness.raised
-        if not isinstance(raised, Exception | SystemExit | None):
-            raise raised  # a Ctrl-C, pytest.fail(): meant for who runs this, and no job's failure
-        error = step.error if isinstance(step, End) else None
-        return Performed(job, ran, error, answer), raised
 
 
 @dataclass(frozen=True, slots=True)
@@ -237,40 +226,3 @@ class _Fetched:
 class _Inline:
     consumer: Consumer
     raised: list[BaseException]
-
-
-class _Witness(Middleware):
-    """Keeps the exception that Faktory is told of in words alone."""
-
-    def __init__(self) -> None:
-        self.raised: BaseException | None = None
-
-    def perform(self, job: Payload, call_next: Callable[[Payload], object]) -> object:
-        try:
-            return call_next(job)
-        except BaseException as exc:
-            self.raised = exc
-            raise
-
-
-class LocalConsumer(Consumer):
-    """A consumer whose handlers run in this process: closures and mocks will do.
-
-    For tests, on a fake or a real server: one job at a time, in the thread that calls `run`.
-    """
-
-    def _check_sent(self, sent: object, name: str, hint: str) -> None:
-        """Nothing is sent anywhere."""
-
-    def _start_pool(self) -> None:
-        """There is none."""
-
-    def _schedule(self, reservation: Reservation, step: Perform) -> None:
-        error = perform(
-            self.performing,
-            step.handler,
-            reservation.job,
-            bind=step.bind,
-            tell_sentry=self.sentry_capture_exception,
-        )
-        self._settle(reservation, End(error))

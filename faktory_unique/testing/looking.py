@@ -1,51 +1,113 @@
-"""Looking at what a fake holds: its locks, and which of its jobs an assertion means."""
+"""Looking at what a fake holds, and asserting what it should."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+import json
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from faktory_unique import lifecycle
+from .server.payloads import RESERVATION, decoded
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
     from faktory_unique.chain import Payload
-    from faktory_unique.store import MemoryStore
+
+    from .server.core import Core
 
 
-@dataclass(frozen=True, slots=True)
-class Lock:
-    """A lock of a fake's store.
+class Looking:
+    """The part of `FakeFaktory` that changes nothing."""
 
-    Attributes:
-        owner: the jid under which the work was first pushed.
-        leased: whether the push is still unconfirmed.
-        ttl: seconds that it has left.
-    """
+    _core: Core
 
-    owner: str
-    leased: bool
-    ttl: float
+    @property
+    def jobs(self) -> list[Payload]:
+        """The jobs that wait in queues, those of a queue in the order in which they run."""
+        with self._caught_up() as core:
+            return [
+                json.loads(text) for _, queue in core.manager.queues for text in reversed(queue)
+            ]
 
+    def jobs_for(self, jobtype: str) -> list[Payload]:
+        """The jobs of one jobtype that wait in queues."""
+        return [job for job in self.jobs if job["jobtype"] == jobtype]
 
-class Locks(Mapping[str, Lock]):
-    """The locks of a store as they are now, by key."""
+    def queue(self, name: str) -> list[Payload]:
+        """The jobs that wait in one queue, in the order in which they run."""
+        with self._caught_up() as core:
+            return [json.loads(text) for text in reversed(core.manager.queues.payloads(name))]
 
-    def __init__(self, store: MemoryStore) -> None:
-        self._store = store
+    @property
+    def scheduled(self) -> list[Payload]:
+        """The jobs that are not due yet, the earliest first."""
+        with self._caught_up() as core:
+            return [json.loads(text) for text in core.manager.scheduled]
 
-    def __getitem__(self, key: str) -> Lock:
-        value, ttl = self._store.values()[key], self._store.ttl(key)
-        return Lock(lifecycle.owner_of(value), lifecycle.is_leased(value), ttl or 0.0)
+    @property
+    def retries(self) -> list[Payload]:
+        """The jobs that wait for a retry, the earliest first; `failure` says why."""
+        with self._caught_up() as core:
+            return [json.loads(text) for text in core.manager.retries]
 
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._store.values())
+    @property
+    def dead(self) -> list[Payload]:
+        """The jobs that are out of retries, in the order in which they will be forgotten."""
+        with self._caught_up() as core:
+            return [json.loads(text) for text in core.manager.dead]
 
-    def __len__(self) -> int:
-        return len(self._store.values())
+    @property
+    def working(self) -> list[Payload]:
+        """The jobs that workers have reserved, the first to expire first."""
+        with self._caught_up() as core:
+            return [decoded(text, RESERVATION)["job"] for text in core.manager.working]
 
-    def __repr__(self) -> str:
-        return f"<Locks {dict(self)!r}>"
+    def assert_enqueued(
+        self,
+        jobtype: str,
+        *,
+        args: Sequence[object] | None = None,
+        queue: str | None = None,
+        count: int | None = None,
+    ) -> list[Payload]:
+        """Asserts that a job waits in a queue or is scheduled; the jobs that fit.
+
+        Args:
+            jobtype: of the job.
+            args: its arguments, in which 1 is 1.0 and True is not 1; None: any.
+            queue: its queue; None: any.
+            count: how many there must be; None: one at least.
+
+        Raises:
+            AssertionError: there are not as many; the message lists what is enqueued.
+        """
+        __tracebackhide__ = True
+        check_wanted(jobtype, args)
+        enqueued = [("enqueued", job) for job in self.jobs]
+        enqueued += [("scheduled", job) for job in self.scheduled]
+        found = matching(enqueued, jobtype, args, queue)
+        if len(found) != count if count is not None else not found:
+            told = describe(enqueued, jobtype, args, queue, len(found), count)
+            waiting = len(self.retries)
+            raise AssertionError(f"{told}\n({waiting} in retries)" if waiting else told)
+        return found
+
+    def refute_enqueued(
+        self, jobtype: str, *, args: Sequence[object] | None = None, queue: str | None = None
+    ) -> None:
+        """Asserts that no such job waits in a queue or is scheduled.
+
+        Raises:
+            AssertionError: there is one; the message lists what is enqueued.
+        """
+        __tracebackhide__ = True
+        self.assert_enqueued(jobtype, args=args, queue=queue, count=0)
+
+    @contextmanager
+    def _caught_up(self) -> Iterator[Core]:
+        with self._core.lock:
+            self._core.catch_up()
+            yield self._core
 
 
 def matching(

@@ -1,6 +1,6 @@
 """What ACK, FAIL and BEAT answer to what they cannot take (server/commands.go:266-360)."""
 
-import pytest
+from .tables import by_command
 
 # ACK is a map of strings: its key has case, and every value must be one (server/commands.go:269).
 ACK = [
@@ -59,10 +59,6 @@ BEAT = [
     ('BEAT {"wid":"nobody"', '-ERR invalid BEAT {"wid":"nobody"'),
     ('BEAT {"wid":"é<\\u0007>"}', "-ERR unknown worker é<\x07>"),
 ]
-
-
-def by_command(rows):
-    return pytest.mark.parametrize(("command", "reply"), rows, ids=[str(row[0]) for row in rows])
 
 
 @by_command(ACK)

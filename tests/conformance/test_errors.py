@@ -2,6 +2,8 @@
 
 import pytest
 
+from .tables import by_command
+
 # The server slices a line behind its verb without a look at its length, and recovers from the
 # panic (server/server.go:408-416).
 NO_ARGUMENTS = [
@@ -137,10 +139,6 @@ BYTES = [
     (b"PUSH {}\r", "-ERR jobs must have a reasonable jid parameter"),
     (b"FOO\r", "-ERR unknown command FOO\r"),
 ]
-
-
-def by_command(rows):
-    return pytest.mark.parametrize(("command", "reply"), rows, ids=[str(row[0]) for row in rows])
 
 
 @by_command(NO_ARGUMENTS)

@@ -61,6 +61,10 @@ def in_an_hour():
     return (START + timedelta(hours=1)).isoformat()
 
 
+def _interrupt(_seconds):
+    raise KeyboardInterrupt
+
+
 class TestLooking:
     def test_jobs_are_those_in_queues_in_the_order_in_which_they_run(self, fake, producer):
         for n in range(3):
@@ -171,8 +175,15 @@ class TestWorking:
         assert done.answer is Answer.ACCEPTED
         assert len(fake.jobs) == 1
 
-    def test_perform_one_says_that_nothing_waits(self, fake, consumer):
-        with pytest.raises(LookupError, match="nothing waits in the queues default, mail"):
+    def test_perform_one_says_that_nothing_waits_and_what_does_elsewhere(
+        self, fake, producer, consumer
+    ):
+        producer.push(Job(jobtype="Fail", args=[]))
+        fake.drain(consumer)
+        with pytest.raises(
+            LookupError,
+            match=r"nothing waits .* default, mail; .* 1 in retries, 0 sche",
+        ):
             fake.perform_one(consumer)
 
     def test_drain_works_what_jobs_push_meanwhile(self, fake, producer, consumer):
@@ -417,6 +428,16 @@ class TestReaching:
             thread.join()
         assert len(fake.jobs) == len(fake.locks) == 50
 
+    def test_a_fetch_that_was_interrupted_takes_no_job_with_it(self, fake, monkeypatch):
+        """By a Ctrl-C in a client of this process: nobody would work the job."""
+        worker = fake.client("consumer")
+        with monkeypatch.context() as interrupted:
+            interrupted.setattr(fake._core.enqueued, "wait", _interrupt)
+            with pytest.raises(KeyboardInterrupt):
+                worker._fetch(["default"])
+        Producer(fake.client()).push(Job(jobtype="Note", args=[]))
+        assert len(fake.jobs) == 1
+
     def test_a_fetch_that_waits_is_woken_by_a_push(self, fake):
         got = []
         worker = fake.client("consumer")
@@ -460,6 +481,29 @@ class TestWrongUse:
         producer.push(Job(jobtype="Nope", args=[]))
         with pytest.raises(RuntimeError, match="Nope: NoHandler: no handler is registered"):
             fake.drain(consumer, reraise=True)
+
+    @pytest.mark.parametrize("elsewhere", [True, False])
+    def test_a_worker_that_frees_no_lock_is_warned_of(self, fake, producer, caplog, elsewhere):
+        """Its Unique is forgotten, or holds its locks in another store."""
+        others = [Unique(store="memory://")] if elsewhere else []
+        consumer = fake.consumer(middleware=others)
+        consumer.register("Note", lambda: None)
+        result = producer.push(Job(jobtype="Note", args=[]))
+        fake.drain(consumer)
+        assert f"lock is left to its TTL: key={result.key}" in caplog.text
+
+    def test_a_worker_that_frees_its_locks_is_not_warned_of(self, fake, producer, consumer, caplog):
+        producer.push_bulk([Job(jobtype="Note", args=[]), Job(jobtype="Fail", args=[])])
+        fake.drain(consumer)
+        assert "lock is left" not in caplog.text
+
+    def test_no_address_leads_to_a_closed_fake(self):
+        fake = FakeFaktory()
+        urls = [fake.url, fake.listen()]
+        fake.close()
+        for url in urls:
+            with pytest.raises(NotSent):
+                Client(url, timeout=2).connect()
 
     def test_what_waits_for_a_retry_is_told_with_a_failed_assertion(self, fake, producer, consumer):
         producer.push(Job(jobtype="Fail", args=[]))

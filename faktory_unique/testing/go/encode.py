@@ -10,7 +10,7 @@ from typing import Any
 from faktory_unique.es_number import es_number
 
 from .errors import GoError
-from .shapes import Anything, Float, Integer, Map, Pointer, Shape, Slice, String, Struct
+from .shapes import Anything, Float, Integer, Map, Pointer, Shape, Slice, String, Struct, Value
 
 _text = json.JSONEncoder(ensure_ascii=False).encode
 
@@ -19,7 +19,7 @@ _text = json.JSONEncoder(ensure_ascii=False).encode
 _UNSAFE = re.compile("[<>&\u2028\u2029\ud800-\udfff]")
 
 
-def encode(value: Any, shape: Shape) -> str:  # noqa: ANN401 - as the shape says
+def encode(value: Value, shape: Shape) -> str:
     """What json.Marshal makes of a value such as `decode` returns.
 
     A byte that is no UTF-8 is written as U+FFFD; the str has it from the error handler
@@ -38,7 +38,7 @@ def _escape(match: re.Match[str]) -> str:
     return "\\ufffd" if "\ud800" <= char <= "\udfff" else f"\\u{ord(char):04x}"
 
 
-def _write(value: Any, shape: Shape, out: list[str]) -> None:  # noqa: ANN401
+def _write(value: Value, shape: Shape, out: list[str]) -> None:
     match shape:
         case Pointer(of=of) if value is not None:
             _write(value, of, out)
@@ -99,7 +99,7 @@ class _Punctuation(str):
     __slots__ = ()
 
 
-def _write_any(value: Any, out: list[str]) -> None:  # noqa: ANN401
+def _write_any(value: Value, out: list[str]) -> None:
     """Write whatever JSON there is, on a stack of our own: Go writes what is nested deeply."""
     todo = [value]
     while todo:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from .shapes import Value
 
 
 class GoError(ValueError):
@@ -16,6 +19,6 @@ class GoTypeError(GoError):
         decoded: what the target holds afterwards, as `decode` would have returned it.
     """
 
-    def __init__(self, text: str, decoded: Any) -> None:  # noqa: ANN401 - whatever was asked for
+    def __init__(self, text: str, decoded: Value) -> None:
         super().__init__(text)
         self.decoded = decoded

@@ -6,7 +6,7 @@ from math import isinf
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from .errors import GoTypeError
-from .scanner import Number, parse
+from .scanner import Number, Tree, parse
 from .shapes import (
     Anything,
     Float,
@@ -17,6 +17,7 @@ from .shapes import (
     Slice,
     String,
     Struct,
+    Value,
     fold,
     zero,
 )
@@ -35,7 +36,7 @@ _KINDS = {bool: "bool", str: "string", Number: "number", list: "array", tuple: "
 _MAX_DIGITS = 20
 
 
-def decode(data: bytes, shape: Shape, into: Any = None) -> Any:  # noqa: ANN401 - as the shape says
+def decode(data: bytes, shape: Shape, into: Value = None) -> Value:
     """What json.Unmarshal makes of the text in a value of the shape, by default a zero one.
 
     Raises:
@@ -56,7 +57,7 @@ class _Errors:
     def __init__(self) -> None:
         self.first: str | None = None
 
-    def mismatch(self, node: Any, shape: Shape, place: _Place) -> None:  # noqa: ANN401
+    def mismatch(self, node: Tree, shape: Shape, place: _Place) -> None:
         if node is not None:  # null fits everything
             self.add(_KINDS[type(node)], shape.go_name, place)
 
@@ -90,18 +91,18 @@ class _Shortened(list[Any]):
 # that comes twice is decoded into what the first one left (decode.go object).
 
 
-def _store(node: Any, shape: Shape, old: Any, place: _Place, errors: _Errors) -> Any:  # noqa: ANN401
+def _store(node: Tree, shape: Shape, old: Value, place: _Place, errors: _Errors) -> Value:
     return _BY_SHAPE[type(shape)](node, shape, old, place, errors)
 
 
-def _string(node: Any, shape: String, old: str, place: _Place, errors: _Errors) -> str:  # noqa: ANN401
+def _string(node: Tree, shape: String, old: str, place: _Place, errors: _Errors) -> str:
     if type(node) is str:
         return node
     errors.mismatch(node, shape, place)
     return old
 
 
-def _integer(node: Any, shape: Integer, old: int, place: _Place, errors: _Errors) -> int:  # noqa: ANN401
+def _integer(node: Tree, shape: Integer, old: int, place: _Place, errors: _Errors) -> int:
     if type(node) is not Number:
         errors.mismatch(node, shape, place)
         return old
@@ -114,7 +115,7 @@ def _integer(node: Any, shape: Integer, old: int, place: _Place, errors: _Errors
     return old
 
 
-def _float(node: Any, shape: Float, old: float, place: _Place, errors: _Errors) -> float:  # noqa: ANN401
+def _float(node: Tree, shape: Float, old: float, place: _Place, errors: _Errors) -> float:
     if type(node) is not Number:
         errors.mismatch(node, shape, place)
         return old
@@ -130,14 +131,14 @@ def _float64(node: Number, place: _Place, errors: _Errors) -> float | None:
     return None
 
 
-def _pointer(node: Any, shape: Pointer, old: Any, place: _Place, errors: _Errors) -> Any:  # noqa: ANN401
+def _pointer(node: Tree, shape: Pointer, old: Value, place: _Place, errors: _Errors) -> Value:
     if node is None:
         return None
     return _store(node, shape.of, zero(shape.of) if old is None else old, place, errors)
 
 
 def _struct(
-    node: Any,  # noqa: ANN401
+    node: Tree,
     shape: Struct,
     old: dict[str, Any],
     place: _Place,
@@ -155,7 +156,7 @@ def _struct(
 
 
 def _map(
-    node: Any,  # noqa: ANN401
+    node: Tree,
     shape: Map,
     old: dict[str, Any] | None,
     place: _Place,
@@ -171,7 +172,7 @@ def _map(
 
 
 def _slice(
-    node: Any,  # noqa: ANN401
+    node: Tree,
     shape: Slice,
     old: list[Any] | None,
     place: _Place,
@@ -191,7 +192,7 @@ def _slice(
     return _Shortened(items, kept[len(items) :]) if len(items) < len(kept) else items
 
 
-def _anything(node: Any, _: Anything, old: Any, place: _Place, errors: _Errors) -> Any:  # noqa: ANN401
+def _anything(node: Tree, _: Anything, old: Value, place: _Place, errors: _Errors) -> Value:
     if type(node) is Number:
         number = _float64(node, place, errors)
         return old if number is None else number
@@ -216,7 +217,7 @@ def _anything(node: Any, _: Anything, old: Any, place: _Place, errors: _Errors) 
     return root[0]
 
 
-_BY_SHAPE: dict[type, Callable[[Any, Any, Any, _Place, _Errors], Any]] = {
+_BY_SHAPE: dict[type, Callable[[Tree, Any, Value, _Place, _Errors], Value]] = {
     String: _string,
     Integer: _integer,
     Float: _float,

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TypeAlias
 
 from .errors import GoError
 from .quote import quote
@@ -41,13 +41,17 @@ _ESCAPE = re.compile(
 )
 
 
+Tree: TypeAlias = Any
+"""What `parse` returns, or a part of it."""
+
+
 class Number(str):
     """The literal of a number."""
 
     __slots__ = ()
 
 
-def parse(data: bytes) -> Any:  # noqa: ANN401 - a tree, see above
+def parse(data: bytes) -> Tree:
     """The tree of one JSON value.
 
     Raises:
@@ -95,7 +99,7 @@ class _Scanner:
         self._data = data
         self._at = 0
 
-    def scan(self) -> Any:  # noqa: ANN401 - a tree
+    def scan(self) -> Tree:
         # What is open, on a stack of our own, which is as deep as Go's: the closing bracket, the
         # items so far and, of an object, the key that the next value is for.
         opened: list[tuple[int, list[Any]]] = []

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, TypeAlias
+from typing import Any, ClassVar, TypeAlias
 
 # fold.go: besides a-z, two letters of ASCII have a sibling outside it, the long s and the Kelvin.
 _FOLDS = {ord(low): low.upper() for low in "abcdefghijklmnopqrstuvwxyz"}
@@ -53,39 +53,34 @@ class Anything:
 
 
 @dataclass(frozen=True)
-class Slice:
+class _Of:
+    """A type made of another one."""
+
+    of: Shape
+    prefix: ClassVar[str]
+
+    @cached_property
+    def go_name(self) -> str:
+        """As reflect prints it."""
+        return f"{self.prefix}{self.of.go_name}"
+
+
+class Slice(_Of):
     """A slice; of anything but bytes, which Go has in base64."""
 
-    of: Shape
-
-    @cached_property
-    def go_name(self) -> str:
-        """As reflect prints it."""
-        return f"[]{self.of.go_name}"
+    prefix = "[]"
 
 
-@dataclass(frozen=True)
-class Map:
+class Map(_Of):
     """A map with string keys."""
 
-    of: Shape
-
-    @cached_property
-    def go_name(self) -> str:
-        """As reflect prints it."""
-        return f"map[string]{self.of.go_name}"
+    prefix = "map[string]"
 
 
-@dataclass(frozen=True)
-class Pointer:
+class Pointer(_Of):
     """A pointer: what it points to, or None."""
 
-    of: Shape
-
-    @cached_property
-    def go_name(self) -> str:
-        """As reflect prints it."""
-        return f"*{self.of.go_name}"
+    prefix = "*"
 
 
 @dataclass(frozen=True)
@@ -115,18 +110,20 @@ class Struct:
         return {fold(field.name): field for field in reversed(self.fields)}
 
 
+Value: TypeAlias = Any
+"""A Go value as Python has it; which, its shape says."""
+
 Shape: TypeAlias = String | Integer | Float | Anything | Slice | Map | Pointer | Struct
 
 STRING = String()
 INT = Integer("int", -(2**63), 2**63 - 1)
 INT64 = Integer("int64", -(2**63), 2**63 - 1)
 UINT8 = Integer("uint8", 0, 2**8 - 1)
-UINT64 = Integer("uint64", 0, 2**64 - 1)
 FLOAT64 = Float()
 ANY = Anything()
 
 
-def zero(shape: Shape) -> Any:  # noqa: ANN401 - as the shape says
+def zero(shape: Shape) -> Value:
     """What a variable of the type holds at first."""
     match shape:
         case String():

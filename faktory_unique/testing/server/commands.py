@@ -1,32 +1,28 @@
-"""The verbs of the protocol (server/commands.go, server/mutate.go): a line in, a reply out."""
+"""The verbs of producers and workers (server/commands.go): a line in, a reply out."""
 
 from __future__ import annotations
 
-import json
 import time
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 from faktory_unique.testing.go.encode import encode
 from faktory_unique.testing.go.errors import GoError, GoTypeError
 from faktory_unique.testing.go.json import decode
 from faktory_unique.testing.go.shapes import zero
-from faktory_unique.testing.go.time import format_time, parse_time
+from faktory_unique.testing.go.time import format_time
 
-from .info import info
-from .manager import SECOND, CommandError
-from .mutate import mutate
-from .payloads import ACKNOWLEDGED, BEAT, FAILED, JOB, JOBS, LATENCIES, REFUSED, decoded
+from . import administration
+from .errors import CommandError
+from .payloads import ACKNOWLEDGED, BEAT, FAILED, JOB, JOBS, REFUSED
+from .replies import NIL, OK, after, bulk, words
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from faktory_unique.testing.go.shapes import Shape
+    from faktory_unique.testing.go.shapes import Shape, Value
 
     from .core import Core
     from .session import Session
-
-OK = b"+OK\r\n"
-NIL = b"$-1\r\n"
 
 # How long FETCH waits for a job (manager/fetch.go:187), and a quiet worker's for nothing.
 FETCH_WAIT = 2.0
@@ -35,39 +31,7 @@ FETCH_WAIT = 2.0
 _LOOK = 0.05
 
 
-class GoPanic(Exception):  # Go's word
-    """The server's code stumbles over this command, which it answers with an internal error."""
-
-
-def error(text: str) -> bytes:
-    """An error reply."""
-    return f"-ERR {text}\r\n".encode(errors="surrogateescape")
-
-
-def bulk(text: str) -> bytes:
-    """A bulk reply."""
-    data = text.encode()
-    return b"$%d\r\n%b\r\n" % (len(data), data)
-
-
-def _after(line: bytes, start: int) -> bytes:
-    """What stands behind a verb and its space; the server slices without a look at the length."""
-    if len(line) < start:
-        raise GoPanic
-    return line[start:]
-
-
-def _words(line: bytes) -> list[str]:
-    return line.decode(errors="surrogateescape").split(" ")[1:]
-
-
-def _upper(text: str) -> str:
-    """strings.ToUpper: a character at a time, and U+FFFD for a byte that is no UTF-8."""
-    uppers = (char.upper() if len(char.upper()) == 1 else char for char in text)
-    return "".join("\ufffd" if "\udc80" <= char <= "\udcff" else char for char in uppers)
-
-
-def _decode_or_say(data: bytes, shape: Shape, verb: str) -> Any:  # noqa: ANN401  # as the shape says
+def _decode_or_say(data: bytes, shape: Shape, verb: str) -> Value:
     try:
         return decode(data, shape)
     except GoError as exc:
@@ -79,7 +43,7 @@ def _invalid(verb: str, data: bytes) -> CommandError:
 
 
 def _push(session: Session, line: bytes) -> bytes:
-    data = _after(line, 5)
+    data = after(line, 5)
     manager = session.core.manager
     with session.core.lock:
         try:
@@ -99,7 +63,7 @@ def _unless_none(value: int | None, default: int) -> int:
     return default if value is None else value
 
 
-def _push_job(session: Session, job: dict[str, Any]) -> None:
+def _push_job(session: Session, job: Value) -> None:
     session.core.manager.push(job)
     session.pushed.append(job["jid"])
     session.core.enqueued.notify_all()
@@ -107,11 +71,12 @@ def _push_job(session: Session, job: dict[str, Any]) -> None:
 
 def _push_bulk(session: Session, line: bytes) -> bytes:
     try:
-        jobs = decode(_after(line, 6), JOBS) or []
+        jobs = decode(after(line, 6), JOBS) or []
     except GoError as exc:
         raise CommandError(f"invalid JSON: {exc}") from exc
     refused: dict[str, str] = {}
-    created = format_time(session.core.now())  # one for all (server/commands.go:179)
+    with session.core.lock:
+        created = format_time(session.core.now())  # one for all (server/commands.go:179)
     for job in jobs:
         job["created_at"] = job["created_at"] or created
         with session.core.lock:  # a job at a time, as on the server
@@ -130,7 +95,7 @@ def _fetch(session: Session, line: bytes) -> bytes:
     if quiet:
         time.sleep(FETCH_WAIT)
         return NIL
-    names = _words(line)
+    names = words(line)
     if not names:
         raise CommandError("must call fetch with at least one queue")
     with core.lock:
@@ -148,18 +113,20 @@ def _wait(core: Core, names: list[str]) -> str | None:
     """The first payload that comes to one of the queues while FETCH waits."""
     deadline = time.monotonic() + FETCH_WAIT
     waiter = core.manager.queues.wait(names)
-    while waiter.payload is None and not core.closed:
-        left = deadline - time.monotonic()
-        if left <= 0:
-            break
-        core.enqueued.wait(min(left, _LOOK))
-        core.catch_up()
-    core.manager.queues.leave(waiter)
+    try:
+        while waiter.payload is None and not core.closed:
+            left = deadline - time.monotonic()
+            if left <= 0:
+                break
+            core.enqueued.wait(min(left, _LOOK))
+            core.catch_up()
+    finally:  # after a Ctrl-C, too, or the next job would be given to nobody
+        core.manager.queues.leave(waiter)
     return waiter.payload
 
 
 def _acknowledge(session: Session, line: bytes) -> bytes:
-    data = _after(line, 4)
+    data = after(line, 4)
     told = _decode_or_say(data, ACKNOWLEDGED, "ACK")
     if told is None or "jid" not in told:
         raise _invalid("ACK", data)
@@ -169,14 +136,14 @@ def _acknowledge(session: Session, line: bytes) -> bytes:
 
 
 def _fail(session: Session, line: bytes) -> bytes:
-    failure = _decode_or_say(_after(line, 5), FAILED, "FAIL")
+    failure = _decode_or_say(after(line, 5), FAILED, "FAIL")
     with session.core.lock:
         session.core.manager.fail(failure)
     return OK
 
 
 def _beat(session: Session, line: bytes) -> bytes:
-    beat = _decode_or_say(_after(line, 5), BEAT, "BEAT")
+    beat = _decode_or_say(after(line, 5), BEAT, "BEAT")
     core = session.core
     with core.lock:
         worker = core.workers.beat(beat["wid"], beat["current_state"], core.clock())
@@ -185,78 +152,9 @@ def _beat(session: Session, line: bytes) -> bytes:
     return bulk(f'{{"state":"{worker.state}"}}') if worker.state else OK
 
 
-def _info(session: Session, _line: bytes) -> bytes:
-    with session.core.lock:
-        return bulk(json.dumps(info(session.core), separators=(",", ":")))
-
-
-def _mutate(session: Session, line: bytes) -> bytes:
-    words = line.split(b" ")
-    if len(words) != 2:  # noqa: PLR2004  # so that a space in the JSON is an error, too
-        raise CommandError("invalid format")
-    with session.core.lock:
-        mutate(session.core.manager, words[1])
-        session.core.enqueued.notify_all()
-    return OK
-
-
-def _queue(session: Session, line: bytes) -> bytes:
-    words = _words(line)
-    if not words:
-        raise GoPanic
-    verb, names = _upper(words[0]), words[1:]
-    queues = session.core.manager.queues
-    operations = {"PAUSE": queues.pause, "RESUME": queues.resume, "REMOVE": queues.remove}
-    with session.core.lock:
-        if verb == "LATENCY":
-            return _latency(session, names)
-        if verb not in operations:
-            raise CommandError(f"no such QUEUE subcommand: {verb}")
-        if not names:
-            raise GoPanic
-        for name in [name for name, _ in queues] if names[0] == "*" else names:
-            operations[verb](name)
-        session.core.enqueued.notify_all()
-    return OK
-
-
-def _latency(session: Session, names: list[str]) -> bytes:
-    """Seconds that the oldest job of each queue has waited."""
-    if names == ["*"]:
-        raise CommandError("QUEUE LATENCY does not support wildcards")
-    core = session.core
-    told = {}
-    for name in names:
-        waiting = core.manager.queues.payloads(name)
-        told[name] = _waited(waiting[-1], core.now()) / SECOND if waiting else 0.0
-    return bulk(encode(told, LATENCIES))
-
-
-def _waited(payload: str, now: int) -> int:
-    """Nanoseconds since a job was enqueued, as far as a time.Duration goes."""
-    try:
-        since = parse_time(decoded(payload, JOB)["enqueued_at"])
-    except GoError as exc:  # none: MUTATE requeued a job that had been scheduled
-        raise CommandError(f"QUEUE: {exc}") from exc
-    return min(max(now - since, -(2**63)), 2**63 - 1)
-
-
-def _flush(session: Session, _line: bytes) -> bytes:
-    with session.core.lock:
-        session.core.manager.flush()
-    return OK
-
-
 def _end(session: Session, _line: bytes) -> bytes:
     session.close()
     return b""
-
-
-def _enterprise(subsystem: str) -> Callable[[Session, bytes], bytes]:
-    def refuse(_session: Session, _line: bytes) -> bytes:
-        raise CommandError(f"{subsystem} subsystem is only available in Faktory Enterprise")
-
-    return refuse
 
 
 Command: TypeAlias = "Callable[[Session, bytes], bytes]"
@@ -269,10 +167,10 @@ COMMANDS: dict[bytes, Command] = {
     b"ACK": _acknowledge,
     b"FAIL": _fail,
     b"BEAT": _beat,
-    b"INFO": _info,
-    b"FLUSH": _flush,
-    b"MUTATE": _mutate,
-    b"BATCH": _enterprise("batch"),
-    b"TRACK": _enterprise("tracking"),
-    b"QUEUE": _queue,
+    b"INFO": administration.tell_info,
+    b"FLUSH": administration.flush,
+    b"MUTATE": administration.mutate_set,
+    b"BATCH": administration.enterprise("batch"),
+    b"TRACK": administration.enterprise("tracking"),
+    b"QUEUE": administration.change_queues,
 }

@@ -13,6 +13,7 @@ from faktory_unique.testing.go.errors import GoError
 from faktory_unique.testing.go.quote import quote
 from faktory_unique.testing.go.time import format_time, parse_time
 
+from .errors import CommandError
 from .payloads import JOB, RESERVATION, decoded, encoded
 from .queues import Queues
 from .sorted_set import SortedSet
@@ -37,10 +38,6 @@ _EXPIRED = {
     "message": "Faktory job reservation expired",
     "backtrace": None,
 }
-
-
-class CommandError(Exception):
-    """The server answers this command with an error; the text is what follows `-ERR `."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,12 +114,11 @@ class Manager:
         self._enqueue(job)
 
     def _enqueue(self, job: dict[str, Any]) -> None:
+        job["enqueued_at"] = format_time(self.now())
         try:
-            self.queues.get(job["queue"])
+            self.queues.add(job["queue"], encoded(job, JOB))
         except GoError as exc:
             raise CommandError(f"cannot get {quote(job['queue'])} queue: {exc}") from exc
-        job["enqueued_at"] = format_time(self.now())
-        self.queues.add(job["queue"], encoded(job, JOB))
 
     def fetch(self, wid: str, queues: Sequence[str]) -> str | None:
         """Reserves the oldest job of the first queue that has one; its payload."""
@@ -213,7 +209,7 @@ class Manager:
 
         A job that cannot be, by a bad name of its queue, has left the set by then: it is lost.
         """
-        return _take_due(timed, self.now(), 100, self._enqueue_payload)
+        return _use_all_due(timed, self.now(), 100, self._enqueue_payload)
 
     def _enqueue_payload(self, payload: str) -> None:
         self._enqueue(decoded(payload, JOB))
@@ -224,17 +220,14 @@ class Manager:
         What leaves the working set is a reservation, and what is failed is whoever is reserved
         under that jid by now; where nobody is, the job is lost.
         """
-        return _take_due(self.working, self.now(), 10, self._expire)
+        return _use_all_due(self.working, self.now(), 10, self._expire)
 
     def _expire(self, payload: str) -> None:
         self._process_failure(decoded(payload, RESERVATION)["job"]["jid"], _EXPIRED)
 
     def purge_dead(self) -> int:
         """Forgets at most a hundred of the dead that are past their time (scheduler.go:13-26)."""
-        due = self.dead.due(self.now(), 100)
-        for payload in due:
-            self.dead.remove(payload)
-        return len(due)
+        return self.dead.use_due(self.now(), 100, lambda _payload: None)
 
     def flush(self) -> None:
         """FLUSHDB: what is stored is gone; what the server has in its own memory stays."""
@@ -244,22 +237,11 @@ class Manager:
         self.processed = self.failures = 0
 
 
-def _take_due(timed: SortedSet, now: int, most: int, use: Callable[[str], None]) -> int:
-    """Removes what is due and uses it, a batch after the other while batches are full.
-
-    A payload that cannot be used is gone and not counted, which ends the batches
-    (storage/sorted_redis.go:260-297).
-    """
+def _use_all_due(timed: SortedSet, now: int, most: int, use: Callable[[str], None]) -> int:
+    """Uses what is due, a batch after the other while batches are full; how many."""
     total = 0
     while True:
-        used = 0
-        for payload in timed.due(now, most):
-            timed.remove(payload)
-            try:
-                use(payload)
-            except (CommandError, GoError):  # the server logs it
-                continue
-            used += 1
+        used = timed.use_due(now, most, use)
         total += used
         if used != most:
             return total

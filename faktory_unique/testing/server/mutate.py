@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 from faktory_unique.testing.go.json import decode
 from faktory_unique.testing.go.quote import quote
 
-from .manager import DEAD_TTL, CommandError
+from .errors import CommandError
+from .manager import DEAD_TTL
 from .payloads import JOB, OPERATION, decoded
 from .redis_glob import glob
 

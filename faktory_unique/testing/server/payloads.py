@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from faktory_unique.testing.go.encode import encode
 from faktory_unique.testing.go.json import decode
@@ -22,7 +22,7 @@ from faktory_unique.testing.go.shapes import (
 )
 
 if TYPE_CHECKING:
-    from faktory_unique.testing.go.shapes import Shape
+    from faktory_unique.testing.go.shapes import Shape, Value
 
 FAILURE = Struct(  # client/job.go:23-31
     "client.Failure",
@@ -117,7 +117,7 @@ OPERATION = Struct(  # client/mutate.go:92-96
 )
 
 
-def decoded(payload: str, shape: Shape) -> Any:  # noqa: ANN401  # as the shape says
+def decoded(payload: str, shape: Shape) -> Value:
     """What the server itself has written, read again."""
     return decode(payload.encode(), shape)
 

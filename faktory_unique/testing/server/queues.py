@@ -40,7 +40,7 @@ class Queues:
         """Names and payloads; of a copy, so that queues may be removed meanwhile."""
         return iter(list(self._known.items()))
 
-    def get(self, name: str) -> deque[str]:
+    def _get(self, name: str) -> deque[str]:
         """A queue, made where it is not known yet (storage/redis.go:262-290).
 
         Raises:
@@ -58,7 +58,7 @@ class Queues:
         Raises:
             GoError: the queue's name is none.
         """
-        queue = self.get(name)
+        queue = self._get(name)
         for waiter in self._waiters:
             if name in waiter.names:
                 waiter.payload = payload

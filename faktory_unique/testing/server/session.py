@@ -13,9 +13,10 @@ from faktory_unique.testing.go.errors import GoError
 from faktory_unique.testing.go.json import decode
 from faktory_unique.testing.go.time import parse_time
 
-from .commands import COMMANDS, GoPanic, error
-from .manager import CommandError
+from .commands import COMMANDS
+from .errors import CommandError, GoPanic
 from .payloads import HELLO
+from .replies import error
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

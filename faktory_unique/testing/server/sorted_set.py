@@ -5,8 +5,12 @@ from __future__ import annotations
 from bisect import bisect_left, bisect_right, insort
 from typing import TYPE_CHECKING
 
+from faktory_unique.testing.go.errors import GoError
+
+from .errors import CommandError
+
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 _SECOND = 1_000_000_000
 
@@ -61,10 +65,21 @@ class SortedSet:
                 return self.remove(payload)
         return False
 
-    def due(self, nanoseconds: int, most: int) -> list[str]:
-        """The payloads whose moment has come, the earliest first."""
+    def use_due(self, nanoseconds: int, most: int, use: Callable[[str], None]) -> int:
+        """Removes at most so many payloads whose moment has come, and uses each; how many.
+
+        A payload that cannot be used is gone and not counted (storage/sorted_redis.go:260-297).
+        """
+        used = 0
         end = self._first_after(score(nanoseconds))
-        return [payload for _, _, payload in self._order[: min(end, most)]]
+        for payload in [payload for _, _, payload in self._order[: min(end, most)]]:
+            self.remove(payload)
+            try:
+                use(payload)
+            except (CommandError, GoError):  # the server logs it
+                continue
+            used += 1
+        return used
 
     def first(self) -> float | None:
         """The score of the earliest; None when the set is empty."""

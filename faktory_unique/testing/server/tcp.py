@@ -39,7 +39,7 @@ class Listener:
         self._listening = socket.create_server((HOST, 0), backlog=128)
         self.port: int = self._listening.getsockname()[1]
         self._mutex = threading.Lock()
-        self._served: dict[Session, tuple[socket.socket, threading.Thread]] = {}
+        self._served: dict[Session, threading.Thread] = {}
         self._accepting = threading.Thread(
             target=self._accept, name=f"fake-faktory-{self.port}", daemon=True
         )
@@ -54,9 +54,9 @@ class Listener:
         self._accepting.join()
         with self._mutex:
             served = list(self._served.items())
-        for session, (_, _) in served:
+        for session, _ in served:
             session.close()
-        for _, (_, thread) in served:
+        for _, thread in served:
             if thread is not threading.current_thread():
                 thread.join()
 
@@ -74,7 +74,7 @@ class Listener:
                 daemon=True,
             )
             with self._mutex:
-                self._served[session] = connected, thread
+                self._served[session] = thread
             thread.start()
 
     def _serve(self, session: Session, connected: socket.socket) -> None:

@@ -1,0 +1,78 @@
+"""One reserved job through a consumer's whole chain, in the thread that asks."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from faktory_unique.chain import Answer, Middleware
+from faktory_unique.faktory.handling import End, Perform
+from faktory_unique.faktory.perform import perform
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from faktory_unique.chain import JobError, Payload
+    from faktory_unique.faktory.consumer import Consumer
+    from faktory_unique.faktory.reservation import Reservation
+
+
+@dataclass(frozen=True, slots=True)
+class Performed:
+    """What became of one job; true when its handler ran and returned.
+
+    Attributes:
+        job: the payload as it was fetched.
+        ran: whether the handler ran: middleware can put a job back or drop it.
+        error: why the job failed, as Faktory was told; None when it did not.
+        answer: what Faktory said to the ACK, the FAIL or the put-back.
+    """
+
+    job: Payload
+    ran: bool
+    error: JobError | None
+    answer: Answer
+
+    def __bool__(self) -> bool:
+        return self.ran and self.error is None
+
+
+def work(consumer: Consumer, reservation: Reservation) -> tuple[Performed, BaseException | None]:
+    """Begins, performs and settles a job; what became of it, and what its handler raised.
+
+    Raises:
+        BaseException: the handler raised what is no `Exception` and no `SystemExit`: a Ctrl-C, or
+            `pytest.fail()`. It is meant for who runs this; the job has failed all the same.
+    """
+    job, witness = reservation.job, _Witness()
+    step = consumer.handling.begin(job)
+    ran = isinstance(step, Perform)
+    if isinstance(step, Perform):
+        error = perform(
+            [witness, *consumer.performing],
+            step.handler,
+            job,
+            bind=step.bind,
+            tell_sentry=consumer.sentry_capture_exception,
+        )
+        step = End(error)
+    answer = consumer.handling.settle(reservation, step)
+    raised = witness.raised
+    if not isinstance(raised, Exception | SystemExit | None):
+        raise raised
+    error = step.error if isinstance(step, End) else None
+    return Performed(job, ran, error, answer), raised
+
+
+class _Witness(Middleware):
+    """Keeps the exception that Faktory is told of in words alone."""
+
+    def __init__(self) -> None:
+        self.raised: BaseException | None = None
+
+    def perform(self, job: Payload, call_next: Callable[[Payload], object]) -> object:
+        try:
+            return call_next(job)
+        except BaseException as exc:
+            self.raised = exc
+            raise
