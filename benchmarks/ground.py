@@ -6,8 +6,8 @@ from typing import Any
 
 import redis
 
+from faktory_unique.change import held
 from faktory_unique.keys import lock_key
-from faktory_unique.lifecycle import held
 from faktory_unique.policy import Policy
 from faktory_unique.store import RedisStore
 

@@ -1,7 +1,17 @@
 """Unique jobs for open-source Faktory: no job lost to a lock, no lock that outlives its job."""
 
 from ._pyfaktory import Job
-from .chain import Answer, Drop, JobError, Middleware, PushResult, PushStatus, PutBack, Run
+from .chain import (
+    Answer,
+    Drop,
+    JobError,
+    Middleware,
+    PushResult,
+    PushStatus,
+    PutBack,
+    RetryLater,
+    Run,
+)
 from .errors import (
     FaktoryUniqueError,
     InvalidJob,
@@ -16,6 +26,7 @@ from .errors import (
     StoreError,
     StoreUnavailable,
 )
+from .events import Event, EventName
 from .faktory.client import Client
 from .faktory.consumer import Consumer
 from .faktory.perform import current_job
@@ -28,6 +39,8 @@ __all__ = [
     "Client",
     "Consumer",
     "Drop",
+    "Event",
+    "EventName",
     "FaktoryUniqueError",
     "InvalidJob",
     "InvalidSettings",
@@ -47,6 +60,7 @@ __all__ = [
     "PushedBulk",
     "PutBack",
     "Refused",
+    "RetryLater",
     "Run",
     "StoreError",
     "StoreUnavailable",

@@ -12,10 +12,11 @@ from enum import Enum, StrEnum
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypeVar
 
-from .policy import LONGEST
+from .policy import LONGEST, seconds
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from datetime import timedelta
 
 Payload: TypeAlias = dict[str, Any]
 """A job as Faktory's JSON has it: `jid`, `jobtype`, `args`, `queue`, `custom`, …"""
@@ -25,6 +26,7 @@ class PushStatus(StrEnum):
     """What became of one pushed job."""
 
     PUSHED = "pushed"
+    UNGUARDED = "unguarded"
     DUPLICATE = "duplicate"
     REFUSED = "refused"
     NOT_SENT = "not_sent"
@@ -36,8 +38,10 @@ class PushResult:
     """What became of one pushed job; true when it was pushed.
 
     Attributes:
-        status: `pushed`; `duplicate`: an equal job was there already and this one was not pushed;
-            and, in the results of a bulk or of an error, `refused`, `not_sent` and `unknown`.
+        status: `pushed`; `unguarded`: pushed without a lock, since the store is away and the policy
+            says `on_store_error="push"`; `duplicate`: an equal job was there already and this one
+            was not pushed; and, in the results of a bulk or of an error, `refused`, `not_sent` and
+            `unknown`.
         jid: the job that now stands for this work: its own, or that of the one already there,
             which is the jid under which that work was first pushed (where a push went out anew
             after an unknown outcome, or was put back, the server has it under another).
@@ -58,7 +62,7 @@ class PushResult:
     error: str | None = None
 
     def __bool__(self) -> bool:
-        return self.status is PushStatus.PUSHED
+        return self.status in {PushStatus.PUSHED, PushStatus.UNGUARDED}
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +84,25 @@ class PutBack:
         delay: object = self.delay  # of a middleware that need not be type-checked
         if not isinstance(delay, int | float) or not 0 <= delay <= LONGEST:
             raise ValueError(f"PutBack: {self.delay!r} is no number of seconds, 0 to {LONGEST}")
+
+
+class RetryLater(Exception):
+    """Raised by a handler to have its job again after a while, without spending a retry.
+
+    A copy of the job is pushed, under a jid of its own and with the lock of this one, and this one
+    is acknowledged. For what is not there yet and no failure: a rate limit, a file still being
+    written.
+
+    Args:
+        delay: when the job is due again: seconds, or any form that `Policy.ttl` takes.
+
+    Raises:
+        ValueError: the delay is no duration from 0 to ten years.
+    """
+
+    def __init__(self, delay: float | str | timedelta) -> None:
+        self.put_back = PutBack(seconds(delay))
+        super().__init__(delay)
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,8 +175,18 @@ class Middleware:
         """Around FAIL. Code after `call_next` runs once Faktory has answered, or will not."""
         return call_next(job, error)
 
+    def put_back(
+        self, job: Payload, delay: float, call_next: Callable[[Payload, float], Answer]
+    ) -> Answer:
+        """Around a put-back: a copy is pushed, due in `delay` seconds, and the job acknowledged.
 
-Verb: TypeAlias = Literal["push", "fetch", "perform", "ack", "fail"]
+        It is done for a fetch middleware's `PutBack`, a handler's `RetryLater`, and what a worker
+        that stops has not finished. `refused`: there is no copy, and a FAIL follows.
+        """
+        return call_next(job, delay)
+
+
+Verb: TypeAlias = Literal["push", "fetch", "perform", "ack", "fail", "put_back"]
 
 R = TypeVar("R")
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from .chain import PushResult
-    from .lifecycle import Change
+    from .change import Change
 
 
 class FaktoryUniqueError(Exception):

@@ -1,75 +1,126 @@
 """The life of a lock (docs/design.md §5), pure: what each event changes, and for how long.
 
-Every change names the values that the lock may have for it to happen, so that whoever comes late
-undoes nothing: a producer that confirms after a fast worker has freed the lock changes nothing, and
-nobody touches another's lock. The store carries changes out; no clock and no I/O here.
+The rows before FETCH are alike whenever a lock is freed, and are functions. From FETCH on, `TABLE`
+says what is done at each step for each `until`; `change` tells it as a `Change`, which the store
+carries out. No clock and no I/O here.
 """
 
 from __future__ import annotations
 
-from math import ceil
-from typing import TYPE_CHECKING, NamedTuple
+from enum import Enum
+from typing import TYPE_CHECKING, Any
+
+from .change import Change, held, leased, whole_seconds
+from .reserved import PROMOTION_MARGIN, Outcome, failures_before, outcome, reserve, retry_wait
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from datetime import datetime
 
-# Faktory promotes scheduled jobs every 5 s and can skip a tick (server/task_runner.go:119-121).
-PROMOTION_MARGIN = 10.0
+    from .policy import Until
+    from .stamp import Stamp
 
 
-class Change(NamedTuple):
-    """One compared change of one lock. Its reply is the value that was found (None: no lock).
+class Step(Enum):
+    """What happens to a job whose lock stands, from FETCH on."""
 
-    Attributes:
-        key: the Redis key of the lock.
-        expected: values of which the lock must have one (None: absent) for the change to happen.
-        value: the value it gets; None frees it.
-        ttl: whole seconds that the new value lives; of no meaning where value is None.
+    FETCH = "FETCH: the job is to run"
+    ACK = "ACK accepted within reserve_for"
+    ACK_LATE = "ACK accepted up to 10 s later, when the reservation may have expired"
+    FAIL = "FAIL accepted, also up to 10 s late: the expiry would have meant the same"
+    PUT_BACK = "a copy of the job is about to be pushed in its stead"
+
+
+class Act(Enum):
+    """What is done to the lock at a step."""
+
+    LEAVE = "nothing"
+    HOLD = "mine, or absent → held, for as long as the attempt can take; another's is left alone"
+    RELEASE = "mine → freed"
+    RELEASE_IF_OVER = "mine → freed, where a failure means that the job is not retried"
+    EXTEND = "mine → held, for as long as the copy can wait; never shortened"
+
+
+TABLE: Mapping[Step, Mapping[Until, Act]] = {
+    Step.FETCH: {"success": Act.HOLD, "start": Act.RELEASE, "expiry": Act.LEAVE},
+    Step.ACK: {"success": Act.RELEASE, "start": Act.LEAVE, "expiry": Act.LEAVE},
+    Step.ACK_LATE: {"success": Act.RELEASE_IF_OVER, "start": Act.LEAVE, "expiry": Act.LEAVE},
+    Step.FAIL: {"success": Act.RELEASE_IF_OVER, "start": Act.LEAVE, "expiry": Act.LEAVE},
+    Step.PUT_BACK: {"success": Act.EXTEND, "start": Act.LEAVE, "expiry": Act.LEAVE},
+}
+
+
+def change(step: Step, stamp: Stamp, job: dict[str, Any], delay: float = 0) -> Change | None:
+    """What a step does to the lock of a fetched job; None where it leaves it alone.
+
+    Args:
+        step: what happens.
+        stamp: the job's own.
+        job: the payload as fetched.
+        delay: of a put-back, seconds until the copy is due.
     """
-
-    key: str
-    expected: tuple[str | None, ...]
-    value: str | None
-    ttl: int
-
-    def happened(self, found: str | None) -> bool:
-        """Whether the change was made, told from the value that was found."""
-        return found in self.expected
-
-
-def leased(owner: str) -> str:
-    """The value of a lock whose job's push Faktory has not yet confirmed."""
-    return f"{owner}?"
-
-
-def held(owner: str) -> str:
-    """The value of a lock whose job Faktory has accepted."""
-    return owner
-
-
-def owner_of(value: str) -> str:
-    """The jid under which the work that this value locks was first pushed."""
-    return value.removesuffix("?")
+    key, owner = stamp.key, stamp.owner
+    match TABLE[step][stamp.until]:
+        case Act.HOLD:
+            if not stamp.renew:
+                # Its time runs from the push; all that is left to do is a confirm still missing.
+                return confirm(key, owner, stamp.ttl)
+            return Change(
+                key,
+                (leased(owner), held(owner), None),
+                held(owner),
+                whole_seconds(attempt(stamp, job)),
+            )
+        case Act.EXTEND if stamp.renew:
+            ttl = whole_seconds(with_margin(delay) + stamp.ttl)
+            return Change(key, (leased(owner), held(owner)), held(owner), ttl, extends=True)
+        case Act.RELEASE:
+            return release(key, owner)
+        case Act.RELEASE_IF_OVER if is_over(stamp, outcome(job)):
+            return release(key, owner)
+        case _:
+            return None
 
 
-def is_leased(value: str) -> bool:
-    """Whether the push that this value locks for is still unconfirmed."""
-    return value.endswith("?")
+def is_over(stamp: Stamp, after_failure: Outcome) -> bool:
+    """Whether a failure with this outcome ends what the lock stands for."""
+    match after_failure:
+        case Outcome.RETRIED:
+            return False
+        case Outcome.DEAD:
+            return stamp.on_death == "release"
+        case Outcome.DROPPED:
+            return True
+
+
+def attempt(stamp: Stamp, job: dict[str, Any]) -> float:
+    """Seconds of the longest silence that a fetched job can honestly have.
+
+    That it expires unreported, waits for its retry, and then in its queue; or, where death keeps
+    the lock, that somebody brings it back from the dead.
+    """
+    match outcome(job):
+        case Outcome.RETRIED:
+            return reserve(job) + retry_wait(failures_before(job)) + stamp.ttl
+        case Outcome.DEAD if stamp.on_death == "keep":
+            return reserve(job) + stamp.ttl
+        case _:
+            return reserve(job)
 
 
 def take(key: str, owner: str, lease: float) -> Change:
     """Before PUSH: absent → leased."""
-    return Change(key, (None,), leased(owner), ceil(lease))
+    return Change(key, (None,), leased(owner), whole_seconds(lease))
 
 
 def renew(key: str, owner: str, lease: float) -> Change:
     """Before PUSH of a job whose own lease still stands, or has just run out: leased anew."""
-    return Change(key, (leased(owner), None), leased(owner), ceil(lease))
+    return Change(key, (leased(owner), None), leased(owner), whole_seconds(lease))
 
 
 def confirm(key: str, owner: str, ttl: float) -> Change:
     """PUSH accepted: leased by me → held. Anything else: leave it, the worker was faster."""
-    return Change(key, (leased(owner),), held(owner), ceil(ttl))
+    return Change(key, (leased(owner),), held(owner), whole_seconds(ttl))
 
 
 def give_back(key: str, owner: str) -> Change:
@@ -82,11 +133,6 @@ def release(key: str, owner: str) -> Change:
     return Change(key, (leased(owner), held(owner)), None, 0)
 
 
-def look(key: str) -> Change:
-    """Changes nothing; the reply tells the value."""
-    return Change(key, (), None, 0)
-
-
 def wait(due: datetime | None, now: datetime) -> float:
     """Seconds until a job pushed now is in its queue: 0 when it is due, else with the margin.
 
@@ -94,7 +140,9 @@ def wait(due: datetime | None, now: datetime) -> float:
         due: when the job is due, with a time zone; None for at once.
         now: the present, with a time zone.
     """
-    if due is None:
-        return 0.0
-    delay = (due - now).total_seconds()
+    return 0.0 if due is None else with_margin((due - now).total_seconds())
+
+
+def with_margin(delay: float) -> float:
+    """Seconds after which a job that is due in `delay` seconds is surely in its queue."""
     return delay + PROMOTION_MARGIN if delay > 0 else 0.0

@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 from fnmatch import fnmatchcase
-from typing import TYPE_CHECKING, Annotated, Any, Self
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, TypeAlias
 
 from pydantic import (
     BaseModel,
@@ -59,12 +59,27 @@ def seconds(duration: object) -> float:
 Seconds = Annotated[float, BeforeValidator(seconds), Field(ge=1, le=LONGEST, allow_inf_nan=False)]
 
 
+Until: TypeAlias = Literal["success", "start", "expiry"]
+OnDeath: TypeAlias = Literal["release", "keep"]
+OnStoreError: TypeAlias = Literal["raise", "push"]
+
+
 class Policy(BaseModel):
     """What unique means for the jobs of one jobtype.
 
     Attributes:
         ttl: seconds that a job may wait in its queue, counted from when it is due there, before
             its lock lapses. Any form that `seconds` reads; 1 second to ten years.
+        until: what frees the lock: "success", that Faktory has acknowledged the job; "start", that
+            a worker begins it, so that a push while it runs is no duplicate; "expiry", nothing but
+            its ttl.
+        renew: whether a fetched job's lock lives for as long as the attempt, a retry and its wait
+            can take. Without that its time is counted from the push alone, and a job that takes
+            longer goes on unguarded.
+        on_death: "release", or "keep" the lock of a job that has run out of retries, for ttl: its
+            equal is then a duplicate, and the dead job can be brought back without a rival.
+        on_store_error: what a push does when the store is away: "raise" `StoreError`, nothing
+            having been pushed, or "push" the job unguarded.
         lease: seconds that a lock lives until Faktory has confirmed the push: the longest that a
             producer which dies in between blocks its key. Longer than a push can take.
         per_queue: the same work in two queues is two works.
@@ -79,6 +94,10 @@ class Policy(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     ttl: Seconds = 3_600.0
+    until: Until = "success"
+    renew: bool = True
+    on_death: OnDeath = "release"
+    on_store_error: OnStoreError = "raise"
     lease: Seconds = 60.0
     per_queue: bool = False
     scope: str | None = Field(default=None, min_length=1)
@@ -91,6 +110,10 @@ class Policy(BaseModel):
             self,
             *,
             ttl: float | str | timedelta = ...,
+            until: Until = ...,
+            renew: bool = ...,
+            on_death: OnDeath = ...,
+            on_store_error: OnStoreError = ...,
             lease: float | str | timedelta = ...,
             per_queue: bool = ...,
             scope: str | None = ...,

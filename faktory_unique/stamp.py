@@ -6,11 +6,19 @@ may differ from the producer's. What the producer locked is what the worker free
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from .policy import OnDeath, Until
 
 VERSION = 1
 
 _FIELD = "unique"
+
+# What a stamp leaves out where it is the usual, to be short: nearly all of them.
+_USUAL: Mapping[str, object] = {"renew": True, "on_death": "release"}
 
 
 class Stamp(NamedTuple):
@@ -19,19 +27,24 @@ class Stamp(NamedTuple):
     Attributes:
         key: the Redis key of the lock.
         owner: the jid under which the work was first pushed: the value of the lock.
-        until: when the lock is freed; "success" is the ACK.
+        until: when the lock is freed; see `Policy`.
         ttl: seconds that the job may wait in its queue.
+        renew: whether the lock's time is counted anew at FETCH; see `Policy`.
+        on_death: what the death of the job does to the lock; see `Policy`.
     """
 
     key: str
     owner: str
-    until: str
+    until: Until
     ttl: float
+    renew: bool = True
+    on_death: OnDeath = "release"
 
     def written_on(self, job: dict[str, Any]) -> dict[str, Any]:
         """A copy of the payload that bears this stamp; the payload itself is left as it is."""
         custom = dict(job.get("custom") or {})
-        custom[_FIELD] = {"v": VERSION, **self._asdict()}
+        told = {n: v for n, v in self._asdict().items() if n not in _USUAL or v != _USUAL[n]}
+        custom[_FIELD] = {"v": VERSION, **told}
         return {**job, "custom": custom}
 
 
@@ -39,15 +52,17 @@ def read_stamp(job: dict[str, Any]) -> Stamp | None:
     """The stamp that a payload bears; None without one, or with one this version cannot read."""
     custom = job.get("custom")
     written = custom.get(_FIELD) if isinstance(custom, dict) else None
-    match written:
+    match {**_USUAL, **written} if isinstance(written, dict) else None:
         case {
             "v": 1,
             "key": str(key),
             "owner": str(owner),
-            "until": str(until),
+            "until": "success" | "start" | "expiry" as until,
             "ttl": int() | float() as ttl,
+            "renew": bool(renew),
+            "on_death": "release" | "keep" as on_death,
         }:
-            return Stamp(key, owner, until, float(ttl))
+            return Stamp(key, owner, until, float(ttl), renew, on_death)
         case _:
             return None
 

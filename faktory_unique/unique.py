@@ -6,16 +6,20 @@ Faktory answered; on the worker's side it frees the lock once Faktory has acknow
 
 from __future__ import annotations
 
-import logging
 import time
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Self
 
 from . import lifecycle
-from .chain import Answer, Middleware
+from .chain import Middleware, PutBack, Run
 from .claims import Claim, OpenPushes
-from .errors import InvalidJob, StoreError
+from .errors import InvalidJob
+from .events import Hooks
+from .holding import Holding
+from .kept import Kept
 from .keys import lock_key
+from .logs import log_event
+from .parts import Parts
 from .policy import Policies
 from .push import CHUNK, BatchPush
 from .settings import load
@@ -25,15 +29,17 @@ from .validate import check_job, check_json, due
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     import redis
 
-    from .chain import Payload, PushResult
+    from .chain import Answer, FetchAnswer, JobError, Payload, PushResult
+    from .events import Hook
     from .policy import Policy
     from .store import Store
 
-log = logging.getLogger("faktory_unique")
+# Seconds after which a job is tried again whose lock must be freed first, the store being away.
+_STORE_AWAY = 10.0
 
 
 class Unique(Middleware):
@@ -52,6 +58,7 @@ class Unique(Middleware):
         policies: what unique means for each jobtype, by exact name or glob.
         default: what it means for all other jobtypes; without one their jobs pass untouched.
         config: path of a TOML file with the same names.
+        hooks: called with an `Event` whenever something happens to a lock; each is logged besides.
 
     Raises:
         InvalidSettings: a setting is unknown, impossible or missing; the message names it.
@@ -64,13 +71,15 @@ class Unique(Middleware):
         default: Policy | Mapping[str, Any] | None = None,
         *,
         config: str | os.PathLike[str] | None = None,
+        hooks: Iterable[Hook] = (),
     ) -> None:
         settings = load(store=store, policies=policies, default=default, config=config)
         self._policies = Policies(settings.policies, settings.default)
-        self._open_pushes = OpenPushes()
         self.store = open_store(settings.store)
         # Of a test's fake Faktory: what is due there is told by its clock.
         self._now: Callable[[], float] = getattr(self.store, "now", time.time)
+        kept = Kept(self.store, getattr(self.store, "now", time.monotonic))
+        self._parts = Parts(self.store, kept, OpenPushes(), Hooks([log_event, *hooks]))
 
     def __repr__(self) -> str:
         return f"<Unique {self.store!r}>"
@@ -87,21 +96,63 @@ class Unique(Middleware):
         claims = self._claims(jobs)
         if not claims:
             return call_next([without_stamp(job) for job in jobs])
-        return BatchPush(self.store, self._open_pushes, jobs, claims, call_next).run()
+        results = BatchPush(self._parts, jobs, claims, call_next).run()
+        self._parts.kept.retry()
+        return results
+
+    def fetch(self, job: Payload, call_next: Callable[[Payload], FetchAnswer]) -> FetchAnswer:
+        """Holds the lock of a job that is to run, or frees it where `until` is "start".
+
+        One that cannot be freed, the store being away, is put back: while its lock stands, a push
+        would be taken for a duplicate of what this run may have missed.
+        """
+        decision = call_next(job)
+        holding = self._holding(job)
+        if holding is None or not isinstance(decision, Run) or holding.fetched():
+            return decision
+        return PutBack(_STORE_AWAY)
 
     def ack(self, job: Payload, call_next: Callable[[Payload], Answer]) -> Answer:
         """Frees the job's lock once Faktory has acknowledged it, within its reservation."""
+        holding = self._holding(job)
+        if holding is None:
+            return call_next(job)
+        holding.ending()
         answer = call_next(job)
-        stamp = read_stamp(job)
-        if stamp is not None and stamp.until == "success" and answer is Answer.ACCEPTED:
-            try:
-                self.store.run([lifecycle.release(stamp.key, stamp.owner)])
-            except StoreError as exc:
-                log.warning("lock is left to its TTL: key=%s: %s", stamp.key, exc)
+        holding.acked(answer)
+        return answer
+
+    def fail(
+        self, job: Payload, error: JobError, call_next: Callable[[Payload, JobError], Answer]
+    ) -> Answer:
+        """Frees the job's lock once Faktory has its FAIL, if that was its last retry."""
+        holding = self._holding(job)
+        if holding is None:
+            return call_next(job, error)
+        holding.ending()
+        answer = call_next(job, error)
+        holding.failed(answer)
+        return answer
+
+    def put_back(
+        self, job: Payload, delay: float, call_next: Callable[[Payload, float], Answer]
+    ) -> Answer:
+        """Has the lock live for as long as the copy can wait."""
+        holding = self._holding(job)
+        if holding is None:
+            return call_next(job, delay)
+        holding.ending()
+        holding.put_back(delay)
+        answer = call_next(job, delay)
+        holding.was_put_back(answer, delay)
         return answer
 
     def close(self) -> None:
-        """Closes the store's connections; a later use opens new ones."""
+        """Makes what the store still owes, if it is back, and closes its connections.
+
+        A later use opens new ones.
+        """
+        self._parts.kept.give_up()
         self.store.close()
 
     def __enter__(self) -> Self:
@@ -109,6 +160,11 @@ class Unique(Middleware):
 
     def __exit__(self, *_exc: object) -> None:
         self.close()
+
+    def _holding(self, job: Payload) -> Holding | None:
+        """The lock of a fetched job; None for one that has none, or whose stamp we cannot read."""
+        stamp = read_stamp(job)
+        return None if stamp is None else Holding(self._parts, job, stamp)
 
     def _claims(self, jobs: Sequence[Payload]) -> dict[int, Claim]:
         """The claims of the unique jobs, by their place; all of them valid."""

@@ -10,9 +10,12 @@ from __future__ import annotations
 import json
 import re
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .errors import InvalidJob
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 _QUEUE_NAME = re.compile(r"[a-zA-Z0-9._-]+")
 _SHORTEST_JID = 8
@@ -82,3 +85,21 @@ def due(job: dict[str, Any]) -> datetime | None:
     if time is None or time.tzinfo is None:
         raise InvalidJob(f"at: {at!r} is not RFC 3339; write for example '2026-01-31T09:00:00Z'")
     return time
+
+
+def checked_queues(queues: Iterable[str]) -> list[str]:
+    """The names of queues to fetch from, as a list.
+
+    Raises:
+        TypeError: it is one name.
+        ValueError: there is none, or one that no queue can have; the message names it.
+    """
+    if isinstance(queues, str):
+        raise TypeError(f"queues is a list of names: pass [{queues!r}]")
+    names = list(queues)
+    wrong = [name for name in names if not is_queue_name(name)]
+    if wrong or not names:
+        raise ValueError(
+            f"queues: {wrong or 'none'}; name at least one, of letters, digits and ._-"
+        )
+    return names

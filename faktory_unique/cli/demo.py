@@ -15,9 +15,9 @@ from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 
-from faktory_unique import lifecycle
 from faktory_unique._pyfaktory import Job
 from faktory_unique.chain import Answer, Middleware, PushStatus
+from faktory_unique.change import look
 from faktory_unique.errors import FaktoryUniqueError
 from faktory_unique.faktory.client import Client
 from faktory_unique.faktory.consumer import Consumer
@@ -186,7 +186,7 @@ def run_demo(faktory_url: str, store: str) -> bool:
             story.after_ack(watch)
             _wait(lambda: watch.executed >= story.counted[PushStatus.PUSHED], "all jobs are done")
         keys = sorted(story.keys)
-        locks_left = sum(v is not None for v in unique.store.run([lifecycle.look(k) for k in keys]))
+        locks_left = sum(v is not None for v in unique.store.run([look(k) for k in keys]))
     if not console.is_terminal:
         console.print()  # Live ends a table in a file without a line end
     pushed, duplicates = story.counted[PushStatus.PUSHED], story.counted[PushStatus.DUPLICATE]

@@ -164,8 +164,10 @@ class Client(StockClient):
         """Seconds since the epoch; in a test on an in-memory Faktory, by that server's clock."""
         return self._server.now()
 
-    def push_batch(self, payloads: Sequence[dict[str, Any]]) -> dict[str, str]:
-        """PUSHB.
+    def push_batch(
+        self, payloads: Sequence[dict[str, Any]], *, not_after: float | None = None
+    ) -> dict[str, str]:
+        """PUSHB; with `not_after`, not sent from that `time.monotonic` on.
 
         Returns:
             What Faktory said of each job that it did not enqueue, by jid.
@@ -176,7 +178,7 @@ class Client(StockClient):
             NotSent: no connection could be made.
             OutcomeUnknown: no whole answer came back.
         """
-        reply = self.call(f"PUSHB {json.dumps(payloads, allow_nan=False)}")
+        reply = self.call(f"PUSHB {json.dumps(payloads, allow_nan=False)}", not_after=not_after)
         try:
             said = json.loads(_bulk(reply) or "")
         except ValueError:
@@ -201,11 +203,13 @@ class Client(StockClient):
         self.state = new_state
         return changed
 
-    def call(self, command: str, *, not_after: float | None = None) -> str:
+    def call(
+        self, command: str, *, at_most: float | None = None, not_after: float | None = None
+    ) -> str:
         """Sends one command and returns its whole reply; see `Connection.call`."""
         if self.state is State.DISCONNECTED:
             raise NotSent("the client is not connected; call connect(), or use it in a with block")
-        return self._commands.call(command, not_after=not_after)
+        return self._commands.call(command, at_most=at_most, not_after=not_after)
 
     def _send_and_receive(self, command: str) -> str:
         """What pyfaktory's own commands go through."""
@@ -215,7 +219,7 @@ class Client(StockClient):
         """FETCH: the payload of a job, or None where the queues stayed empty for 2 s."""
         if self.state is State.DISCONNECTED:
             raise NotSent("the client is not connected; call connect(), or use it in a with block")
-        reply = _bulk(self._fetches.call(f"FETCH {' '.join(queues)}", timeout=_FETCH_TIMEOUT))
+        reply = _bulk(self._fetches.call(f"FETCH {' '.join(queues)}", at_least=_FETCH_TIMEOUT))
         if reply is None:
             return None
         try:

@@ -137,13 +137,19 @@ class Connection:
             self._ready(line, deadline)
 
     def call(
-        self, command: str, *, timeout: float | None = None, not_after: float | None = None
+        self,
+        command: str,
+        *,
+        at_least: float | None = None,
+        at_most: float | None = None,
+        not_after: float | None = None,
     ) -> str:
         r"""Sends one command, without its line end, and returns its whole reply.
 
         Args:
             command: a verb and its arguments.
-            timeout: seconds at least allowed where the connection's own are fewer.
+            at_least: seconds allowed where the connection's own are fewer.
+            at_most: seconds allowed where the connection's own are more.
             not_after: the `time.monotonic` from which on the command is not sent any more, however
                 long waiting for other threads and connecting took.
 
@@ -156,8 +162,10 @@ class Connection:
             OutcomeUnknown: no whole reply came back.
         """
         allowed = self._timeout
-        if allowed is not None and timeout is not None:
-            allowed = max(allowed, timeout)
+        if allowed is not None and at_least is not None:
+            allowed = max(allowed, at_least)
+        if at_most is not None:
+            allowed = at_most if allowed is None else min(allowed, at_most)
         deadline = self._deadline(allowed)
         with self._turn(deadline) as line:
             wire = self._ready(line, deadline)
@@ -235,6 +243,7 @@ class Connection:
     def _log_in(self, wire: Wire, deadline: float | None) -> None:
         """HI and HELLO, of Faktory's protocol version 2."""
         hi = wire.read_reply(deadline)
+        _refuse_for_now(hi)
         if not hi.startswith("+HI "):
             raise LoginRefused(f"Faktory at {self._server!r} does not greet: {hi[:80]!r}")
         told = json.loads(hi[4:])
@@ -250,12 +259,19 @@ class Connection:
             hello["pwdhash"] = _password_hash(self._server.password, told["s"], told.get("i", 1))
         wire.send(f"HELLO {json.dumps(hello)}", deadline)
         answer = wire.read_reply(deadline)
+        _refuse_for_now(answer)
         if answer != "+OK":
             raise LoginRefused(f"Faktory at {self._server!r} refuses the login: {answer[1:]}")
 
     @staticmethod
     def _deadline(timeout: float | None) -> float | None:
         return None if timeout is None else time.monotonic() + timeout
+
+
+def _refuse_for_now(answer: str) -> None:
+    """Raises OSError where the server lets nobody in at present (server/server.go:355-400)."""
+    if answer.startswith(("-ERR shutdown in progress", "-ERR too many connections")):
+        raise ConnectionRefusedError(answer[5:])
 
 
 def _password_hash(password: str, salt: str, iterations: int) -> str:

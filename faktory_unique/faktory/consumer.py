@@ -9,25 +9,24 @@ import threading
 import time
 from typing import TYPE_CHECKING, Self
 
-from pebble import ProcessPool
-
 from faktory_unique._pyfaktory import State, StockConsumer
-from faktory_unique.chain import checked, overrides
+from faktory_unique.chain import PutBack, checked, overrides
 from faktory_unique.errors import FaktoryError, LoginRefused, NotSent
-from faktory_unique.validate import is_queue_name
+from faktory_unique.validate import checked_queues
 
 from .client import Client
-from .handling import End, Handling, Perform
-from .perform import job_error, perform
+from .handling import End, Handling, Perform, settlement
+from .perform import job_error
 from .process import called_on_signals, refuse_unpicklable
 from .reservation import Reservation
+from .serve import Task
+from .worker_process import ProcessEnded, WorkerProcesses
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
-    from concurrent.futures import Future
     from multiprocessing.context import BaseContext
 
-    from faktory_unique.chain import JobError, Middleware
+    from faktory_unique.chain import Middleware, Payload
 
     from .handling import Settlement
 
@@ -38,6 +37,10 @@ _LONGEST_PAUSE = 5.0
 
 # How soon the run loop notices that it was told to stop or be quiet, or that a slot is free.
 _TICK = 0.1
+
+# Seconds for putting back what has not ended in time. With a grace period of 25 that is within the
+# 30 that Kubernetes and others leave a process between SIGTERM and SIGKILL.
+_HAND_BACK = 3.0
 
 
 class Consumer(StockConsumer):
@@ -82,7 +85,7 @@ class Consumer(StockConsumer):
             )
         super().__init__(
             client,
-            _checked_queues(queues),
+            checked_queues(queues),
             priority,
             weights,
             concurrency,
@@ -96,8 +99,9 @@ class Consumer(StockConsumer):
             self._check_sent(each, f"{each!r}", "its perform runs in the pool's process")
         self.handling = Handling(self.middleware, self.job_handlers)
         self._slots = threading.Semaphore(self.concurrency)
-        self._stopping = threading.Event()
+        self._processes = WorkerProcesses(self.context, self.concurrency)
         self._giving_up = threading.Event()
+        self._stops = 0
 
     @classmethod
     def wrap(cls, consumer: StockConsumer, middleware: Iterable[Middleware] = ()) -> Self:
@@ -145,10 +149,9 @@ class Consumer(StockConsumer):
     def run(self) -> None:
         """Fetches and works jobs until SIGTERM, Ctrl-C, `stop`, or the server's terminate.
 
-        Then the FETCH in flight is awaited, and jobs have `grace_period` seconds to end. A job that
-        takes longer is ended with its process and not reported: its reservation expires, and the
-        server runs it again. A lost connection is reopened. Signals are heard in the main thread
-        only.
+        Then the FETCH in flight is awaited, and jobs have `grace_period` seconds to end. One that
+        takes longer is put back, once its process is ended: it runs again, and no retry is spent.
+        A lost connection is reopened. Signals are heard in the main thread only.
 
         Raises:
             LoginRefused: the server does not let this client in.
@@ -157,37 +160,37 @@ class Consumer(StockConsumer):
         if self.client.state is State.DISCONNECTED:
             raise NotSent("the client is not connected; call connect(), or use it in a with block")
         self._slots = threading.Semaphore(self.concurrency)
+        self._giving_up.clear()
+        self._processes = WorkerProcesses(self.context, self.concurrency)
         with called_on_signals(self.stop):
             try:
-                self._start_pool()
-                self._work()
+                self._start_processes()
+                self._fetch_on()
             finally:
                 self._finish()
 
     def stop(self) -> None:
         """Tells `run` to return once the jobs in flight have ended; from any thread.
 
-        A second call gives up on those jobs, like a second signal. Where nothing runs yet, the
+        A second call ends their grace period, like a second signal. Where nothing runs yet, the
         next `run` returns at once.
         """
-        if self._stopping.is_set():
-            self._giving_up.set()
-        self._stopping.set()
+        # A plain number, and no Event: a signal that lands within an Event's own lock, and sets
+        # it, waits for itself.
+        self._stops += 1
 
     def _check_sent(self, sent: object, name: str, hint: str) -> None:
         """Refuses what the process that runs the handler cannot be sent."""
         refuse_unpicklable(sent, name, hint)
 
-    def _start_pool(self) -> None:
-        """Makes a new pool where the old one has ended, or broke by a process that died idle."""
-        if not self.pool.active:
-            self.pool = ProcessPool(max_workers=self.concurrency, context=self.context)
+    def _start_processes(self) -> None:
+        self._processes.start()
 
-    def _work(self) -> None:
+    def _fetch_on(self) -> None:
         pause = _FIRST_PAUSE
-        while not self._stopping.is_set() and self.client.state is not State.TERMINATING:
+        while not self._stops and self.client.state is not State.TERMINATING:
             if self.client.state is State.QUIET:
-                self._stopping.wait(_TICK)
+                time.sleep(_TICK)
                 continue
             if not self._slots.acquire(timeout=_TICK):
                 continue
@@ -200,7 +203,7 @@ class Consumer(StockConsumer):
             except FaktoryError as exc:
                 self._slots.release()
                 log.warning("FETCH failed, again in %.1f s: %s", pause, exc)
-                self._stopping.wait(pause)
+                self._sleep(pause)
                 pause = min(pause * 2, _LONGEST_PAUSE)
                 continue
             pause = _FIRST_PAUSE
@@ -209,69 +212,57 @@ class Consumer(StockConsumer):
             else:
                 self._begin(Reservation(self.client, job, since, self._giving_up))
 
+    def _sleep(self, seconds: float) -> None:
+        """Waits, but not once told to stop."""
+        deadline = time.monotonic() + seconds
+        while not self._stops and (left := deadline - time.monotonic()) > 0:
+            time.sleep(min(left, _TICK))
+
     def _begin(self, reservation: Reservation) -> None:
-        """Runs a fetched job, or does with it what the middleware decides."""
-        step = self.handling.begin(reservation.job)
-        if isinstance(step, Perform):
-            try:
-                self._schedule(reservation, step)
-            except BaseException as exc:  # noqa: BLE001  # the pool's; it costs that job alone
-                step = self.handling.not_begun(reservation.job, exc)
-            else:
-                return
-        # In a thread: a report may be repeated for long, and the run loop must see a stop.
+        """Has a fetched job handled, in a thread of its own: the run loop must see a stop."""
         threading.Thread(
-            target=self._settle, args=[reservation, step], name="faktory-report", daemon=True
+            target=self._handle, args=[reservation], name="faktory-job", daemon=True
         ).start()
 
-    def _schedule(self, reservation: Reservation, step: Perform) -> None:
-        self._start_pool()
-        future = self.pool.schedule(
-            perform,
-            args=[self.performing, step.handler, reservation.job],
-            kwargs={"bind": step.bind, "tell_sentry": self.sentry_capture_exception},
-        )
-        future.add_done_callback(lambda done: self._ended(reservation, done))
-
-    def _ended(self, reservation: Reservation, future: Future[JobError | None]) -> None:
-        """Called by the pool when a handler has returned or its process is gone."""
+    def _handle(self, reservation: Reservation) -> None:
+        """Begins, performs and settles a job; then its slot is free."""
         try:
-            error = future.result()
-        except BaseException as exc:  # noqa: BLE001  # the process died, or args did not pickle
-            if self._giving_up.is_set():  # this shutdown ended it: the reservation expires instead
-                self._slots.release()
-                return
-            error = job_error(exc)
-        self._settle(reservation, End(error))
+            step = self.handling.begin(reservation.job)
+            if isinstance(step, Perform):
+                step = self._perform(reservation.job, step)
+            self.handling.settle(reservation, step)
+        finally:
+            self._slots.release()
 
-    def _settle(self, reservation: Reservation, settlement: Settlement) -> None:
-        """Reports a job, and its slot is free."""
-        self.handling.settle(reservation, settlement)
-        self._slots.release()
+    def _perform(self, job: Payload, step: Perform) -> Settlement:
+        task = Task(self.performing, step.handler, job, step.bind, self.sentry_capture_exception)
+        try:
+            return settlement(self._processes.perform(task))
+        except ProcessEnded as exc:
+            # A shutdown's doing is nobody's failure.
+            return PutBack(0) if self._processes.ended else End(job_error(exc))
+        except BaseException as exc:  # noqa: BLE001  # it does not pickle: it costs that job alone
+            return self.handling.not_begun(job, exc)
 
     def _finish(self) -> None:
-        """Gives the jobs in flight their grace, then ends their processes."""
-        deadline = time.monotonic() + self.grace_period
-        in_flight = self.concurrency
-        while in_flight and time.monotonic() < deadline and not self._giving_up.is_set():
-            in_flight -= self._slots.acquire(timeout=_TICK)
+        """Gives the jobs in flight their grace, then ends their processes and hands them back."""
+        in_flight = self._await_jobs(self.concurrency, self.grace_period, most_stops=1)
         if in_flight:
-            log.warning("%d jobs have not ended in time; the server runs them again", in_flight)
+            log.warning("%d jobs have not ended in time and are put back", in_flight)
+        self._processes.end()
+        in_flight = self._await_jobs(in_flight, _HAND_BACK)
         self._giving_up.set()
-        self.pool.stop()
-        self.pool.join()
+        if self._await_jobs(in_flight, _TICK):
+            log.warning("%d jobs could not be put back; their reservations expire", in_flight)
+        self._processes.close()
         # Here and not when run begins: a stop that comes before it must not be lost.
-        self._stopping.clear()
-        self._giving_up.clear()
+        self._stops = 0
 
-
-def _checked_queues(queues: Iterable[str]) -> list[str]:
-    if isinstance(queues, str):
-        raise TypeError(f"queues is a list of names: pass [{queues!r}]")
-    names = list(queues)
-    wrong = [name for name in names if not is_queue_name(name)]
-    if wrong or not names:
-        raise ValueError(
-            f"queues: {wrong or 'none'}; name at least one, of letters, digits and ._-"
-        )
-    return names
+    def _await_jobs(self, in_flight: int, seconds: float, most_stops: int | None = None) -> int:
+        """Waits for slots to be free, some seconds at most; how many are not."""
+        deadline = time.monotonic() + seconds
+        while in_flight and time.monotonic() < deadline:
+            if most_stops is not None and self._stops > most_stops:
+                break
+            in_flight -= self._slots.acquire(timeout=_TICK)
+        return in_flight

@@ -42,6 +42,11 @@ class End:
 Settlement: TypeAlias = End | PutBack
 
 
+def settlement(came_to: JobError | PutBack | None) -> Settlement:
+    """What is to be done with a job whose handler came to this."""
+    return came_to if isinstance(came_to, PutBack) else End(came_to)
+
+
 class Handling:
     """How one consumer's jobs are begun and settled. Nothing here raises: each job is on its own.
 
@@ -115,7 +120,7 @@ class Handling:
         return answer
 
     def _put_back(self, reservation: Reservation, delay: float) -> Answer:
-        answer = reservation.put_back(delay)
+        answer = compose(self._middleware, "put_back", reservation.put_back)(reservation.job, delay)
         if answer is Answer.REFUSED:
             return self._end(reservation, JobError("PutBackRefused", "Faktory refused the copy"))
         log.info("job put back for %.1f s: jid=%s: %s", delay, reservation.job["jid"], answer.value)

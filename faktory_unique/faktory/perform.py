@@ -1,6 +1,6 @@
 """A handler's run, in a process of the pool: through the middleware, and back as a plain value.
 
-Whatever the handler does, the consumer gets None or a `JobError`, which always pickle.
+Whatever the handler does, the consumer gets None, a `JobError` or a `PutBack`, which always pickle.
 An exception sent back as it is may not, and would take all jobs in flight with it.
 """
 
@@ -11,7 +11,7 @@ from contextvars import ContextVar
 from functools import partial
 from typing import TYPE_CHECKING
 
-from faktory_unique.chain import JobError, Payload, compose
+from faktory_unique.chain import JobError, Payload, PutBack, RetryLater, compose
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -47,15 +47,18 @@ def perform(
     *,
     bind: bool,
     tell_sentry: bool = False,
-) -> JobError | None:
+) -> JobError | PutBack | None:
     """Runs the handler with the job's args, the jid before them with `bind`.
 
     Returns:
-        None when it returned, else why it failed; SystemExit and KeyboardInterrupt fail it too.
+        None when it returned, a `PutBack` when it raised `RetryLater`, else why it failed;
+        SystemExit and KeyboardInterrupt fail it too.
     """
     token = _current_job.set(job)
     try:
         compose(middleware, "perform", partial(_call, handler, bind=bind))(job)
+    except RetryLater as later:
+        return later.put_back
     except BaseException as exc:  # noqa: BLE001  # a handler's sys.exit() costs that job alone
         if tell_sentry:
             _tell_sentry(exc)

@@ -41,7 +41,7 @@ class PushedBulk(dict[str, str]):
     @property
     def pushed(self) -> list[PushResult]:
         """The results of the jobs that were pushed."""
-        return [r for r in self.results if r.status is PushStatus.PUSHED]
+        return [result for result in self.results if result]
 
     @property
     def duplicates(self) -> list[PushResult]:

@@ -9,13 +9,21 @@ from __future__ import annotations
 
 import json
 import time
-import uuid
-from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from faktory_unique.chain import Answer, JobError, Payload
 from faktory_unique.errors import FaktoryError, NotSent, OutcomeUnknown, Refused
+from faktory_unique.reserved import (
+    LATE_BAND,
+    RESEND_BAND,
+    Band,
+    Outcome,
+    band,
+    outcome,
+    reserve_for,
+)
 
+from .copies import copy_due_in
 from .refusals import is_refusal
 
 if TYPE_CHECKING:
@@ -23,19 +31,12 @@ if TYPE_CHECKING:
 
     from .client import Client
 
-# What the server makes of a job's reserve_for (manager/working.go:114-127).
-_DEFAULT_RESERVATION = 1_800
-_SHORTEST_RESERVATION = 60
-_LONGEST_RESERVATION = 86_400
-
-# Seconds past reserve_for within which a report is still sent: a job that has expired comes back
-# after 15 s at the soonest (its first backoff), so nobody else can have it yet.
-_LATE_BAND = 10.0
-
-_SERVER_UNIQUE = {"unique_for", "unique_until"}
-
 _FIRST_PAUSE = 0.1
 _LONGEST_PAUSE = 2.0
+
+# The server works on a command for 5 s (server/server.go:399). Who waits longer for a FAIL's answer
+# has no time left to send it again.
+_FAIL_TIMEOUT = 6.0
 
 
 class Reservation:
@@ -61,12 +62,6 @@ class Reservation:
         self._since = since
         self._giving_up = giving_up
 
-    @property
-    def reserve_for(self) -> float:
-        """Seconds for which the server reserves the job."""
-        asked = self.job.get("reserve_for") or _DEFAULT_RESERVATION
-        return float(min(max(asked, _SHORTEST_RESERVATION), _LONGEST_RESERVATION))
-
     def elapsed(self) -> float:
         """Seconds since before FETCH, by the clock that moved more: one may stop in a suspend."""
         monotonic, wall = self._since
@@ -74,81 +69,124 @@ class Reservation:
 
     def ack(self, job: Payload) -> Answer:
         """ACK, repeated on a fresh connection while the reservation is ours for certain."""
-        return self._report("ACK", {"jid": job["jid"]}, repeat=True)
+        return self._ack(job, reserve_for(self.job) + LATE_BAND)
 
     def fail(self, job: Payload, error: JobError) -> Answer:
-        """FAIL, sent once: without an answer the expiry fails the job in its stead."""
-        return self._report(
-            "FAIL",
+        """FAIL; repeated, where it is not answered, for as long as nobody else can have the job.
+
+        A job that has failed is back in its queue after 15 s at the soonest.
+        """
+        command = "FAIL " + json.dumps(
             {
                 "jid": job["jid"],
                 "errtype": error.errtype,
                 "message": error.message,
                 "backtrace": error.backtrace,
-            },
-            repeat=False,
+            }
         )
+        last = reserve_for(self.job) + LATE_BAND
+        answer, pauses = Answer.WITHHELD, _Pauses(self._giving_up)
+        while self.elapsed() < last:
+            asked = self.elapsed()
+            try:
+                reply = self._call(command, last, timeout=_FAIL_TIMEOUT)
+            except NotSent:
+                pass
+            except Refused as exc:
+                # After a FAIL that was not answered: it had arrived, and the job is gone by it.
+                found = "Job not found" not in str(exc) or answer is Answer.WITHHELD
+                return Answer.REFUSED if found else self._accepted()
+            except FaktoryError:
+                if answer is Answer.WITHHELD:
+                    answer, last = Answer.UNKNOWN, min(last, asked + RESEND_BAND)
+            else:
+                return self._accepted() if reply == "+OK" else Answer.UNKNOWN
+            if not pauses.wait():
+                break
+        return answer
 
-    def put_back(self, delay: float) -> Answer:
+    def put_back(self, job: Payload, delay: float) -> Answer:
         """Pushes a copy that is due in `delay` seconds and acknowledges this one.
 
-        The copy has a jid of its own: two of one jid destroy each other's reservation. Its lock
-        stays as it is, with the stamp's owner. What is uncertain is left to the expiry.
+        The copy has a jid of its own: two of one jid destroy each other's reservation. What is
+        uncertain is left to the expiry, unless that would be the job's end: then another copy is
+        pushed, and the work may be done twice.
 
         Returns:
             ACCEPTED when both were answered; REFUSED when the copy was, and this job is untouched.
         """
-        copy = _copy_due_at(self.job, self._client.now() + delay)
-        if self.elapsed() >= self.reserve_for:
-            return Answer.WITHHELD
+        answer, pauses = Answer.WITHHELD, _Pauses(self._giving_up)
+        last_chance = outcome(self.job) is not Outcome.RETRIED
+        while self.elapsed() < reserve_for(self.job):
+            try:
+                answer = self._push(copy_due_in(job, delay, self._client.now()))
+            except NotSent:
+                pass
+            else:
+                if answer is Answer.ACCEPTED:
+                    answer = self._ack(job, reserve_for(self.job))
+                    # There is a copy: no refusal of this ACK may end in a FAIL on top.
+                    return Answer.UNKNOWN if answer is Answer.REFUSED else answer
+                if not last_chance:
+                    break
+            if not pauses.wait():
+                break
+        return answer
+
+    def _push(self, copy: Payload) -> Answer:
+        """PUSHB of a copy; NotSent is raised."""
         try:
-            said = self._client.push_batch([copy])
-        except NotSent:
-            return Answer.WITHHELD
+            not_after = self._not_after(reserve_for(self.job))
+            error = self._client.push_batch([copy], not_after=not_after).get(copy["jid"])
         except OutcomeUnknown:
             return Answer.UNKNOWN
         except Refused as exc:
-            said = {copy["jid"]: str(exc)}
-        error = said.get(copy["jid"])
-        if error is not None:
-            return Answer.REFUSED if is_refusal(error) else Answer.UNKNOWN
-        if self.elapsed() >= self.reserve_for:  # the expiry may have put this job back already
-            return Answer.WITHHELD
-        answer = self.ack(self.job)
-        # REFUSED would say that the copy was; it is there, and this job must not be FAILed too.
-        return Answer.UNKNOWN if answer is Answer.REFUSED else answer
+            error = str(exc)
+        if error is None:
+            return Answer.ACCEPTED
+        return Answer.REFUSED if is_refusal(error) else Answer.UNKNOWN
 
-    def _report(self, verb: str, told: dict[str, Any], *, repeat: bool) -> Answer:
-        answer, pause = Answer.WITHHELD, _FIRST_PAUSE
-        while self.elapsed() < self.reserve_for + _LATE_BAND:
+    def _ack(self, job: Payload, last: float) -> Answer:
+        """ACK, not sent later than `last` seconds after FETCH."""
+        command = f"ACK {json.dumps({'jid': job['jid']})}"
+        answer, pauses = Answer.WITHHELD, _Pauses(self._giving_up)
+        while self.elapsed() < last:
             try:
-                left = self.reserve_for + _LATE_BAND - self.elapsed()
-                not_after = time.monotonic() + left
-                reply = self._client.call(f"{verb} {json.dumps(told)}", not_after=not_after)
+                reply = self._call(command, last)
             except NotSent:
                 pass
             except Refused:
                 return Answer.REFUSED
             except FaktoryError:
                 answer = Answer.UNKNOWN
-                if not repeat or self.elapsed() >= self.reserve_for:
-                    return answer
+                if band(self.job, self.elapsed()) is not Band.IN_TIME:
+                    break
             else:
-                if reply != "+OK":
-                    return Answer.UNKNOWN
-                return Answer.ACCEPTED if self.elapsed() < self.reserve_for else Answer.LATE
-            if self._giving_up.wait(pause):
+                return self._accepted() if reply == "+OK" else Answer.UNKNOWN
+            if not pauses.wait():
                 break
-            pause = min(pause * 2, _LONGEST_PAUSE)
         return answer
 
+    def _call(self, command: str, last: float, timeout: float | None = None) -> str:
+        return self._client.call(command, not_after=self._not_after(last), at_most=timeout)
 
-def _copy_due_at(job: Payload, when: float) -> Payload:
-    """The payload of a put-back. `failure` stays: the retries spent stay spent."""
-    copy = {name: value for name, value in job.items() if name not in {"at", "enqueued_at"}}
-    if custom := job.get("custom"):
-        # An Enterprise server would take the copy for a duplicate of the job it replaces.
-        copy["custom"] = {n: v for n, v in custom.items() if n not in _SERVER_UNIQUE}
-    copy["jid"] = uuid.uuid4().hex
-    copy["at"] = datetime.fromtimestamp(when, UTC).isoformat()
-    return copy
+    def _not_after(self, last: float) -> float:
+        """The `time.monotonic` from which on more than `last` seconds have passed since FETCH."""
+        return time.monotonic() + last - self.elapsed()
+
+    def _accepted(self) -> Answer:
+        return Answer.ACCEPTED if band(self.job, self.elapsed()) is Band.IN_TIME else Answer.LATE
+
+
+class _Pauses:
+    """Ever longer pauses between attempts, until the worker gives up."""
+
+    def __init__(self, giving_up: threading.Event) -> None:
+        self._giving_up = giving_up
+        self._next = _FIRST_PAUSE
+
+    def wait(self) -> bool:
+        """Whether to try again."""
+        given_up = self._giving_up.wait(self._next)
+        self._next = min(self._next * 2, _LONGEST_PAUSE)
+        return not given_up

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Protocol, runtime_checkable
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from faktory_unique.lifecycle import Change
+    from faktory_unique.change import Change
 
 
 @runtime_checkable

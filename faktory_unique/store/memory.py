@@ -12,7 +12,7 @@ from weakref import WeakValueDictionary
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from faktory_unique.lifecycle import Change
+    from faktory_unique.change import Change
 
 
 class MemoryStore:
@@ -65,6 +65,8 @@ class MemoryStore:
                 self._locks.pop(change.key, None)
             else:
                 expiry = self._clock() + change.ttl
+                if change.extends and lock is not None:
+                    expiry = max(expiry, lock[1])
                 self._locks[change.key] = change.value, expiry
                 heapq.heappush(self._expiries, (expiry, change.key))
         return found

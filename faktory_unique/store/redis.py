@@ -28,7 +28,7 @@ from .script import CHANGE, CHANGE_SHA
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from faktory_unique.lifecycle import Change
+    from faktory_unique.change import Change
 
 Command: TypeAlias = tuple[str | bytes | int, ...]
 Reply: TypeAlias = str | ResponseError | None
@@ -139,12 +139,13 @@ class RedisStore:
         return replies
 
     def _command(self, change: Change) -> Command:
-        key, expected, value, ttl = change
+        key, expected, value, ttl, extends = change
         if not expected:
             return ("GET", key)
         if expected == (None,) and value is not None and self._has_set_nx_get:
             return ("SET", key, value, "NX", "GET", "EX", ttl)
-        return ("EVALSHA", CHANGE_SHA, 1, key, value or "", ttl, *(e or "" for e in expected))
+        given: Command = (value or "", ttl, int(extends), *(e or "" for e in expected))
+        return ("EVALSHA", CHANGE_SHA, 1, key, *given)
 
 
 def _pool_of(url: str) -> redis.ConnectionPool:

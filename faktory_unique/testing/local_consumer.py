@@ -5,10 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from faktory_unique.faktory.consumer import Consumer
-from faktory_unique.faktory.handling import End, Perform
+from faktory_unique.faktory.handling import settlement
 from faktory_unique.faktory.perform import perform
 
 if TYPE_CHECKING:
+    from faktory_unique.chain import Payload
+    from faktory_unique.faktory.handling import Perform, Settlement
     from faktory_unique.faktory.reservation import Reservation
 
 
@@ -21,15 +23,19 @@ class LocalConsumer(Consumer):
     def _check_sent(self, sent: object, name: str, hint: str) -> None:
         """Nothing is sent anywhere."""
 
-    def _start_pool(self) -> None:
-        """There is none."""
+    def _start_processes(self) -> None:
+        """There are none."""
 
-    def _schedule(self, reservation: Reservation, step: Perform) -> None:
-        error = perform(
-            self.performing,
-            step.handler,
-            reservation.job,
-            bind=step.bind,
-            tell_sentry=self.sentry_capture_exception,
+    def _begin(self, reservation: Reservation) -> None:
+        self._handle(reservation)
+
+    def _perform(self, job: Payload, step: Perform) -> Settlement:
+        return settlement(
+            perform(
+                self.performing,
+                step.handler,
+                job,
+                bind=step.bind,
+                tell_sentry=self.sentry_capture_exception,
+            )
         )
-        self._settle(reservation, End(error))

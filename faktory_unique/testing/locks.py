@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from faktory_unique import lifecycle
+from faktory_unique.change import is_leased, owner_of
 
 if TYPE_CHECKING:
     from faktory_unique.store import MemoryStore
@@ -35,7 +35,7 @@ class Locks(Mapping[str, Lock]):
 
     def __getitem__(self, key: str) -> Lock:
         value, ttl = self._store.values()[key], self._store.ttl(key)
-        return Lock(lifecycle.owner_of(value), lifecycle.is_leased(value), ttl or 0.0)
+        return Lock(owner_of(value), is_leased(value), ttl or 0.0)
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._store.values())

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from faktory_unique.chain import Answer, Middleware
-from faktory_unique.faktory.handling import End, Perform
+from faktory_unique.chain import Answer, Middleware, PutBack
+from faktory_unique.faktory.handling import Perform, settlement
 from faktory_unique.faktory.perform import perform
 
 if TYPE_CHECKING:
@@ -24,6 +24,7 @@ class Performed:
     Attributes:
         job: the payload as it was fetched.
         ran: whether the handler ran: middleware can put a job back or drop it.
+        delay: seconds until it is due again, where it was put back; None where it was not.
         error: why the job failed, as Faktory was told; None when it did not.
         answer: what Faktory said to the ACK, the FAIL or the put-back.
     """
@@ -32,9 +33,10 @@ class Performed:
     ran: bool
     error: JobError | None
     answer: Answer
+    delay: float | None = None
 
     def __bool__(self) -> bool:
-        return self.ran and self.error is None
+        return self.ran and self.error is None and self.delay is None
 
 
 def work(consumer: Consumer, reservation: Reservation) -> tuple[Performed, BaseException | None]:
@@ -48,20 +50,21 @@ def work(consumer: Consumer, reservation: Reservation) -> tuple[Performed, BaseE
     step = consumer.handling.begin(job)
     ran = isinstance(step, Perform)
     if isinstance(step, Perform):
-        error = perform(
+        came_to = perform(
             [witness, *consumer.performing],
             step.handler,
             job,
             bind=step.bind,
             tell_sentry=consumer.sentry_capture_exception,
         )
-        step = End(error)
+        step = settlement(came_to)
     answer = consumer.handling.settle(reservation, step)
     raised = witness.raised
     if not isinstance(raised, Exception | SystemExit | None):
         raise raised
-    error = step.error if isinstance(step, End) else None
-    return Performed(job, ran, error, answer), raised
+    if isinstance(step, PutBack):
+        return Performed(job, ran, None, answer, step.delay), None
+    return Performed(job, ran, step.error, answer), raised
 
 
 class _Witness(Middleware):

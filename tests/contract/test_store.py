@@ -12,7 +12,8 @@ import redis
 import trustme
 
 from faktory_unique import StoreUnavailable
-from faktory_unique.lifecycle import Change, confirm, give_back, look, release, renew, take
+from faktory_unique.change import Change, look
+from faktory_unique.lifecycle import confirm, give_back, release, renew, take
 from faktory_unique.store import MemoryStore, RedisStore, Store, open_store
 from scripts.servers import free_port
 

@@ -174,16 +174,33 @@ def test_a_signal_ends_it_once_its_job_is_done_and_reported(
     assert locks() == {}
 
 
-def test_a_job_beyond_the_grace_period_is_ended_and_not_reported(
+def test_a_job_beyond_the_grace_period_is_ended_and_put_back(
     producer, unique, working, wait_for, notes, locks, sizes
 ):
-    """Neither ACKed nor FAILed: its reservation expires, and its lock stays with it."""
-    result = producer.push(Job(jobtype="Unique.note_slowly", args=[notes.path, 60]))
+    """Its process first, then the job, under its lock; not FAILed: no retry is spent."""
+    result = producer.push(
+        Job(jobtype="Unique.note_slowly", args=[notes.path, 3], custom={"trace": "t"})
+    )
     with working(unique, grace_period=0.2):
         wait_for(lambda: notes() == ["started"])
-    assert notes() == ["started"]
-    assert sizes("working") == 1
+    assert (sizes("working"), sizes("enqueued"), sizes("retries")) == (0, 1, 0)
     assert locks() == {result.key: result.jid}
+    assert not producer.push(Job(jobtype="Unique.note_slowly", args=[notes.path, 3]))
+    with working(unique):
+        wait_for(lambda: notes() == ["started", "started", "ended"])
+        wait_for(lambda: locks() == {})
+
+
+def test_a_second_stop_ends_the_grace_period(producer, unique, working, wait_for, notes, sizes):
+    producer.push(Job(jobtype="Unique.note_slowly", args=[notes.path, 60]))
+    with working(unique, grace_period=60) as consumer:
+        wait_for(lambda: notes() == ["started"])
+        consumer.stop()
+        time.sleep(0.5)
+        assert sizes("working") == 1
+        consumer.stop()
+        wait_for(lambda: sizes("working") == 0)
+    assert sizes("enqueued") == 1
 
 
 def test_it_survives_a_restart_of_faktory(new_faktory, redis_url, note_job, wait_for, notes):

@@ -19,8 +19,8 @@ from faktory_unique import (
     Unique,
 )
 from faktory_unique.chain import compose
+from faktory_unique.change import look
 from faktory_unique.faktory.reservation import Reservation
-from faktory_unique.lifecycle import look
 
 
 class Worker(threading.Thread):

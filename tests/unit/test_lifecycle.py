@@ -1,4 +1,4 @@
-"""The rows of the table in docs/design.md §5 that concern PUSH and ACK, as changes."""
+"""The table of docs/design.md §5, cell by cell, as changes. tests/cells has what they come to."""
 
 from __future__ import annotations
 
@@ -7,9 +7,37 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from faktory_unique import lifecycle
-from faktory_unique.lifecycle import Change
+from faktory_unique.change import Change
+from faktory_unique.lifecycle import Act, Step
+from faktory_unique.stamp import Stamp
 
 NOW = datetime(2026, 1, 31, 9, 0, tzinfo=UTC)
+
+# A reservation of 90 s, which is noticed 30 s late at the worst; a queue where jobs wait 600 s.
+TTL = 600
+RESERVE = 90 + 30
+FIRST_RETRY = 15 + 29 + 10
+SECOND_RETRY = 1 + 15 + 2 * 29 + 10
+
+FRESH = {"jid": "copy-jid-1", "jobtype": "T", "args": [], "retry": 2, "reserve_for": 90}
+FAILED_ONCE = {**FRESH, "failure": {"retry_count": 0}}
+LAST_ATTEMPT = {**FRESH, "failure": {"retry_count": 1}}
+ONE_SHOT = {**FRESH, "retry": 0}
+TO_THE_DEAD = {**FRESH, "retry": -1}
+
+FREED = Change("k", ("o?", "o"), None, 0)
+
+
+def stamp(until="success", **fields):
+    return Stamp("k", "o", until, TTL, **fields)
+
+
+def held_for(seconds):
+    return Change("k", ("o?", "o", None), "o", seconds)
+
+
+def extended_to(seconds):
+    return Change("k", ("o?", "o"), "o", seconds, extends=True)
 
 
 @pytest.mark.parametrize(
@@ -19,26 +47,108 @@ NOW = datetime(2026, 1, 31, 9, 0, tzinfo=UTC)
         (lifecycle.renew("k", "o", 60), Change("k", ("o?", None), "o?", 60)),
         (lifecycle.confirm("k", "o", 600), Change("k", ("o?",), "o", 600)),
         (lifecycle.give_back("k", "o"), Change("k", ("o?",), None, 0)),
-        (lifecycle.release("k", "o"), Change("k", ("o?", "o"), None, 0)),
-        (lifecycle.look("k"), Change("k", (), None, 0)),
+        (lifecycle.release("k", "o"), FREED),
     ],
 )
-def test_each_event_changes_what_the_table_says(change, expected):
+def test_before_fetch_the_rows_are_alike_for_each_until(change, expected):
     assert change == expected
 
 
-def test_times_are_whole_seconds_rounded_up():
-    """Redis' EX takes whole seconds, and 0 is an error."""
-    assert lifecycle.take("k", "o", 0.2).ttl == 1
-    assert lifecycle.confirm("k", "o", 10.1).ttl == 11
+@pytest.mark.parametrize(
+    "change",
+    [
+        lifecycle.take("k", "o", 0.2),
+        lifecycle.renew("k", "o", 0.2),
+        lifecycle.confirm("k", "o", 0.2),
+    ],
+)
+def test_times_are_whole_seconds_rounded_up(change):
+    assert change.ttl == 1
 
 
-@pytest.mark.parametrize("owner", ["jid-00000001", "a?b-jid-1", "é"])
-def test_a_value_tells_its_owner_and_state(owner):
-    assert lifecycle.owner_of(lifecycle.leased(owner)) == owner
-    assert lifecycle.owner_of(lifecycle.held(owner)) == owner
-    assert lifecycle.is_leased(lifecycle.leased(owner))
-    assert not lifecycle.is_leased(lifecycle.held(owner))
+class TestFetch:
+    @pytest.mark.parametrize(
+        ("job", "seconds"),
+        [
+            (FRESH, RESERVE + FIRST_RETRY + TTL),
+            (FAILED_ONCE, RESERVE + SECOND_RETRY + TTL),
+            (LAST_ATTEMPT, RESERVE),
+            (ONE_SHOT, RESERVE),
+            (TO_THE_DEAD, RESERVE),
+        ],
+    )
+    def test_until_success_it_is_held_for_as_long_as_the_attempt_can_be_silent(self, job, seconds):
+        assert lifecycle.change(Step.FETCH, stamp(), job) == held_for(seconds)
+
+    @pytest.mark.parametrize(
+        ("job", "seconds"),
+        [(LAST_ATTEMPT, RESERVE + TTL), (TO_THE_DEAD, RESERVE + TTL), (ONE_SHOT, RESERVE)],
+    )
+    def test_where_death_keeps_it_the_wait_of_one_brought_back_is_covered(self, job, seconds):
+        assert lifecycle.change(Step.FETCH, stamp(on_death="keep"), job) == held_for(seconds)
+
+    def test_not_renewed_it_is_confirmed_at_most(self):
+        change = lifecycle.change(Step.FETCH, stamp(renew=False), FRESH)
+        assert change == Change("k", ("o?",), "o", TTL)
+
+    def test_until_start_it_is_freed(self):
+        assert lifecycle.change(Step.FETCH, stamp("start"), FRESH) == FREED
+
+    def test_until_expiry_it_is_left_alone(self):
+        assert lifecycle.change(Step.FETCH, stamp("expiry"), FRESH) is None
+
+
+class TestAck:
+    @pytest.mark.parametrize("job", [FRESH, LAST_ATTEMPT, ONE_SHOT])
+    def test_in_time_until_success_it_is_freed(self, job):
+        assert lifecycle.change(Step.ACK, stamp(), job) == FREED
+
+    @pytest.mark.parametrize("job", [LAST_ATTEMPT, ONE_SHOT, TO_THE_DEAD])
+    def test_late_it_is_freed_where_the_expiry_meant_the_end(self, job):
+        assert lifecycle.change(Step.ACK_LATE, stamp(), job) == FREED
+
+    @pytest.mark.parametrize("job", [FRESH, FAILED_ONCE])
+    def test_late_it_is_left_to_the_rerun_where_there_can_be_one(self, job):
+        assert lifecycle.change(Step.ACK_LATE, stamp(), job) is None
+
+
+class TestFail:
+    @pytest.mark.parametrize("job", [FRESH, FAILED_ONCE])
+    def test_to_be_retried_the_hold_covers_it(self, job):
+        assert lifecycle.change(Step.FAIL, stamp(), job) is None
+
+    @pytest.mark.parametrize("job", [LAST_ATTEMPT, TO_THE_DEAD])
+    def test_dead_it_is_freed_or_kept_as_the_policy_says(self, job):
+        assert lifecycle.change(Step.FAIL, stamp(), job) == FREED
+        assert lifecycle.change(Step.FAIL, stamp(on_death="keep"), job) is None
+
+    @pytest.mark.parametrize("on_death", ["release", "keep"])
+    def test_dropped_it_is_freed(self, on_death):
+        assert lifecycle.change(Step.FAIL, stamp(on_death=on_death), ONE_SHOT) == FREED
+
+
+class TestPutBack:
+    @pytest.mark.parametrize(("delay", "wait"), [(0, 0), (1, 11), (90, 100)])
+    def test_until_success_it_lives_for_as_long_as_the_copy_can_wait(self, delay, wait):
+        change = lifecycle.change(Step.PUT_BACK, stamp(), FRESH, delay)
+        assert change == extended_to(wait + TTL)
+
+    def test_not_renewed_it_is_left_alone(self):
+        assert lifecycle.change(Step.PUT_BACK, stamp(renew=False), FRESH, 90) is None
+
+
+@pytest.mark.parametrize("step", [step for step in Step if step is not Step.FETCH])
+@pytest.mark.parametrize("until", ["start", "expiry"])
+@pytest.mark.parametrize("job", [FRESH, LAST_ATTEMPT, ONE_SHOT])
+def test_after_fetch_nothing_but_success_has_a_lock_to_change(step, until, job):
+    assert lifecycle.change(step, stamp(until), job, 90) is None
+
+
+def test_the_table_has_a_cell_for_each_step_and_until():
+    assert set(lifecycle.TABLE) == set(Step)
+    for step in Step:
+        assert set(lifecycle.TABLE[step]) == {"success", "start", "expiry"}
+    assert {act for row in lifecycle.TABLE.values() for act in row.values()} == set(Act)
 
 
 @pytest.mark.parametrize(

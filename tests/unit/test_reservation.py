@@ -35,25 +35,38 @@ class Client:
     def __init__(self, *script):
         self.script = list(script)
         self.sent = []
+        self.at_most = None
 
     def now(self):
         return time.time()
 
-    def call(self, command, not_after=None):
-        assert not_after is None or not_after > time.monotonic()
+    def call(self, command, *, not_after, at_most=None):
+        assert not_after > time.monotonic()
         self.sent.append(command)
+        self.at_most = at_most
         answer = self.script.pop(0) if len(self.script) > 1 else self.script[0]
         if isinstance(answer, Exception):
             raise answer
         return answer
 
-    def push_batch(self, payloads):
-        answer = self.call(f"PUSHB {json.dumps(payloads)}")
+    def push_batch(self, payloads, *, not_after):
+        answer = self.call(f"PUSHB {json.dumps(payloads)}", not_after=not_after)
         return json.loads(answer)
 
     @property
     def verbs(self):
         return [command.split()[0] for command in self.sent]
+
+
+class Pauses:
+    """Pauses of a second, by a clock that the test reads."""
+
+    def __init__(self, now):
+        self.now = now
+
+    def wait(self):
+        self.now[0] += 1
+        return True
 
 
 def reservation(client, elapsed=0.0, job=JOB, giving_up=None):
@@ -62,13 +75,6 @@ def reservation(client, elapsed=0.0, job=JOB, giving_up=None):
 
 
 ERROR = JobError("ValueError", "why", ("line",))
-
-
-@pytest.mark.parametrize(
-    ("asked", "expected"), [(None, 1800), (0, 1800), (5, 60), (60, 60), (900, 900), (10**6, 86_400)]
-)
-def test_reserve_for_is_what_the_server_makes_of_it(asked, expected):
-    assert reservation(Client(None), job={**JOB, "reserve_for": asked}).reserve_for == expected
 
 
 def test_elapsed_is_the_larger_of_two_clocks():
@@ -135,10 +141,41 @@ class TestFail:
             "backtrace": ["line"],
         }
 
-    def test_unanswered_it_is_left_to_the_expiry(self):
-        client = Client(OutcomeUnknown("cut"), "+OK")
-        assert reservation(client).fail(JOB, ERROR) is Answer.UNKNOWN
-        assert client.verbs == ["FAIL"]
+    @pytest.mark.parametrize(
+        ("second", "expected"),
+        [
+            ("+OK", Answer.ACCEPTED),
+            (Refused("Job not found jid-00000001"), Answer.ACCEPTED),
+            (Refused("internal error"), Answer.REFUSED),
+            ("$-1", Answer.UNKNOWN),
+        ],
+    )
+    def test_unanswered_it_is_sent_again_and_not_found_then_means_that_it_had_arrived(
+        self, second, expected
+    ):
+        client = Client(OutcomeUnknown("cut"), second)
+        assert reservation(client).fail(JOB, ERROR) is expected
+        assert client.verbs == ["FAIL"] * 2
+
+    def test_not_found_at_once_is_a_refusal(self):
+        """Somebody else has reported the job, or it has expired."""
+        client = Client(NotSent("away"), Refused("Job not found jid-00000001"))
+        assert reservation(client).fail(JOB, ERROR) is Answer.REFUSED
+
+    def test_ten_seconds_after_the_first_it_is_not_sent_again(self, monkeypatch):
+        """Another worker may have the retry by then, and the FAIL would take its reservation."""
+        now = [0.0]
+        monkeypatch.setattr("faktory_unique.faktory.reservation._Pauses", lambda _: Pauses(now))
+        client = Client(OutcomeUnknown("cut"), NotSent("away"))
+        held = reservation(client)
+        held.elapsed = lambda: now[0]
+        assert held.fail(JOB, ERROR) is Answer.UNKNOWN
+        assert client.verbs == ["FAIL"] * 10  # one a second: at 0, 1, … 9
+
+    def test_an_answer_is_not_awaited_until_it_is_too_late_for_another_try(self):
+        client = Client("+OK")
+        reservation(client).fail(JOB, ERROR)
+        assert client.at_most == 6
 
     def test_without_a_connection_it_waits_for_one(self):
         client = Client(NotSent("away"), "+OK")
@@ -153,7 +190,7 @@ class TestFail:
 class TestPutBack:
     def test_a_copy_under_a_new_jid_is_pushed_before_the_ack(self):
         client = Client("{}", "+OK")
-        assert reservation(client).put_back(90) is Answer.ACCEPTED
+        assert reservation(client).put_back(JOB, 90) is Answer.ACCEPTED
         assert client.verbs == ["PUSHB", "ACK"]
         [copy] = json.loads(client.sent[0].split(" ", 1)[1])
         due = datetime.fromisoformat(copy.pop("at"))
@@ -162,18 +199,47 @@ class TestPutBack:
         kept = {n: v for n, v in JOB.items() if n not in {"jid", "at", "enqueued_at", "custom"}}
         assert copy == {**kept, "custom": {"unique": {"owner": "o"}, "mine": 1}}
 
+    def test_a_copy_that_is_due_at_once_has_no_time(self):
+        """The clocks of this machine and the server's need not agree."""
+        client = Client("{}", "+OK")
+        assert reservation(client).put_back(JOB, 0) is Answer.ACCEPTED
+        [copy] = json.loads(client.sent[0].split(" ", 1)[1])
+        assert "at" not in copy
+
     @pytest.mark.parametrize(
         ("answer", "expected"),
         [
             (Refused("invalid JSON: x"), Answer.REFUSED),
             (Refused("internal error"), Answer.UNKNOWN),
-            (NotSent("away"), Answer.WITHHELD),
             (OutcomeUnknown("cut"), Answer.UNKNOWN),
         ],
     )
     def test_what_did_not_surely_arrive_is_followed_by_no_ack(self, answer, expected):
         client = Client(answer)
-        assert reservation(client).put_back(1) is expected
+        assert reservation(client).put_back(JOB, 1) is expected
+        assert client.verbs == ["PUSHB"]
+
+    @pytest.mark.parametrize(
+        "job", [{**JOB, "retry": 2}, {**JOB, "retry": 0}, {**JOB, "retry": -1}]
+    )
+    @pytest.mark.parametrize("answer", [Refused("invalid JSON: x"), OutcomeUnknown("cut")])
+    def test_where_the_expiry_would_be_the_end_another_copy_is_pushed(self, job, answer):
+        client = Client(answer, "{}", "+OK")
+        assert reservation(client, job=job).put_back(job, 1) is Answer.ACCEPTED
+        assert client.verbs == ["PUSHB", "PUSHB", "ACK"]
+        first, second = (json.loads(sent.split(" ", 1)[1])[0] for sent in client.sent[:2])
+        assert len({first["jid"], second["jid"], job["jid"]}) == 3
+
+    def test_without_a_connection_it_waits_for_one(self):
+        client = Client(NotSent("away"), "{}", "+OK")
+        assert reservation(client).put_back(JOB, 1) is Answer.ACCEPTED
+        assert client.verbs == ["PUSHB", "PUSHB", "ACK"]
+
+    def test_a_worker_that_gives_up_tries_once(self):
+        giving_up = threading.Event()
+        giving_up.set()
+        client = Client(NotSent("away"))
+        assert reservation(client, giving_up=giving_up).put_back(JOB, 1) is Answer.WITHHELD
         assert client.verbs == ["PUSHB"]
 
     def test_a_copy_that_is_refused_by_name_is_told(self, monkeypatch):
@@ -181,24 +247,24 @@ class TestPutBack:
         monkeypatch.setattr(
             client,
             "push_batch",
-            lambda jobs: {jobs[0]["jid"]: "jobs cannot be reserved for more than one day"},
+            lambda jobs, **_: {jobs[0]["jid"]: "jobs cannot be reserved for more than one day"},
         )
-        assert reservation(client).put_back(1) is Answer.REFUSED
+        assert reservation(client).put_back(JOB, 1) is Answer.REFUSED
 
     def test_a_refused_ack_is_no_refusal_of_the_copy(self):
         """The copy is there: a FAIL on top would run the job twice and spend a retry."""
         client = Client("{}", Refused("context deadline exceeded"))
-        assert reservation(client).put_back(1) is Answer.UNKNOWN
+        assert reservation(client).put_back(JOB, 1) is Answer.UNKNOWN
 
     def test_late_nothing_is_sent(self):
         client = Client("{}")
-        assert reservation(client, elapsed=60).put_back(1) is Answer.WITHHELD
+        assert reservation(client, elapsed=60).put_back(JOB, 1) is Answer.WITHHELD
         assert client.sent == []
 
     def test_a_copy_pushed_at_the_last_moment_is_followed_by_no_ack(self):
         """The expiry may have put the job back already; its next run has the same jid."""
         client = Client("{}", "+OK")
         held = reservation(client, elapsed=59.9)
-        client.push_batch = lambda _jobs: time.sleep(0.2) or {}
-        assert held.put_back(1) is Answer.WITHHELD
+        client.push_batch = lambda _jobs, **_: time.sleep(0.2) or {}
+        assert held.put_back(JOB, 1) is Answer.WITHHELD
         assert client.sent == []

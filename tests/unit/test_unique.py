@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from faktory_unique import Answer, Unique
-from faktory_unique.lifecycle import Change, look
+from faktory_unique.change import Change, look
 from faktory_unique.stamp import Stamp
 from faktory_unique.store import MemoryStore
 
@@ -13,7 +13,7 @@ KEY = "unique:1:Email:x"
 
 
 def stamped(until="success", owner="jid-00000001"):
-    return Stamp(KEY, owner, until, 600).written_on({"jid": "jid-00000002"})
+    return Stamp(KEY, owner, until, 600).written_on({"jid": "jid-00000002", "jobtype": "Email"})
 
 
 @pytest.fixture
@@ -64,9 +64,10 @@ def test_an_error_on_the_way_keeps_it(unique):
 
 
 def test_a_store_that_is_away_is_no_error_of_the_job(caplog):
-    unique = Unique("redis://127.0.0.1:1/0")
-    assert unique.ack(stamped(), lambda _job: Answer.ACCEPTED) is Answer.ACCEPTED
-    assert "left to its TTL" in caplog.text
+    with Unique("redis://127.0.0.1:1/0") as unique:
+        assert unique.ack(stamped(), lambda _job: Answer.ACCEPTED) is Answer.ACCEPTED
+    assert "store_error: jobtype=Email jid=jid-00000002 owner=jid-00000001" in caplog.text
+    assert "1 locks are left to their TTL" in caplog.text
 
 
 def test_it_is_a_context_manager_and_may_be_used_again(unique):

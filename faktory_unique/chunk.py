@@ -1,0 +1,211 @@
+"""The locks of one chunk of a push: taken before PUSHB, and settled by what Faktory answered."""
+
+from __future__ import annotations
+
+import time
+import uuid
+from dataclasses import replace
+from functools import partial
+from typing import TYPE_CHECKING
+
+from . import lifecycle
+from .chain import PushResult, PushStatus
+from .change import held, is_leased, leased, owner_of
+from .errors import StoreError
+from .events import EventName
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from .change import Change
+    from .claims import Claim
+    from .parts import Parts
+
+Results = dict[int, PushResult]
+
+
+class ChunkLocks:
+    """The locks of a chunk's unique jobs. `close` it, whatever came of it.
+
+    Args:
+        parts: those of `Unique`.
+        claims: the claims of the chunk's unique jobs, by their place in the batch.
+
+    Attributes:
+        going: the claims whose jobs are to be pushed, once the locks are taken.
+    """
+
+    def __init__(self, parts: Parts, claims: Mapping[int, Claim]) -> None:
+        self._parts = parts
+        self._claims = claims
+        self.going: dict[int, Claim] = {}
+        self._begun: list[str] = []
+        self._since = time.monotonic()
+
+    def take(self) -> Results:
+        """Takes the locks.
+
+        Returns:
+            The results of the duplicates.
+
+        Raises:
+            StoreError: they could not be taken; those that were have been given back.
+        """
+        results: Results = {}
+        claims: dict[int, Claim] = {}
+        for i, claim in self._claims.items():
+            if self._parts.open_pushes.begin(claim.owner, self):
+                self._begun.append(claim.owner)
+                claims[i] = claim
+            else:  # a second thread with the same Job must not take the lease for its own
+                results[i] = self._duplicate(claim, leased(claim.owner))
+        try:
+            found = self._run_takes(claims)
+        except StoreError as exc:
+            if not all(claim.policy.on_store_error == "push" for claim in claims.values()):
+                self.give_back()
+                raise
+            self._go_unguarded(claims, exc)
+            return results
+        for i, value in found.items():
+            claim = claims[i]
+            if value is None or value == leased(claim.owner):
+                self.going[i] = claim
+                if value is not None or claim.owner in self._parts.open_pushes:
+                    claim.jid = uuid.uuid4().hex
+                self._tell(claim, EventName.ACQUIRED)
+            else:
+                results[i] = self._duplicate(claim, value)
+        return results
+
+    def give_back(self) -> None:
+        """Frees the locks that this push has taken: nothing was pushed."""
+        taken = [claim for claim in self._claims.values() if claim.took]
+        self._change([(claim, lifecycle.give_back(claim.key, claim.owner)) for claim in taken])
+
+    def leave(self) -> None:
+        """Leaves the locks to their leases, after an error that may have come after the send."""
+        for claim in self.going.values():
+            self._parts.open_pushes.add(claim.owner)
+
+    def settle(self, results: Sequence[PushResult]) -> Results:
+        """Confirms the locks of pushed jobs, gives back those of jobs that were not.
+
+        Returns:
+            The results of whose lock there is more to say.
+        """
+        told: Results = {}
+        pushed: dict[int, Claim] = {}
+        changes: list[tuple[Claim, Change]] = []
+        for i, claim in self.going.items():
+            status = results[i].status
+            if status is PushStatus.PUSHED and claim.guarded:
+                pushed[i] = claim
+            elif status is PushStatus.PUSHED:
+                told[i] = replace(results[i], status=PushStatus.UNGUARDED, confirmed=False)
+            elif status is PushStatus.UNKNOWN:
+                self._parts.open_pushes.add(claim.owner)
+                told[i] = _on_lease(results[i], claim)
+                self._tell(claim, EventName.PUSH_UNKNOWN)
+            elif claim.took:
+                changes.append((claim, lifecycle.give_back(claim.key, claim.owner)))
+        confirms = [(c, lifecycle.confirm(c.key, c.owner, c.ttl)) for c in pushed.values()]
+        found = self._change([*confirms, *changes])
+        elapsed = time.monotonic() - self._since
+        for n, (i, claim) in enumerate(pushed.items()):
+            if found is None:
+                told[i] = _on_lease(results[i], claim)
+            elif _stands(found[n], claim.owner, in_time=elapsed < claim.policy.lease):
+                self._tell(claim, EventName.CONFIRMED)
+            else:
+                told[i] = replace(results[i], confirmed=False)
+                lapsed = f"the push was confirmed after {elapsed:.1f} s, its lease being over"
+                self._tell(claim, EventName.LAPSED, lapsed)
+        return told
+
+    def close(self) -> None:
+        """The push is over: another push of the same jobs is a push of its own."""
+        for owner in self._begun:
+            self._parts.open_pushes.end(owner)
+
+    def _run_takes(self, claims: Mapping[int, Claim]) -> dict[int, str | None]:
+        """What was found under each claim's key; None or the own lease: it is leased by us now."""
+        self._parts.kept.settle([claim.key for claim in claims.values()])
+        takes = [lifecycle.take(c.key, c.owner, c.policy.lease) for c in claims.values()]
+        found = self._run(claims, takes)
+        renewing = {i: claims[i] for i, v in found.items() if v == leased(claims[i].owner)}
+        if renewing:
+            renewals = [lifecycle.renew(c.key, c.owner, c.policy.lease) for c in renewing.values()]
+            renewed = self._run(renewing, renewals)
+            # Of a lease that was over between the two: it was there, and its jid has been sent.
+            found |= {i: v or leased(claims[i].owner) for i, v in renewed.items()}
+        return found
+
+    def _run(self, claims: Mapping[int, Claim], changes: Sequence[Change]) -> dict[int, str | None]:
+        """The value found under each claim's key; where there was none, this push has taken it."""
+        try:
+            found = self._parts.store.run(changes)
+        except StoreError as exc:
+            for claim, change in zip(claims.values(), changes, strict=True):
+                claim.took = claim.took or (change.expected == (None,) and change in exc.done)
+            raise
+        for claim, value in zip(claims.values(), found, strict=True):
+            claim.took = value is None
+        return dict(zip(claims, found, strict=True))
+
+    def _go_unguarded(self, claims: Mapping[int, Claim], exc: StoreError) -> None:
+        """Lets the jobs go out without a lock where they have none."""
+        self.going |= claims
+        for claim in claims.values():
+            claim.guarded = claim.took
+            if claim.owner in self._parts.open_pushes:
+                claim.jid = uuid.uuid4().hex
+            if not claim.guarded:
+                self._tell(claim, EventName.UNGUARDED, str(exc))
+
+    def _duplicate(self, claim: Claim, value: str) -> PushResult:
+        self._tell(claim, EventName.DUPLICATE, f"{owner_of(value)} has it")
+        on_lease = is_leased(value)
+        return PushResult(
+            status=PushStatus.DUPLICATE,
+            jid=owner_of(value),
+            submitted_jid=claim.owner,
+            key=claim.key,
+            confirmed=not on_lease,
+            retry_after=claim.policy.lease if on_lease else None,
+        )
+
+    def _change(self, changes: Sequence[tuple[Claim, Change]]) -> list[str | None] | None:
+        """Makes changes that follow what is already done; None where they are kept instead.
+
+        The push has happened, or has been refused: no failure of the store may hide that.
+        """
+        if not changes:
+            return []
+        try:
+            return self._parts.store.run([change for _, change in changes])
+        except StoreError as exc:
+            elapsed = time.monotonic() - self._since
+            for claim, change in changes:
+                if change not in exc.done:
+                    made = partial(self._made_later, claim, change)
+                    self._parts.kept.keep(change, claim.policy.lease - elapsed, made)
+                    self._tell(claim, EventName.STORE_ERROR, str(exc))
+            return None
+
+    def _made_later(self, claim: Claim, change: Change, found: str | None) -> None:
+        if change.happened(found):
+            name = EventName.RELEASED if change.value is None else EventName.CONFIRMED
+            self._tell(claim, name, "once the store was back")
+
+    def _tell(self, claim: Claim, name: EventName, told: str = "") -> None:
+        self._parts.hooks.tell(claim.event(name, told))
+
+
+def _on_lease(result: PushResult, claim: Claim) -> PushResult:
+    return replace(result, confirmed=False, retry_after=claim.policy.lease)
+
+
+def _stands(found: str | None, owner: str, *, in_time: bool) -> bool:
+    """Whether a lock is as confirm should leave it: held, or freed by a worker that was faster."""
+    return found in {leased(owner), held(owner)} or (found is None and in_time)

@@ -1,0 +1,78 @@
+"""What happened to a lock: values that are given to hooks.
+
+A hook is any callable that takes an `Event`: for metrics, traces, an audit. It is called where the
+event happens, in a producer's or a worker's own thread, and is to be quick.
+"""
+
+from __future__ import annotations
+
+import logging
+from enum import StrEnum
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+log = logging.getLogger("faktory_unique")
+
+
+class EventName(StrEnum):
+    """What can happen to a lock.
+
+    Of a push: `acquired` (leased), `duplicate` (another job has it), `confirmed` (held for as long
+    as the job may wait), `push_unknown` (left to its lease), `unguarded` (pushed without a lock,
+    the store being away). Of a worker: `held` (for as long as the attempt can take), `reacquired`
+    (it had lapsed, and was taken again), `lapsed` (it had, and the job runs without one),
+    `put_back`. Of both: `released`, and `store_error` (a change that could not be made).
+    """
+
+    ACQUIRED = "acquired"
+    DUPLICATE = "duplicate"
+    CONFIRMED = "confirmed"
+    PUSH_UNKNOWN = "push_unknown"
+    UNGUARDED = "unguarded"
+    HELD = "held"
+    REACQUIRED = "reacquired"
+    LAPSED = "lapsed"
+    PUT_BACK = "put_back"
+    RELEASED = "released"
+    STORE_ERROR = "store_error"
+
+
+class Event(NamedTuple):
+    """Something that happened to a lock.
+
+    Attributes:
+        name: what.
+        key: the Redis key of the lock.
+        owner: the jid under which the work was first pushed: of the job that this is about.
+        jid: the jid of that job as it is now; another than owner where it was pushed or put back
+            anew.
+        jobtype: its jobtype.
+        told: what else there is to say, for people; never args.
+    """
+
+    name: EventName
+    key: str
+    owner: str
+    jid: str
+    jobtype: str
+    told: str = ""
+
+
+Hook: TypeAlias = "Callable[[Event], None]"
+
+
+class Hooks:
+    """Gives events to hooks. A hook that raises is logged, and breaks nothing."""
+
+    def __init__(self, hooks: Iterable[Hook]) -> None:
+        self._hooks = tuple(hooks)
+
+    def tell(self, event: Event) -> None:
+        """Gives an event to each hook, in their order."""
+        for hook in self._hooks:
+            try:
+                hook(event)
+            except Exception:
+                log.exception("the hook %r raised at %s of key=%s", hook, event.name, event.key)

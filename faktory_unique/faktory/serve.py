@@ -1,0 +1,68 @@
+"""What a process of a consumer does: jobs in, what their handlers came to out."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+from functools import partial
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from .perform import job_error, perform
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from multiprocessing.connection import Connection
+
+    from faktory_unique.chain import JobError, Middleware, Payload, PutBack
+
+# How soon a process notices that its consumer is gone where the end of its pipe does not tell:
+# another process may have inherited a copy of it.
+_LOOK = 1.0
+
+
+class Task(NamedTuple):
+    """What a process is given for one job; see `perform`."""
+
+    middleware: Sequence[Middleware]
+    handler: Callable[..., object]
+    job: Payload
+    bind: bool
+    tell_sentry: bool
+
+
+def serve(pipe: Connection) -> None:
+    """The life of a process: a job in, what it came to out, until its consumer is gone."""
+    consumer = os.getppid()
+    # A Ctrl-C, or a service manager's SIGTERM to the whole group, is the consumer's to act on: jobs
+    # have their grace period.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, partial(_end_without, consumer))
+    with contextlib.suppress(EOFError, OSError):
+        while True:
+            while not pipe.poll(_LOOK):
+                if os.getppid() != consumer:
+                    return
+            pipe.send(_perform_next(pipe))
+
+
+def _perform_next(pipe: Connection) -> JobError | PutBack | None:
+    try:
+        task: Task = pipe.recv()
+    except (EOFError, OSError):
+        raise
+    except BaseException as exc:  # noqa: BLE001  # its handler cannot be imported here, say
+        return job_error(exc)
+    return perform(
+        task.middleware,
+        task.handler,
+        task.job,
+        bind=task.bind,
+        tell_sentry=task.tell_sentry,
+    )
+
+
+def _end_without(consumer: int, *_signal: Any) -> None:  # noqa: ANN401  # number and frame
+    """Ends this process if its consumer is gone, and nobody else will."""
+    if os.getppid() != consumer:
+        os._exit(1)

@@ -1,0 +1,168 @@
+"""The processes in which handlers run: one job each at a time, and each death costs that job alone.
+
+A process that ends while it has a job, however it ends, is told from its end and not from a message
+that it could fail to send; the next job gets a new one. Nothing is shared between processes, so
+that one cannot hold up another.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+from collections import deque
+from multiprocessing import connection
+from typing import TYPE_CHECKING
+
+from .serve import serve
+
+if TYPE_CHECKING:
+    from multiprocessing.connection import Connection
+    from multiprocessing.context import BaseContext
+    from multiprocessing.process import BaseProcess
+
+    from faktory_unique.chain import JobError, PutBack
+
+    from .serve import Task
+
+# How soon a consumer notices that a process has ended where the end of its pipe does not tell:
+# another process may have inherited a copy of it.
+_LOOK = 1.0
+
+
+class ProcessEnded(Exception):
+    """The process of a job has ended before its handler did."""
+
+
+class WorkerProcess:
+    """One process, started when first needed and again when it has ended.
+
+    Args:
+        context: how processes are made.
+    """
+
+    def __init__(self, context: BaseContext) -> None:
+        self._context = context
+        self._process: BaseProcess | None = None
+        self._pipe: Connection | None = None
+        self._ended = False
+
+    def start(self) -> None:
+        """Starts the process, unless it lives."""
+        if self._process is not None and self._process.is_alive():
+            return
+        self._forget()
+        self._pipe, theirs = self._context.Pipe()
+        process = self._context.Process(  # type: ignore[attr-defined]  # each context has its own
+            target=serve, args=[theirs], name="faktory-worker"
+        )
+        process.start()
+        self._process = process
+        theirs.close()
+
+    def perform(self, task: Task) -> JobError | PutBack | None:
+        """Has a handler run; what it came to.
+
+        Raises:
+            ProcessEnded: the process has ended before the handler did.
+            Exception: the task cannot be pickled; nothing has run.
+        """
+        self.start()
+        try:
+            self._send(task)
+        except OSError:  # it is dying, without a job
+            self._forget()
+            self.start()
+            self._send(task)
+        return self._receive()
+
+    def kill(self) -> None:
+        """Ends the process at once and for good, whatever it does."""
+        self._ended = True
+        if self._process is not None:
+            self._process.kill()
+
+    def close(self) -> None:
+        """Ends the process and waits for its end."""
+        self.kill()
+        self._forget()
+
+    def _send(self, task: Task) -> None:
+        assert self._pipe is not None  # noqa: S101  # of a process that was started
+        self._pipe.send(task)
+
+    def _receive(self) -> JobError | PutBack | None:
+        pipe, process = self._pipe, self._process
+        assert pipe is not None  # noqa: S101  # likewise
+        assert process is not None  # noqa: S101  # likewise
+        ended = False
+        while True:
+            with contextlib.suppress(EOFError, OSError):
+                if pipe.poll(0):
+                    came_to: JobError | PutBack | None = pipe.recv()
+                    return came_to
+                if not ended:
+                    connection.wait([pipe, process.sentinel], _LOOK)
+            if ended:
+                self._forget()
+                raise ProcessEnded(_told(process.exitcode))
+            if self._ended:  # killed while it was being started
+                process.kill()
+            ended = not process.is_alive()  # once more, for what it sent before it ended
+
+    def _forget(self) -> None:
+        """Lets go of a process that has ended, or is to."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.join()
+            self._process = None
+        if self._pipe is not None:
+            self._pipe.close()
+            self._pipe = None
+
+
+class WorkerProcesses:
+    """As many processes as jobs run at a time.
+
+    Args:
+        context: how processes are made.
+        number: how many.
+    """
+
+    def __init__(self, context: BaseContext, number: int) -> None:
+        self._all = [WorkerProcess(context) for _ in range(number)]
+        self._idle = deque(self._all)
+        self.ended = False
+
+    def start(self) -> None:
+        """Starts them all, so that no job waits for one."""
+        for process in self._all:
+            process.start()
+
+    def perform(self, task: Task) -> JobError | PutBack | None:
+        """Has a handler run in a process that is idle; see `WorkerProcess.perform`."""
+        process = self._idle.pop()  # the one that was used last: it is warm
+        try:
+            if self.ended:
+                raise ProcessEnded("the consumer has stopped")
+            return process.perform(task)
+        finally:
+            self._idle.append(process)
+
+    def end(self) -> None:
+        """Ends them all at once; handlers that run are cut off."""
+        self.ended = True
+        for process in self._all:
+            process.kill()
+
+    def close(self) -> None:
+        """Ends those that are idle, for good."""
+        while self._idle:
+            self._idle.pop().close()
+
+
+def _told(exitcode: int | None) -> str:
+    if exitcode is not None and exitcode < 0:
+        how = f"by signal {signal.Signals(-exitcode).name}"
+    else:
+        how = f"with status {exitcode}"
+    return f"the process ended {how} before the handler returned"

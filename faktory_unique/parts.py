@@ -1,0 +1,29 @@
+"""What all pushes and all jobs of one `Unique` share."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from .claims import OpenPushes
+    from .events import Hooks
+    from .kept import Kept
+    from .store import Store
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What all pushes and all jobs of one `Unique` share.
+
+    Attributes:
+        store: where the locks are.
+        kept: the changes that the store still owes.
+        open_pushes: the jids that are being pushed, or must not be sent again.
+        hooks: who is told of events.
+    """
+
+    store: Store
+    kept: Kept
+    open_pushes: OpenPushes
+    hooks: Hooks

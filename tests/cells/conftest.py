@@ -1,0 +1,197 @@
+"""Grounds to try the cells of docs/design.md §5 on: a fake with a clock that stands, and the real.
+
+`ground` runs a test on both; `fake` on the fake alone, where a cell takes longer than seconds.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import Counter
+from dataclasses import dataclass, field
+
+import pytest
+import redis
+
+from faktory_unique import (
+    Client,
+    Job,
+    JobError,
+    OutcomeUnknown,
+    Policy,
+    Producer,
+    PutBack,
+    StoreUnavailable,
+    Unique,
+)
+from faktory_unique.faktory.handling import End, Handling, Perform
+from faktory_unique.faktory.reservation import Reservation
+from faktory_unique.store import RedisStore
+from faktory_unique.testing import Clock, FakeFaktory
+
+ERROR = JobError("ValueError", "why")
+
+
+class Flaky:
+    """A store that can be away: either unasked, or having done what it was asked."""
+
+    def __init__(self, store):
+        self._store = store
+        self.away = False
+        if hasattr(store, "now"):
+            self.now = store.now
+
+    def run(self, changes):
+        if self.away:
+            raise StoreUnavailable("away")
+        return self._store.run(changes)
+
+    def close(self):
+        self._store.close()
+
+
+@dataclass
+class Fetched:
+    """A fetched job, and what its middleware decided."""
+
+    reservation: Reservation
+    step: object
+
+    @property
+    def job(self):
+        return self.reservation.job
+
+    @property
+    def runs(self):
+        return isinstance(self.step, Perform)
+
+
+@dataclass
+class Ground:
+    """A Faktory and a store, a producer and a worker that does one step at a time."""
+
+    client: Client
+    store: Flaky
+    value_and_ttl: object
+    sizes: object
+    seen: list = field(default_factory=list)
+
+    def unique(self, **policy):
+        """A `Unique` whose events are seen."""
+        policy = {"ttl": 600, "lease": 40, **policy}
+        return Unique(self.store, default=Policy(**policy), hooks=[self.seen.append])
+
+    def push(self, unique, *middleware, **fields):
+        """Pushes the job, through other middleware if so wished; its result."""
+        fields = {"jobtype": "Cell", "args": [1], "retry": 3, "reserve_for": 60, **fields}
+        return Producer(self.client, [unique, *middleware]).push(Job(**fields))
+
+    def fetch(self, unique, *middleware):
+        """The next job, begun as a consumer begins it."""
+        since = time.monotonic(), self.client.now()
+        job = self.client._fetch(["default"])
+        assert job is not None
+        handling = Handling([unique, *middleware], {"Cell": (print, False)})
+        fetched = Fetched(Reservation(self.client, job, since, threading.Event()), None)
+        fetched.handling = handling
+        fetched.step = handling.begin(job)
+        return fetched
+
+    def ack(self, fetched):
+        return fetched.handling.settle(fetched.reservation, End())
+
+    def fail(self, fetched):
+        return fetched.handling.settle(fetched.reservation, End(ERROR))
+
+    def put_back(self, fetched, delay):
+        return fetched.handling.settle(fetched.reservation, PutBack(delay))
+
+    def lock(self, result):
+        """The value of a job's lock; None where there is none."""
+        return self.value_and_ttl(result.key)[0]
+
+    def ttl(self, result):
+        """Seconds that it has left, rounded up."""
+        return self.value_and_ttl(result.key)[1]
+
+    def events(self):
+        """The names of the events seen, oldest first."""
+        return [event.name.value for event in self.seen]
+
+    def losing(self, monkeypatch, verb, *, arrives):
+        """Loses the next command of a verb on its way, or the answer to it."""
+        call, lost = self.client.call, Counter()
+
+        def lossy(command, **options):
+            if command.startswith(verb) and not lost[verb]:
+                lost[verb] += 1
+                if arrives:
+                    call(command, **options)
+                raise OutcomeUnknown(f"{verb}: lost")
+            return call(command, **options)
+
+        monkeypatch.setattr(self.client, "call", lossy)
+
+
+@pytest.fixture
+def fake():
+    faktory = FakeFaktory(Clock(1_800_000_000))
+
+    def value_and_ttl(key):
+        return faktory.store.values().get(key), faktory.store.ttl(key)
+
+    def sizes():
+        return {
+            "queued": len(faktory.jobs),
+            "scheduled": len(faktory.scheduled),
+            "retries": len(faktory.retries),
+            "dead": len(faktory.dead),
+            "working": len(faktory.working),
+        }
+
+    client = faktory.client("both", worker_id="cell-worker")
+    ground = Ground(client, Flaky(faktory.store), value_and_ttl, sizes)
+    ground.advance = faktory.advance
+    ground.faktory = faktory
+    yield ground
+    faktory.close()
+
+
+@pytest.fixture
+def real(faktory_url, redis_url):
+    server = redis.Redis.from_url(redis_url, decode_responses=True)
+    store = Flaky(RedisStore(redis_url))
+    with Client(faktory_url, role="both", worker_id="cell-worker") as client:
+
+        def value_and_ttl(key):
+            left = server.pttl(key)
+            return server.get(key), None if left < 0 else -(-left // 1000)
+
+        def sizes():
+            told = client.info()["faktory"]
+            sets = {
+                name: told["sets"][name] for name in ("scheduled", "retries", "dead", "working")
+            }
+            return {"queued": told["total_enqueued"], **sets}
+
+        yield Ground(client, store, value_and_ttl, sizes)
+    store.close()
+    server.close()
+
+
+@pytest.fixture(
+    params=["fake", pytest.param("real", marks=[pytest.mark.faktory, pytest.mark.redis])]
+)
+def ground(request):
+    return request.getfixturevalue(request.param)
+
+
+@pytest.fixture
+def wait_until():
+    def wait(condition, seconds=20):
+        deadline = time.monotonic() + seconds
+        while not condition():
+            assert time.monotonic() < deadline, f"not within {seconds} s"
+            time.sleep(0.02)
+
+    return wait

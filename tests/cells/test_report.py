@@ -1,0 +1,234 @@
+"""The rows of ACK and FAIL, in all their bands, and what an unknown answer means."""
+
+from __future__ import annotations
+
+import pytest
+
+from faktory_unique import Answer
+from faktory_unique.change import held
+
+ENDS = {"retry": 0}, {"retry": -1}
+UNTIL_OTHERS = pytest.mark.parametrize("until", ["start", "expiry"])
+
+
+class TestAck:
+    def test_in_time_until_success_it_is_freed(self, ground):
+        unique = ground.unique()
+        result = ground.push(unique)
+        assert ground.ack(ground.fetch(unique)) is Answer.ACCEPTED
+        assert ground.lock(result) is None
+        assert ground.sizes()["working"] == 0
+        assert ground.events()[-1] == "released"
+
+    @UNTIL_OTHERS
+    def test_in_time_else_nothing_is_done(self, ground, until):
+        unique = ground.unique(until=until)
+        result = ground.push(unique)
+        ground.ack(ground.fetch(unique))
+        assert ground.lock(result) == (held(result.jid) if until == "expiry" else None)
+
+    @pytest.mark.parametrize("arrives", [True, False])
+    def test_unknown_it_is_sent_again_and_then_freed(self, ground, monkeypatch, arrives):
+        unique = ground.unique()
+        result = ground.push(unique)
+        fetched = ground.fetch(unique)
+        ground.losing(monkeypatch, "ACK", arrives=arrives)
+        assert ground.ack(fetched) is Answer.ACCEPTED
+        assert ground.lock(result) is None
+        assert ground.sizes()["working"] == 0
+
+    @pytest.mark.parametrize("late", [60, 69])
+    def test_late_it_is_kept_for_the_rerun_which_frees_it(self, fake, late):
+        unique = fake.unique()
+        result = fake.push(unique)
+        fetched = fake.fetch(unique)
+        fake.faktory.clock.advance(late)
+        assert fake.ack(fetched) is Answer.LATE
+        assert fake.lock(result) == held(result.jid)
+
+    @pytest.mark.parametrize("end", ENDS)
+    def test_late_where_the_expiry_was_the_end_it_is_freed(self, fake, end):
+        unique = fake.unique()
+        result = fake.push(unique, **end)
+        fetched = fake.fetch(unique)
+        fake.faktory.clock.advance(65)
+        assert fake.ack(fetched) is Answer.LATE
+        assert fake.lock(result) is None
+
+    def test_late_where_death_keeps_it_it_is_kept(self, fake):
+        unique = fake.unique(on_death="keep")
+        result = fake.push(unique, retry=-1)
+        fetched = fake.fetch(unique)
+        fake.faktory.clock.advance(65)
+        assert fake.ack(fetched) is Answer.LATE
+        assert fake.lock(result) == held(result.jid)
+
+    def test_late_and_unknown_it_is_not_sent_again(self, fake, monkeypatch):
+        unique = fake.unique()
+        result = fake.push(unique)
+        fetched = fake.fetch(unique)
+        fake.faktory.clock.advance(61)
+        fake.losing(monkeypatch, "ACK", arrives=False)
+        assert fake.ack(fetched) is Answer.UNKNOWN
+        assert fake.lock(result) == held(result.jid)
+
+    def test_later_still_it_is_not_sent_and_the_rerun_keeps_its_reservation(self, fake):
+        """By then another worker can have the job: the ACK would end its run unfinished."""
+        unique = fake.unique()
+        result = fake.push(unique)
+        slow = fake.fetch(unique)
+        fake.advance(150)
+        again = fake.fetch(unique)
+        assert again.job["jid"] == slow.job["jid"]
+        assert fake.ack(slow) is Answer.WITHHELD
+        assert fake.sizes()["working"] == 1
+        assert fake.lock(result) == held(result.jid)
+        assert fake.ack(again) is Answer.ACCEPTED
+        assert fake.lock(result) is None
+
+    @UNTIL_OTHERS
+    @pytest.mark.parametrize("end", ENDS)
+    def test_late_else_nothing_is_done(self, fake, until, end):
+        unique = fake.unique(until=until)
+        result = fake.push(unique, **end)
+        fetched = fake.fetch(unique)
+        fake.faktory.clock.advance(65)
+        fake.ack(fetched)
+        assert fake.lock(result) == (held(result.jid) if until == "expiry" else None)
+
+
+class TestFail:
+    def test_to_be_retried_the_hold_stands(self, ground):
+        unique = ground.unique()
+        result = ground.push(unique)
+        fetched = ground.fetch(unique)
+        ttl = ground.ttl(result)
+        assert ground.fail(fetched) is Answer.ACCEPTED
+        assert ground.sizes()["retries"] == 1
+        assert ground.lock(result) == held(result.jid)
+        assert ttl - 2 <= ground.ttl(result) <= ttl
+        assert not ground.push(unique)
+
+    def test_dead_it_is_freed(self, ground):
+        unique = ground.unique()
+        result = ground.push(unique, retry=-1)
+        assert ground.fail(ground.fetch(unique)) is Answer.ACCEPTED
+        assert ground.sizes()["dead"] == 1
+        assert ground.lock(result) is None
+        assert ground.events()[-1] == "released"
+
+    def test_dead_and_kept_its_equal_is_a_duplicate(self, ground):
+        unique = ground.unique(on_death="keep")
+        result = ground.push(unique, retry=-1)
+        ground.fail(ground.fetch(unique))
+        assert ground.sizes()["dead"] == 1
+        assert ground.lock(result) == held(result.jid)
+        assert not ground.push(unique)
+
+    @pytest.mark.parametrize("on_death", ["release", "keep"])
+    def test_dropped_it_is_freed(self, ground, on_death):
+        unique = ground.unique(on_death=on_death)
+        result = ground.push(unique, retry=0)
+        assert ground.fail(ground.fetch(unique)) is Answer.ACCEPTED
+        assert sum(ground.sizes().values()) == 0
+        assert ground.lock(result) is None
+
+    def test_dead_after_its_retries_it_is_freed_then_and_not_before(self, fake):
+        unique = fake.unique()
+        result = fake.push(unique, retry=2)
+        for failures in range(2):
+            fake.fail(fake.fetch(unique))
+            assert fake.sizes()["retries"] == 1
+            assert fake.lock(result) == held(result.jid), failures
+            fake.advance(120)
+        fake.fail(fake.fetch(unique))
+        assert fake.sizes()["dead"] == 1
+        assert fake.lock(result) is None
+
+    @UNTIL_OTHERS
+    @pytest.mark.parametrize("retry", [0, -1, 3])
+    def test_else_nothing_is_done(self, ground, until, retry):
+        unique = ground.unique(until=until)
+        result = ground.push(unique, retry=retry)
+        ground.fail(ground.fetch(unique))
+        assert ground.lock(result) == (held(result.jid) if until == "expiry" else None)
+
+    @pytest.mark.parametrize("arrives", [True, False])
+    def test_unknown_it_is_sent_again_and_not_found_then_means_accepted(
+        self, ground, monkeypatch, arrives
+    ):
+        unique = ground.unique()
+        result = ground.push(unique, retry=-1)
+        fetched = ground.fetch(unique)
+        ground.losing(monkeypatch, "FAIL", arrives=arrives)
+        assert ground.fail(fetched) is Answer.ACCEPTED
+        assert ground.sizes()["dead"] == 1
+        assert ground.lock(result) is None
+
+    def test_not_found_at_the_first_it_is_kept(self, ground):
+        unique = ground.unique()
+        result = ground.push(unique, retry=-1)
+        fetched = ground.fetch(unique)
+        ground.client._ack(fetched.job["jid"])
+        assert ground.fail(fetched) is Answer.REFUSED
+        assert ground.lock(result) == held(result.jid)
+
+    @pytest.mark.parametrize("end", ENDS)
+    def test_late_it_is_freed_where_it_was_the_end(self, fake, end):
+        fake.advance(5)  # expired reservations are looked for every 15 s: 5 s before, 10 s after
+        unique = fake.unique()
+        result = fake.push(unique, **end)
+        fetched = fake.fetch(unique)
+        fake.faktory.clock.advance(63)
+        assert fake.fail(fetched) is Answer.LATE
+        assert fake.lock(result) is None
+
+    @pytest.mark.parametrize("end", ENDS)
+    def test_late_and_after_the_expiry_it_is_refused_and_the_lock_lapses(self, fake, end):
+        unique = fake.unique()
+        result = fake.push(unique, **end)
+        fetched = fake.fetch(unique)
+        fake.faktory.clock.advance(65)
+        assert fake.fail(fetched) is Answer.REFUSED
+        assert fake.lock(result) == held(result.jid)
+        fake.advance(30)
+        assert fake.lock(result) is None
+
+    def test_late_to_be_retried_the_hold_stands(self, fake):
+        fake.advance(5)
+        unique = fake.unique()
+        result = fake.push(unique)
+        fetched = fake.fetch(unique)
+        fake.faktory.clock.advance(63)
+        assert fake.fail(fetched) is Answer.LATE
+        assert fake.sizes()["retries"] == 1
+        assert fake.lock(result) == held(result.jid)
+
+    def test_later_still_it_is_not_sent(self, fake):
+        """It would take the reservation of the worker that has the job by then."""
+        unique = fake.unique()
+        result = fake.push(unique)
+        slow = fake.fetch(unique)
+        fake.advance(150)
+        again = fake.fetch(unique)
+        assert fake.fail(slow) is Answer.WITHHELD
+        assert fake.sizes()["working"] == 1
+        assert fake.ack(again) is Answer.ACCEPTED
+        assert fake.lock(result) is None
+
+
+def test_a_job_that_is_never_reported_has_its_lock_until_its_rerun_has_it(fake):
+    """A worker that died: the longest silence is covered, at each of its attempts."""
+    unique = fake.unique(ttl=1)
+    result = fake.push(unique, retry=2)
+    for _ in range(2):
+        fake.fetch(unique)
+        while not fake.sizes()["queued"]:
+            assert fake.lock(result) == held(result.jid)
+            fake.advance(1)
+    fake.fetch(unique)
+    while not fake.sizes()["dead"]:
+        assert fake.lock(result) == held(result.jid)
+        fake.advance(1)
+    fake.advance(30)
+    assert fake.lock(result) is None

@@ -1,0 +1,105 @@
+"""What the server makes of a payload's reserve_for, retry and failure, told beforehand.
+
+That the real server does the same is shown in tests/conformance and tests/cells.
+"""
+
+from __future__ import annotations
+
+import pytest
+
+from faktory_unique.reserved import (
+    Band,
+    Outcome,
+    band,
+    failures_before,
+    outcome,
+    reserve,
+    reserve_for,
+    retry_wait,
+)
+
+RETRIED, DEAD, DROPPED = Outcome.RETRIED, Outcome.DEAD, Outcome.DROPPED
+
+
+@pytest.mark.parametrize(
+    ("asked", "expected"),
+    [
+        ({}, 1800),
+        ({"reserve_for": None}, 1800),
+        ({"reserve_for": 0}, 1800),
+        ({"reserve_for": -1}, 60),
+        ({"reserve_for": 59}, 60),
+        ({"reserve_for": 60}, 60),
+        ({"reserve_for": 61}, 61),
+        ({"reserve_for": 86_400}, 86_400),
+        ({"reserve_for": 86_401}, 86_400),
+    ],
+)
+def test_reserve_for_is_what_the_server_makes_of_it(asked, expected):
+    """manager/working.go:114-127."""
+    assert reserve_for(asked) == expected
+    assert reserve(asked) == expected + 30
+
+
+@pytest.mark.parametrize(
+    ("elapsed", "expected"),
+    [
+        (0, Band.IN_TIME),
+        (59.999, Band.IN_TIME),
+        (60, Band.LATE),
+        (69.999, Band.LATE),
+        (70, Band.OVER),
+        (10**6, Band.OVER),
+    ],
+)
+def test_a_reservation_is_ours_then_nobodys_for_ten_seconds_then_perhaps_anothers(
+    elapsed, expected
+):
+    assert band({"reserve_for": 60}, elapsed) is expected
+
+
+@pytest.mark.parametrize(
+    ("failure", "expected"),
+    [
+        ({}, 0),
+        ({"failure": None}, 0),
+        ({"failure": {"retry_count": 0}}, 1),
+        ({"failure": {"retry_count": 7}}, 8),
+        ({"failure": {"errtype": "E"}}, 1),
+    ],
+)
+def test_failures_are_counted_from_the_payload(failure, expected):
+    assert failures_before(failure) == expected
+
+
+@pytest.mark.parametrize(
+    ("retry", "failures", "expected"),
+    [
+        (0, 0, DROPPED),
+        (0, 3, DROPPED),
+        (-1, 0, DEAD),
+        (-5, 2, DEAD),
+        (1, 0, RETRIED),
+        (1, 1, DEAD),
+        (3, 2, RETRIED),
+        (3, 3, DEAD),
+        (3, 4, DEAD),
+        (25, 24, RETRIED),
+        (25, 25, DEAD),
+        (None, 0, RETRIED),
+        (None, 1, DROPPED),
+    ],
+)
+def test_the_outcome_of_a_failure_is_told_from_retry_and_failure(retry, failures, expected):
+    """manager/retry.go:124-168: retry=N runs N+1 times; the server fills a missing one in once."""
+    job = {"retry": retry, "failure": {"retry_count": failures - 1} if failures else None}
+    assert outcome(job) is expected
+
+
+@pytest.mark.parametrize(
+    ("failures", "expected"),
+    [(0, 0 + 15 + 29 + 10), (1, 1 + 15 + 58 + 10), (3, 81 + 15 + 116 + 10)],
+)
+def test_a_retry_waits_no_longer_than_its_backoff_and_a_skipped_round(failures, expected):
+    """n⁴ + 15 + (0…29)·(n + 1) seconds (manager/retry.go:170-174), looked for every 5 s."""
+    assert retry_wait(failures) == expected
