@@ -17,10 +17,12 @@ if TYPE_CHECKING:
 
     import redis
 
+    from .delay import Delay
     from .measure import Result
 
 RESULTS = Path(__file__).parent / "results"
-PACKAGES = ("faktory-unique", "hiredis", "orjson", "redis")
+PACKAGES = ("faktory-unique", "hiredis", "orjson", "pyfaktory", "redis")
+VERDICTS = {None: "", "ok": "[green]ok[/]", "short": "[yellow]short[/]"}
 
 
 def machine(client: redis.Redis) -> dict[str, object]:
@@ -36,21 +38,22 @@ def machine(client: redis.Redis) -> dict[str, object]:
     }
 
 
-def save(about: dict[str, object], results: Sequence[Result]) -> Path:
+def save(about: dict[str, object], results: Sequence[Result], delays: Sequence[Delay]) -> Path:
     """Write the results to a file named for the present second, in UTC; the path to show."""
     RESULTS.mkdir(exist_ok=True)
     path = RESULTS / f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}.json"
-    content = {"machine": about, "ratios": [result._asdict() for result in results]}
+    content = {
+        "machine": about,
+        "ratios": [result._asdict() for result in results],
+        "delays": [delay._asdict() for delay in delays],
+    }
     path.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
     return path.relative_to(RESULTS.parent.parent)
 
 
 def table(results: Sequence[Result]) -> Table:
-    """The results as a table."""
-    table = Table(box=None, header_style="bold", pad_edge=False)
-    table.add_column("ours vs theirs")
-    for title in ("ratio", "25 %, 75 %", "target", "", "ours/s", "theirs/s"):
-        table.add_column(title, justify="right", no_wrap=True)
+    """The ratios as a table."""
+    table = _empty("ratio", "25 %, 75 %", "target", "", "ours/s", "theirs/s")
     for result in results:
         low, high = result.spread
         table.add_row(
@@ -58,8 +61,34 @@ def table(results: Sequence[Result]) -> Table:
             f"{result.ratio:.3f}",
             f"{low:.2f}, {high:.2f}",
             "" if result.target is None else f"{result.target:g}",
-            {None: "", "ok": "[green]ok[/]", "short": "[yellow]short[/]"}[result.verdict],
+            VERDICTS[result.verdict],
             f"{result.ours_per_s:,}",
             f"{result.theirs_per_s:,}",
         )
+    return table
+
+
+def delay_table(delays: Sequence[Delay]) -> Table:
+    """The delays as a table."""
+    table = _empty("ratio", "ours", "95 %", "target", "", "theirs", "95 %", "rounds")
+    for delay in delays:
+        table.add_row(
+            delay.name,
+            f"{delay.ratio:,.0f}",
+            f"{delay.ours_ms:.1f} ms",
+            f"{delay.ours_p95_ms:.1f} ms",
+            f"{delay.target_ms:g} ms",
+            VERDICTS[delay.verdict],
+            f"{delay.theirs_ms:,.0f} ms",
+            f"{delay.theirs_p95_ms:,.0f} ms",
+            f"{delay.ours_rounds}, {delay.theirs_rounds}",
+        )
+    return table
+
+
+def _empty(*titles: str) -> Table:
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    table.add_column("ours vs theirs")
+    for title in titles:
+        table.add_column(title, justify="right", no_wrap=True)
     return table
