@@ -5,8 +5,9 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+from enum import Enum
 from functools import partial
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
 
 from .perform import job_error, perform
 
@@ -19,6 +20,17 @@ if TYPE_CHECKING:
 # How soon a process notices that its consumer is gone where the end of its pipe does not tell:
 # another process may have inherited a copy of it.
 _LOOK = 1.0
+
+
+class Begun(Enum):
+    """Told when a job has been read, and its handler is about to run."""
+
+    BEGUN = "begun"
+
+
+BEGUN = Begun.BEGUN
+
+Told: TypeAlias = "Literal[Begun.BEGUN] | JobError | PutBack | None"
 
 
 class Task(NamedTuple):
@@ -53,6 +65,7 @@ def _perform_next(pipe: Connection) -> JobError | PutBack | None:
         raise
     except BaseException as exc:  # noqa: BLE001  # its handler cannot be imported here, say
         return job_error(exc)
+    pipe.send(BEGUN)
     return perform(
         task.middleware,
         task.handler,

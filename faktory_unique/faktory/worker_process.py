@@ -13,7 +13,7 @@ from collections import deque
 from multiprocessing import connection
 from typing import TYPE_CHECKING
 
-from .serve import serve
+from .serve import BEGUN, serve
 
 if TYPE_CHECKING:
     from multiprocessing.connection import Connection
@@ -22,15 +22,23 @@ if TYPE_CHECKING:
 
     from faktory_unique.chain import JobError, PutBack
 
-    from .serve import Task
+    from .serve import Task, Told
 
 # How soon a consumer notices that a process has ended where the end of its pipe does not tell:
 # another process may have inherited a copy of it.
 _LOOK = 1.0
 
 
+# A process can die idle, and its job must not pay for that.
+_TRIES = 3
+
+
 class ProcessEnded(Exception):
     """The process of a job has ended before its handler did."""
+
+
+class _NotBegun(Exception):
+    """The process has ended, and had not read the job."""
 
 
 class WorkerProcess:
@@ -44,7 +52,7 @@ class WorkerProcess:
         self._context = context
         self._process: BaseProcess | None = None
         self._pipe: Connection | None = None
-        self._ended = False
+        self._killed = False
 
     def start(self) -> None:
         """Starts the process, unless it lives."""
@@ -66,18 +74,16 @@ class WorkerProcess:
             ProcessEnded: the process has ended before the handler did.
             Exception: the task cannot be pickled; nothing has run.
         """
-        self.start()
-        try:
-            self._send(task)
-        except OSError:  # it is dying, without a job
-            self._forget()
+        for _ in range(_TRIES):
             self.start()
-            self._send(task)
-        return self._receive()
+            with contextlib.suppress(_NotBegun):
+                self._send(task)
+                return self._receive()
+        raise ProcessEnded(f"{_TRIES} processes have ended before they had read the job")
 
     def kill(self) -> None:
         """Ends the process at once and for good, whatever it does."""
-        self._ended = True
+        self._killed = True
         if self._process is not None:
             self._process.kill()
 
@@ -88,24 +94,30 @@ class WorkerProcess:
 
     def _send(self, task: Task) -> None:
         assert self._pipe is not None  # noqa: S101  # of a process that was started
-        self._pipe.send(task)
+        try:
+            self._pipe.send(task)
+        except OSError as exc:
+            self._forget()
+            raise _NotBegun from exc
 
     def _receive(self) -> JobError | PutBack | None:
         pipe, process = self._pipe, self._process
         assert pipe is not None  # noqa: S101  # likewise
         assert process is not None  # noqa: S101  # likewise
-        ended = False
+        begun = ended = False
         while True:
             with contextlib.suppress(EOFError, OSError):
-                if pipe.poll(0):
-                    came_to: JobError | PutBack | None = pipe.recv()
-                    return came_to
+                while pipe.poll(0):
+                    told: Told = pipe.recv()
+                    if told is not BEGUN:
+                        return told
+                    begun = True
                 if not ended:
                     connection.wait([pipe, process.sentinel], _LOOK)
             if ended:
                 self._forget()
-                raise ProcessEnded(_told(process.exitcode))
-            if self._ended:  # killed while it was being started
+                raise ProcessEnded(_told(process.exitcode)) if begun else _NotBegun
+            if self._killed:  # while it was being started
                 process.kill()
             ended = not process.is_alive()  # once more, for what it sent before it ended
 

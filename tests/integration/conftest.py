@@ -14,6 +14,14 @@ import redis
 from faktory_unique import Client, Consumer, Job, Policy, Producer, Unique
 from tests.integration import handlers
 
+# A fork of this process would inherit locks that its other threads hold.
+SPAWN = multiprocessing.get_context("spawn")
+
+HANDLERS = (
+    *("note", "note_slowly", "note_deafly", "note_current", "note_pid", "retry_once"),
+    *("fail", "fail_unpicklably", "leave", "die", "die_well", "crash"),
+)
+
 
 @pytest.fixture
 def unique(redis_url):
@@ -80,14 +88,12 @@ def working(faktory_url):
             options = {
                 "concurrency": 2,
                 "grace_period": 5,
-                # A fork of this process would inherit locks that its other threads hold.
-                "context": multiprocessing.get_context("spawn"),
+                "context": SPAWN,
                 **options,
             }
             consumer = Consumer(client, middleware=middleware, **options)
-            for name in ("note", "note_slowly", "note_current", "fail", "leave", "die"):
+            for name in HANDLERS:
                 consumer.register(f"Unique.{name}", getattr(handlers, name))
-            consumer.register("Unique.fail_unpicklably", handlers.fail_unpicklably)
             consumer.register("Unique.note_jid", handlers.note_jid, bind=True)
             thread = threading.Thread(target=consumer.run)
             thread.start()

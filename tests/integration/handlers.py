@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 import time
 from pathlib import Path
 
-from faktory_unique import current_job
+from faktory_unique import RetryLater, current_job
 
 
 def note(path, text="ran"):
@@ -51,3 +52,31 @@ def leave(*_args):
 
 def die(*_args):
     os._exit(9)
+
+
+def die_well(*_args):
+    os._exit(0)
+
+
+def crash(*_args):
+    """A segmentation fault."""
+    os.kill(os.getpid(), signal.SIGSEGV)
+    time.sleep(60)
+
+
+def note_deafly(path, seconds):
+    """Does not listen to SIGTERM."""
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    note_slowly(path, seconds)
+
+
+def note_pid(path):
+    note(path, os.getpid())
+
+
+def retry_once(path, delay):
+    """Has its first run later, and does the second."""
+    job = current_job()
+    note(path, job["jid"])
+    if len(Path(path).read_text(encoding="utf-8").split()) == 1:
+        raise RetryLater(delay)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import signal
 import subprocess
 import sys
@@ -16,13 +17,17 @@ from faktory_unique import Client, Consumer, Job, LoginRefused, NotSent, Produce
 from tests.integration import handlers
 
 
-@pytest.mark.parametrize("name", ["fail", "fail_unpicklably", "leave", "die", "unheard_of"])
+@pytest.mark.parametrize("start", ["fork", "spawn", "forkserver"])
+@pytest.mark.parametrize(
+    "name", ["fail", "fail_unpicklably", "leave", "die", "die_well", "crash", "unheard_of"]
+)
+@pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork:DeprecationWarning")
 def test_a_job_that_fails_in_whatever_way_costs_that_job_alone(
-    producer, unique, note_job, working, wait_for, notes, sizes, name
+    producer, unique, note_job, working, wait_for, notes, sizes, name, start
 ):
     producer.push(Job(jobtype=f"Unique.{name}", args=["boom"]))
     producer.push(note_job())
-    with working(unique):
+    with working(unique, context=multiprocessing.get_context(start)):
         wait_for(lambda: notes() == ["ran"] and sizes("retries") == 1)
         producer.push(note_job("later"))
         wait_for(lambda: notes() == ["ran", "later"])
@@ -256,3 +261,22 @@ def test_a_wrong_password_ends_run_with_an_error(new_faktory):
     with pytest.raises(LoginRefused) as caught:
         client.connect()
     assert "wr0ng" not in str(caught.value)
+
+
+@pytest.mark.parametrize("delay", [0, 1])
+def test_a_handler_can_have_its_job_later(
+    producer, unique, working, wait_for, notes, locks, sizes, delay
+):
+    """Under a new jid and the same lock; no retry is spent, and no ACK frees it in between."""
+    result = producer.push(Job(jobtype="Unique.retry_once", args=[notes.path, delay], retry=0))
+    with working(unique):
+        wait_for(notes)
+        wait_for(lambda: sizes("scheduled") == 1 or len(notes()) == 2)
+        if delay:
+            assert locks() == {result.key: result.jid}
+            assert not producer.push(Job(jobtype="Unique.retry_once", args=[notes.path, delay]))
+        wait_for(lambda: len(notes()) == 2)
+        wait_for(lambda: locks() == {})
+    first, second = notes()
+    assert first == result.jid != second
+    assert (sizes("retries"), sizes("dead"), sizes("working")) == (0, 0, 0)

@@ -1,0 +1,154 @@
+"""Servers that go away under a worker: no job lost, no lock left, nothing hangs."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from contextlib import contextmanager
+
+import pytest
+from redis import Redis
+
+from faktory_unique import Client, Consumer, Job, Policy, Producer, Unique
+from tests.integration import handlers
+from tests.integration.conftest import SPAWN
+
+
+class Outage:
+    """A worker and a producer with servers of their own, and all events of their locks."""
+
+    def __init__(self, faktory, redis, unique):
+        self.faktory, self.redis, self.unique = faktory, redis, unique
+        self.seen = []
+
+    def locks(self):
+        with Redis.from_url(self.redis.url) as server:
+            return server.keys("*")
+
+    @contextmanager
+    def working(self, **options):
+        with Client(self.faktory.url, role="consumer", worker_id="outage-worker") as client:
+            options = {"concurrency": 2, "context": SPAWN, "grace_period": 10, **options}
+            consumer = Consumer(client, middleware=[self.unique], **options)
+            consumer.register("note", handlers.note)
+            consumer.register("note_slowly", handlers.note_slowly)
+            raised = []
+
+            def run():
+                try:
+                    assert consumer.run() is None
+                except BaseException as exc:  # noqa: BLE001  # what it is, the test shows
+                    raised.append(exc)
+
+            thread = threading.Thread(target=run)
+            thread.start()
+            try:
+                yield consumer
+            finally:
+                consumer.stop()
+                thread.join(30)
+                assert not thread.is_alive()
+                assert raised == []
+
+
+@pytest.fixture
+def outage(new_redis, new_faktory):
+    faktory, redis = new_faktory(), new_redis()
+    seen = []
+    policy = Policy(ttl=600, lease=20)
+    with Unique(store=redis.url, default=policy, hooks=[seen.append]) as unique:
+        outage = Outage(faktory, redis, unique)
+        outage.seen = seen
+        yield outage
+
+
+# A job that was on its way in a FETCH when the server ended is back after its reservation of 60 s,
+# a round of 15, a backoff of 44 and another round.
+STRANDED = 150
+
+
+@pytest.mark.timeout(STRANDED + 90)
+@pytest.mark.parametrize("how", ["restart", "kill"])
+def test_faktory_restarted_under_an_idle_producer_and_a_busy_consumer(
+    outage, notes, wait_for, caplog, how
+):
+    """No exception, no lost job, no lock left."""
+    number = 120
+    with Client(outage.faktory.url) as client:
+        producer = Producer(client, middleware=[outage.unique])
+        jobs = [
+            Job(jobtype="note", args=[notes.path, f"ran-{n}"], reserve_for=60)
+            for n in range(number)
+        ]
+        assert len(producer.push_bulk(jobs).pushed) == number
+        with outage.working():
+            for share in (0.25, 0.5, 0.75):
+                wait_for(lambda share=share: len(notes()) >= share * number)
+                if how == "restart":
+                    outage.faktory.restart()
+                else:
+                    outage.faktory.kill()
+                    outage.faktory.start()
+            assert producer.push(Job(jobtype="note", args=[notes.path, "after"]))
+            expected = {"after", *(f"ran-{n}" for n in range(number))}
+            wait_for(lambda: set(notes()) == expected, STRANDED)
+            wait_for(lambda: outage.locks() == [], STRANDED)
+    assert not [r for r in caplog.records if r.levelno >= logging.ERROR]
+
+
+@pytest.mark.parametrize("how", ["kill", "pause"])
+def test_redis_away_jobs_run_and_are_reported_and_their_locks_freed_later(
+    outage, notes, wait_for, how
+):
+    with Client(outage.faktory.url) as client, outage.working():
+        producer = Producer(client, middleware=[outage.unique])
+        producer.push(Job(jobtype="note_slowly", args=[notes.path, 1.0]))
+        producer.push(Job(jobtype="note_slowly", args=[notes.path, 1.1]))
+        producer.push(Job(jobtype="note", args=[notes.path, "last"]))
+        wait_for(lambda: notes().count("started") == 2)
+        getattr(outage.redis, how)()
+        since = time.monotonic()
+        wait_for(lambda: notes().count("ended") == 2 and "last" in notes())
+        wait_for(lambda: not client.info()["faktory"]["sets"]["working"])
+        assert time.monotonic() - since < 10
+        if how == "kill":
+            outage.redis.start()  # and it has lost all it knew
+        else:
+            outage.redis.resume()
+        wait_for(lambda: outage.locks() == [])
+        assert "store_error" in {event.name.value for event in outage.seen}
+
+
+def test_redis_away_until_start_the_job_is_put_back_until_it_is_there(
+    new_faktory, new_redis, notes, wait_for
+):
+    redis, faktory = new_redis(), new_faktory()
+    policy = Policy(ttl=600, until="start")
+    with Unique(store=redis.url, default=policy) as unique, Client(faktory.url) as client:
+        outage = Outage(faktory, redis, unique)
+        Producer(client, middleware=[unique]).push(Job(jobtype="note", args=[notes.path]))
+        redis.pause()
+        with outage.working():
+            wait_for(lambda: client.info()["faktory"]["sets"]["scheduled"] == 1)
+            redis.resume()
+            assert notes() == []
+            wait_for(lambda: notes() == ["ran"], 30)
+        assert outage.locks() == []
+
+
+def test_closed_while_redis_is_away_it_ends_in_time(outage, notes, wait_for):
+    """A worker that stops waits for no store."""
+    with Client(outage.faktory.url) as client, outage.working():
+        Producer(client, middleware=[outage.unique]).push(Job(jobtype="note", args=[notes.path]))
+        wait_for(lambda: notes() == ["ran"])
+        wait_for(lambda: outage.locks() == [])
+        Producer(client, middleware=[outage.unique]).push(
+            Job(jobtype="note_slowly", args=[notes.path, 1])
+        )
+        wait_for(lambda: "started" in notes())
+        outage.redis.pause()
+    since = time.monotonic()
+    outage.unique.close()
+    assert time.monotonic() - since < 3
+    outage.redis.resume()
