@@ -5,7 +5,7 @@ BIN := .venv/bin
 INSTALLED := .venv/.installed
 
 # What the promises rest on: no branch of it may be untested.
-COVERED := environment canonical es_number keys policy stamp validate settings lifecycle chain claims push unique
+COVERED := environment canonical es_number keys policy stamp validate settings change reserved events lifecycle chain claims kept logs chunk holding parts push unique
 COVERED := $(COVERED:%=faktory_unique/%.py) faktory_unique/store/*.py
 comma := ,
 space := $(subst ,, )

@@ -13,8 +13,6 @@ _DEFAULT_RESERVATION = 1_800
 _SHORTEST_RESERVATION = 60
 _LONGEST_RESERVATION = 86_400
 
-_DEFAULT_RETRIES = 25
-
 # Expired reservations are looked for every 15 s (server/task_runner.go); a round can be skipped.
 _REAPING_MARGIN = 30
 
@@ -73,8 +71,8 @@ def failures_before(job: dict[str, Any]) -> int:
 def outcome(job: dict[str, Any]) -> Outcome:
     """What becomes of the job if this attempt fails or expires."""
     retry = job.get("retry")
-    if retry is None:  # the server fills it in at the first failure, and at no later one
-        retry = 0 if job.get("failure") else _DEFAULT_RETRIES
+    if retry is None:  # the server makes it 25 at the first failure, and at a later one nothing
+        return Outcome.DROPPED if job.get("failure") else Outcome.RETRIED
     if retry == 0:
         return Outcome.DROPPED
     return Outcome.RETRIED if failures_before(job) < retry else Outcome.DEAD

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 from faktory_unique.errors import LoginRefused, NotSent, OutcomeUnknown, Refused
 
 from .local import server_at
+from .refusals import is_for_now
 from .wire import SocketWire, left
 
 if TYPE_CHECKING:
@@ -269,8 +270,8 @@ class Connection:
 
 
 def _refuse_for_now(answer: str) -> None:
-    """Raises OSError where the server lets nobody in at present (server/server.go:355-400)."""
-    if answer.startswith(("-ERR shutdown in progress", "-ERR too many connections")):
+    """Raises OSError where the server lets nobody in at present."""
+    if is_for_now(answer.removeprefix("-ERR ")):
         raise ConnectionRefusedError(answer[5:])
 
 

@@ -20,9 +20,10 @@ _BEFORE_STORING = (
     "cannot marshal job payload",
     "invalid JSON",
     "unknown command",
-    "shutdown in progress",
-    "too many connections",
 )
+
+# Said to whatever comes, and nothing of it is carried out (server/server.go:355-400).
+_FOR_NOW = ("shutdown in progress", "too many connections")
 
 # A code in capitals is the verdict of whoever carried the command out: the server's own
 # (NOTUNIQUE), or its Redis' (OOM, READONLY, MISCONF).
@@ -31,4 +32,9 @@ _CODED = re.compile(r"[A-Z]{2,} ")
 
 def is_refusal(error: str) -> bool:
     """Whether this error text proves that the job was not enqueued."""
-    return error.startswith(_BEFORE_STORING) or _CODED.match(error) is not None
+    return error.startswith((*_BEFORE_STORING, *_FOR_NOW)) or _CODED.match(error) is not None
+
+
+def is_for_now(error: str) -> bool:
+    """Whether this error text means that the server takes no command at present."""
+    return error.startswith(_FOR_NOW)

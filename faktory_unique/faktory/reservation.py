@@ -24,7 +24,7 @@ from faktory_unique.reserved import (
 )
 
 from .copies import copy_due_in
-from .refusals import is_refusal
+from .refusals import is_for_now, is_refusal
 
 if TYPE_CHECKING:
     import threading
@@ -142,6 +142,8 @@ class Reservation:
             return Answer.UNKNOWN
         except Refused as exc:
             error = str(exc)
+            if is_for_now(error):
+                raise NotSent(error) from exc
         if error is None:
             return Answer.ACCEPTED
         return Answer.REFUSED if is_refusal(error) else Answer.UNKNOWN
@@ -168,7 +170,12 @@ class Reservation:
         return answer
 
     def _call(self, command: str, last: float, timeout: float | None = None) -> str:
-        return self._client.call(command, not_after=self._not_after(last), at_most=timeout)
+        try:
+            return self._client.call(command, not_after=self._not_after(last), at_most=timeout)
+        except Refused as exc:
+            if is_for_now(str(exc)):  # the next server will take it
+                raise NotSent(str(exc)) from exc
+            raise
 
     def _not_after(self, last: float) -> float:
         """The `time.monotonic` from which on more than `last` seconds have passed since FETCH."""

@@ -37,4 +37,8 @@ def test_a_change_to_mine_makes_no_lock_where_none_is():
 
 
 def test_a_look_expects_nothing_and_so_changes_nothing():
-    assert look("k").expected == ()
+    assert look("k") == Change("k", (), None, 0)
+
+
+def test_a_change_shortens_a_lock_unless_it_says_otherwise():
+    assert not Change("k", ("o",), "o", 60).extends

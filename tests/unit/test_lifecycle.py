@@ -133,6 +133,9 @@ class TestPutBack:
         change = lifecycle.change(Step.PUT_BACK, stamp(), FRESH, delay)
         assert change == extended_to(wait + TTL)
 
+    def test_without_a_delay_the_copy_is_due_at_once(self):
+        assert lifecycle.change(Step.PUT_BACK, stamp(), FRESH) == extended_to(TTL)
+
     def test_not_renewed_it_is_left_alone(self):
         assert lifecycle.change(Step.PUT_BACK, stamp(renew=False), FRESH, 90) is None
 

@@ -121,6 +121,10 @@ class TestAck:
         assert reservation(client, giving_up=giving_up).ack(JOB) is Answer.WITHHELD
         assert client.verbs == ["ACK"]
 
+    def test_a_server_that_shuts_down_is_waited_for(self):
+        client = Client(Refused("shutdown in progress"), NotSent("away"), "+OK")
+        assert reservation(client).ack(JOB) is Answer.ACCEPTED
+
     def test_a_refusal_is_told(self):
         assert reservation(Client(Refused("invalid ACK"))).ack(JOB) is Answer.REFUSED
 
@@ -230,8 +234,9 @@ class TestPutBack:
         first, second = (json.loads(sent.split(" ", 1)[1])[0] for sent in client.sent[:2])
         assert len({first["jid"], second["jid"], job["jid"]}) == 3
 
-    def test_without_a_connection_it_waits_for_one(self):
-        client = Client(NotSent("away"), "{}", "+OK")
+    @pytest.mark.parametrize("away", [NotSent("away"), Refused("shutdown in progress")])
+    def test_without_a_server_it_waits_for_one(self, away):
+        client = Client(away, "{}", "+OK")
         assert reservation(client).put_back(JOB, 1) is Answer.ACCEPTED
         assert client.verbs == ["PUSHB", "PUSHB", "ACK"]
 

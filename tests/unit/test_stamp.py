@@ -47,3 +47,39 @@ def test_a_stamp_can_be_taken_off():
     stamped = STAMP.written_on({"custom": {"a": 1}})
     assert without_stamp(stamped) == {"custom": {"a": 1}}
     assert read_stamp(stamped) == STAMP
+
+
+def test_what_is_usual_is_not_written():
+    """Nearly every job bears a stamp, and Faktory keeps them in memory."""
+    written = STAMP.written_on({})["custom"]["unique"]
+    assert written == {
+        "v": 1,
+        "key": "unique:1:Email:x",
+        "owner": "jid-00000001",
+        "until": "success",
+        "ttl": 600.0,
+    }
+    assert read_stamp({"custom": {"unique": written}}) == (*STAMP[:4], True, "release")
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"renew": False},
+        {"on_death": "keep"},
+        {"renew": False, "on_death": "keep", "until": "start", "ttl": 0.5},
+        {"until": "expiry"},
+    ],
+)
+def test_what_is_unusual_is(fields):
+    stamp = STAMP._replace(**fields)
+    stamped = stamp.written_on({})
+    assert read_stamp(stamped) == stamp
+    assert fields.items() <= stamped["custom"]["unique"].items()
+
+
+@pytest.mark.parametrize("wrong", [{"until": "soon"}, {"renew": 1}, {"on_death": "mourn"}])
+def test_a_stamp_with_a_value_that_means_nothing_here_is_left_alone(wrong):
+    stamped = STAMP.written_on({})
+    stamped["custom"]["unique"].update(wrong)
+    assert read_stamp(stamped) is None

@@ -1,0 +1,31 @@
+"""Each TTL formula and comparison of the table is held by a test: changed, one fails."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+
+import pytest
+
+# Module, the unit tests that hold it, and how many mutants there are at least.
+HELD = [
+    ("lifecycle", ["lifecycle"], 45),
+    ("reserved", ["reserved", "reservation"], 35),
+    ("change", ["change", "lifecycle"], 5),
+    ("stamp", ["stamp"], 5),
+]
+
+
+@pytest.mark.parametrize(("module", "tests", "least"), HELD, ids=[module for module, *_ in HELD])
+def test_no_mutant_survives(module, tests, least):
+    files = [f"tests/unit/test_{test}.py" for test in tests]
+    ended = subprocess.run(
+        [sys.executable, "-m", "tests.mutants.run", f"faktory_unique.{module}", *files],
+        capture_output=True,
+        text=True,
+        timeout=110,
+        check=False,
+    )
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    assert int(re.search(r"mutants=(\d+) survived=0", ended.stdout).group(1)) >= least
