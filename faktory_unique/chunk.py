@@ -67,12 +67,12 @@ class ChunkLocks:
                 raise
             self._go_unguarded(claims, exc)
             return results
+        self._parts.kept.retry()  # the store has just answered
         for i, value in found.items():
             claim = claims[i]
             if value is None or value == leased(claim.owner):
                 self.going[i] = claim
-                if value is not None or claim.owner in self._parts.open_pushes:
-                    claim.jid = uuid.uuid4().hex
+                self._spare_the_jid(claim)
                 self._tell(claim, EventName.ACQUIRED)
             else:
                 results[i] = self._duplicate(claim, value)
@@ -135,6 +135,8 @@ class ChunkLocks:
         found = self._run(claims, takes)
         renewing = {i: claims[i] for i, v in found.items() if v == leased(claims[i].owner)}
         if renewing:
+            for claim in renewing.values():
+                claim.jid = uuid.uuid4().hex  # its own may have been sent
             renewals = [lifecycle.renew(c.key, c.owner, c.policy.lease) for c in renewing.values()]
             renewed = self._run(renewing, renewals)
             # Of a lease that was over between the two: it was there, and its jid has been sent.
@@ -158,10 +160,14 @@ class ChunkLocks:
         self.going |= claims
         for claim in claims.values():
             claim.guarded = claim.took
-            if claim.owner in self._parts.open_pushes:
-                claim.jid = uuid.uuid4().hex
+            self._spare_the_jid(claim)
             if not claim.guarded:
                 self._tell(claim, EventName.UNGUARDED, str(exc))
+
+    def _spare_the_jid(self, claim: Claim) -> None:
+        """Has a job go out under a new jid, where its own may have been sent by this process."""
+        if claim.jid in self._parts.open_pushes:
+            claim.jid = uuid.uuid4().hex
 
     def _duplicate(self, claim: Claim, value: str) -> PushResult:
         self._tell(claim, EventName.DUPLICATE, f"{owner_of(value)} has it")

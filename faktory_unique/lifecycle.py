@@ -84,13 +84,9 @@ def change(step: Step, stamp: Stamp, job: dict[str, Any], delay: float = 0) -> C
 
 def is_over(stamp: Stamp, after_failure: Outcome) -> bool:
     """Whether a failure with this outcome ends what the lock stands for."""
-    match after_failure:
-        case Outcome.RETRIED:
-            return False
-        case Outcome.DEAD:
-            return stamp.on_death == "release"
-        case Outcome.DROPPED:
-            return True
+    if after_failure is Outcome.DEAD:
+        return stamp.on_death == "release"
+    return after_failure is Outcome.DROPPED
 
 
 def attempt(stamp: Stamp, job: dict[str, Any]) -> float:

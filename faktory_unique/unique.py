@@ -96,9 +96,7 @@ class Unique(Middleware):
         claims = self._claims(jobs)
         if not claims:
             return call_next([without_stamp(job) for job in jobs])
-        results = BatchPush(self._parts, jobs, claims, call_next).run()
-        self._parts.kept.retry()
-        return results
+        return BatchPush(self._parts, jobs, claims, call_next).run()
 
     def fetch(self, job: Payload, call_next: Callable[[Payload], FetchAnswer]) -> FetchAnswer:
         """Holds the lock of a job that is to run, or frees it where `until` is "start".

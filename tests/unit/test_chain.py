@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
 
-from faktory_unique import Middleware, PushResult, PushStatus, PutBack
+from faktory_unique import Middleware, PushResult, PushStatus, PutBack, RetryLater
 from faktory_unique.chain import checked, compose, one_each
 
 
@@ -88,3 +90,19 @@ def test_a_delay_that_is_no_number_of_seconds_is_refused(delay):
 
 def test_a_delay_may_be_nothing_or_a_fraction():
     assert (PutBack(0).delay, PutBack(0.5).delay) == (0, 0.5)
+
+
+@pytest.mark.parametrize("delay", [90, "90", "1m30s", timedelta(seconds=90)])
+def test_retry_later_takes_any_duration(delay):
+    assert RetryLater(delay).put_back == PutBack(90)
+
+
+@pytest.mark.parametrize("delay", [-1, "soon", None, True, 10**12])
+def test_retry_later_refuses_what_is_no_duration(delay):
+    with pytest.raises(ValueError, match=r"duration|number of seconds"):
+        RetryLater(delay)
+
+
+def test_a_middleware_changes_nothing_of_its_own():
+    every = Middleware()
+    assert every.put_back({}, 5, lambda _job, delay: delay) == 5

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from faktory_unique import Answer, Unique
+from faktory_unique import Answer, Drop, JobError, PutBack, Run, Unique
 from faktory_unique.change import Change, look
 from faktory_unique.stamp import Stamp
 from faktory_unique.store import MemoryStore
@@ -89,3 +89,27 @@ def test_locks_that_nobody_asks_for_leave_the_memory_store_too():
     store.run([])
     assert store._locks == {}
     assert store._expiries == []
+
+
+@pytest.mark.parametrize("unstamped", [{"jid": "jid-00000001"}, {"jid": "j", "custom": {"a": 1}}])
+def test_a_job_without_a_stamp_passes_untouched(unique, unstamped):
+    error = JobError("E", "why")
+    assert unique.fetch(unstamped, lambda _job: Run()) == Run()
+    assert unique.fail(unstamped, error, lambda _job, _error: Answer.ACCEPTED) is Answer.ACCEPTED
+    assert unique.put_back(unstamped, 5, lambda _job, _delay: Answer.LATE) is Answer.LATE
+    assert value(unique) == "jid-00000001"
+
+
+@pytest.mark.parametrize("decision", [PutBack(5), Drop("why")])
+def test_a_job_that_another_middleware_keeps_from_running_is_not_held(unique, decision):
+    assert unique.fetch(stamped("start"), lambda _job: decision) == decision
+    assert unique.store.ttl(KEY) > 590
+
+
+def test_a_refused_copy_is_no_put_back():
+    seen = []
+    unique = Unique(MemoryStore(), hooks=[seen.append])
+    unique.put_back(stamped(), 5, lambda _job, _delay: Answer.REFUSED)
+    assert [event.name for event in seen] == []
+    unique.put_back(stamped(), 5, lambda _job, _delay: Answer.ACCEPTED)
+    assert [event.name for event in seen] == ["put_back"]

@@ -1,0 +1,71 @@
+"""Events and the hooks that are told of them."""
+
+from __future__ import annotations
+
+import logging
+
+import pytest
+
+from faktory_unique import Event, EventName, Policy, PushResult, PushStatus, Unique
+from faktory_unique.events import Hooks
+from faktory_unique.logs import log_event
+
+
+def event(name=EventName.LAPSED, told=""):
+    return Event(name, "the-key", "the-owner", "the-jid", "The::Job", told)
+
+
+def test_each_hook_is_told_in_order():
+    seen = []
+    Hooks([lambda e: seen.append(("a", e)), lambda e: seen.append(("b", e))]).tell(event())
+    assert seen == [("a", event()), ("b", event())]
+
+
+def test_a_hook_that_raises_breaks_nothing_and_is_logged(caplog):
+    seen = []
+
+    def broken(_event):
+        raise RuntimeError("why")
+
+    Hooks([broken, seen.append]).tell(event())
+    assert seen == [event()]
+    assert "broken" in caplog.text
+    assert "why" in caplog.text
+
+
+@pytest.mark.parametrize("name", EventName)
+def test_it_is_logged_as_loud_as_it_deserves(caplog, name):
+    quiet = {"acquired", "confirmed", "held", "released"}
+    usual = {"duplicate", "put_back"}
+    with caplog.at_level(logging.DEBUG, "faktory_unique"):
+        log_event(event(name, "more"))
+    [record] = caplog.records
+    level = logging.DEBUG if name in quiet else logging.INFO if name in usual else logging.WARNING
+    assert record.levelno == level
+    assert record.getMessage() == (
+        f"{name.value}: jobtype=The::Job jid=the-jid owner=the-owner key=the-key: more"
+    )
+
+
+def test_what_nobody_listens_to_is_not_written(caplog):
+    with caplog.at_level(logging.WARNING, "faktory_unique"):
+        log_event(event(EventName.ACQUIRED))
+    assert caplog.records == []
+
+
+def test_unique_tells_its_hooks_and_logs_besides(caplog):
+    seen = []
+    with Unique("memory://", default=Policy(), hooks=[seen.append]) as unique:
+        job = {"jid": "jid-00000001", "jobtype": "T", "args": ["secret"], "queue": "q"}
+        with caplog.at_level(logging.DEBUG, "faktory_unique"):
+            unique.push([job], lambda jobs: [pushed(job) for job in jobs])
+            unique.push([{**job, "jid": "jid-00000002"}], lambda _jobs: [])
+    assert [e.name for e in seen] == ["acquired", "confirmed", "duplicate"]
+    assert {e.jobtype for e in seen} == {"T"}
+    assert seen[0].key in caplog.text
+    assert "secret" not in caplog.text + repr(seen)
+
+
+def pushed(job):
+
+    return PushResult(status=PushStatus.PUSHED, jid=job["jid"], submitted_jid=job["jid"])

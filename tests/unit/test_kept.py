@@ -1,0 +1,232 @@
+"""What a store that is away is owed, and when that is made, or not any more."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+
+import pytest
+
+from faktory_unique import StoreError, StoreUnavailable
+from faktory_unique.change import Change
+from faktory_unique.kept import Kept
+from faktory_unique.store import MemoryStore
+
+
+class Away(MemoryStore):
+    """A store that is away while told so, and counts how often it was asked."""
+
+    def __init__(self):
+        super().__init__()
+        self.away = True
+        self.asked = 0
+
+    def run(self, changes):
+        self.asked += 1
+        if self.away:
+            raise StoreUnavailable("away")
+        return super().run(changes)
+
+
+@pytest.fixture
+def store():
+    return Away()
+
+
+@pytest.fixture
+def now():
+    return [0.0]
+
+
+@pytest.fixture
+def kept(store, now):
+    kept = Kept(store, lambda: now[0])
+    yield kept
+    kept.give_up()
+
+
+def hold(key="k", expected=("o?", "o", None)):
+    return Change(key, expected, "o", 60)
+
+
+def free(key="k"):
+    return Change(key, ("o",), None, 0)
+
+
+def ignore(_found):
+    pass
+
+
+def keep(kept, change, seconds=10, made=ignore):
+    with pytest.raises(StoreError):
+        kept.run(change, seconds, made)
+
+
+def test_a_change_is_made_at_once_where_it_can_be(kept, store):
+    store.away = False
+    assert kept.run(hold(), 10, ignore) is None
+    assert store.values() == {"k": "o"}
+    assert len(kept) == 0
+
+
+def test_else_it_is_made_once_the_store_is_back_and_told_with_what_was_found(kept, store):
+    found = []
+    keep(kept, hold(), made=found.append)
+    assert not kept.retry()
+    store.away = False
+    assert kept.retry()
+    assert (store.values(), found) == ({"k": "o"}, [None])
+    assert kept.retry()
+    assert found == [None]
+
+
+def test_it_is_given_up_when_it_makes_no_sense_any_more(kept, store, now):
+    keep(kept, hold())
+    now[0] = 10
+    store.away = False
+    assert kept.retry()
+    assert store.values() == {}
+
+
+def test_a_newer_change_of_a_lock_takes_the_olders_place(kept, store):
+    keep(kept, hold())
+    keep(kept, free())
+    store.away = False
+    kept.retry()
+    assert store.values() == {}
+    assert len(kept) == 0
+
+
+def test_a_change_that_is_made_forgets_what_was_owed(kept, store):
+    keep(kept, hold())
+    store.away = False
+    kept.run(free(), 10, ignore)
+    kept.retry()
+    assert store.values() == {}
+
+
+def test_once_the_run_is_over_nothing_is_taken_anew(kept, store):
+    keep(kept, hold())
+    kept.stop_taking("k")
+    kept.stop_taking("another")
+    store.away = False
+    assert kept.retry()
+    assert store.values() == {}
+
+
+def test_what_is_owed_to_a_lock_is_settled_before_it_is_taken(kept, store):
+    keep(kept, hold("a"))
+    keep(kept, hold("b"))
+    with pytest.raises(StoreUnavailable):
+        kept.settle(["a"])
+    store.away = False
+    kept.settle(["a", "c"])
+    assert store.values() == {"a": "o"}
+    assert len(kept) == 1
+
+
+def test_with_nothing_owed_the_store_is_not_asked(kept, store):
+    kept.settle(["a"])
+    kept.retry()
+    kept.stop_taking("a")
+    kept.retry_in_background()
+    assert store.asked == 0
+
+
+def test_of_too_many_the_oldest_is_given_up(store, now, caplog):
+    kept = Kept(store, lambda: now[0], most=2)
+    for key in "abc":
+        keep(kept, hold(key))
+    store.away = False
+    kept.retry()
+    assert store.values() == {"b": "o", "c": "o"}
+    assert "too many" in caplog.text
+    assert "key=a" in caplog.text
+
+
+def test_more_than_a_batch_is_made(kept, store):
+    for n in range(1_500):
+        keep(kept, hold(str(n)))
+    store.away = False
+    asked = store.asked
+    assert kept.retry()
+    assert store.asked - asked == 2
+    assert len(store.values()) == 1_500
+
+
+def test_what_an_erring_store_has_made_is_not_made_again(now):
+    class Half(MemoryStore):
+        def run(self, changes):
+            if len(changes) == 1:
+                raise StoreError("no memory")
+            super().run(changes[:1])
+            error = StoreError("no memory")
+            error.done = changes[:1]
+            raise error
+
+    kept = Kept(Half(), lambda: now[0])
+    keep(kept, hold("a"))
+    keep(kept, hold("b"))
+    assert not kept.retry()
+    assert len(kept) == 1
+    kept.give_up()
+
+
+def test_a_thread_makes_it_and_ends(kept, store):
+    made = threading.Event()
+    keep(kept, hold(), made=lambda _found: made.set())
+    kept.retry_in_background()
+    kept.retry_in_background()
+    assert [t.name for t in threading.enumerate()].count("faktory-unique-kept") == 1
+    deadline = time.monotonic() + 5
+    while store.asked < 3:  # at once, and twice by the thread
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    store.away = False
+    assert made.wait(5)
+    while "faktory-unique-kept" in [t.name for t in threading.enumerate()]:
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def test_a_hook_may_push_while_it_is_told(kept, store):
+    """It is called without the mutex that a push takes."""
+    keep(kept, hold("a"), made=lambda _found: kept.settle(["a"]))
+    keep(kept, hold("b"), made=lambda _found: kept.run(free("b"), 10, ignore))
+    store.away = False
+    assert kept.retry()
+    assert store.values() == {"a": "o"}
+
+
+def test_giving_up_ends_the_thread_and_says_what_is_left(kept, store, caplog):
+    keep(kept, hold())
+    kept.retry_in_background()
+    kept.give_up()
+    assert "1 locks are left to their TTL" in caplog.text
+    deadline = time.monotonic() + 5
+    while "faktory-unique-kept" in [t.name for t in threading.enumerate()]:
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    keep(kept, hold())
+    store.away = False
+    assert kept.retry()
+
+
+def test_what_another_thread_has_made_meanwhile_is_not_made_again(kept, store):
+    keep(kept, hold())
+    asked = store.asked
+    kept._make(["made by another"])
+    assert store.asked == asked
+
+
+def test_a_forked_child_owes_nothing_of_its_parents(kept, store):
+    """Nor waits for a mutex that a thread of its parent had."""
+    keep(kept, hold())
+    kept._mutex.acquire()
+    kept._pid = os.getppid()
+    kept.stop_taking("k")
+    assert len(kept) == 0
+    store.away = False
+    assert kept.retry()
+    assert store.values() == {}
