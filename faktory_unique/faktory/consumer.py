@@ -20,7 +20,7 @@ from .perform import job_error
 from .process import called_on_signals, refuse_unpicklable
 from .reservation import Reservation
 from .serve import Task
-from .worker_process import ProcessEnded, WorkerProcesses
+from .worker_process import NotBegun, ProcessEnded, WorkerProcesses
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -41,6 +41,9 @@ _TICK = 0.1
 # Seconds for putting back what has not ended in time. With a grace period of 25 that is within the
 # 30 that Kubernetes and others leave a process between SIGTERM and SIGKILL.
 _HAND_BACK = 3.0
+
+# Seconds after which a job is tried again for which there was no process.
+_NO_PROCESS = 10.0
 
 
 class Consumer(StockConsumer):
@@ -238,9 +241,13 @@ class Consumer(StockConsumer):
         task = Task(self.performing, step.handler, job, step.bind, self.sentry_capture_exception)
         try:
             return settlement(self._processes.perform(task))
-        except ProcessEnded as exc:
-            # A shutdown's doing is nobody's failure.
-            return PutBack(0) if self._processes.ended else End(job_error(exc))
+        except (ProcessEnded, NotBegun) as exc:
+            if self._processes.killed:  # a shutdown's doing is nobody's failure
+                return PutBack(0)
+            if isinstance(exc, NotBegun):  # nor is a machine's that is short of something
+                log.warning("no process for jobtype=%s jid=%s: %s", job["jobtype"], job["jid"], exc)
+                return PutBack(_NO_PROCESS)
+            return End(job_error(exc))
         except BaseException as exc:  # noqa: BLE001  # it does not pickle: it costs that job alone
             return self.handling.not_begun(job, exc)
 
@@ -249,7 +256,7 @@ class Consumer(StockConsumer):
         in_flight = self._await_jobs(self.concurrency, self.grace_period, most_stops=1)
         if in_flight:
             log.warning("%d jobs have not ended in time and are put back", in_flight)
-        self._processes.end()
+        self._processes.kill()
         in_flight = self._await_jobs(in_flight, _HAND_BACK)
         self._giving_up.set()
         if self._await_jobs(in_flight, _TICK):

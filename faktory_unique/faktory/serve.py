@@ -60,11 +60,13 @@ def serve(pipe: Connection) -> None:
 
 def _perform_next(pipe: Connection) -> JobError | PutBack | None:
     try:
-        task: Task = pipe.recv()
+        task: Task | None = pipe.recv()
     except (EOFError, OSError):
         raise
     except BaseException as exc:  # noqa: BLE001  # its handler cannot be imported here, say
         return job_error(exc)
+    if task is None:
+        raise EOFError("dismissed")
     pipe.send(BEGUN)
     return perform(
         task.middleware,

@@ -28,17 +28,19 @@ if TYPE_CHECKING:
 # another process may have inherited a copy of it.
 _LOOK = 1.0
 
-
 # A process can die idle, and its job must not pay for that.
 _TRIES = 3
+
+# Seconds that an idle process has to flush what it has written, and to end.
+_FAREWELL = 1.0
 
 
 class ProcessEnded(Exception):
     """The process of a job has ended before its handler did."""
 
 
-class _NotBegun(Exception):
-    """The process has ended, and had not read the job."""
+class NotBegun(Exception):
+    """No process has so much as read the job."""
 
 
 class WorkerProcess:
@@ -63,23 +65,32 @@ class WorkerProcess:
         process = self._context.Process(  # type: ignore[attr-defined]  # each context has its own
             target=serve, args=[theirs], name="faktory-worker"
         )
-        process.start()
+        try:
+            process.start()
+        finally:
+            theirs.close()
         self._process = process
-        theirs.close()
 
     def perform(self, task: Task) -> JobError | PutBack | None:
         """Has a handler run; what it came to.
 
         Raises:
             ProcessEnded: the process has ended before the handler did.
+            NotBegun: no process could be started, or each that was ended before it had read the
+                job, or the consumer has stopped.
             Exception: the task cannot be pickled; nothing has run.
         """
         for _ in range(_TRIES):
-            self.start()
-            with contextlib.suppress(_NotBegun):
+            if self._killed:
+                raise NotBegun("the consumer has stopped")
+            try:
+                self.start()
+            except OSError as exc:
+                raise NotBegun(f"no process could be started: {exc}") from exc
+            with contextlib.suppress(NotBegun):
                 self._send(task)
                 return self._receive()
-        raise ProcessEnded(f"{_TRIES} processes have ended before they had read the job")
+        raise NotBegun(f"{_TRIES} processes have ended before they had read the job")
 
     def kill(self) -> None:
         """Ends the process at once and for good, whatever it does."""
@@ -87,8 +98,16 @@ class WorkerProcess:
         if self._process is not None:
             self._process.kill()
 
+    def dismiss(self) -> None:
+        """Asks the process to end, once it is idle."""
+        if self._pipe is not None:
+            with contextlib.suppress(OSError):
+                self._pipe.send(None)
+
     def close(self) -> None:
-        """Ends the process and waits for its end."""
+        """Waits for the end of a process that was dismissed, and then for it no more."""
+        if self._process is not None:
+            self._process.join(_FAREWELL)
         self.kill()
         self._forget()
 
@@ -98,7 +117,7 @@ class WorkerProcess:
             self._pipe.send(task)
         except OSError as exc:
             self._forget()
-            raise _NotBegun from exc
+            raise NotBegun from exc
 
     def _receive(self) -> JobError | PutBack | None:
         pipe, process = self._pipe, self._process
@@ -116,7 +135,7 @@ class WorkerProcess:
                     connection.wait([pipe, process.sentinel], _LOOK)
             if ended:
                 self._forget()
-                raise ProcessEnded(_told(process.exitcode)) if begun else _NotBegun
+                raise ProcessEnded(_told(process.exitcode)) if begun else NotBegun
             if self._killed:  # while it was being started
                 process.kill()
             ended = not process.is_alive()  # once more, for what it sent before it ended
@@ -143,7 +162,7 @@ class WorkerProcesses:
     def __init__(self, context: BaseContext, number: int) -> None:
         self._all = [WorkerProcess(context) for _ in range(number)]
         self._idle = deque(self._all)
-        self.ended = False
+        self.killed = False
 
     def start(self) -> None:
         """Starts them all, so that no job waits for one."""
@@ -154,27 +173,31 @@ class WorkerProcesses:
         """Has a handler run in a process that is idle; see `WorkerProcess.perform`."""
         process = self._idle.pop()  # the one that was used last: it is warm
         try:
-            if self.ended:
-                raise ProcessEnded("the consumer has stopped")
+            if self.killed:
+                raise NotBegun("the consumer has stopped")
             return process.perform(task)
         finally:
             self._idle.append(process)
 
-    def end(self) -> None:
-        """Ends them all at once; handlers that run are cut off."""
-        self.ended = True
+    def kill(self) -> None:
+        """Ends those that have a job, at once: their handlers are cut off. No other begins."""
+        self.killed = True
         for process in self._all:
-            process.kill()
+            if process not in self._idle:
+                process.kill()
 
     def close(self) -> None:
-        """Ends those that are idle, for good."""
-        while self._idle:
-            self._idle.pop().close()
+        """Ends those that are idle."""
+        idle = [self._idle.pop() for _ in range(len(self._idle))]
+        for process in idle:
+            process.dismiss()
+        for process in idle:
+            process.close()
 
 
 def _told(exitcode: int | None) -> str:
+    how = f"with status {exitcode}"
     if exitcode is not None and exitcode < 0:
-        how = f"by signal {signal.Signals(-exitcode).name}"
-    else:
-        how = f"with status {exitcode}"
+        with contextlib.suppress(ValueError):  # a number without a name
+            how = f"by signal {signal.Signals(-exitcode).name}"
     return f"the process ended {how} before the handler returned"

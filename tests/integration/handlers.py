@@ -80,3 +80,8 @@ def retry_once(path, delay):
     note(path, job["jid"])
     if len(Path(path).read_text(encoding="utf-8").split()) == 1:
         raise RetryLater(delay)
+
+
+def say(text):
+    """Without a flush: into a pipe, it is written when its process ends."""
+    sys.stdout.write(f"{text}\n")

@@ -17,7 +17,12 @@ import pytest
 
 from faktory_unique import Job
 from faktory_unique.faktory.serve import Task
-from faktory_unique.faktory.worker_process import ProcessEnded, WorkerProcess, WorkerProcesses
+from faktory_unique.faktory.worker_process import (
+    NotBegun,
+    ProcessEnded,
+    WorkerProcess,
+    WorkerProcesses,
+)
 from scripts.servers.process import is_running
 from tests.integration import handlers
 
@@ -109,14 +114,57 @@ def test_ending_them_cuts_handlers_off_however_deaf(notes, wait_for):
         thread.start()
     wait_for(lambda: notes() == ["started", "started"])
     since = time.monotonic()
-    processes.end()
+    processes.kill()
     for thread in threads:
         thread.join(10)
     assert len(ended) == 2
     assert max(ended) - since < 2
-    with pytest.raises(ProcessEnded, match="the consumer has stopped"):
+    with pytest.raises(NotBegun, match="the consumer has stopped"):
         processes.perform(task(handlers.note, notes.path))
     processes.close()
+
+
+def test_those_that_are_idle_end_in_peace(tmp_path, capfd):
+    """What their handlers have written is flushed."""
+    for start in ("fork", "spawn", "forkserver"):
+        processes = WorkerProcesses(multiprocessing.get_context(start), 2)
+        processes.start()
+        assert processes.perform(task(handlers.say, start)) is None
+        since = time.monotonic()
+        processes.kill()
+        processes.close()
+        assert time.monotonic() - since < 1
+    assert capfd.readouterr().out.split() == ["fork", "spawn", "forkserver"]
+
+
+class Dying:
+    """Is not to be read: the process that tries ends."""
+
+    def __reduce__(self):
+        return os._exit, (7,)
+
+
+def test_a_job_that_no_process_can_read_was_not_begun(process, notes):
+    with pytest.raises(NotBegun, match="3 processes have ended before they had read the job"):
+        process.perform(task(handlers.note, notes.path, Dying()))
+    assert process.perform(task(handlers.note, notes.path)) is None
+
+
+def test_a_job_without_a_process_is_put_back(
+    producer, unique, working, wait_for, notes, sizes, monkeypatch
+):
+    """A machine that is short of processes or memory spends no retry."""
+
+    def fork(_self):
+        raise BlockingIOError("Resource temporarily unavailable")
+
+    with working(unique, concurrency=1):
+        producer.push(Job(jobtype="Unique.note", args=[notes.path]))
+        wait_for(lambda: notes() == ["ran"])
+        monkeypatch.setattr(WorkerProcess, "start", fork)
+        assert producer.push(Job(jobtype="Unique.note", args=[notes.path, "again"], retry=0))
+        wait_for(lambda: sizes("scheduled") == 1)
+    assert (sizes("working"), notes()) == (0, ["ran"])
 
 
 def test_a_sigterm_to_the_whole_group_leaves_jobs_their_grace_period(
