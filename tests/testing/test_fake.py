@@ -20,7 +20,9 @@ from faktory_unique import (
     Policy,
     Producer,
     PutBack,
+    RetryLater,
     Unique,
+    current_job,
 )
 from faktory_unique.testing import Clock, FakeFaktory
 
@@ -516,3 +518,36 @@ class TestWrongUse:
 def test_time_passes_by_durations_as_policies_have_them(fake, duration):
     fake.advance(duration)
     assert fake.clock.now() == START + timedelta(minutes=90)
+
+
+def test_a_handler_that_wants_its_job_later_has_neither_failed_nor_done_it(faktory):
+    def later(delay):
+        raise RetryLater(delay)
+
+    consumer = faktory.consumer()
+    consumer.register("Later", later)
+    with Client() as client:
+        Producer(client).push(Job(jobtype="Later", args=["2m"]))
+    [performed] = faktory.drain(consumer, reraise=True)
+    assert not performed
+    assert (performed.ran, performed.error, performed.delay) == (True, None, 120)
+    assert (len(faktory.scheduled), len(faktory.working)) == (1, 0)
+
+
+def test_inline_it_runs_again_when_it_is_due(faktory):
+    runs = []
+
+    def later():
+        runs.append(current_job()["jid"])
+        if len(runs) < 3:
+            raise RetryLater(60)
+
+    consumer = faktory.consumer()
+    consumer.register("Later", later)
+    with Client() as client, faktory.inline(consumer, reraise=True):
+        Producer(client).push(Job(jobtype="Later", args=[]))
+        assert len(runs) == 1
+        faktory.advance(minutes=2)
+        faktory.advance(minutes=2)
+    assert len(set(runs)) == 3
+    assert sum(map(len, (faktory.jobs, faktory.scheduled, faktory.working))) == 0
