@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import multiprocessing
 import signal
 import subprocess
@@ -15,6 +16,7 @@ import pytest
 
 from faktory_unique import Client, Consumer, Job, LoginRefused, NotSent, Producer, Unique
 from tests.integration import handlers
+from tests.integration.conftest import SPAWN
 
 
 @pytest.mark.parametrize("start", ["fork", "spawn", "forkserver"])
@@ -280,3 +282,24 @@ def test_a_handler_can_have_its_job_later(
     first, second = notes()
     assert first == result.jid != second
     assert (sizes("retries"), sizes("dead"), sizes("working")) == (0, 0, 0)
+
+
+def test_the_servers_terminate_ends_it_once_its_job_is_done(
+    faktory_server, unique, producer, wait_for, notes, locks
+):
+    """The Web UI's button: the next heartbeat brings the word."""
+    wid = "terminated-worker"
+    producer.push(Job(jobtype="Unique.note_slowly", args=[notes.path, 2]))
+    with Client(faktory_server.url, role="consumer", worker_id=wid, beat_period=5) as client:
+        consumer = Consumer(client, middleware=[unique], context=SPAWN, concurrency=1)
+        consumer.register("Unique.note_slowly", handlers.note_slowly)
+        returned = []
+        thread = threading.Thread(target=lambda: returned.append(consumer.run()))
+        thread.start()
+        wait_for(lambda: notes() == ["started"])
+        told = json.dumps({"wid": wid, "current_state": "terminate"})
+        faktory_server.ask(f"BEAT {told}", wid=wid)
+        thread.join(20)
+        assert returned == [None]
+    assert notes() == ["started", "ended"]
+    assert locks() == {}
