@@ -16,7 +16,8 @@ from faktory_unique._pyfaktory import State, StockClient
 from faktory_unique.environment import variable
 from faktory_unique.errors import FaktoryError, NotSent, OutcomeUnknown, Refused
 
-from .connection import Connection, Server
+from .connection import Connection
+from .server import Server
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -9,86 +9,20 @@ to another command; the next command opens a new one.
 from __future__ import annotations
 
 import contextlib
-import json
 import os
-import socket
 import threading
 import time
-from dataclasses import dataclass
-from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
 from faktory_unique.errors import LoginRefused, NotSent, OutcomeUnknown, Refused
 
-from .local import server_at
-from .refusals import is_for_now
-from .wire import SocketWire, left
+from .login import log_in
 
 if TYPE_CHECKING:
-    import ssl
     from collections.abc import Callable, Iterator
 
+    from .server import Server
     from .wire import Wire
-
-_PROTOCOL_VERSION = 2
-
-
-@dataclass(frozen=True, slots=True)
-class Server:
-    """Where Faktory is and how to get in.
-
-    Attributes:
-        host: name or address.
-        port: TCP port.
-        password: None where the server asks for none. Never shown.
-        tls: None for plain TCP.
-        ipv6: whether a name may stand for an IPv6 address.
-    """
-
-    host: str
-    port: int
-    password: str | None = None
-    tls: ssl.SSLContext | None = None
-    ipv6: bool = False
-
-    def __repr__(self) -> str:
-        return f"{self.host}:{self.port}"
-
-    def connect(self, deadline: float | None) -> Wire:
-        """A new connection, not yet logged in.
-
-        Raises:
-            OSError: none of the host's addresses can be reached in time.
-        """
-        local = server_at(self.host, self.port) if self.tls is None else None
-        if local is not None:
-            return local.connect()
-        family = socket.AF_UNSPEC if self.ipv6 or ":" in self.host else socket.AF_INET
-        addresses = socket.getaddrinfo(self.host, self.port, family, socket.SOCK_STREAM)
-        for n, (*_, address) in enumerate(addresses, start=1):
-            try:
-                return self._connect_to(address[:2], deadline)
-            except OSError:
-                if n == len(addresses):
-                    raise
-        raise OSError(f"{self.host} has no address")  # getaddrinfo raises rather than return none
-
-    def now(self) -> float:
-        """Seconds since the epoch, by this machine's clock, or by that of a server in memory."""
-        local = server_at(self.host, self.port)
-        return time.time() if local is None else local.now()
-
-    def _connect_to(self, address: tuple[Any, ...], deadline: float | None) -> Wire:
-        connected = socket.create_connection(address, timeout=left(deadline))
-        try:
-            connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            connected.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-            if self.tls is not None:
-                connected = self.tls.wrap_socket(connected, server_hostname=self.host)
-        except BaseException:  # a Ctrl-C amid a TLS handshake, say: not left open
-            connected.close()
-            raise
-        return SocketWire(connected)
 
 
 class _Line:
@@ -229,7 +163,7 @@ class Connection:
         if line.wire is None:
             try:
                 line.wire = self._server.connect(deadline)
-                self._log_in(line.wire, deadline)
+                log_in(line.wire, self._server, self._greeting(), deadline)
             except LoginRefused:
                 line.discard()
                 raise
@@ -241,42 +175,6 @@ class Connection:
                 raise
         return line.wire
 
-    def _log_in(self, wire: Wire, deadline: float | None) -> None:
-        """HI and HELLO, of Faktory's protocol version 2."""
-        hi = wire.read_reply(deadline)
-        _refuse_for_now(hi)
-        if not hi.startswith("+HI "):
-            raise LoginRefused(f"Faktory at {self._server!r} does not greet: {hi[:80]!r}")
-        told = json.loads(hi[4:])
-        if told.get("v") != _PROTOCOL_VERSION:
-            raise LoginRefused(f"Faktory at {self._server!r} speaks version {told.get('v')}, not 2")
-        hello = {"v": _PROTOCOL_VERSION, **self._greeting()}
-        if "s" in told:
-            if not self._server.password:
-                raise LoginRefused(
-                    f"Faktory at {self._server!r} asks for a password; put it into the URL: "
-                    "tcp://:password@host:port"
-                )
-            hello["pwdhash"] = _password_hash(self._server.password, told["s"], told.get("i", 1))
-        wire.send(f"HELLO {json.dumps(hello)}", deadline)
-        answer = wire.read_reply(deadline)
-        _refuse_for_now(answer)
-        if answer != "+OK":
-            raise LoginRefused(f"Faktory at {self._server!r} refuses the login: {answer[1:]}")
-
     @staticmethod
     def _deadline(timeout: float | None) -> float | None:
         return None if timeout is None else time.monotonic() + timeout
-
-
-def _refuse_for_now(answer: str) -> None:
-    """Raises OSError where the server lets nobody in at present."""
-    if is_for_now(answer.removeprefix("-ERR ")):
-        raise ConnectionRefusedError(answer[5:])
-
-
-def _password_hash(password: str, salt: str, iterations: int) -> str:
-    digest = f"{password}{salt}".encode()
-    for _ in range(iterations):
-        digest = sha256(digest).digest()
-    return digest.hex()
