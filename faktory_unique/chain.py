@@ -83,7 +83,7 @@ class PutBack:
     def __post_init__(self) -> None:
         delay: object = self.delay  # of a middleware that need not be type-checked
         if not isinstance(delay, int | float) or not 0 <= delay <= LONGEST:
-            raise ValueError(f"PutBack: {self.delay!r} is no number of seconds, 0 to {LONGEST}")
+            raise ValueError(f"{self.delay!r}: a delay is a number of seconds, 0 to {LONGEST}")
 
 
 class RetryLater(Exception):

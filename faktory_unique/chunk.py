@@ -196,7 +196,7 @@ class ChunkLocks:
                 if change not in exc.done:
                     made = partial(self._made_later, claim, change)
                     self._parts.kept.keep(change, claim.policy.lease - elapsed, made)
-                    self._tell(claim, EventName.STORE_ERROR, str(exc))
+                    self._tell(claim, EventName.STORE_ERROR, f"{exc}; made when it is back")
             return None
 
     def _made_later(self, claim: Claim, change: Change, found: str | None) -> None:

@@ -51,7 +51,7 @@ class Holding:
         try:
             [found] = self._parts.store.run([change])
         except StoreError as exc:
-            self._tell(EventName.STORE_ERROR, str(exc))
+            self._tell(EventName.STORE_ERROR, f"FETCH: {exc}; the job is put back")
             return False
         self._tell_found(Step.FETCH, change, found)
         return True
@@ -91,7 +91,7 @@ class Holding:
         try:
             found = self._parts.kept.run(change, seconds, made)
         except StoreError as exc:
-            self._tell(EventName.STORE_ERROR, str(exc))
+            self._tell(EventName.STORE_ERROR, f"{step.name}: {exc}; made when it is back")
             self._parts.kept.retry_in_background()
         else:
             made(found)
@@ -108,7 +108,8 @@ class Holding:
         if found is not None and owner_of(found) != self._stamp.owner:
             self._tell(EventName.LAPSED, f"{owner_of(found)} has it")
         elif found is not None:
-            self._tell(EventName.HELD)
+            if change.happened(found):
+                self._tell(EventName.HELD if self._stamp.renew else EventName.CONFIRMED)
         elif change.happened(found):
             self._tell(EventName.REACQUIRED)
         else:

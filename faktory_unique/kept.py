@@ -6,6 +6,7 @@ too late changes nothing.
 
 from __future__ import annotations
 
+import atexit
 import logging
 import os
 import threading
@@ -85,6 +86,8 @@ class Kept:
         self._own()
         with self._mutex:
             self._waking.clear()
+            if not self._entries:
+                atexit.register(self.give_up)  # of those who end without a close
             self._entries.pop(change.key, None)
             self._entries[change.key] = _Entry(change, self._clock() + seconds, made)
             if len(self._entries) > self._most:
@@ -120,7 +123,10 @@ class Kept:
             for start in range(0, len(keys), _BATCH):
                 self._make(keys[start : start + _BATCH])
         except StoreError as exc:
-            log.debug("%d changes wait for the store: %s", len(keys), exc)
+            log.debug("changes of %d locks wait for the store: %s", len(keys), exc)
+        else:
+            if keys:
+                log.info("the store is back: what %d locks were owed is made", len(keys))
         return not self._entries
 
     def give_up(self) -> None:
@@ -128,10 +134,11 @@ class Kept:
         self.retry()
         self._own()
         with self._mutex:
-            if self._entries:
-                log.warning("%d locks are left to their TTL: closed first", len(self._entries))
+            for key in self._entries:
+                log.warning("lock is left to its TTL: the store is still away: key=%s", key)
             self._entries.clear()
             self._waking.set()
+        atexit.unregister(self.give_up)
 
     def retry_in_background(self) -> None:
         """Has a thread retry, which ends when nothing is owed any more."""

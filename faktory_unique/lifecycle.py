@@ -38,6 +38,7 @@ class Act(Enum):
     HOLD = "mine, or absent → held, for as long as the attempt can take; another's is left alone"
     RELEASE = "mine → freed"
     RELEASE_IF_OVER = "mine → freed, where a failure means that the job is not retried"
+    FOLLOW = "mine → freed, or held for as long as the retry can wait, or the dead is kept"
     EXTEND = "mine → held, for as long as the copy can wait; never shortened"
 
 
@@ -45,7 +46,8 @@ TABLE: Mapping[Step, Mapping[Until, Act]] = {
     Step.FETCH: {"success": Act.HOLD, "start": Act.RELEASE, "expiry": Act.LEAVE},
     Step.ACK: {"success": Act.RELEASE, "start": Act.LEAVE, "expiry": Act.LEAVE},
     Step.ACK_LATE: {"success": Act.RELEASE_IF_OVER, "start": Act.LEAVE, "expiry": Act.LEAVE},
-    Step.FAIL: {"success": Act.RELEASE_IF_OVER, "start": Act.LEAVE, "expiry": Act.LEAVE},
+    # Of a job that has not started, for want of a handler say, the lock still stands.
+    Step.FAIL: {"success": Act.FOLLOW, "start": Act.FOLLOW, "expiry": Act.LEAVE},
     Step.PUT_BACK: {"success": Act.EXTEND, "start": Act.LEAVE, "expiry": Act.LEAVE},
 }
 
@@ -59,27 +61,52 @@ def change(step: Step, stamp: Stamp, job: dict[str, Any], delay: float = 0) -> C
         job: the payload as fetched.
         delay: of a put-back, seconds until the copy is due.
     """
-    key, owner = stamp.key, stamp.owner
     match TABLE[step][stamp.until]:
         case Act.HOLD:
-            if not stamp.renew:
-                # Its time runs from the push; all that is left to do is a confirm still missing.
-                return confirm(key, owner, stamp.ttl)
-            return Change(
-                key,
-                (leased(owner), held(owner), None),
-                held(owner),
-                whole_seconds(attempt(stamp, job)),
-            )
-        case Act.EXTEND if stamp.renew:
-            ttl = whole_seconds(with_margin(delay) + stamp.ttl)
-            return Change(key, (leased(owner), held(owner)), held(owner), ttl, extends=True)
+            return hold(stamp, job)
+        case Act.EXTEND:
+            return extend(stamp, with_margin(delay) + stamp.ttl)
+        case Act.FOLLOW:
+            return follow(stamp, job)
         case Act.RELEASE:
-            return release(key, owner)
+            return release(stamp.key, stamp.owner)
         case Act.RELEASE_IF_OVER if is_over(stamp, outcome(job)):
-            return release(key, owner)
+            return release(stamp.key, stamp.owner)
         case _:
             return None
+
+
+def hold(stamp: Stamp, job: dict[str, Any]) -> Change:
+    """FETCH: mine, or absent → held for one attempt."""
+    if not stamp.renew:
+        # Its time runs from the push; all that is left to do is a confirm still missing.
+        return confirm(stamp.key, stamp.owner, stamp.ttl)
+    ttl = whole_seconds(attempt(stamp, job))
+    return Change(stamp.key, (*_mine(stamp), None), held(stamp.owner), ttl)
+
+
+def extend(stamp: Stamp, ttl: float) -> Change | None:
+    """Mine → held for some time more, never for less; None where its time is fixed."""
+    if not stamp.renew:
+        return None
+    value = held(stamp.owner)
+    return Change(stamp.key, _mine(stamp), value, whole_seconds(ttl), extends=True)
+
+
+def follow(stamp: Stamp, job: dict[str, Any]) -> Change | None:
+    """FAIL: what the failure means for the lock."""
+    after_failure = outcome(job)
+    if is_over(stamp, after_failure):
+        return release(stamp.key, stamp.owner)
+    if after_failure is Outcome.RETRIED:
+        return extend(stamp, retry_wait(failures_before(job)) + stamp.ttl)
+    if not stamp.renew:
+        return None
+    return Change(stamp.key, _mine(stamp), held(stamp.owner), whole_seconds(stamp.ttl))
+
+
+def _mine(stamp: Stamp) -> tuple[str, str]:
+    return leased(stamp.owner), held(stamp.owner)
 
 
 def is_over(stamp: Stamp, after_failure: Outcome) -> bool:

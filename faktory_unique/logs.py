@@ -16,7 +16,6 @@ log = logging.getLogger("faktory_unique")
 # louder is an exception to the promise that one key has one live job.
 _LEVELS = {
     EventName.DUPLICATE: logging.INFO,
-    EventName.PUT_BACK: logging.INFO,
     EventName.PUSH_UNKNOWN: logging.WARNING,
     EventName.UNGUARDED: logging.WARNING,
     EventName.REACQUIRED: logging.WARNING,

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Self
 
 from . import lifecycle
-from .chain import Middleware, PutBack, Run
+from .chain import Middleware, PutBack
 from .claims import Claim, OpenPushes
 from .errors import InvalidJob
 from .events import Hooks
@@ -106,7 +106,8 @@ class Unique(Middleware):
         """
         decision = call_next(job)
         holding = self._holding(job)
-        if holding is None or not isinstance(decision, Run) or holding.fetched():
+        # A job that is dropped is over, too: its ACK frees the lock, or this has.
+        if holding is None or isinstance(decision, PutBack) or holding.fetched():
             return decision
         return PutBack(_STORE_AWAY)
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Self
 
 from faktory_unique._pyfaktory import State, StockConsumer
 from faktory_unique.chain import PutBack, checked, overrides
-from faktory_unique.errors import FaktoryError, LoginRefused, NotSent
+from faktory_unique.errors import FaktoryError, LoginRefused, NotSent, Refused
 from faktory_unique.validate import checked_queues
 
 from .client import Client
@@ -168,6 +168,11 @@ class Consumer(StockConsumer):
         with called_on_signals(self.stop):
             try:
                 self._start_processes()
+                log.info(
+                    "consumer fetches from %s, %d jobs at a time",
+                    ", ".join(self.queues),
+                    self.concurrency,
+                )
                 self._fetch_on()
             finally:
                 self._finish()
@@ -205,7 +210,8 @@ class Consumer(StockConsumer):
                 raise
             except FaktoryError as exc:
                 self._slots.release()
-                log.warning("FETCH failed, again in %.1f s: %s", pause, exc)
+                said = "Faktory said: " if isinstance(exc, Refused) else ""
+                log.warning("FETCH failed, again in %.1f s: %s%s", pause, said, exc)
                 self._sleep(pause)
                 pause = min(pause * 2, _LONGEST_PAUSE)
                 continue
@@ -253,14 +259,17 @@ class Consumer(StockConsumer):
 
     def _finish(self) -> None:
         """Gives the jobs in flight their grace, then ends their processes and hands them back."""
-        in_flight = self._await_jobs(self.concurrency, self.grace_period, most_stops=1)
-        if in_flight:
-            log.warning("%d jobs have not ended in time and are put back", in_flight)
-        self._processes.kill()
+        in_flight = self._await_jobs(self.concurrency, 0)
+        log.info("consumer stops: %d jobs have %g s to end", in_flight, self.grace_period)
+        in_flight = self._await_jobs(in_flight, self.grace_period, most_stops=1)
+        cut_off = self._processes.kill()
+        if cut_off:
+            log.warning("%d jobs have not ended in time and are put back", cut_off)
         in_flight = self._await_jobs(in_flight, _HAND_BACK)
         self._giving_up.set()
-        if self._await_jobs(in_flight, _TICK):
-            log.warning("%d jobs could not be put back; their reservations expire", in_flight)
+        in_flight = self._await_jobs(in_flight, _TICK)
+        if in_flight:
+            log.warning("%d jobs could not be reported; their reservations expire", in_flight)
         self._processes.close()
         # Here and not when run begins: a stop that comes before it must not be lost.
         self._stops = 0
@@ -268,8 +277,12 @@ class Consumer(StockConsumer):
     def _await_jobs(self, in_flight: int, seconds: float, most_stops: int | None = None) -> int:
         """Waits for slots to be free, some seconds at most; how many are not."""
         deadline = time.monotonic() + seconds
-        while in_flight and time.monotonic() < deadline:
+        while in_flight:
+            left = deadline - time.monotonic()
             if most_stops is not None and self._stops > most_stops:
+                left = 0
+            if self._slots.acquire(timeout=min(max(left, 0), _TICK)):
+                in_flight -= 1
+            elif left <= 0:
                 break
-            in_flight -= self._slots.acquire(timeout=_TICK)
         return in_flight

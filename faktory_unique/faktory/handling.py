@@ -11,6 +11,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
 from faktory_unique.chain import Answer, Drop, JobError, PutBack, Run, compose
+from faktory_unique.reserved import outcome, reserve_for
+from faktory_unique.stamp import read_stamp
+from faktory_unique.unique import Unique
 
 from .perform import job_error
 
@@ -63,9 +66,13 @@ class Handling:
         self._middleware = middleware
         self._handlers = handlers
         self._decide = compose(middleware, "fetch", _run)
+        self._frees_locks = any(isinstance(each, Unique) for each in middleware)
+        self._warned_of: set[str] = set()
 
     def begin(self, job: Payload) -> Perform | Settlement:
         """What is to be done with a fetched job: what the fetch middleware decides."""
+        if not self._frees_locks:
+            self._warn_of_a_lock(job)
         try:
             handler, bind = self._handlers[job["jobtype"]]
         except KeyError:
@@ -101,7 +108,11 @@ class Handling:
                 return self._put_back(reservation, settlement.delay)
             return self._end(reservation, settlement.error)
         except BaseException:  # it would end the pool's thread, and with it all jobs in flight
-            log.exception("job was not reported: jobtype=%s jid=%s", job["jobtype"], job["jid"])
+            log.exception(
+                "reporting raised, perhaps after it was done: jobtype=%s jid=%s",
+                job["jobtype"],
+                job["jid"],
+            )
             return Answer.UNKNOWN
 
     def _end(self, reservation: Reservation, error: JobError | None) -> Answer:
@@ -109,18 +120,42 @@ class Handling:
         if error is None:
             answer = compose(self._middleware, "ack", reservation.ack)(job)
         else:
+            # Its type alone: the message may hold args.
             log.warning(
-                "job failed: jobtype=%s jid=%s: %s", job["jobtype"], job["jid"], error.errtype
+                "job failed: jobtype=%s jid=%s: %s: to be %s",
+                job["jobtype"],
+                job["jid"],
+                error.errtype,
+                outcome(job).value,
             )
             answer = compose(self._middleware, "fail", reservation.fail)(job, error)
+        verb = "ACK" if error is None else "FAIL"
+        _check(answer, verb)
         if answer is not Answer.ACCEPTED:
             log.warning(
-                "%s of jid=%s: %s", "ACK" if error is None else "FAIL", job["jid"], answer.value
+                "%s %s: jobtype=%s jid=%s: after %.0f s of reserve_for=%d; the server runs the job "
+                "again, or has ended it",
+                verb,
+                answer.value,
+                job["jobtype"],
+                job["jid"],
+                reservation.elapsed(),
+                reserve_for(job),
             )
         return answer
 
+    def _warn_of_a_lock(self, job: Payload) -> None:
+        """Once for each jobtype: somebody forgot that workers free the locks."""
+        if read_stamp(job) is not None and job["jobtype"] not in self._warned_of:
+            self._warned_of.add(job["jobtype"])
+            log.warning(
+                "locks of jobtype=%s are left to their TTL: this worker's middleware has no Unique",
+                job["jobtype"],
+            )
+
     def _put_back(self, reservation: Reservation, delay: float) -> Answer:
         answer = compose(self._middleware, "put_back", reservation.put_back)(reservation.job, delay)
+        _check(answer, "put_back")
         if answer is Answer.REFUSED:
             return self._end(reservation, JobError("PutBackRefused", "Faktory refused the copy"))
         log.info("job put back for %.1f s: jid=%s: %s", delay, reservation.job["jid"], answer.value)
@@ -129,3 +164,11 @@ class Handling:
 
 def _run(_job: Payload) -> FetchAnswer:
     return Run()
+
+
+def _check(answer: object, verb: str) -> None:
+    """Raises TypeError for what a middleware that is not type-checked may answer."""
+    if not isinstance(answer, Answer):
+        raise TypeError(
+            f"a middleware's {verb.lower()} answered {answer!r}; return what call_next returned"
+        )

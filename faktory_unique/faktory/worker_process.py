@@ -179,12 +179,17 @@ class WorkerProcesses:
         finally:
             self._idle.append(process)
 
-    def kill(self) -> None:
-        """Ends those that have a job, at once: their handlers are cut off. No other begins."""
+    def kill(self) -> int:
+        """Ends those that have a job, at once: their handlers are cut off. No other begins.
+
+        Returns:
+            How many they were.
+        """
         self.killed = True
-        for process in self._all:
-            if process not in self._idle:
-                process.kill()
+        busy = [process for process in self._all if process not in self._idle]
+        for process in busy:
+            process.kill()
+        return len(busy)
 
     def close(self) -> None:
         """Ends those that are idle."""

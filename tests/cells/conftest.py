@@ -97,6 +97,10 @@ class Ground:
         fetched.step = handling.begin(job)
         return fetched
 
+    def handle(self, fetched):
+        """Does with a job that is not to run what was decided."""
+        return fetched.handling.settle(fetched.reservation, fetched.step)
+
     def ack(self, fetched):
         return fetched.handling.settle(fetched.reservation, End())
 

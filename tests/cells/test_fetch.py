@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from faktory_unique import PutBack
+from faktory_unique import Drop, Middleware, PutBack
 from faktory_unique.change import held, leased
 from faktory_unique.lifecycle import release, take
 
@@ -187,3 +187,19 @@ class TestUntilExpiry:
         result = ground.push(unique)
         assert ground.fetch(unique).runs
         assert (ground.lock(result), ground.ttl(result)) == (held(result.jid), 600)
+
+
+class Dropping(Middleware):
+    def fetch(self, job, call_next):
+        return Drop("not wanted any more")
+
+
+@pytest.mark.parametrize("until", ["success", "start"])
+def test_a_job_that_another_middleware_drops_leaves_no_lock(ground, until):
+    unique = ground.unique(until=until)
+    result = ground.push(unique)
+    fetched = ground.fetch(unique, Dropping())
+    assert not fetched.runs
+    ground.handle(fetched)
+    assert ground.lock(result) is None
+    assert sum(ground.sizes().values()) == 0

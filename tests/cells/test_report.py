@@ -117,13 +117,33 @@ class TestFail:
         assert ground.lock(result) is None
         assert ground.events()[-1] == "released"
 
-    def test_dead_and_kept_its_equal_is_a_duplicate(self, ground):
+    def test_dead_and_kept_its_equal_is_a_duplicate_for_ttl(self, ground):
         unique = ground.unique(on_death="keep")
         result = ground.push(unique, retry=-1)
         ground.fail(ground.fetch(unique))
         assert ground.sizes()["dead"] == 1
-        assert ground.lock(result) == held(result.jid)
+        assert (ground.lock(result), ground.ttl(result)) == (held(result.jid), 600)
         assert not ground.push(unique)
+
+    @pytest.mark.parametrize("until", ["success", "start"])
+    def test_one_that_was_never_begun_keeps_its_lock_for_its_retry(self, ground, until):
+        """For want of a handler, or by another middleware's exception: nothing has held it."""
+        unique = ground.unique(until=until)
+        result = ground.push(unique, jobtype="Unheard::Of")
+        fetched = ground.fetch(unique)
+        assert not fetched.runs
+        assert ground.handle(fetched) is Answer.ACCEPTED
+        assert ground.sizes()["retries"] == 1
+        assert ground.lock(result) == held(result.jid)
+        assert ground.ttl(result) == (15 + 29 + 10) + 600
+
+    @pytest.mark.parametrize("until", ["success", "start"])
+    def test_one_that_was_never_begun_and_is_dead_has_no_lock(self, ground, until):
+        unique = ground.unique(until=until)
+        result = ground.push(unique, jobtype="Unheard::Of", retry=-1)
+        ground.handle(ground.fetch(unique))
+        assert ground.sizes()["dead"] == 1
+        assert ground.lock(result) is None
 
     @pytest.mark.parametrize("on_death", ["release", "keep"])
     def test_dropped_it_is_freed(self, ground, on_death):

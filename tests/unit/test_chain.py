@@ -84,7 +84,7 @@ def test_a_middleware_that_stands_twice_is_refused():
 
 @pytest.mark.parametrize("delay", ["5", None, -1, float("nan"), float("inf")])
 def test_a_delay_that_is_no_number_of_seconds_is_refused(delay):
-    with pytest.raises(ValueError, match="is no number of seconds"):
+    with pytest.raises(ValueError, match="a delay is a number of seconds"):
         PutBack(delay)
 
 

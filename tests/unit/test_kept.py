@@ -203,7 +203,7 @@ def test_giving_up_ends_the_thread_and_says_what_is_left(kept, store, caplog):
     keep(kept, hold())
     kept.retry_in_background()
     kept.give_up()
-    assert "1 locks are left to their TTL" in caplog.text
+    assert "lock is left to its TTL: the store is still away: key=k" in caplog.text
     deadline = time.monotonic() + 5
     while "faktory-unique-kept" in [t.name for t in threading.enumerate()]:
         assert time.monotonic() < deadline

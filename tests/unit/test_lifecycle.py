@@ -112,19 +112,34 @@ class TestAck:
         assert lifecycle.change(Step.ACK_LATE, stamp(), job) is None
 
 
+@pytest.mark.parametrize("until", ["success", "start"])
 class TestFail:
-    @pytest.mark.parametrize("job", [FRESH, FAILED_ONCE])
-    def test_to_be_retried_the_hold_covers_it(self, job):
-        assert lifecycle.change(Step.FAIL, stamp(), job) is None
+    """Also until start: a job that failed before it started, for want of a handler say."""
+
+    @pytest.mark.parametrize(
+        ("job", "seconds"), [(FRESH, FIRST_RETRY + TTL), (FAILED_ONCE, SECOND_RETRY + TTL)]
+    )
+    def test_to_be_retried_it_lives_for_as_long_as_the_retry_can_wait(self, until, job, seconds):
+        assert lifecycle.change(Step.FAIL, stamp(until), job) == extended_to(seconds)
+
+    def test_to_be_retried_and_not_renewed_it_is_left_alone(self, until):
+        assert lifecycle.change(Step.FAIL, stamp(until, renew=False), FRESH) is None
 
     @pytest.mark.parametrize("job", [LAST_ATTEMPT, TO_THE_DEAD])
-    def test_dead_it_is_freed_or_kept_as_the_policy_says(self, job):
-        assert lifecycle.change(Step.FAIL, stamp(), job) == FREED
-        assert lifecycle.change(Step.FAIL, stamp(on_death="keep"), job) is None
+    @pytest.mark.parametrize("renew", [True, False])
+    def test_dead_it_is_freed(self, until, job, renew):
+        assert lifecycle.change(Step.FAIL, stamp(until, renew=renew), job) == FREED
+
+    @pytest.mark.parametrize("job", [LAST_ATTEMPT, TO_THE_DEAD])
+    def test_dead_and_kept_it_lives_for_ttl(self, until, job):
+        kept = stamp(until, on_death="keep")
+        assert lifecycle.change(Step.FAIL, kept, job) == Change("k", ("o?", "o"), "o", TTL)
+        fixed = stamp(until, on_death="keep", renew=False)
+        assert lifecycle.change(Step.FAIL, fixed, job) is None
 
     @pytest.mark.parametrize("on_death", ["release", "keep"])
-    def test_dropped_it_is_freed(self, on_death):
-        assert lifecycle.change(Step.FAIL, stamp(on_death=on_death), ONE_SHOT) == FREED
+    def test_dropped_it_is_freed(self, until, on_death):
+        assert lifecycle.change(Step.FAIL, stamp(until, on_death=on_death), ONE_SHOT) == FREED
 
 
 class TestPutBack:
@@ -140,11 +155,16 @@ class TestPutBack:
         assert lifecycle.change(Step.PUT_BACK, stamp(renew=False), FRESH, 90) is None
 
 
-@pytest.mark.parametrize("step", [step for step in Step if step is not Step.FETCH])
-@pytest.mark.parametrize("until", ["start", "expiry"])
 @pytest.mark.parametrize("job", [FRESH, LAST_ATTEMPT, ONE_SHOT])
-def test_after_fetch_nothing_but_success_has_a_lock_to_change(step, until, job):
-    assert lifecycle.change(step, stamp(until), job, 90) is None
+@pytest.mark.parametrize("step", Step)
+def test_until_expiry_nothing_is_done_at_any_step(step, job):
+    assert lifecycle.change(step, stamp("expiry"), job, 90) is None
+
+
+@pytest.mark.parametrize("job", [FRESH, LAST_ATTEMPT, ONE_SHOT])
+@pytest.mark.parametrize("step", [Step.ACK, Step.ACK_LATE, Step.PUT_BACK])
+def test_until_start_there_is_nothing_left_to_do_for_a_job_that_has_started(step, job):
+    assert lifecycle.change(step, stamp("start"), job, 90) is None
 
 
 def test_the_table_has_a_cell_for_each_step_and_until():
