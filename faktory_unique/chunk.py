@@ -54,8 +54,8 @@ class ChunkLocks:
         results: Results = {}
         claims: dict[int, Claim] = {}
         for i, claim in self._claims.items():
-            if self._parts.open_pushes.begin(claim.owner, self):
-                self._begun.append(claim.owner)
+            if self._parts.pushes.begin(claim.submitted_jid, self):
+                self._begun.append(claim.submitted_jid)
                 claims[i] = claim
             else:  # a second thread with the same Job must not take the lease for its own
                 results[i] = self._duplicate(claim, leased(claim.owner))
@@ -86,7 +86,7 @@ class ChunkLocks:
     def leave(self) -> None:
         """Leaves the locks to their leases, after an error that may have come after the send."""
         for claim in self.going.values():
-            self._parts.open_pushes.add(claim.owner)
+            self._parts.pushes.ended_unknown(claim.submitted_jid)
 
     def settle(self, results: Sequence[PushResult]) -> Results:
         """Confirms the locks of pushed jobs, gives back those of jobs that were not.
@@ -99,12 +99,14 @@ class ChunkLocks:
         changes: list[tuple[Claim, Change]] = []
         for i, claim in self.going.items():
             status = results[i].status
+            if status is PushStatus.PUSHED:
+                self._parts.pushes.arrived(claim.submitted_jid)
             if status is PushStatus.PUSHED and claim.guarded:
                 pushed[i] = claim
             elif status is PushStatus.PUSHED:
                 told[i] = replace(results[i], status=PushStatus.UNGUARDED, confirmed=False)
             elif status is PushStatus.UNKNOWN:
-                self._parts.open_pushes.add(claim.owner)
+                self._parts.pushes.ended_unknown(claim.submitted_jid)
                 told[i] = _on_lease(results[i], claim)
                 self._tell(claim, EventName.PUSH_UNKNOWN)
             elif claim.took:
@@ -125,8 +127,8 @@ class ChunkLocks:
 
     def close(self) -> None:
         """The push is over: another push of the same jobs is a push of its own."""
-        for owner in self._begun:
-            self._parts.open_pushes.end(owner)
+        for jid in self._begun:
+            self._parts.pushes.end(jid)
 
     def _run_takes(self, claims: Mapping[int, Claim]) -> dict[int, str | None]:
         """What was found under each claim's key; None or the own lease: it is leased by us now."""
@@ -166,7 +168,7 @@ class ChunkLocks:
 
     def _spare_the_jid(self, claim: Claim) -> None:
         """Has a job go out under a new jid, where its own may have been sent by this process."""
-        if claim.jid in self._parts.open_pushes:
+        if self._parts.pushes.was_unknown(claim.jid):
             claim.jid = uuid.uuid4().hex
 
     def _duplicate(self, claim: Claim, value: str) -> PushResult:
@@ -175,7 +177,7 @@ class ChunkLocks:
         return PushResult(
             status=PushStatus.DUPLICATE,
             jid=owner_of(value),
-            submitted_jid=claim.owner,
+            submitted_jid=claim.submitted_jid,
             key=claim.key,
             confirmed=not on_lease,
             retry_after=claim.policy.lease if on_lease else None,
@@ -195,7 +197,7 @@ class ChunkLocks:
             for claim, change in changes:
                 if change not in exc.done:
                     made = partial(self._made_later, claim, change)
-                    self._parts.kept.keep(change, claim.policy.lease - elapsed, made)
+                    self._parts.kept.keep(change, claim.policy.lease - elapsed, made, yields=True)
                     self._tell(claim, EventName.STORE_ERROR, f"{exc}; made when it is back")
             return None
 
@@ -213,5 +215,8 @@ def _on_lease(result: PushResult, claim: Claim) -> PushResult:
 
 
 def _stands(found: str | None, owner: str, *, in_time: bool) -> bool:
-    """Whether a lock is as confirm should leave it: held, or freed by a worker that was faster."""
-    return found in {leased(owner), held(owner)} or (found is None and in_time)
+    """Whether a lock is as confirm should leave it: held, or freed by a worker that was faster.
+
+    In time, nothing else can have happened to it; not even where another has it by now.
+    """
+    return in_time or found in {leased(owner), held(owner)}

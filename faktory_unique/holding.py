@@ -58,7 +58,7 @@ class Holding:
 
     def ending(self) -> None:
         """The job is about to be reported, and may be another worker's soon."""
-        self._parts.kept.stop_taking(self._stamp.key)
+        self._parts.kept.stop_taking(self._stamp.key, self._stamp.owner)
 
     def acked(self, answer: Answer) -> None:
         """ACK was sent, or not."""

@@ -7,13 +7,15 @@ too late changes nothing.
 from __future__ import annotations
 
 import atexit
+import contextlib
 import logging
 import os
 import threading
 import time
 from collections import OrderedDict
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
+from .change import owner_of
 from .errors import StoreError
 
 if TYPE_CHECKING:
@@ -28,6 +30,10 @@ _BATCH = 1_000
 
 _FIRST_PAUSE = 0.2
 _LONGEST_PAUSE = 5.0
+
+
+_Place: TypeAlias = tuple[str, str]
+"""Key and owner: a lock of another owner is another's, and owed something else."""
 
 
 class _Entry(NamedTuple):
@@ -51,7 +57,7 @@ class Kept:
         self._store = store
         self._clock = clock
         self._most = most
-        self._entries: OrderedDict[str, _Entry] = OrderedDict()
+        self._entries: OrderedDict[_Place, _Entry] = OrderedDict()
         self._mutex = threading.Lock()
         self._waking = threading.Event()
         self._thread: threading.Thread | None = None
@@ -74,27 +80,36 @@ class Kept:
         Raises:
             StoreError: it was not made, and is kept.
         """
-        self._drop(change.key)
+        self._drop(_place(change))
         try:
             return self._store.run([change])[0]
         except StoreError:
-            self.keep(change, seconds, made)
+            self.keep(change, seconds, made, yields=False)
             raise
 
-    def keep(self, change: Change, seconds: float, made: Callable[[str | None], None]) -> None:
-        """Keeps a change to be made later, for some seconds."""
+    def keep(
+        self, change: Change, seconds: float, made: Callable[[str | None], None], *, yields: bool
+    ) -> None:
+        """Keeps a change to be made later, for some seconds.
+
+        One that yields does so to what is owed to that owner's lock already: a producer that hears
+        of its push late confirms nothing that a worker has freed.
+        """
         self._own()
+        place = _place(change)
         with self._mutex:
+            if yields and place in self._entries:
+                return
             self._waking.clear()
             if not self._entries:
                 atexit.register(self.give_up)  # of those who end without a close
-            self._entries.pop(change.key, None)
-            self._entries[change.key] = _Entry(change, self._clock() + seconds, made)
+            self._entries.pop(place, None)
+            self._entries[place] = _Entry(change, self._clock() + seconds, made)
             if len(self._entries) > self._most:
-                key, _ = self._entries.popitem(last=False)
+                (key, _), _ = self._entries.popitem(last=False)
                 log.warning("lock is left to its TTL: too many wait for the store: key=%s", key)
 
-    def stop_taking(self, key: str) -> None:
+    def stop_taking(self, key: str, owner: str) -> None:
         """The run of a job is over: what is owed to its lock may not take it anew from now on.
 
         The job may be run, and its lock freed, elsewhere before the store is back.
@@ -103,9 +118,9 @@ class Kept:
             return
         self._own()
         with self._mutex:
-            entry = self._entries.get(key)
+            entry = self._entries.get((key, owner))
             if entry is not None:
-                self._entries[key] = entry._replace(change=entry.change.to_mine())
+                self._entries[key, owner] = entry._replace(change=entry.change.to_mine())
 
     def settle(self, keys: Sequence[str]) -> None:
         """Makes what is owed to these locks, before they are taken anew.
@@ -114,19 +129,19 @@ class Kept:
             StoreError: the store is still away.
         """
         if self._entries:
-            self._make([key for key in keys if key in self._entries])
+            taken = set(keys)
+            self._make([place for place in list(self._entries) if place[0] in taken])
 
     def retry(self) -> bool:
         """Makes what is owed and still makes sense; whether nothing is left."""
-        keys = list(self._entries)
+        places = list(self._entries)
         try:
-            for start in range(0, len(keys), _BATCH):
-                self._make(keys[start : start + _BATCH])
+            self._make(places)
         except StoreError as exc:
-            log.debug("changes of %d locks wait for the store: %s", len(keys), exc)
+            log.debug("changes of %d locks wait for the store: %s", len(places), exc)
         else:
-            if keys:
-                log.info("the store is back: what %d locks were owed is made", len(keys))
+            if places:
+                log.info("the store is back: what %d locks were owed is made", len(places))
         return not self._entries
 
     def give_up(self) -> None:
@@ -134,7 +149,7 @@ class Kept:
         self.retry()
         self._own()
         with self._mutex:
-            for key in self._entries:
+            for key, _ in self._entries:
                 log.warning("lock is left to its TTL: the store is still away: key=%s", key)
             self._entries.clear()
             self._waking.set()
@@ -144,51 +159,72 @@ class Kept:
         """Has a thread retry, which ends when nothing is owed any more."""
         self._own()
         with self._mutex:
-            if self._entries and self._thread is None:
-                self._thread = threading.Thread(
-                    target=self._retry_on, name="faktory-unique-kept", daemon=True
-                )
-                self._thread.start()
+            if not self._entries or self._thread is not None:
+                return
+            thread = threading.Thread(
+                target=self._retry_on, name="faktory-unique-kept", daemon=True
+            )
+            with contextlib.suppress(RuntimeError):  # no thread to be had: at the next occasion
+                thread.start()
+                self._thread = thread
 
     def _retry_on(self) -> None:
         pause = _FIRST_PAUSE
-        while True:
-            self._waking.wait(pause)
-            self.retry()
-            pause = min(pause * 2, _LONGEST_PAUSE)
+        try:
+            while True:
+                self._waking.wait(pause)
+                self.retry()
+                pause = min(pause * 2, _LONGEST_PAUSE)
+                with self._mutex:
+                    if not self._entries:
+                        self._thread = None
+                        return
+        except BaseException:  # of a hook, say: the next thread goes on
             with self._mutex:
-                if not self._entries:
-                    self._thread = None
-                    return
+                self._thread = None
+            raise
 
-    def _make(self, keys: Sequence[str]) -> None:
+    def _make(self, places: Sequence[_Place]) -> None:
         """Makes what is owed to these locks and is not too old."""
+        left = list(places)
+        while left:
+            now: dict[str, _Place] = {}
+            for place in left[:_BATCH]:  # no two of a batch are of one key
+                now.setdefault(place[0], place)
+            chosen = set(now.values())
+            left = [place for place in left if place not in chosen]
+            self._make_batch(chosen)
+
+    def _make_batch(self, places: set[_Place]) -> None:
         self._own()
         with self._mutex:
             now = self._clock()
-            for key in keys:
-                if key in self._entries and self._entries[key].until <= now:
-                    del self._entries[key]
-            entries = [self._entries[key] for key in keys if key in self._entries]
+            entries = []
+            for place in places:
+                entry = self._entries.get(place)
+                if entry is not None and entry.until <= now:
+                    del self._entries[place]
+                elif entry is not None:
+                    entries.append(entry)
             if not entries:
                 return
             try:
                 found = self._store.run([entry.change for entry in entries])
             except StoreError as exc:
                 for change in exc.done:
-                    self._entries.pop(change.key, None)
+                    self._entries.pop(_place(change), None)
                 raise
             for entry in entries:
-                del self._entries[entry.change.key]
+                del self._entries[_place(entry.change)]
         for entry, value in zip(entries, found, strict=True):
             entry.made(value)  # without the mutex: a hook may push
 
-    def _drop(self, key: str) -> None:
+    def _drop(self, place: _Place) -> None:
         """Forgets what is owed to a lock. Waits for a retry under way, which could undo us."""
         if self._entries:
             self._own()
             with self._mutex:
-                self._entries.pop(key, None)
+                self._entries.pop(place, None)
 
     def _own(self) -> None:
         """A forked child owes nothing of what its parent does, nor waits for its mutex."""
@@ -198,3 +234,9 @@ class Kept:
             self._waking = threading.Event()
             self._thread = None
             self._pid = os.getpid()
+
+
+def _place(change: Change) -> _Place:
+    """Whose lock a change is about; all that can be owed expects a value of its owner's."""
+    value = next(value for value in change.expected if value is not None)
+    return change.key, owner_of(value)

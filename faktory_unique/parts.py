@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from .claims import OpenPushes
+    from .claims import Pushes
     from .events import Hooks
     from .kept import Kept
     from .store import Store
@@ -19,11 +19,11 @@ class Parts:
     Attributes:
         store: where the locks are.
         kept: the changes that the store still owes.
-        open_pushes: the jids that are being pushed, or must not be sent again.
+        pushes: the jids that are being pushed, or must not be sent again.
         hooks: who is told of events.
     """
 
     store: Store
     kept: Kept
-    open_pushes: OpenPushes
+    pushes: Pushes
     hooks: Hooks

@@ -100,9 +100,10 @@ class BatchPush:
         if led.status in _THERE:
             told = f"{led.jid} has it"
             self._parts.hooks.tell(claim.event(EventName.DUPLICATE, told))
-            self._results[i] = replace(led, status=PushStatus.DUPLICATE, submitted_jid=claim.owner)
+            status, jid = PushStatus.DUPLICATE, led.jid
         else:
-            self._results[i] = replace(led, jid=claim.owner, submitted_jid=claim.owner)
+            status, jid = led.status, claim.submitted_jid
+        self._results[i] = replace(led, status=status, jid=jid, submitted_jid=claim.submitted_jid)
         return True
 
     def _send(self, chunk: Sequence[int]) -> bool:

@@ -7,12 +7,13 @@ Faktory answered; on the worker's side it frees the lock once Faktory has acknow
 from __future__ import annotations
 
 import time
+import uuid
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Self
 
 from . import lifecycle
 from .chain import Middleware, PutBack
-from .claims import Claim, OpenPushes
+from .claims import Claim, Pushes
 from .errors import InvalidJob
 from .events import Hooks
 from .holding import Holding
@@ -79,7 +80,7 @@ class Unique(Middleware):
         # Of a test's fake Faktory: what is due there is told by its clock.
         self._now: Callable[[], float] = getattr(self.store, "now", time.time)
         kept = Kept(self.store, getattr(self.store, "now", time.monotonic))
-        self._parts = Parts(self.store, kept, OpenPushes(), Hooks([log_event, *hooks]))
+        self._parts = Parts(self.store, kept, Pushes(), Hooks([log_event, *hooks]))
 
     def __repr__(self) -> str:
         return f"<Unique {self.store!r}>"
@@ -178,7 +179,9 @@ class Unique(Middleware):
             try:
                 check_job(job)
                 wait = lifecycle.wait(due(job), now)
-                claims[i] = Claim(job, policy, lock_key(policy, job), wait, job["jid"])
+                claims[i] = Claim(
+                    job, policy, lock_key(policy, job), wait, *self._names(job["jid"])
+                )
             except InvalidJob as exc:
                 if len(jobs) == 1:
                     raise
@@ -186,6 +189,13 @@ class Unique(Middleware):
         if claims:
             _refuse_repeated_jids(jobs)
         return claims
+
+    def _names(self, jid: str) -> tuple[str, str]:
+        """Owner and jid for a job to be pushed: its own, unless a job of that jid was pushed."""
+        if not self._parts.pushes.has_arrived(jid):
+            return jid, jid
+        fresh = uuid.uuid4().hex
+        return fresh, fresh
 
 
 def _refuse_repeated_jids(jobs: Sequence[Payload]) -> None:

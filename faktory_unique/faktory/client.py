@@ -25,8 +25,9 @@ if TYPE_CHECKING:
 log = logging.getLogger("faktory_unique")
 
 # FETCH blocks for 2 s where queues are empty and works under a limit of 5 s (manager/fetch.go:180
-# and server/commands.go of Faktory 1.10). Giving up earlier strands the job that is on its way.
-_FETCH_TIMEOUT = 10.0
+# and server/commands.go of Faktory 1.10). Giving up earlier strands the job that is on its way;
+# later, a worker that is to stop waits for nothing.
+FETCH_TIMEOUT = 7.0
 
 # A worker that has not been heard of for 60 s is forgotten (server/tasks.go:50).
 _SHORTEST_BEAT, _LONGEST_BEAT = 5, 60
@@ -220,7 +221,8 @@ class Client(StockClient):
         """FETCH: the payload of a job, or None where the queues stayed empty for 2 s."""
         if self.state is State.DISCONNECTED:
             raise NotSent("the client is not connected; call connect(), or use it in a with block")
-        reply = _bulk(self._fetches.call(f"FETCH {' '.join(queues)}", at_least=_FETCH_TIMEOUT))
+        command = f"FETCH {' '.join(queues)}"
+        reply = _bulk(self._fetches.call(command, at_least=FETCH_TIMEOUT, at_most=FETCH_TIMEOUT))
         if reply is None:
             return None
         try:

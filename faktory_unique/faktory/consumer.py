@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import inspect
 import logging
 import multiprocessing
@@ -14,7 +15,7 @@ from faktory_unique.chain import PutBack, checked, overrides
 from faktory_unique.errors import FaktoryError, LoginRefused, NotSent, Refused
 from faktory_unique.validate import checked_queues
 
-from .client import Client
+from .client import FETCH_TIMEOUT, Client
 from .handling import End, Handling, Perform, settlement
 from .perform import job_error
 from .process import called_on_signals, refuse_unpicklable
@@ -41,6 +42,7 @@ _TICK = 0.1
 # Seconds for putting back what has not ended in time. With a grace period of 25 that is within the
 # 30 that Kubernetes and others leave a process between SIGTERM and SIGKILL.
 _HAND_BACK = 3.0
+_LAST_TRY = 0.5
 
 # Seconds after which a job is tried again for which there was no process.
 _NO_PROCESS = 10.0
@@ -104,7 +106,9 @@ class Consumer(StockConsumer):
         self._slots = threading.Semaphore(self.concurrency)
         self._processes = WorkerProcesses(self.context, self.concurrency)
         self._giving_up = threading.Event()
+        self._ended = threading.Event()
         self._stops = 0
+        self._stopped_at = 0.0
 
     @classmethod
     def wrap(cls, consumer: StockConsumer, middleware: Iterable[Middleware] = ()) -> Self:
@@ -163,8 +167,10 @@ class Consumer(StockConsumer):
         if self.client.state is State.DISCONNECTED:
             raise NotSent("the client is not connected; call connect(), or use it in a with block")
         self._slots = threading.Semaphore(self.concurrency)
-        self._giving_up.clear()
+        self._giving_up = threading.Event()
         self._processes = WorkerProcesses(self.context, self.concurrency)
+        self._ended.clear()
+        atexit.register(self._end_with_the_process)
         with called_on_signals(self.stop):
             try:
                 self._start_processes()
@@ -176,6 +182,8 @@ class Consumer(StockConsumer):
                 self._fetch_on()
             finally:
                 self._finish()
+                atexit.unregister(self._end_with_the_process)
+                self._ended.set()
 
     def stop(self) -> None:
         """Tells `run` to return once the jobs in flight have ended; from any thread.
@@ -183,9 +191,17 @@ class Consumer(StockConsumer):
         A second call ends their grace period, like a second signal. Where nothing runs yet, the
         next `run` returns at once.
         """
-        # A plain number, and no Event: a signal that lands within an Event's own lock, and sets
-        # it, waits for itself.
+        # Plain numbers, and no Event: a signal that lands within an Event's own lock, and sets it,
+        # waits for itself.
+        if not self._stops:
+            self._stopped_at = time.monotonic()
         self._stops += 1
+
+    def _end_with_the_process(self) -> None:
+        """Of a consumer in a daemon thread, when the main thread has ended without a stop."""
+        self.stop()
+        self.stop()
+        self._ended.wait(_HAND_BACK + FETCH_TIMEOUT)
 
     def _check_sent(self, sent: object, name: str, hint: str) -> None:
         """Refuses what the process that runs the handler cannot be sent."""
@@ -229,26 +245,39 @@ class Consumer(StockConsumer):
 
     def _begin(self, reservation: Reservation) -> None:
         """Has a fetched job handled, in a thread of its own: the run loop must see a stop."""
-        threading.Thread(
-            target=self._handle, args=[reservation], name="faktory-job", daemon=True
-        ).start()
+        # Of this run, however long the thread takes.
+        slots, processes = self._slots, self._processes
+        thread = threading.Thread(
+            target=self._handle,
+            args=[reservation, slots, processes],
+            name="faktory-job",
+            daemon=True,
+        )
+        try:
+            thread.start()
+        except RuntimeError as exc:
+            log.warning("no thread for jid=%s: %s", reservation.job["jid"], exc)
+            self.handling.settle(reservation, PutBack(_NO_PROCESS))
+            slots.release()
 
-    def _handle(self, reservation: Reservation) -> None:
+    def _handle(
+        self, reservation: Reservation, slots: threading.Semaphore, processes: WorkerProcesses
+    ) -> None:
         """Begins, performs and settles a job; then its slot is free."""
         try:
             step = self.handling.begin(reservation.job)
             if isinstance(step, Perform):
-                step = self._perform(reservation.job, step)
+                step = self._perform(reservation.job, step, processes)
             self.handling.settle(reservation, step)
         finally:
-            self._slots.release()
+            slots.release()
 
-    def _perform(self, job: Payload, step: Perform) -> Settlement:
+    def _perform(self, job: Payload, step: Perform, processes: WorkerProcesses) -> Settlement:
         task = Task(self.performing, step.handler, job, step.bind, self.sentry_capture_exception)
         try:
-            return settlement(self._processes.perform(task))
+            return settlement(processes.perform(task))
         except (ProcessEnded, NotBegun) as exc:
-            if self._processes.killed:  # a shutdown's doing is nobody's failure
+            if processes.killed:  # a shutdown's doing is nobody's failure
                 return PutBack(0)
             if isinstance(exc, NotBegun):  # nor is a machine's that is short of something
                 log.warning("no process for jobtype=%s jid=%s: %s", job["jobtype"], job["jid"], exc)
@@ -259,15 +288,18 @@ class Consumer(StockConsumer):
 
     def _finish(self) -> None:
         """Gives the jobs in flight their grace, then ends their processes and hands them back."""
+        # From the stop on, and not from the end of the FETCH that was in flight then.
+        since = time.monotonic() - self._stopped_at if self._stops else 0.0
+        grace = max(0.0, self.grace_period - since)
         in_flight = self._await_jobs(self.concurrency, 0)
-        log.info("consumer stops: %d jobs have %g s to end", in_flight, self.grace_period)
-        in_flight = self._await_jobs(in_flight, self.grace_period, most_stops=1)
+        log.info("consumer stops: %d jobs have %.1f s to end", in_flight, grace)
+        in_flight = self._await_jobs(in_flight, grace, most_stops=1)
         cut_off = self._processes.kill()
         if cut_off:
             log.warning("%d jobs have not ended in time and are put back", cut_off)
         in_flight = self._await_jobs(in_flight, _HAND_BACK)
         self._giving_up.set()
-        in_flight = self._await_jobs(in_flight, _TICK)
+        in_flight = self._await_jobs(in_flight, _LAST_TRY)
         if in_flight:
             log.warning("%d jobs could not be reported; their reservations expire", in_flight)
         self._processes.close()

@@ -186,14 +186,17 @@ class Reservation:
 
 
 class _Pauses:
-    """Ever longer pauses between attempts, until the worker gives up."""
+    """Ever longer pauses between attempts, until the worker gives up; then there is a last one."""
 
     def __init__(self, giving_up: threading.Event) -> None:
         self._giving_up = giving_up
         self._next = _FIRST_PAUSE
+        self._was_last = giving_up.is_set()
 
     def wait(self) -> bool:
         """Whether to try again."""
-        given_up = self._giving_up.wait(self._next)
+        if self._was_last:
+            return False
+        self._was_last = self._giving_up.wait(self._next)
         self._next = min(self._next * 2, _LONGEST_PAUSE)
-        return not given_up
+        return True

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import os
+import pickle
 import signal
+import sys
 from enum import Enum
 from functools import partial
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, NoReturn, TypeAlias
 
 from .perform import job_error, perform
 
@@ -45,7 +47,7 @@ class Task(NamedTuple):
 
 def serve(pipe: Connection) -> None:
     """The life of a process: a job in, what it came to out, until its consumer is gone."""
-    consumer = os.getppid()
+    consumer, process = os.getppid(), os.getpid()
     # A Ctrl-C, or a service manager's SIGTERM to the whole group, is the consumer's to act on: jobs
     # have their grace period.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -55,14 +57,15 @@ def serve(pipe: Connection) -> None:
             while not pipe.poll(_LOOK):
                 if os.getppid() != consumer:
                     return
-            pipe.send(_perform_next(pipe))
+            came_to = _perform_next(pipe, pipe.recv_bytes())
+            if os.getpid() != process:
+                _end_a_fork()
+            pipe.send(came_to)
 
 
-def _perform_next(pipe: Connection) -> JobError | PutBack | None:
+def _perform_next(pipe: Connection, sent: bytes) -> JobError | PutBack | None:
     try:
-        task: Task | None = pipe.recv()
-    except (EOFError, OSError):
-        raise
+        task: Task | None = pickle.loads(sent)  # noqa: S301  # its consumer's
     except BaseException as exc:  # noqa: BLE001  # its handler cannot be imported here, say
         return job_error(exc)
     if task is None:
@@ -75,6 +78,14 @@ def _perform_next(pipe: Connection) -> JobError | PutBack | None:
         bind=task.bind,
         tell_sentry=task.tell_sentry,
     )
+
+
+def _end_a_fork() -> NoReturn:
+    """Ends the copy of this process that a handler has forked, and let return: it has no job."""
+    with contextlib.suppress(Exception):
+        sys.stdout.flush()
+        sys.stderr.flush()
+    os._exit(0)
 
 
 def _end_without(consumer: int, *_signal: Any) -> None:  # noqa: ANN401  # number and frame

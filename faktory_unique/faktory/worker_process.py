@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import contextlib
 import signal
+import threading
+import time
 from collections import deque
 from multiprocessing import connection
 from typing import TYPE_CHECKING
@@ -31,8 +33,11 @@ _LOOK = 1.0
 # A process can die idle, and its job must not pay for that.
 _TRIES = 3
 
-# Seconds that an idle process has to flush what it has written, and to end.
+# Seconds that idle processes have to flush what they have written, and to end.
 _FAREWELL = 1.0
+
+# A process that is forked while another's pipe is being made would keep that pipe from ending.
+_starting = threading.Lock()
 
 
 class ProcessEnded(Exception):
@@ -61,14 +66,15 @@ class WorkerProcess:
         if self._process is not None and self._process.is_alive():
             return
         self._forget()
-        self._pipe, theirs = self._context.Pipe()
-        process = self._context.Process(  # type: ignore[attr-defined]  # each context has its own
-            target=serve, args=[theirs], name="faktory-worker"
-        )
-        try:
-            process.start()
-        finally:
-            theirs.close()
+        with _starting:
+            self._pipe, theirs = self._context.Pipe()
+            process = self._context.Process(  # type: ignore[attr-defined]  # each has its own
+                target=serve, args=[theirs], name="faktory-worker"
+            )
+            try:
+                process.start()
+            finally:
+                theirs.close()
         self._process = process
 
     def perform(self, task: Task) -> JobError | PutBack | None:
@@ -104,10 +110,10 @@ class WorkerProcess:
             with contextlib.suppress(OSError):
                 self._pipe.send(None)
 
-    def close(self) -> None:
+    def close(self, deadline: float) -> None:
         """Waits for the end of a process that was dismissed, and then for it no more."""
         if self._process is not None:
-            self._process.join(_FAREWELL)
+            self._process.join(max(0.0, deadline - time.monotonic()))
         self.kill()
         self._forget()
 
@@ -123,22 +129,26 @@ class WorkerProcess:
         pipe, process = self._pipe, self._process
         assert pipe is not None  # noqa: S101  # likewise
         assert process is not None  # noqa: S101  # likewise
+        waiting: list[Connection | int] = [pipe, process.sentinel]
         begun = ended = False
         while True:
-            with contextlib.suppress(EOFError, OSError):
+            try:
                 while pipe.poll(0):
                     told: Told = pipe.recv()
                     if told is not BEGUN:
                         return told
                     begun = True
-                if not ended:
-                    connection.wait([pipe, process.sentinel], _LOOK)
+            except (EOFError, OSError):  # closed by its handler, or by its end
+                waiting = [process.sentinel]
             if ended:
                 self._forget()
                 raise ProcessEnded(_told(process.exitcode)) if begun else NotBegun
             if self._killed:  # while it was being started
                 process.kill()
-            ended = not process.is_alive()  # once more, for what it sent before it ended
+            ready = connection.wait(waiting, _LOOK)
+            # By its sentinel too: where SIGCHLD is ignored, it is alive for ever. Then once more,
+            # for what it sent before it ended.
+            ended = process.sentinel in ready or not process.is_alive()
 
     def _forget(self) -> None:
         """Lets go of a process that has ended, or is to."""
@@ -171,7 +181,10 @@ class WorkerProcesses:
 
     def perform(self, task: Task) -> JobError | PutBack | None:
         """Has a handler run in a process that is idle; see `WorkerProcess.perform`."""
-        process = self._idle.pop()  # the one that was used last: it is warm
+        try:
+            process = self._idle.pop()  # the one that was used last: it is warm
+        except IndexError:
+            raise NotBegun("the consumer has stopped") from None
         try:
             if self.killed:
                 raise NotBegun("the consumer has stopped")
@@ -196,12 +209,13 @@ class WorkerProcesses:
         idle = [self._idle.pop() for _ in range(len(self._idle))]
         for process in idle:
             process.dismiss()
+        deadline = time.monotonic() + _FAREWELL
         for process in idle:
-            process.close()
+            process.close(deadline)
 
 
 def _told(exitcode: int | None) -> str:
-    how = f"with status {exitcode}"
+    how = "in an unknown way" if exitcode is None else f"with status {exitcode}"
     if exitcode is not None and exitcode < 0:
         with contextlib.suppress(ValueError):  # a number without a name
             how = f"by signal {signal.Signals(-exitcode).name}"

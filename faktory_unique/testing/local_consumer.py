@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from faktory_unique.chain import Payload
     from faktory_unique.faktory.handling import Perform, Settlement
     from faktory_unique.faktory.reservation import Reservation
+    from faktory_unique.faktory.worker_process import WorkerProcesses
 
 
 class LocalConsumer(Consumer):
@@ -27,9 +28,14 @@ class LocalConsumer(Consumer):
         """There are none."""
 
     def _begin(self, reservation: Reservation) -> None:
-        self._handle(reservation)
+        self._handle(reservation, self._slots, self._processes)
 
-    def _perform(self, job: Payload, step: Perform) -> Settlement:
+    def _perform(
+        self,
+        job: Payload,
+        step: Perform,
+        processes: WorkerProcesses,  # noqa: ARG002  # there are none
+    ) -> Settlement:
         return settlement(
             perform(
                 self.performing,

@@ -106,10 +106,76 @@ def test_a_change_that_is_made_forgets_what_was_owed(kept, store):
     assert store.values() == {}
 
 
+def test_what_yields_does_so_to_what_is_owed_to_its_owner_alone(kept, store):
+    """A producer that hears of its push late confirms nothing that a worker is to free."""
+    store.away = False
+    store.run([Change("k", (None,), "o?", 60)])
+    store.away = True
+    keep(kept, Change("k", ("o?", "o"), None, 0))
+    kept.keep(Change("k", ("o?",), "o", 600), 10, ignore, yields=True)
+    kept.keep(Change("l", ("o?",), "o", 600), 10, ignore, yields=True)
+    assert len(kept) == 2
+    store.away = False
+    assert kept.retry()
+    assert store.values() == {}
+
+
+def test_locks_of_two_owners_under_one_key_are_owed_apart(kept, store):
+    """The first had lapsed, and the second took the key: neither's end is the other's."""
+    store.away = False
+    store.run([Change("k", (None,), "b", 60)])
+    store.away = True
+    keep(kept, Change("k", ("b?", "b"), None, 0))
+    keep(kept, Change("k", ("a?", "a"), None, 0))
+    assert len(kept) == 2
+    store.away = False
+    assert kept.run(Change("k", ("c?", "c"), None, 0), 10, ignore) == "b"
+    assert kept.retry()
+    assert store.values() == {}
+
+
+def test_without_a_thread_to_be_had_it_is_made_at_the_next_occasion(kept, store, monkeypatch):
+    def refuse(_self):
+        raise RuntimeError("can't start new thread")
+
+    keep(kept, hold())
+    monkeypatch.setattr("threading.Thread.start", refuse)
+    kept.retry_in_background()
+    monkeypatch.undo()
+    store.away = False
+    kept.retry_in_background()
+    deadline = time.monotonic() + 5
+    while len(kept):
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_a_thread_that_a_hook_has_ended_is_followed_by_another(kept, store):
+    def leave(_found):
+        raise SystemExit
+
+    keep(kept, hold("a"), made=leave)
+    kept.retry_in_background()
+    store.away = False
+    deadline = time.monotonic() + 5
+    while kept._thread is not None:
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    store.away = True
+    keep(kept, hold("b"))
+    kept.retry_in_background()
+    store.away = False
+    while len(kept):
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
 def test_once_the_run_is_over_nothing_is_taken_anew(kept, store):
     keep(kept, hold())
-    kept.stop_taking("k")
-    kept.stop_taking("another")
+    kept.stop_taking("k", "o")
+    kept.stop_taking("k", "another")
+    kept.stop_taking("another", "o")
     store.away = False
     assert kept.retry()
     assert store.values() == {}
@@ -129,7 +195,7 @@ def test_what_is_owed_to_a_lock_is_settled_before_it_is_taken(kept, store):
 def test_with_nothing_owed_the_store_is_not_asked(kept, store):
     kept.settle(["a"])
     kept.retry()
-    kept.stop_taking("a")
+    kept.stop_taking("a", "o")
     kept.retry_in_background()
     assert store.asked == 0
 
@@ -216,7 +282,7 @@ def test_giving_up_ends_the_thread_and_says_what_is_left(kept, store, caplog):
 def test_what_another_thread_has_made_meanwhile_is_not_made_again(kept, store):
     keep(kept, hold())
     asked = store.asked
-    kept._make(["made by another"])
+    kept._make([("made by another", "o")])
     assert store.asked == asked
 
 
@@ -225,7 +291,7 @@ def test_a_forked_child_owes_nothing_of_its_parents(kept, store):
     keep(kept, hold())
     kept._mutex.acquire()
     kept._pid = os.getppid()
-    kept.stop_taking("k")
+    kept.stop_taking("k", "o")
     assert len(kept) == 0
     store.away = False
     assert kept.retry()

@@ -17,8 +17,8 @@ from faktory_unique import (
     StoreUnavailable,
     Unique,
 )
-from faktory_unique.change import Change, look
-from faktory_unique.claims import OpenPushes
+from faktory_unique.change import look
+from faktory_unique.claims import Pushes
 from faktory_unique.lifecycle import confirm, release, take
 from faktory_unique.store import MemoryStore
 
@@ -512,21 +512,48 @@ def test_a_push_that_outlasts_its_lease_says_that_its_lock_lapsed(
     assert "lapsed: jobtype=" in caplog.text
 
 
-def test_open_pushes_are_bounded_and_forget_the_oldest():
-    pushes = OpenPushes(most=2)
+@pytest.mark.parametrize("of", ["unknown", "arrived"])
+def test_what_is_remembered_of_pushes_is_bounded_and_the_oldest_forgotten(of):
+    pushes = Pushes(most=2)
+    remember, asked = {
+        "unknown": (pushes.ended_unknown, pushes.was_unknown),
+        "arrived": (pushes.arrived, pushes.has_arrived),
+    }[of]
     for jid in ("a", "b", "a", "c"):
-        pushes.add(jid)
-    assert ["a" in pushes, "b" in pushes, "c" in pushes] == [True, False, True]
+        remember(jid)
+    assert [asked("a"), asked("b"), asked("c")] == [True, False, True]
 
 
-def test_two_policies_may_lease_differently(faktory):
-    store = MemoryStore(Clock())
-    unique = Unique(store, {"Email": Policy(lease=5)}, default=Policy(lease=50))
-    faktory.errors = dict.fromkeys(("jid-00000001", "jid-00000002"), PushStatus.UNKNOWN)
-    results = unique.push([job(1), job(2, jobtype="Other")], faktory)
-    assert [store.ttl(r.key) for r in results] == [5, 50]
+def test_a_job_pushed_again_once_its_lock_is_gone_is_other_work(unique, faktory):
+    """Its first copy may still run (until="start"): one jid sent twice destroys reservations."""
+    [first] = unique.push([job()], faktory)
+    unique.store.run([release(first.key, first.jid)])
+    [second] = unique.push([job()], faktory)
+    assert second
+    assert first.jid == "jid-00000001" == second.submitted_jid != second.jid
+    assert faktory.jids == [first.jid, second.jid]
+    assert lock(unique, second)[0] == second.jid
+    assert faktory.received[1][0]["custom"]["unique"]["owner"] == second.jid
+    unique.store.run([release(first.key, first.jid)])  # the ACK of the first
+    assert lock(unique, second)[0] == second.jid
 
 
-def test_a_change_has_happened_exactly_where_the_found_value_was_expected():
-    change = Change("k", (None, "a"), "b", 1)
-    assert [change.happened(v) for v in (None, "a", "b")] == [True, True, False]
+def test_a_job_pushed_again_while_its_lock_stands_is_its_own_duplicate(unique, faktory):
+    [first] = unique.push([job()], faktory)
+    [second] = unique.push([job()], faktory)
+    assert (second.status, second.jid, second.submitted_jid) == (
+        PushStatus.DUPLICATE,
+        first.jid,
+        first.jid,
+    )
+
+
+def test_a_worker_that_was_so_fast_that_another_has_the_lock_left_it_as_it_should(unique, faktory):
+    def work(jobs):
+        stamp = jobs[0]["custom"]["unique"]
+        unique.store.run([release(stamp["key"], stamp["owner"])])
+        unique.store.run([take(stamp["key"], "another-jid", 30)])
+
+    faktory.meanwhile = work
+    [result] = unique.push([job()], faktory)
+    assert (bool(result), result.confirmed) == (True, True)

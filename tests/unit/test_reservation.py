@@ -121,6 +121,14 @@ class TestAck:
         assert reservation(client, giving_up=giving_up).ack(JOB) is Answer.WITHHELD
         assert client.verbs == ["ACK"]
 
+    def test_a_worker_that_comes_to_give_up_tries_once_more(self):
+        """Its pause may have been all the time that the server needed to be back."""
+        giving_up = threading.Event()
+        client = Client(NotSent("away"), NotSent("away"), "+OK")
+        threading.Timer(0.15, giving_up.set).start()
+        assert reservation(client, giving_up=giving_up).ack(JOB) is Answer.ACCEPTED
+        assert client.verbs == ["ACK"] * 3
+
     def test_a_server_that_shuts_down_is_waited_for(self):
         client = Client(Refused("shutdown in progress"), NotSent("away"), "+OK")
         assert reservation(client).ack(JOB) is Answer.ACCEPTED
