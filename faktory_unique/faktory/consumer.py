@@ -44,6 +44,9 @@ _TICK = 0.1
 _HAND_BACK = 3.0
 _LAST_TRY = 0.5
 
+# Told by the server to end, or disconnected by whoever made the client.
+_OVER = {State.TERMINATING, State.DISCONNECTED}
+
 # Seconds after which a job is tried again for which there was no process.
 _NO_PROCESS = 10.0
 
@@ -212,7 +215,7 @@ class Consumer(StockConsumer):
 
     def _fetch_on(self) -> None:
         pause = _FIRST_PAUSE
-        while not self._stops and self.client.state is not State.TERMINATING:
+        while not self._stops and self.client.state not in _OVER:
             if self.client.state is State.QUIET:
                 time.sleep(_TICK)
                 continue

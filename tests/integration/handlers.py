@@ -85,3 +85,28 @@ def retry_once(path, delay):
 def say(text):
     """Without a flush: into a pipe, it is written when its process ends."""
     sys.stdout.write(f"{text}\n")
+
+
+def fork_and_return(path):
+    """Its child returns, too: it must not go on as a worker."""
+    if os.fork() == 0:
+        return
+    os.wait()
+    note(path, "parent")
+
+
+def fork_and_exit(path):
+    if os.fork() == 0:
+        sys.exit(0)
+    os.wait()
+    note(path, "parent")
+
+
+def close_everything(*_args):
+    """As a handler that makes a daemon of itself does."""
+    os.closerange(3, 256)
+    time.sleep(3)
+
+
+def add_path(path):
+    sys.path.insert(0, path)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import importlib
 import json
 import multiprocessing
 import os
@@ -15,7 +16,7 @@ import time
 
 import pytest
 
-from faktory_unique import Job
+from faktory_unique import Client, Consumer, Job, Middleware
 from faktory_unique.faktory.serve import Task
 from faktory_unique.faktory.worker_process import (
     NotBegun,
@@ -38,7 +39,7 @@ def task(handler, *args):
 def process():
     process = WorkerProcess(SPAWN)
     yield process
-    process.close()
+    process.close(time.monotonic())
 
 
 def pid_of(process):
@@ -93,6 +94,85 @@ def test_a_handler_that_cannot_be_loaded_there_fails_its_job(process, notes, mon
     assert process.perform(task(handlers.note, notes.path)) is None
 
 
+def test_a_handler_whose_module_raises_an_os_error_there_fails_its_job(process, tmp_path, notes):
+    """Told from a broken pipe: it would be put back for ever, and the reason told nowhere."""
+    (tmp_path / "needs_a_file.py").write_text("def handler(*_): pass\n", encoding="utf-8")
+    process.start()
+    process.perform(task(handlers.add_path, str(tmp_path)))
+    sys.path.insert(0, str(tmp_path))
+    try:
+        handler = importlib.import_module("needs_a_file").handler
+    finally:
+        sys.path.remove(str(tmp_path))
+    (tmp_path / "needs_a_file.py").write_text("open('/nonexistent')\n", encoding="utf-8")
+    for compiled in (tmp_path / "__pycache__").glob("*"):
+        compiled.unlink()
+    error = process.perform(task(handler))
+    assert (error.errtype, "/nonexistent" in error.message) == ("FileNotFoundError", True)
+    assert process.perform(task(handlers.note, notes.path)) is None
+
+
+@pytest.mark.parametrize("handler", [handlers.fork_and_return, handlers.fork_and_exit])
+@pytest.mark.parametrize("start", ["fork", "spawn", "forkserver"])
+def test_a_fork_of_a_handlers_answers_no_other_job(notes, handler, start):
+    """Its child came back into the process's life, and answered the next job for it."""
+    process = WorkerProcess(multiprocessing.get_context(start))
+    try:
+        assert process.perform(task(handler, notes.path)) is None
+        for n in range(5):
+            assert process.perform(task(handlers.fail, f"{n}")).message == f"{n}"
+            assert process.perform(task(handlers.note, notes.path)) is None
+    finally:
+        process.close(time.monotonic())
+    assert notes() == ["parent", *["ran"] * 5]
+
+
+def test_the_end_of_one_that_has_closed_its_pipe_is_awaited_without_work(process):
+    process.start()
+    before = time.process_time()
+    with pytest.raises(ProcessEnded):
+        process.perform(task(handlers.close_everything))
+    assert time.process_time() - before < 1
+
+
+SIGCHLD_IGNORED = textwrap.dedent(
+    """
+    import multiprocessing, signal, sys, time
+    from faktory_unique.faktory.serve import Task
+    from faktory_unique.faktory.worker_process import ProcessEnded, WorkerProcess
+    from tests.integration import handlers
+
+    if __name__ == "__main__":
+        signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+        process = WorkerProcess(multiprocessing.get_context(sys.argv[1]))
+        job = {"jid": "jid-00000001", "jobtype": "T", "args": []}
+        for _ in range(2):
+            try:
+                process.perform(Task((), handlers.die, job, False, False))
+            except ProcessEnded as exc:
+                print(exc, flush=True)
+        process.close(time.monotonic())
+    """
+)
+
+
+@pytest.mark.parametrize("start", ["fork", "spawn"])
+def test_an_end_is_noticed_where_nobody_may_wait_for_children(tmp_path, start):
+    """SIGCHLD ignored, which a program inherits from whoever started it."""
+    script = tmp_path / "ignoring.py"
+    script.write_text(SIGCHLD_IGNORED, encoding="utf-8")
+    ended = subprocess.run(
+        [sys.executable, str(script), start],
+        capture_output=True,
+        text=True,
+        timeout=20,
+        check=False,
+        env={**os.environ, "PYTHONPATH": os.getcwd()},  # noqa: PTH109  # a string is wanted
+    )
+    told = "the process ended in an unknown way before the handler returned\n"
+    assert (ended.stdout, ended.returncode) == (told * 2, 0), ended.stderr
+
+
 def test_a_large_job_and_a_large_error_pass(process, notes):
     """More than a pipe holds."""
     text = "x" * 1_000_000
@@ -126,7 +206,7 @@ def test_ending_them_cuts_handlers_off_however_deaf(notes, wait_for):
 
 def test_those_that_are_idle_end_in_peace(tmp_path, capfd):
     """What their handlers have written is flushed."""
-    for start in ("fork", "spawn", "forkserver"):
+    for start in ("fork", "spawn"):  # a fork server writes where it was started
         processes = WorkerProcesses(multiprocessing.get_context(start), 2)
         processes.start()
         assert processes.perform(task(handlers.say, start)) is None
@@ -134,7 +214,7 @@ def test_those_that_are_idle_end_in_peace(tmp_path, capfd):
         processes.kill()
         processes.close()
         assert time.monotonic() - since < 1
-    assert capfd.readouterr().out.split() == ["fork", "spawn", "forkserver"]
+    assert capfd.readouterr().out.split() == ["fork", "spawn"]
 
 
 class Dying:
@@ -246,3 +326,114 @@ def test_signals_in_a_shower_end_it_and_nothing_waits_for_itself(faktory_url, tm
         time.sleep(0.001)
     worker.communicate(timeout=20)
     assert worker.returncode == 0
+
+
+DAEMON = textwrap.dedent(
+    """
+    import multiprocessing, sys, threading, time
+    from pathlib import Path
+    from faktory_unique import Client, Consumer
+    from tests.integration import handlers
+
+    if __name__ == "__main__":
+        client = Client(sys.argv[1], role="consumer", worker_id="daemon-worker")
+        client.connect()
+        context = multiprocessing.get_context(sys.argv[2])
+        consumer = Consumer(client, [sys.argv[2]], concurrency=2, context=context)
+        consumer.register("Unique.note_slowly", handlers.note_slowly)
+        threading.Thread(target=consumer.run, daemon=True).start()
+        while not Path(sys.argv[3]).exists():
+            time.sleep(0.05)
+    """
+)
+
+
+@pytest.mark.parametrize("start", ["fork", "spawn"])
+def test_a_process_whose_consumer_runs_in_a_daemon_thread_ends_with_its_main_thread(
+    producer, faktory_url, notes, sizes, tmp_path, start
+):
+    """And hands back what it had."""
+    script = tmp_path / "daemon.py"
+    script.write_text(DAEMON, encoding="utf-8")
+    producer.push(Job(jobtype="Unique.note_slowly", args=[notes.path, 60], queue=start))
+    ended = subprocess.run(
+        [sys.executable, str(script), faktory_url, start, notes.path],
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+        env={**os.environ, "PYTHONPATH": os.getcwd()},  # noqa: PTH109  # likewise
+    )
+    assert ended.returncode == 0, ended.stderr
+    assert notes() == ["started"]
+    assert (sizes("working"), sizes("enqueued")) == (0, 1)
+
+
+class Dawdling(Middleware):
+    """Takes its time before a job is begun."""
+
+    def __init__(self):
+        self.amid = threading.Event()
+        self.go_on = threading.Event()
+
+    def fetch(self, job, call_next):
+        self.amid.set()
+        assert self.go_on.wait(20)
+        return call_next(job)
+
+
+def test_a_job_that_is_begun_when_its_run_is_over_is_put_back(
+    producer, unique, working, wait_for, note_job, notes, sizes, faktory_url
+):
+    """By no means failed; and it takes nothing of a later run of the same consumer."""
+    dawdling = Dawdling()
+    producer.push(note_job("late", retry=0))
+    with working(unique, dawdling, grace_period=0.2, concurrency=1) as consumer:
+        assert dawdling.amid.wait(10)
+        consumer.stop()
+        wait_for(consumer._ended.is_set)
+        again = threading.Thread(target=consumer.run)
+        again.start()
+        dawdling.go_on.set()
+        wait_for(lambda: notes() == ["late"])
+        wait_for(lambda: sizes("working") == 0)
+        consumer.stop()
+        again.join(20)
+    assert sizes("enqueued") == 0
+
+
+def test_without_a_thread_to_be_had_the_job_is_put_back(
+    producer, unique, working, wait_for, note_job, sizes, monkeypatch
+):
+    start = threading.Thread.start
+
+    def refuse(thread):
+        if thread.name == "faktory-job":
+            raise RuntimeError("can't start new thread")
+        start(thread)
+
+    with working(unique):
+        monkeypatch.setattr(threading.Thread, "start", refuse)
+        producer.push(note_job(retry=0))
+        wait_for(lambda: sizes("scheduled") == 1)
+        monkeypatch.undo()
+
+
+def test_a_fetch_that_nobody_answers_holds_up_a_stop_for_seconds_alone(
+    new_faktory, unique, wait_for, notes
+):
+    """Its connection is half-open, say: the grace period runs from the stop on."""
+    server = new_faktory()
+    with Client(server.url, role="consumer", worker_id="held-up-worker") as client:
+        consumer = Consumer(client, middleware=[unique], context=SPAWN, grace_period=1)
+        thread = threading.Thread(target=consumer.run)
+        thread.start()
+        wait_for(
+            lambda: [line.wire for line in client._fetches._lines.values()] not in ([], [None])
+        )
+        server.pause()
+        since = time.monotonic()
+        consumer.stop()
+        thread.join(20)
+        assert time.monotonic() - since < 9
+        server.resume()
