@@ -10,8 +10,9 @@ import json
 import logging
 import threading
 import time
+from collections import deque
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from faktory_unique.chain import Answer
@@ -124,9 +125,11 @@ class Here:
         inline = self._inline
         if inline is None:
             return
+        if threading.get_ident() in inline.settling:  # a put-back's copy: the job comes first
+            inline.copies.extend(jids)
+            return
         for jid in jids:
-            if (fetched := self._take(inline.consumer.queues, jid)) is not None:
-                self._work_inline(inline, fetched)
+            self._work_pushed(inline, jid)
 
     def pushed_from_afar(self, jids: Sequence[str]) -> None:
         """Called when a client beyond a socket has pushed jobs and has its answer."""
@@ -143,16 +146,31 @@ class Here:
             while (fetched := self._fetch(inline.consumer)) is not None:
                 self._work_inline(inline, fetched)
 
+    def _work_pushed(self, inline: _Inline, jid: str) -> None:
+        if (fetched := self._take(inline.consumer.queues, jid)) is not None:
+            self._work_inline(inline, fetched)
+
     def _work_inline(self, inline: _Inline, fetched: _Fetched) -> None:
-        _, raised = self._work(inline.consumer, fetched)
+        thread = threading.get_ident()
+        try:
+            _, raised = self._work(inline.consumer, fetched, lambda: inline.settling.add(thread))
+        finally:
+            inline.settling.discard(thread)
         if raised is not None:
             inline.raised.append(raised)
+        if thread not in inline.chasing:  # the outermost works them all: they do not nest
+            inline.chasing.add(thread)
+            try:
+                while inline.copies:
+                    self._work_pushed(inline, inline.copies.popleft())
+            finally:
+                inline.chasing.discard(thread)
 
     def _perform_next(self, consumer: Consumer, *, reraise: bool) -> Performed | None:
         fetched = self._fetch(consumer)
         if fetched is None:
             return None
-        performed, raised = self._work(consumer, fetched)
+        performed, raised = self._work(consumer, fetched, lambda: None)
         if reraise and raised is not None:
             raise raised
         if reraise and performed.error is not None:
@@ -195,11 +213,10 @@ class Here:
         return self._own_client
 
     def _work(
-        self, consumer: Consumer, fetched: _Fetched
+        self, consumer: Consumer, fetched: _Fetched, settling: Callable[[], None]
     ) -> tuple[Performed, BaseException | None]:
-        performed, raised = work(
-            consumer, Reservation(self._client, fetched.job, fetched.since, self._giving_up)
-        )
+        reservation = Reservation(self._client, fetched.job, fetched.since, self._giving_up)
+        performed, raised = work(consumer, reservation, settling)
         if performed and performed.answer is Answer.ACCEPTED:
             self._warn_of_a_lock_left_behind(fetched.job)
         return performed, raised
@@ -226,3 +243,6 @@ class _Fetched:
 class _Inline:
     consumer: Consumer
     raised: list[BaseException]
+    copies: deque[str] = field(default_factory=deque)  # jids of what was put back, due at once
+    settling: set[int] = field(default_factory=set)  # threads whose job is being reported
+    chasing: set[int] = field(default_factory=set)  # threads that work copies already

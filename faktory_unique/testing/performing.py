@@ -39,8 +39,15 @@ class Performed:
         return self.ran and self.error is None and self.delay is None
 
 
-def work(consumer: Consumer, reservation: Reservation) -> tuple[Performed, BaseException | None]:
+def work(
+    consumer: Consumer, reservation: Reservation, settling: Callable[[], None]
+) -> tuple[Performed, BaseException | None]:
     """Begins, performs and settles a job; what became of it, and what its handler raised.
+
+    Args:
+        consumer: its chain and handlers count.
+        reservation: the job.
+        settling: called before it is settled.
 
     Raises:
         BaseException: the handler raised what is no `Exception` and no `SystemExit`: a Ctrl-C, or
@@ -58,6 +65,7 @@ def work(consumer: Consumer, reservation: Reservation) -> tuple[Performed, BaseE
             tell_sentry=consumer.sentry_capture_exception,
         )
         step = settlement(came_to)
+    settling()
     answer = consumer.handling.settle(reservation, step)
     raised = witness.raised
     if not isinstance(raised, Exception | SystemExit | None):

@@ -551,3 +551,20 @@ def test_inline_it_runs_again_when_it_is_due(faktory):
         faktory.advance(minutes=2)
     assert len(set(runs)) == 3
     assert sum(map(len, (faktory.jobs, faktory.scheduled, faktory.working))) == 0
+
+
+def test_inline_it_can_be_had_at_once_as_often_as_it_likes(faktory, unique_locks):
+    """Each copy runs once the job before it is acknowledged, and not within its report."""
+    runs = []
+
+    def again():
+        runs.append(len(faktory.working))
+        if len(runs) < 500:
+            raise RetryLater(0)
+
+    consumer = faktory.consumer(middleware=[Unique(default=Policy())])
+    consumer.register("Again", again)
+    with Client() as client, faktory.inline(consumer, reraise=True):
+        assert Producer(client, [Unique(default=Policy())]).push(Job(jobtype="Again", args=[]))
+    assert runs == [1] * 500
+    assert not unique_locks
