@@ -11,44 +11,28 @@ import time
 from typing import TYPE_CHECKING, Self
 
 from faktory_unique._pyfaktory import State, StockConsumer
-from faktory_unique.chain import PutBack, checked, overrides
+from faktory_unique.chain import checked, overrides
 from faktory_unique.errors import FaktoryError, LoginRefused, NotSent, Refused
 from faktory_unique.validate import checked_queues
 
 from .client import FETCH_TIMEOUT, Client
-from .handling import End, Handling, Perform, settlement
-from .perform import job_error
+from .handling import Handling
 from .process import called_on_signals, refuse_unpicklable
-from .reservation import Reservation
-from .serve import Task
-from .worker_process import NotBegun, ProcessEnded, WorkerProcesses
+from .shift import HAND_BACK, TICK, Shift
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from multiprocessing.context import BaseContext
 
-    from faktory_unique.chain import Middleware, Payload
-
-    from .handling import Settlement
+    from faktory_unique.chain import Middleware
 
 log = logging.getLogger("faktory_unique")
 
 _FIRST_PAUSE = 0.1
 _LONGEST_PAUSE = 5.0
 
-# How soon the run loop notices that it was told to stop or be quiet, or that a slot is free.
-_TICK = 0.1
-
-# Seconds for putting back what has not ended in time. With a grace period of 25 that is within the
-# 30 that Kubernetes and others leave a process between SIGTERM and SIGKILL.
-_HAND_BACK = 3.0
-_LAST_TRY = 0.5
-
 # Told by the server to end, or disconnected by whoever made the client.
 _OVER = {State.TERMINATING, State.DISCONNECTED}
-
-# Seconds after which a job is tried again for which there was no process.
-_NO_PROCESS = 10.0
 
 
 class Consumer(StockConsumer):
@@ -106,12 +90,10 @@ class Consumer(StockConsumer):
         for each in self.performing:
             self._check_sent(each, f"{each!r}", "its perform runs in the pool's process")
         self.handling = Handling(self.middleware, self.job_handlers)
-        self._slots = threading.Semaphore(self.concurrency)
-        self._processes = WorkerProcesses(self.context, self.concurrency)
-        self._giving_up = threading.Event()
         self._ended = threading.Event()
         self._stops = 0
         self._stopped_at = 0.0
+        self._shift: Shift | None = None
 
     @classmethod
     def wrap(cls, consumer: StockConsumer, middleware: Iterable[Middleware] = ()) -> Self:
@@ -169,22 +151,20 @@ class Consumer(StockConsumer):
         """
         if self.client.state is State.DISCONNECTED:
             raise NotSent("the client is not connected; call connect(), or use it in a with block")
-        self._slots = threading.Semaphore(self.concurrency)
-        self._giving_up = threading.Event()
-        self._processes = WorkerProcesses(self.context, self.concurrency)
+        shift = self._shift = self._new_shift()
         self._ended.clear()
         atexit.register(self._end_with_the_process)
         with called_on_signals(self.stop):
             try:
-                self._start_processes()
+                shift.start()
                 log.info(
                     "consumer fetches from %s, %d jobs at a time",
                     ", ".join(self.queues),
                     self.concurrency,
                 )
-                self._fetch_on()
+                self._fetch_on(shift)
             finally:
-                self._finish()
+                self._finish(shift)
                 atexit.unregister(self._end_with_the_process)
                 self._ended.set()
 
@@ -204,31 +184,31 @@ class Consumer(StockConsumer):
         """Of a consumer in a daemon thread, when the main thread has ended without a stop."""
         self.stop()
         self.stop()
-        self._ended.wait(_HAND_BACK + FETCH_TIMEOUT)
+        self._ended.wait(HAND_BACK + FETCH_TIMEOUT)
 
     def _check_sent(self, sent: object, name: str, hint: str) -> None:
         """Refuses what the process that runs the handler cannot be sent."""
         refuse_unpicklable(sent, name, hint)
 
-    def _start_processes(self) -> None:
-        self._processes.start()
+    def _new_shift(self) -> Shift:
+        return Shift(self)
 
-    def _fetch_on(self) -> None:
+    def _fetch_on(self, shift: Shift) -> None:
         pause = _FIRST_PAUSE
         while not self._stops and self.client.state not in _OVER:
             if self.client.state is State.QUIET:
-                time.sleep(_TICK)
+                time.sleep(TICK)
                 continue
-            if not self._slots.acquire(timeout=_TICK):
+            if not shift.has_room():
                 continue
             since = time.monotonic(), self.client.now()
             try:
                 job = self.client._fetch(self.get_queues())  # noqa: SLF001  # the superclass's name
             except LoginRefused:
-                self._slots.release()
+                shift.make_room()
                 raise
             except FaktoryError as exc:
-                self._slots.release()
+                shift.make_room()
                 said = "Faktory said: " if isinstance(exc, Refused) else ""
                 log.warning("FETCH failed, again in %.1f s: %s%s", pause, said, exc)
                 self._sleep(pause)
@@ -236,88 +216,19 @@ class Consumer(StockConsumer):
                 continue
             pause = _FIRST_PAUSE
             if job is None:
-                self._slots.release()
+                shift.make_room()
             else:
-                self._begin(Reservation(self.client, job, since, self._giving_up))
+                shift.begin(job, since)
 
     def _sleep(self, seconds: float) -> None:
         """Waits, but not once told to stop."""
         deadline = time.monotonic() + seconds
         while not self._stops and (left := deadline - time.monotonic()) > 0:
-            time.sleep(min(left, _TICK))
+            time.sleep(min(left, TICK))
 
-    def _begin(self, reservation: Reservation) -> None:
-        """Has a fetched job handled, in a thread of its own: the run loop must see a stop."""
-        # Of this run, however long the thread takes.
-        slots, processes = self._slots, self._processes
-        thread = threading.Thread(
-            target=self._handle,
-            args=[reservation, slots, processes],
-            name="faktory-job",
-            daemon=True,
-        )
-        try:
-            thread.start()
-        except RuntimeError as exc:
-            log.warning("no thread for jid=%s: %s", reservation.job["jid"], exc)
-            self.handling.settle(reservation, PutBack(_NO_PROCESS))
-            slots.release()
-
-    def _handle(
-        self, reservation: Reservation, slots: threading.Semaphore, processes: WorkerProcesses
-    ) -> None:
-        """Begins, performs and settles a job; then its slot is free."""
-        try:
-            step = self.handling.begin(reservation.job)
-            if isinstance(step, Perform):
-                step = self._perform(reservation.job, step, processes)
-            self.handling.settle(reservation, step)
-        finally:
-            slots.release()
-
-    def _perform(self, job: Payload, step: Perform, processes: WorkerProcesses) -> Settlement:
-        task = Task(self.performing, step.handler, job, step.bind, self.sentry_capture_exception)
-        try:
-            return settlement(processes.perform(task))
-        except (ProcessEnded, NotBegun) as exc:
-            if processes.killed:  # a shutdown's doing is nobody's failure
-                return PutBack(0)
-            if isinstance(exc, NotBegun):  # nor is a machine's that is short of something
-                log.warning("no process for jobtype=%s jid=%s: %s", job["jobtype"], job["jid"], exc)
-                return PutBack(_NO_PROCESS)
-            return End(job_error(exc))
-        except BaseException as exc:  # noqa: BLE001  # it does not pickle: it costs that job alone
-            return self.handling.not_begun(job, exc)
-
-    def _finish(self) -> None:
-        """Gives the jobs in flight their grace, then ends their processes and hands them back."""
+    def _finish(self, shift: Shift) -> None:
         # From the stop on, and not from the end of the FETCH that was in flight then.
         since = time.monotonic() - self._stopped_at if self._stops else 0.0
-        grace = max(0.0, self.grace_period - since)
-        in_flight = self._await_jobs(self.concurrency, 0)
-        log.info("consumer stops: %d jobs have %.1f s to end", in_flight, grace)
-        in_flight = self._await_jobs(in_flight, grace, most_stops=1)
-        cut_off = self._processes.kill()
-        if cut_off:
-            log.warning("%d jobs have not ended in time and are put back", cut_off)
-        in_flight = self._await_jobs(in_flight, _HAND_BACK)
-        self._giving_up.set()
-        in_flight = self._await_jobs(in_flight, _LAST_TRY)
-        if in_flight:
-            log.warning("%d jobs could not be reported; their reservations expire", in_flight)
-        self._processes.close()
+        shift.end(max(0.0, self.grace_period - since), lambda: self._stops > 1)
         # Here and not when run begins: a stop that comes before it must not be lost.
         self._stops = 0
-
-    def _await_jobs(self, in_flight: int, seconds: float, most_stops: int | None = None) -> int:
-        """Waits for slots to be free, some seconds at most; how many are not."""
-        deadline = time.monotonic() + seconds
-        while in_flight:
-            left = deadline - time.monotonic()
-            if most_stops is not None and self._stops > most_stops:
-                left = 0
-            if self._slots.acquire(timeout=min(max(left, 0), _TICK)):
-                in_flight -= 1
-            elif left <= 0:
-                break
-        return in_flight

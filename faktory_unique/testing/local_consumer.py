@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 from faktory_unique.faktory.consumer import Consumer
 from faktory_unique.faktory.handling import settlement
 from faktory_unique.faktory.perform import perform
+from faktory_unique.faktory.reservation import Reservation
+from faktory_unique.faktory.shift import Shift
 
 if TYPE_CHECKING:
     from faktory_unique.chain import Payload
     from faktory_unique.faktory.handling import Perform, Settlement
-    from faktory_unique.faktory.reservation import Reservation
-    from faktory_unique.faktory.worker_process import WorkerProcesses
 
 
 class LocalConsumer(Consumer):
@@ -24,24 +24,27 @@ class LocalConsumer(Consumer):
     def _check_sent(self, sent: object, name: str, hint: str) -> None:
         """Nothing is sent anywhere."""
 
-    def _start_processes(self) -> None:
-        """There are none."""
+    def _new_shift(self) -> Shift:
+        return _LocalShift(self)
 
-    def _begin(self, reservation: Reservation) -> None:
-        self._handle(reservation, self._slots, self._processes)
 
-    def _perform(
-        self,
-        job: Payload,
-        step: Perform,
-        processes: WorkerProcesses,  # noqa: ARG002  # there are none
-    ) -> Settlement:
+class _LocalShift(Shift):
+    """Handles each job in the thread that fetches."""
+
+    def start(self) -> None:
+        """There are no processes."""
+
+    def begin(self, job: Payload, since: tuple[float, float]) -> None:
+        self.handle(Reservation(self._consumer.client, job, since, self._giving_up))
+
+    def perform(self, job: Payload, step: Perform) -> Settlement:
+        consumer = self._consumer
         return settlement(
             perform(
-                self.performing,
+                consumer.performing,
                 step.handler,
                 job,
                 bind=step.bind,
-                tell_sentry=self.sentry_capture_exception,
+                tell_sentry=consumer.sentry_capture_exception,
             )
         )

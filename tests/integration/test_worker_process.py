@@ -254,7 +254,7 @@ def test_a_sigterm_to_the_whole_group_leaves_jobs_their_grace_period(
     producer.push(Job(jobtype="Unique.note_slowly", args=[notes.path, 1]))
     with working(unique) as consumer:
         wait_for(lambda: notes() == ["started"])
-        for process in consumer._processes._all:
+        for process in consumer._shift.processes._all:
             os.kill(pid_of(process), signal.SIGTERM)
             os.kill(pid_of(process), signal.SIGINT)
         wait_for(lambda: notes() == ["started", "ended"])
@@ -265,6 +265,7 @@ CONSUMER = textwrap.dedent(
     """
     import json, multiprocessing, sys
     from faktory_unique import Client, Consumer
+    from faktory_unique.faktory.shift import Shift
     from tests.integration import handlers
 
     if __name__ == "__main__":
@@ -272,14 +273,14 @@ CONSUMER = textwrap.dedent(
             context = multiprocessing.get_context(sys.argv[2])
             consumer = Consumer(client, [sys.argv[2]], concurrency=3, context=context)
             consumer.register("Unique.note_slowly", handlers.note_slowly)
-            start = consumer._start_processes
+            start = Shift.start
 
-            def tell():
-                start()
-                pids = [process._process.pid for process in consumer._processes._all]
+            def tell(shift):
+                start(shift)
+                pids = [process._process.pid for process in shift.processes._all]
                 print(json.dumps(pids), flush=True)
 
-            consumer._start_processes = tell
+            Shift.start = tell
             consumer.run()
     """
 )
