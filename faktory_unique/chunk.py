@@ -58,7 +58,7 @@ class ChunkLocks:
                 self._begun.append(claim.submitted_jid)
                 claims[i] = claim
             else:  # a second thread with the same Job must not take the lease for its own
-                results[i] = self._duplicate(claim, leased(claim.owner))
+                results[i] = self._duplicate(claim, leased(claim.submitted_jid))
         try:
             found = self._run_takes(claims)
         except StoreError as exc:

@@ -38,6 +38,9 @@ _OVER = {State.TERMINATING, State.DISCONNECTED}
 class Consumer(StockConsumer):
     """pyfaktory's Consumer whose jobs go through a chain of middleware.
 
+    Handlers run in processes, one for each job that runs at a time; whatever ends one costs that
+    job alone. `run` can be called again.
+
     Args:
         client: a `Client` whose role is "consumer" or "both".
         queues: queues to fetch from.
