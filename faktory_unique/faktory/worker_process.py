@@ -13,7 +13,7 @@ import threading
 import time
 from collections import deque
 from multiprocessing import connection
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from .serve import BEGUN, serve
 
@@ -48,6 +48,11 @@ class NotBegun(Exception):
     """No process has so much as read the job."""
 
 
+class _Life(NamedTuple):
+    process: BaseProcess
+    pipe: Connection
+
+
 class WorkerProcess:
     """One process, started when first needed and again when it has ended.
 
@@ -57,25 +62,28 @@ class WorkerProcess:
 
     def __init__(self, context: BaseContext) -> None:
         self._context = context
-        self._process: BaseProcess | None = None
-        self._pipe: Connection | None = None
+        self._life: _Life | None = None
         self._killed = False
 
-    def start(self) -> None:
+    def start(self) -> _Life:
         """Starts the process, unless it lives."""
-        if self._process is not None and self._process.is_alive():
-            return
+        if self._life is not None and self._life.process.is_alive():
+            return self._life
         self._forget()
         with _starting:
-            self._pipe, theirs = self._context.Pipe()
+            ours, theirs = self._context.Pipe()
             process = self._context.Process(  # type: ignore[attr-defined]  # each has its own
                 target=serve, args=[theirs], name="faktory-worker"
             )
             try:
                 process.start()
+            except BaseException:
+                ours.close()
+                raise
             finally:
                 theirs.close()
-        self._process = process
+        self._life = _Life(process, ours)
+        return self._life
 
     def perform(self, task: Task) -> JobError | PutBack | None:
         """Has a handler run; what it came to.
@@ -90,45 +98,42 @@ class WorkerProcess:
             if self._killed:
                 raise NotBegun("the consumer has stopped")
             try:
-                self.start()
+                life = self.start()
             except OSError as exc:
                 raise NotBegun(f"no process could be started: {exc}") from exc
             with contextlib.suppress(NotBegun):
-                self._send(task)
-                return self._receive()
+                self._send(life, task)
+                return self._receive(life)
         raise NotBegun(f"{_TRIES} processes have ended before they had read the job")
 
     def kill(self) -> None:
         """Ends the process at once and for good, whatever it does."""
         self._killed = True
-        if self._process is not None:
-            self._process.kill()
+        if self._life is not None:
+            self._life.process.kill()
 
     def dismiss(self) -> None:
         """Asks the process to end, once it is idle."""
-        if self._pipe is not None:
+        if self._life is not None:
             with contextlib.suppress(OSError):
-                self._pipe.send(None)
+                self._life.pipe.send(None)
 
     def close(self, deadline: float) -> None:
         """Waits for the end of a process that was dismissed, and then for it no more."""
-        if self._process is not None:
-            self._process.join(max(0.0, deadline - time.monotonic()))
+        if self._life is not None:
+            self._life.process.join(max(0.0, deadline - time.monotonic()))
         self.kill()
         self._forget()
 
-    def _send(self, task: Task) -> None:
-        assert self._pipe is not None  # noqa: S101  # of a process that was started
+    def _send(self, life: _Life, task: Task) -> None:
         try:
-            self._pipe.send(task)
+            life.pipe.send(task)
         except OSError as exc:
             self._forget()
             raise NotBegun from exc
 
-    def _receive(self) -> JobError | PutBack | None:
-        pipe, process = self._pipe, self._process
-        assert pipe is not None  # noqa: S101  # likewise
-        assert process is not None  # noqa: S101  # likewise
+    def _receive(self, life: _Life) -> JobError | PutBack | None:
+        process, pipe = life
         waiting: list[Connection | int] = [pipe, process.sentinel]
         begun = ended = False
         while True:
@@ -152,13 +157,11 @@ class WorkerProcess:
 
     def _forget(self) -> None:
         """Lets go of a process that has ended, or is to."""
-        if self._process is not None:
-            self._process.kill()
-            self._process.join()
-            self._process = None
-        if self._pipe is not None:
-            self._pipe.close()
-            self._pipe = None
+        life, self._life = self._life, None
+        if life is not None:
+            life.process.kill()
+            life.process.join()
+            life.pipe.close()
 
 
 class WorkerProcesses:

@@ -43,7 +43,7 @@ def process():
 
 
 def pid_of(process):
-    return process._process.pid
+    return process._life.process.pid
 
 
 def test_it_serves_one_job_after_another(process, notes):
@@ -277,7 +277,7 @@ CONSUMER = textwrap.dedent(
 
             def tell(shift):
                 start(shift)
-                pids = [process._process.pid for process in shift.processes._all]
+                pids = [process._life.process.pid for process in shift.processes._all]
                 print(json.dumps(pids), flush=True)
 
             Shift.start = tell
