@@ -162,7 +162,7 @@ class Middleware:
         return call_next(job)
 
     def perform(self, job: Payload, call_next: Callable[[Payload], object]) -> object:
-        """Around the handler, in the pool's process: a middleware with this method must pickle."""
+        """Around the handler, in its process: a middleware with this method must pickle."""
         return call_next(job)
 
     def ack(self, job: Payload, call_next: Callable[[Payload], Answer]) -> Answer:

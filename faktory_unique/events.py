@@ -74,5 +74,5 @@ class Hooks:
         for hook in self._hooks:
             try:
                 hook(event)
-            except Exception:
+            except Exception:  # whatever it is: a hook is the user's, and the job is not its own
                 log.exception("the hook %r raised at %s of key=%s", hook, event.name, event.key)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 import uuid
 from datetime import UTC, datetime
+from functools import partial
 from typing import TYPE_CHECKING, Any, Self
 
 from . import lifecycle
@@ -114,25 +115,13 @@ class Unique(Middleware):
 
     def ack(self, job: Payload, call_next: Callable[[Payload], Answer]) -> Answer:
         """Frees the job's lock once Faktory has acknowledged it, within its reservation."""
-        holding = self._holding(job)
-        if holding is None:
-            return call_next(job)
-        holding.ending()
-        answer = call_next(job)
-        holding.acked(answer)
-        return answer
+        return self._report(job, partial(call_next, job), Holding.acked)
 
     def fail(
         self, job: Payload, error: JobError, call_next: Callable[[Payload, JobError], Answer]
     ) -> Answer:
         """Frees the job's lock once Faktory has its FAIL, if that was its last retry."""
-        holding = self._holding(job)
-        if holding is None:
-            return call_next(job, error)
-        holding.ending()
-        answer = call_next(job, error)
-        holding.failed(answer)
-        return answer
+        return self._report(job, partial(call_next, job, error), Holding.failed)
 
     def put_back(
         self, job: Payload, delay: float, call_next: Callable[[Payload, float], Answer]
@@ -160,6 +149,21 @@ class Unique(Middleware):
 
     def __exit__(self, *_exc: object) -> None:
         self.close()
+
+    def _report(
+        self,
+        job: Payload,
+        send: Callable[[], Answer],
+        follow: Callable[[Holding, Answer], None],
+    ) -> Answer:
+        """Sends a report, and has the job's lock follow from its answer."""
+        holding = self._holding(job)
+        if holding is None:
+            return send()
+        holding.ending()
+        answer = send()
+        follow(holding, answer)
+        return answer
 
     def _holding(self, job: Payload) -> Holding | None:
         """The lock of a fetched job; None for one that has none, or whose stamp we cannot read."""

@@ -6,6 +6,7 @@ carry the marker itself.
 """
 
 import os
+import time
 from collections import Counter
 from contextlib import ExitStack
 
@@ -87,6 +88,19 @@ def new_faktory(tmp_path_factory):
     """Start a Faktory of the test's own, to be killed or paused: `new_faktory(**options)`."""
     need(missing_faktory())
     yield from private_servers(FaktoryServer, tmp_path_factory)
+
+
+@pytest.fixture
+def wait_for():
+    """`wait_for(condition)`: until it is true, 20 seconds at most."""
+
+    def wait(condition, seconds=20):
+        deadline = time.monotonic() + seconds
+        while not condition():
+            assert time.monotonic() < deadline, f"not within {seconds} s"
+            time.sleep(0.01)
+
+    return wait
 
 
 def private_servers(kind, tmp_path_factory):

@@ -7,16 +7,16 @@ import logging
 import os
 import socket
 import ssl
-import threading
 import uuid
 from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import quote, unquote
 
 from faktory_unique._pyfaktory import State, StockClient
 from faktory_unique.environment import variable
-from faktory_unique.errors import FaktoryError, NotSent, OutcomeUnknown, Refused
+from faktory_unique.errors import NotSent, OutcomeUnknown, Refused
 
 from .connection import Connection
+from .heartbeat import Heartbeat
 from .server import Server
 
 if TYPE_CHECKING:
@@ -102,7 +102,7 @@ class Client(StockClient):
         self._server = Server(host, self.port, self.password, tls, enable_ipv6)
         self._commands = Connection(self._server, self._greeting, timeout)
         self._fetches = Connection(self._server, self._greeting, timeout)
-        self._beating = threading.Event()
+        self._beats: Heartbeat | None = None
 
     @classmethod
     def like(cls, client: StockClient, role: str) -> Self:
@@ -148,17 +148,17 @@ class Client(StockClient):
         self._commands.open()
         self.state = State.IDENTIFIED
         if self.role != "producer":
-            self._beating = threading.Event()
-            self.heartbeat_thread = threading.Thread(
-                target=self._heartbeat, name="faktory-heartbeat", daemon=True
+            self._beats = Heartbeat(
+                lambda: self._beat(rss_kb=self.rss_kb), self.beat_period, repr(self._server)
             )
-            self.heartbeat_thread.start()
+            self._beats.start()
         return True
 
     def disconnect(self) -> None:
         """Ends the connections; harmless on a client that is not connected, or is broken."""
         self.state = State.DISCONNECTED
-        self._beating.set()
+        if self._beats is not None:
+            self._beats.stop()
         self._fetches.close()
         self._commands.close()
 
@@ -230,17 +230,6 @@ class Client(StockClient):
         except (ValueError, RecursionError) as exc:
             raise OutcomeUnknown(f"Faktory's answer to FETCH is no JSON: {exc}") from exc
         return payload
-
-    def _heartbeat(self) -> None:
-        """Tells the server every `beat_period` seconds that this worker lives."""
-        beating = self._beating
-        while not beating.is_set():
-            try:
-                self._beat(rss_kb=self.rss_kb)
-            except (FaktoryError, ValueError) as exc:
-                if not beating.is_set():
-                    log.warning("heartbeat to Faktory at %r failed: %s", self._server, exc)
-            beating.wait(self.beat_period)
 
     def _beat(self, rss_kb: int | None = None) -> bool:
         """BEAT; the server's answer may make this worker quiet or tell it to terminate."""

@@ -91,7 +91,7 @@ class Consumer(StockConsumer):
         self.middleware = checked(middleware)
         self.performing = tuple(m for m in self.middleware if overrides(m, "perform"))
         for each in self.performing:
-            self._check_sent(each, f"{each!r}", "its perform runs in the pool's process")
+            self._check_sent(each, f"{each!r}", "its perform runs in the handler's process")
         self.handling = Handling(self.middleware, self.job_handlers)
         self._ended = threading.Event()
         self._stops = 0

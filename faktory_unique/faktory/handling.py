@@ -1,7 +1,7 @@
 """What becomes of a fetched job, apart from where its handler runs.
 
 A job is begun (the fetch middleware decides), perhaps performed, and settled: acknowledged, failed
-or put back, through the chain. A consumer performs in a pool of processes; `testing` in this one.
+or put back, through the chain. A consumer performs in processes of its own; `testing` in this one.
 """
 
 from __future__ import annotations
@@ -107,7 +107,9 @@ class Handling:
             if isinstance(settlement, PutBack):
                 return self._put_back(reservation, settlement.delay)
             return self._end(reservation, settlement.error)
-        except BaseException:  # it would end the pool's thread, and with it all jobs in flight
+        except (
+            BaseException
+        ):  # a middleware's, of whatever kind: it costs that job alone, and is said
             log.exception(
                 "reporting raised, perhaps after it was done: jobtype=%s jid=%s",
                 job["jobtype"],
@@ -158,7 +160,11 @@ class Handling:
         _check(answer, "put_back")
         if answer is Answer.REFUSED:
             return self._end(reservation, JobError("PutBackRefused", "Faktory refused the copy"))
-        log.info("job put back for %.1f s: jid=%s: %s", delay, reservation.job["jid"], answer.value)
+        job = reservation.job
+        # Any other answer than accepted: it may run twice, or be left to its reservation's expiry.
+        level = logging.INFO if answer is Answer.ACCEPTED else logging.WARNING
+        told = job["jobtype"], job["jid"], answer.value
+        log.log(level, "put-back for %.1f s: jobtype=%s jid=%s: %s", delay, *told)
         return answer
 
 

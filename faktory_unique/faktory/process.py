@@ -1,4 +1,4 @@
-"""What a consumer does to its process, and what its pool's processes can be given."""
+"""What a consumer does to its process, and what those of its handlers can be given."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def called_on_signals(stop: Callable[[], None]) -> Iterator[None]:
 
 
 def refuse_unpicklable(sent: object, name: str, hint: str) -> None:
-    """Finds out now, and not when a job is there, what cannot be sent to a pool's process.
+    """Finds out now, and not when a job is there, what cannot be sent to a process.
 
     Raises:
         TypeError: it cannot be pickled; the message has name and hint.

@@ -9,7 +9,7 @@ import signal
 import sys
 from enum import Enum
 from functools import partial
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, NoReturn, TypeAlias
+from typing import TYPE_CHECKING, Literal, NamedTuple, NoReturn, TypeAlias
 
 from .perform import job_error, perform
 
@@ -65,7 +65,7 @@ def serve(pipe: Connection) -> None:
 
 def _perform_next(pipe: Connection, sent: bytes) -> JobError | PutBack | None:
     try:
-        task: Task | None = pickle.loads(sent)  # noqa: S301  # its consumer's
+        task: Task | None = pickle.loads(sent)  # noqa: S301  # sent by its own consumer over their own pipe
     except BaseException as exc:  # noqa: BLE001  # its handler cannot be imported here, say
         return job_error(exc)
     if task is None:
@@ -88,7 +88,7 @@ def _end_a_fork() -> NoReturn:
     os._exit(0)
 
 
-def _end_without(consumer: int, *_signal: Any) -> None:  # noqa: ANN401  # number and frame
+def _end_without(consumer: int, *_signal: object) -> None:
     """Ends this process if its consumer is gone, and nobody else will."""
     if os.getppid() != consumer:
         os._exit(1)

@@ -112,7 +112,8 @@ class Shift:
             is_hurried: whether there is no more grace to be had.
         """
         in_flight = self._await_jobs(self._consumer.concurrency, 0)
-        log.info("consumer stops: %d jobs have %.1f s to end", in_flight, grace)
+        if in_flight:
+            log.info("consumer stops: jobs in flight, with %.1f s to end: %d", grace, in_flight)
         in_flight = self._await_jobs(in_flight, grace, is_hurried)
         cut_off = self.processes.kill()
         if cut_off:

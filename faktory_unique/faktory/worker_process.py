@@ -72,12 +72,12 @@ class WorkerProcess:
         self._forget()
         with _starting:
             ours, theirs = self._context.Pipe()
-            process = self._context.Process(  # type: ignore[attr-defined]  # each has its own
+            process = self._context.Process(  # type: ignore[attr-defined]  # typeshed leaves it to each context
                 target=serve, args=[theirs], name="faktory-worker"
             )
             try:
                 process.start()
-            except BaseException:
+            except BaseException:  # a Ctrl-C amid the start, too: no descriptor is left open
                 ours.close()
                 raise
             finally:

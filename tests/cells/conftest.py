@@ -97,6 +97,10 @@ class Ground:
         fetched.step = handling.begin(job)
         return fetched
 
+    def push_and_fetch(self, unique, **fields):
+        """A job that was pushed, and begun: its push's result, and it."""
+        return self.push(unique, **fields), self.fetch(unique)
+
     def handle(self, fetched):
         """Does with a job that is not to run what was decided."""
         return fetched.handling.settle(fetched.reservation, fetched.step)
@@ -188,14 +192,3 @@ def real(faktory_url, redis_url):
 )
 def ground(request):
     return request.getfixturevalue(request.param)
-
-
-@pytest.fixture
-def wait_until():
-    def wait(condition, seconds=20):
-        deadline = time.monotonic() + seconds
-        while not condition():
-            assert time.monotonic() < deadline, f"not within {seconds} s"
-            time.sleep(0.02)
-
-    return wait

@@ -78,28 +78,28 @@ class TestUntilSuccess:
         assert fake.fetch(unique).runs
         assert fake.ttl(result) == 60 + 30 + (1 + 15 + 58 + 10) + 600
 
-    def test_with_the_store_away_the_job_runs_and_is_held_later(self, ground, wait_until):
+    def test_with_the_store_away_the_job_runs_and_is_held_later(self, ground, wait_for):
         unique = ground.unique()
         result = ground.push(unique)
         ground.store.away = True
         assert ground.fetch(unique).runs
         assert ground.events()[-1] == "store_error"
         ground.store.away = False
-        wait_until(lambda: ground.ttl(result) > 700)
+        wait_for(lambda: ground.ttl(result) > 700)
         assert ground.lock(result) == held(result.jid)
         assert ground.events()[-1] == "held"
 
-    def test_with_the_store_away_until_the_end_the_lock_is_freed_later(self, ground, wait_until):
+    def test_with_the_store_away_until_the_end_the_lock_is_freed_later(self, ground, wait_for):
         unique = ground.unique()
         result = ground.push(unique)
         ground.store.away = True
         ground.ack(ground.fetch(unique))
         assert ground.lock(result) == held(result.jid)
         ground.store.away = False
-        wait_until(lambda: ground.lock(result) is None)
+        wait_for(lambda: ground.lock(result) is None)
         assert ground.events()[-1] == "released"
 
-    def test_a_hold_that_comes_after_the_end_takes_nothing_anew(self, ground, wait_until):
+    def test_a_hold_that_comes_after_the_end_takes_nothing_anew(self, ground, wait_for):
         """The retry may have run elsewhere by then, and have freed the lock."""
         unique = ground.unique()
         result = ground.push(unique)

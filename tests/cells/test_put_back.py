@@ -12,8 +12,7 @@ ATTEMPT = 60 + 30 + (15 + 29 + 10) + 600
 
 def test_until_success_the_lock_lives_for_the_copys_wait(ground):
     unique = ground.unique()
-    result = ground.push(unique)
-    fetched = ground.fetch(unique)
+    result, fetched = ground.push_and_fetch(unique)
     assert ground.put_back(fetched, 900) is Answer.ACCEPTED
     assert (ground.lock(result), ground.ttl(result)) == (held(result.jid), 900 + 10 + 600)
     assert ground.events()[-1] == "put_back"
@@ -76,8 +75,7 @@ def test_not_renewed_it_is_left_alone(ground):
 @pytest.mark.parametrize("arrives", [True, False])
 def test_a_push_unknown_is_followed_by_neither_ack_nor_fail(ground, monkeypatch, arrives):
     unique = ground.unique()
-    result = ground.push(unique)
-    fetched = ground.fetch(unique)
+    result, fetched = ground.push_and_fetch(unique)
     ground.losing(monkeypatch, "PUSHB", arrives=arrives)
     assert ground.put_back(fetched, 900) is Answer.UNKNOWN
     assert ground.sizes()["working"] == 1
@@ -88,8 +86,7 @@ def test_a_push_unknown_is_followed_by_neither_ack_nor_fail(ground, monkeypatch,
 @pytest.mark.parametrize("retry", [0, -1])
 def test_where_the_expiry_would_be_the_end_another_copy_is_pushed(ground, monkeypatch, retry):
     unique = ground.unique()
-    result = ground.push(unique, retry=retry)
-    fetched = ground.fetch(unique)
+    result, fetched = ground.push_and_fetch(unique, retry=retry)
     ground.losing(monkeypatch, "PUSHB", arrives=True)
     assert ground.put_back(fetched, 900) is Answer.ACCEPTED
     assert ground.sizes()["scheduled"] == 2
@@ -109,20 +106,18 @@ def test_an_unknown_ack_is_sent_again(ground, monkeypatch):
 def test_after_reserve_for_nothing_is_sent(fake):
     """The expiry decides: it may have put the job back already."""
     unique = fake.unique()
-    result = fake.push(unique)
-    fetched = fake.fetch(unique)
+    result, fetched = fake.push_and_fetch(unique)
     fake.faktory.clock.advance(60)
     assert fake.put_back(fetched, 900) is Answer.WITHHELD
     assert fake.sizes()["scheduled"] == 0
     assert fake.lock(result) == held(result.jid)
 
 
-def test_with_the_store_away_it_is_put_back_and_the_lock_lasts_later(ground, wait_until):
+def test_with_the_store_away_it_is_put_back_and_the_lock_lasts_later(ground, wait_for):
     unique = ground.unique()
-    result = ground.push(unique)
-    fetched = ground.fetch(unique)
+    result, fetched = ground.push_and_fetch(unique)
     ground.store.away = True
     assert ground.put_back(fetched, 900) is Answer.ACCEPTED
     ground.store.away = False
-    wait_until(lambda: ground.ttl(result) > 1500)
+    wait_for(lambda: ground.ttl(result) > 1500)
     assert ground.lock(result) == held(result.jid)

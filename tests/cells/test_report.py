@@ -30,8 +30,7 @@ class TestAck:
     @pytest.mark.parametrize("arrives", [True, False])
     def test_unknown_it_is_sent_again_and_then_freed(self, ground, monkeypatch, arrives):
         unique = ground.unique()
-        result = ground.push(unique)
-        fetched = ground.fetch(unique)
+        result, fetched = ground.push_and_fetch(unique)
         ground.losing(monkeypatch, "ACK", arrives=arrives)
         assert ground.ack(fetched) is Answer.ACCEPTED
         assert ground.lock(result) is None
@@ -40,8 +39,7 @@ class TestAck:
     @pytest.mark.parametrize("late", [60, 69])
     def test_late_it_is_kept_for_the_rerun_which_frees_it(self, fake, late):
         unique = fake.unique()
-        result = fake.push(unique)
-        fetched = fake.fetch(unique)
+        result, fetched = fake.push_and_fetch(unique)
         fake.faktory.clock.advance(late)
         assert fake.ack(fetched) is Answer.LATE
         assert fake.lock(result) == held(result.jid)
@@ -49,24 +47,21 @@ class TestAck:
     @pytest.mark.parametrize("end", ENDS)
     def test_late_where_the_expiry_was_the_end_it_is_freed(self, fake, end):
         unique = fake.unique()
-        result = fake.push(unique, **end)
-        fetched = fake.fetch(unique)
+        result, fetched = fake.push_and_fetch(unique, **end)
         fake.faktory.clock.advance(65)
         assert fake.ack(fetched) is Answer.LATE
         assert fake.lock(result) is None
 
     def test_late_where_death_keeps_it_it_is_kept(self, fake):
         unique = fake.unique(on_death="keep")
-        result = fake.push(unique, retry=-1)
-        fetched = fake.fetch(unique)
+        result, fetched = fake.push_and_fetch(unique, retry=-1)
         fake.faktory.clock.advance(65)
         assert fake.ack(fetched) is Answer.LATE
         assert fake.lock(result) == held(result.jid)
 
     def test_late_and_unknown_it_is_not_sent_again(self, fake, monkeypatch):
         unique = fake.unique()
-        result = fake.push(unique)
-        fetched = fake.fetch(unique)
+        result, fetched = fake.push_and_fetch(unique)
         fake.faktory.clock.advance(61)
         fake.losing(monkeypatch, "ACK", arrives=False)
         assert fake.ack(fetched) is Answer.UNKNOWN
@@ -90,8 +85,7 @@ class TestAck:
     @pytest.mark.parametrize("end", ENDS)
     def test_late_else_nothing_is_done(self, fake, until, end):
         unique = fake.unique(until=until)
-        result = fake.push(unique, **end)
-        fetched = fake.fetch(unique)
+        result, fetched = fake.push_and_fetch(unique, **end)
         fake.faktory.clock.advance(65)
         fake.ack(fetched)
         assert fake.lock(result) == (held(result.jid) if until == "expiry" else None)
@@ -100,8 +94,7 @@ class TestAck:
 class TestFail:
     def test_to_be_retried_the_hold_stands(self, ground):
         unique = ground.unique()
-        result = ground.push(unique)
-        fetched = ground.fetch(unique)
+        result, fetched = ground.push_and_fetch(unique)
         ttl = ground.ttl(result)
         assert ground.fail(fetched) is Answer.ACCEPTED
         assert ground.sizes()["retries"] == 1
@@ -129,8 +122,7 @@ class TestFail:
     def test_one_that_was_never_begun_keeps_its_lock_for_its_retry(self, ground, until):
         """For want of a handler, or by another middleware's exception: nothing has held it."""
         unique = ground.unique(until=until)
-        result = ground.push(unique, jobtype="Unheard::Of")
-        fetched = ground.fetch(unique)
+        result, fetched = ground.push_and_fetch(unique, jobtype="Unheard::Of")
         assert not fetched.runs
         assert ground.handle(fetched) is Answer.ACCEPTED
         assert ground.sizes()["retries"] == 1
@@ -178,8 +170,7 @@ class TestFail:
         self, ground, monkeypatch, arrives
     ):
         unique = ground.unique()
-        result = ground.push(unique, retry=-1)
-        fetched = ground.fetch(unique)
+        result, fetched = ground.push_and_fetch(unique, retry=-1)
         ground.losing(monkeypatch, "FAIL", arrives=arrives)
         assert ground.fail(fetched) is Answer.ACCEPTED
         assert ground.sizes()["dead"] == 1
@@ -187,8 +178,7 @@ class TestFail:
 
     def test_not_found_at_the_first_it_is_kept(self, ground):
         unique = ground.unique()
-        result = ground.push(unique, retry=-1)
-        fetched = ground.fetch(unique)
+        result, fetched = ground.push_and_fetch(unique, retry=-1)
         ground.client._ack(fetched.job["jid"])
         assert ground.fail(fetched) is Answer.REFUSED
         assert ground.lock(result) == held(result.jid)
@@ -197,8 +187,7 @@ class TestFail:
     def test_late_it_is_freed_where_it_was_the_end(self, fake, end):
         fake.advance(5)  # expired reservations are looked for every 15 s: 5 s before, 10 s after
         unique = fake.unique()
-        result = fake.push(unique, **end)
-        fetched = fake.fetch(unique)
+        result, fetched = fake.push_and_fetch(unique, **end)
         fake.faktory.clock.advance(63)
         assert fake.fail(fetched) is Answer.LATE
         assert fake.lock(result) is None
@@ -206,8 +195,7 @@ class TestFail:
     @pytest.mark.parametrize("end", ENDS)
     def test_late_and_after_the_expiry_it_is_refused_and_the_lock_lapses(self, fake, end):
         unique = fake.unique()
-        result = fake.push(unique, **end)
-        fetched = fake.fetch(unique)
+        result, fetched = fake.push_and_fetch(unique, **end)
         fake.faktory.clock.advance(65)
         assert fake.fail(fetched) is Answer.REFUSED
         assert fake.lock(result) == held(result.jid)
@@ -217,8 +205,7 @@ class TestFail:
     def test_late_to_be_retried_the_hold_stands(self, fake):
         fake.advance(5)
         unique = fake.unique()
-        result = fake.push(unique)
-        fetched = fake.fetch(unique)
+        result, fetched = fake.push_and_fetch(unique)
         fake.faktory.clock.advance(63)
         assert fake.fail(fetched) is Answer.LATE
         assert fake.sizes()["retries"] == 1

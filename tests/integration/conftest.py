@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import multiprocessing
-import threading
-import time
 from pathlib import Path
 
 import pytest
 import redis
 
 from faktory_unique import Client, Consumer, Job, Policy, Producer, Unique
+from faktory_unique.testing import running
 from tests.integration import handlers
 
 # A fork of this process would inherit locks that its other threads hold.
@@ -68,17 +67,6 @@ def sizes(faktory_server):
 
 
 @pytest.fixture
-def wait_for():
-    def wait(condition, seconds=20):
-        deadline = time.monotonic() + seconds
-        while not condition():
-            assert time.monotonic() < deadline, f"not within {seconds} s"
-            time.sleep(0.01)
-
-    return wait
-
-
-@pytest.fixture
 def working(faktory_url):
     """`with working(unique, …):` runs a consumer of the test handlers beside the block."""
 
@@ -95,14 +83,8 @@ def working(faktory_url):
             for name in HANDLERS:
                 consumer.register(f"Unique.{name}", getattr(handlers, name))
             consumer.register("Unique.note_jid", handlers.note_jid, bind=True)
-            thread = threading.Thread(target=consumer.run)
-            thread.start()
-            try:
+            with running(consumer):
                 yield consumer
-            finally:
-                consumer.stop()
-                thread.join(30)
-                assert not thread.is_alive()
 
     return work
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import threading
 import time
 from contextlib import contextmanager
 
@@ -11,6 +10,7 @@ import pytest
 from redis import Redis
 
 from faktory_unique import Client, Consumer, Job, Policy, Producer, Unique
+from faktory_unique.testing import running
 from tests.integration import handlers
 from tests.integration.conftest import SPAWN
 
@@ -33,23 +33,8 @@ class Outage:
             consumer = Consumer(client, middleware=[self.unique], **options)
             consumer.register("note", handlers.note)
             consumer.register("note_slowly", handlers.note_slowly)
-            raised = []
-
-            def run():
-                try:
-                    assert consumer.run() is None
-                except BaseException as exc:  # noqa: BLE001  # what it is, the test shows
-                    raised.append(exc)
-
-            thread = threading.Thread(target=run)
-            thread.start()
-            try:
+            with running(consumer):  # and raises what `run` does
                 yield consumer
-            finally:
-                consumer.stop()
-                thread.join(30)
-                assert not thread.is_alive()
-                assert raised == []
 
 
 @pytest.fixture

@@ -10,9 +10,9 @@ import os
 import signal
 import subprocess
 import sys
-import textwrap
 import threading
 import time
+from pathlib import Path
 
 import pytest
 
@@ -28,6 +28,24 @@ from scripts.servers.process import is_running
 from tests.integration import handlers
 
 SPAWN = multiprocessing.get_context("spawn")
+
+
+ROOT = Path(__file__).parents[2]
+
+
+def command(name, *given):
+    """A program of this folder. From the root: its processes import the handlers."""
+    return [sys.executable, "-m", f"tests.integration.{name}", *given]
+
+
+def start_program(name, *given):
+    return subprocess.Popen(command(name, *given), cwd=ROOT, stdout=subprocess.PIPE, text=True)
+
+
+def run_program(name, *given):
+    return subprocess.run(
+        command(name, *given), cwd=ROOT, capture_output=True, text=True, timeout=30, check=False
+    )
 
 
 def task(handler, *args):
@@ -135,40 +153,10 @@ def test_the_end_of_one_that_has_closed_its_pipe_is_awaited_without_work(process
     assert time.process_time() - before < 1
 
 
-SIGCHLD_IGNORED = textwrap.dedent(
-    """
-    import multiprocessing, signal, sys, time
-    from faktory_unique.faktory.serve import Task
-    from faktory_unique.faktory.worker_process import ProcessEnded, WorkerProcess
-    from tests.integration import handlers
-
-    if __name__ == "__main__":
-        signal.signal(signal.SIGCHLD, signal.SIG_IGN)
-        process = WorkerProcess(multiprocessing.get_context(sys.argv[1]))
-        job = {"jid": "jid-00000001", "jobtype": "T", "args": []}
-        for _ in range(2):
-            try:
-                process.perform(Task((), handlers.die, job, False, False))
-            except ProcessEnded as exc:
-                print(exc, flush=True)
-        process.close(time.monotonic())
-    """
-)
-
-
 @pytest.mark.parametrize("start", ["fork", "spawn"])
-def test_an_end_is_noticed_where_nobody_may_wait_for_children(tmp_path, start):
+def test_an_end_is_noticed_where_nobody_may_wait_for_children(start):
     """SIGCHLD ignored, which a program inherits from whoever started it."""
-    script = tmp_path / "ignoring.py"
-    script.write_text(SIGCHLD_IGNORED, encoding="utf-8")
-    ended = subprocess.run(
-        [sys.executable, str(script), start],
-        capture_output=True,
-        text=True,
-        timeout=20,
-        check=False,
-        env={**os.environ, "PYTHONPATH": os.getcwd()},  # noqa: PTH109  # a string is wanted
-    )
+    ended = run_program("deaths_unwaited", start)
     told = "the process ended in an unknown way before the handler returned\n"
     assert (ended.stdout, ended.returncode) == (told * 2, 0), ended.stderr
 
@@ -261,46 +249,14 @@ def test_a_sigterm_to_the_whole_group_leaves_jobs_their_grace_period(
         wait_for(lambda: locks() == {})
 
 
-CONSUMER = textwrap.dedent(
-    """
-    import json, multiprocessing, sys
-    from faktory_unique import Client, Consumer
-    from faktory_unique.faktory.shift import Shift
-    from tests.integration import handlers
-
-    if __name__ == "__main__":
-        with Client(sys.argv[1], role="consumer", worker_id="killed-worker") as client:
-            context = multiprocessing.get_context(sys.argv[2])
-            consumer = Consumer(client, [sys.argv[2]], concurrency=3, context=context)
-            consumer.register("Unique.note_slowly", handlers.note_slowly)
-            start = Shift.start
-
-            def tell(shift):
-                start(shift)
-                pids = [process._life.process.pid for process in shift.processes._all]
-                print(json.dumps(pids), flush=True)
-
-            Shift.start = tell
-            consumer.run()
-    """
-)
-
-
 @pytest.mark.parametrize("context", ["fork", "spawn", "forkserver"])
 def test_a_consumer_that_is_killed_leaves_no_process_behind(
-    faktory_url, producer, notes, wait_for, tmp_path, context
+    faktory_url, producer, notes, wait_for, context
 ):
     """Nor one that has a job, once that is done."""
-    script = tmp_path / "killed.py"
-    script.write_text(CONSUMER, encoding="utf-8")
     # A queue of its own: the FETCH of a killed consumer takes one more job, for nobody.
     producer.push(Job(jobtype="Unique.note_slowly", args=[notes.path, 1], queue=context))
-    worker = subprocess.Popen(
-        [sys.executable, str(script), faktory_url, context],
-        stdout=subprocess.PIPE,
-        text=True,
-        env={**os.environ, "PYTHONPATH": os.getcwd()},  # noqa: PTH109  # a string is wanted
-    )
+    worker = start_program("worker_telling_pids", faktory_url, context)
     pids = json.loads(worker.stdout.readline())
     wait_for(lambda: notes() == ["started"])
     worker.kill()
@@ -311,16 +267,9 @@ def test_a_consumer_that_is_killed_leaves_no_process_behind(
     assert notes() == ["started", "ended"]
 
 
-def test_signals_in_a_shower_end_it_and_nothing_waits_for_itself(faktory_url, tmp_path):
+def test_signals_in_a_shower_end_it_and_nothing_waits_for_itself(faktory_url):
     """An Event that a handler sets within the Event's own lock would."""
-    script = tmp_path / "showered.py"
-    script.write_text(CONSUMER, encoding="utf-8")
-    worker = subprocess.Popen(
-        [sys.executable, str(script), faktory_url, "spawn"],
-        stdout=subprocess.PIPE,
-        text=True,
-        env={**os.environ, "PYTHONPATH": os.getcwd()},  # noqa: PTH109  # likewise
-    )
+    worker = start_program("worker_telling_pids", faktory_url, "spawn")
     worker.stdout.readline()
     for _ in range(500):
         worker.send_signal(signal.SIGTERM)
@@ -329,42 +278,13 @@ def test_signals_in_a_shower_end_it_and_nothing_waits_for_itself(faktory_url, tm
     assert worker.returncode == 0
 
 
-DAEMON = textwrap.dedent(
-    """
-    import multiprocessing, sys, threading, time
-    from pathlib import Path
-    from faktory_unique import Client, Consumer
-    from tests.integration import handlers
-
-    if __name__ == "__main__":
-        client = Client(sys.argv[1], role="consumer", worker_id="daemon-worker")
-        client.connect()
-        context = multiprocessing.get_context(sys.argv[2])
-        consumer = Consumer(client, [sys.argv[2]], concurrency=2, context=context)
-        consumer.register("Unique.note_slowly", handlers.note_slowly)
-        threading.Thread(target=consumer.run, daemon=True).start()
-        while not Path(sys.argv[3]).exists():
-            time.sleep(0.05)
-    """
-)
-
-
 @pytest.mark.parametrize("start", ["fork", "spawn"])
 def test_a_process_whose_consumer_runs_in_a_daemon_thread_ends_with_its_main_thread(
-    producer, faktory_url, notes, sizes, tmp_path, start
+    producer, faktory_url, notes, sizes, start
 ):
     """And hands back what it had."""
-    script = tmp_path / "daemon.py"
-    script.write_text(DAEMON, encoding="utf-8")
     producer.push(Job(jobtype="Unique.note_slowly", args=[notes.path, 60], queue=start))
-    ended = subprocess.run(
-        [sys.executable, str(script), faktory_url, start, notes.path],
-        capture_output=True,
-        text=True,
-        timeout=30,
-        check=False,
-        env={**os.environ, "PYTHONPATH": os.getcwd()},  # noqa: PTH109  # likewise
-    )
+    ended = run_program("worker_in_daemon_thread", faktory_url, start, notes.path)
     assert ended.returncode == 0, ended.stderr
     assert notes() == ["started"]
     assert (sizes("working"), sizes("enqueued")) == (0, 1)

@@ -58,37 +58,71 @@ def _types(nodes):
     return {node.slice for node in nodes if isinstance(node, ast.Subscript)}
 
 
-def _changes(node):  # noqa: C901, PLR0912  # one table
-    match node:
-        case ast.Compare(ops=[op]):
-            for operators in (_COMPARED, _REVERSED):
-                if type(op) in operators:
-                    yield _with(node, ops=[operators[type(op)]()])
-        case ast.BinOp(op=op) if type(op) in _COMPUTED and not _is_union(node):
-            yield _with(node, op=_COMPUTED[type(op)]())
-        case ast.Constant(value=bool(value)):
+def _changes(node):
+    """What a node can become: one thing each."""
+    change = _CHANGES.get(type(node))
+    return () if change is None else change(node)
+
+
+def _compared(node):
+    [op] = node.ops
+    for operators in (_COMPARED, _REVERSED):
+        if type(op) in operators:
+            yield _with(node, ops=[operators[type(op)]()])
+
+
+def _computed(node):
+    if type(node.op) in _COMPUTED:
+        yield _with(node, op=_COMPUTED[type(node.op)]())
+
+
+def _constant(node):
+    match node.value:
+        case bool(value):
             yield _with(node, value=not value)
-        case ast.Constant(value=int() | float() as value):
+        case int() | float() as value:
             yield _with(node, value=value + 1)
-        case ast.IfExp(body=body, orelse=orelse):
-            yield _with(node, body=orelse, orelse=body)
-        case ast.UnaryOp(op=ast.Not(), operand=operand):
-            yield operand
-        case ast.BoolOp(op=op):
-            yield _with(node, op=ast.And() if isinstance(op, ast.Or) else ast.Or())
+
+
+def _called(node):
+    match node:
         case ast.Call(func=ast.Name(id=name)) if name in _CALLED:
             yield _with(node, func=ast.Name(_CALLED[name], ast.Load()))
         case ast.Call(func=ast.Name(id="with_margin"), args=[delay]):
             yield delay
-        case ast.Tuple(elts=[_, *_], ctx=ast.Load()):  # values that a change expects
-            for left_out in range(len(node.elts)):
-                yield _with(node, elts=[e for i, e in enumerate(node.elts) if i != left_out])
+
+
+def _left_out(node):
+    """Of the values that a change expects, each in turn."""
+    if isinstance(node.ctx, ast.Load):
+        for left_out in range(len(node.elts)):
+            yield _with(node, elts=[e for i, e in enumerate(node.elts) if i != left_out])
+
+
+def _act(node):
+    match node:
         case ast.Attribute(value=ast.Name(id="Act"), attr=act) if act != "LEAVE":
             yield _with(node, attr="LEAVE")
 
 
-def _is_union(node):
-    return isinstance(node.op, ast.BitOr)
+def _negated(node):
+    if isinstance(node.op, ast.Not):
+        yield node.operand
+
+
+_CHANGES = {
+    ast.Compare: _compared,
+    ast.BinOp: _computed,
+    ast.Constant: _constant,
+    ast.Call: _called,
+    ast.Tuple: _left_out,
+    ast.Attribute: _act,
+    ast.UnaryOp: _negated,
+    ast.IfExp: lambda node: [_with(node, body=node.orelse, orelse=node.body)],
+    ast.BoolOp: lambda node: [
+        _with(node, op=ast.And() if isinstance(node.op, ast.Or) else ast.Or())
+    ],
+}
 
 
 def _with(node, **fields):

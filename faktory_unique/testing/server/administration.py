@@ -30,11 +30,12 @@ def tell_info(session: Session, _line: bytes) -> bytes:
 
 def mutate_set(session: Session, line: bytes) -> bytes:
     """MUTATE."""
-    parts = line.split(b" ")
-    if len(parts) != 2:  # noqa: PLR2004  # so that a space in the JSON is an error, too
-        raise CommandError("invalid format")
+    try:
+        _, operation = line.split(b" ")  # so that a space in the JSON is an error, too
+    except ValueError:
+        raise CommandError("invalid format") from None
     with session.core.lock:
-        mutate(session.core.manager, parts[1])
+        mutate(session.core.manager, operation)
         session.core.enqueued.notify_all()
     return OK
 
