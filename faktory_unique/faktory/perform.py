@@ -1,4 +1,4 @@
-"""A handler's run, in a process of its consumer's: through the middleware, and back as a plain value.
+"""A handler's run, in a process of its own: through the middleware, and back as a plain value.
 
 Whatever the handler does, the consumer gets None, a `JobError` or a `PutBack`, which always pickle.
 An exception sent back as it is may not, and would take all jobs in flight with it.
