@@ -107,9 +107,7 @@ class Handling:
             if isinstance(settlement, PutBack):
                 return self._put_back(reservation, settlement.delay)
             return self._end(reservation, settlement.error)
-        except (
-            BaseException
-        ):  # a middleware's, of whatever kind: it costs that job alone, and is said
+        except BaseException:  # a middleware's, of whatever kind: it costs that job alone
             log.exception(
                 "reporting raised, perhaps after it was done: jobtype=%s jid=%s",
                 job["jobtype"],
