@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 import uuid
 from dataclasses import replace
 from functools import partial
@@ -40,7 +39,7 @@ class ChunkLocks:
         self._claims = claims
         self.going: dict[int, Claim] = {}
         self._begun: list[str] = []
-        self._since = time.monotonic()
+        self._since = parts.clock()
 
     def take(self) -> Results:
         """Takes the locks.
@@ -113,7 +112,7 @@ class ChunkLocks:
                 changes.append((claim, lifecycle.give_back(claim.key, claim.owner)))
         confirms = [(c, lifecycle.confirm(c.key, c.owner, c.ttl)) for c in pushed.values()]
         found = self._change([*confirms, *changes])
-        elapsed = time.monotonic() - self._since
+        elapsed = self._parts.clock() - self._since
         for n, (i, claim) in enumerate(pushed.items()):
             if found is None:
                 told[i] = _on_lease(results[i], claim)
@@ -193,7 +192,7 @@ class ChunkLocks:
         try:
             return self._parts.store.run([change for _, change in changes])
         except StoreError as exc:
-            elapsed = time.monotonic() - self._since
+            elapsed = self._parts.clock() - self._since
             for claim, change in changes:
                 if change not in exc.done:
                     made = partial(self._made_later, claim, change)

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from .claims import Pushes
     from .events import Hooks
     from .kept import Kept
@@ -21,9 +23,11 @@ class Parts:
         kept: the changes that the store still owes.
         pushes: the jids that are being pushed, or must not be sent again.
         hooks: who is told of events.
+        clock: seconds from any start, by which leases run.
     """
 
     store: Store
     kept: Kept
     pushes: Pushes
     hooks: Hooks
+    clock: Callable[[], float]

@@ -80,8 +80,9 @@ class Unique(Middleware):
         self.store = open_store(settings.store)
         # Of a test's fake Faktory: what is due there is told by its clock.
         self._now: Callable[[], float] = getattr(self.store, "now", time.time)
-        kept = Kept(self.store, getattr(self.store, "now", time.monotonic))
-        self._parts = Parts(self.store, kept, Pushes(), Hooks([log_event, *hooks]))
+        clock: Callable[[], float] = getattr(self.store, "now", time.monotonic)
+        kept = Kept(self.store, clock)
+        self._parts = Parts(self.store, kept, Pushes(), Hooks([log_event, *hooks]), clock)
 
     def __repr__(self) -> str:
         return f"<Unique {self.store!r}>"
