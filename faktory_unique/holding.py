@@ -101,21 +101,32 @@ class Holding:
         if change.value is None:
             if change.happened(found):
                 self._tell(EventName.RELEASED)
+            elif step is Step.FETCH and not self._may_have_started():
+                self._tell(EventName.LAPSED, _whose(found))
         elif step is Step.FETCH:
             self._tell_held(change, found)
 
     def _tell_held(self, change: Change, found: str | None) -> None:
         if found is not None and owner_of(found) != self._stamp.owner:
-            self._tell(EventName.LAPSED, f"{owner_of(found)} has it")
+            self._tell(EventName.LAPSED, _whose(found))
         elif found is not None:
             if change.happened(found):
                 self._tell(EventName.HELD if self._stamp.renew else EventName.CONFIRMED)
         elif change.happened(found):
             self._tell(EventName.REACQUIRED)
         else:
-            self._tell(EventName.LAPSED, "its time was over")
+            self._tell(EventName.LAPSED, _whose(found))
+
+    def _may_have_started(self) -> bool:
+        """Whether an attempt before this one can have freed the lock: it failed, or was put back."""
+        return bool(self._job.get("failure")) or self._job["jid"] != self._stamp.owner
 
     def _tell(self, name: EventName, told: str = "") -> None:
         stamp, job = self._stamp, self._job
         event = Event(name, stamp.key, stamp.owner, job["jid"], job["jobtype"], told)
         self._parts.hooks.tell(event)
+
+
+def _whose(found: str | None) -> str:
+    """Whose lock was found in the place of one that had lapsed, in words."""
+    return "its time was over" if found is None else f"{owner_of(found)} has it"

@@ -147,20 +147,38 @@ class TestUntilStart:
         assert ground.lock(result) is None
         assert ground.push(unique)
 
-    def test_absent_there_is_nothing_to_do(self, ground):
-        """A retry, say: its first attempt freed it."""
+    def test_absent_at_the_first_attempt_it_has_lapsed_and_that_is_said(self, ground):
         unique = ground.unique(until="start")
         result = ground.push(unique)
         free(ground, result)
         assert ground.fetch(unique).runs
         assert ground.lock(result) is None
+        assert ground.events()[-1] == "lapsed"
 
-    def test_anothers_it_is_left_alone(self, ground):
+    def test_absent_at_a_retry_there_is_nothing_to_say(self, fake):
+        unique = fake.unique(until="start")
+        fake.push(unique)
+        fake.fail(fake.fetch(unique))
+        seen = fake.events()
+        fake.advance(60)
+        assert fake.fetch(unique).runs
+        assert fake.events() == seen
+
+    def test_absent_after_a_put_back_there_is_nothing_to_say(self, ground):
+        unique = ground.unique(until="start")
+        ground.push(unique)
+        ground.put_back(ground.fetch(unique), 0)
+        seen = ground.events()
+        assert ground.fetch(unique).runs
+        assert ground.events() == seen
+
+    def test_anothers_it_is_left_alone_and_that_is_said(self, ground):
         unique = ground.unique(until="start")
         result = ground.push(unique)
         give_to_another(ground, result)
         assert ground.fetch(unique).runs
         assert ground.lock(result) == leased("another-jid")
+        assert ground.events()[-1] == "lapsed"
 
     def test_with_the_store_away_it_is_put_back(self, ground):
         """A push while it ran would be a duplicate, and what it came to tell would be lost."""

@@ -1,0 +1,51 @@
+"""What can go wrong at one step, and for how long."""
+
+from __future__ import annotations
+
+from enum import Enum
+
+
+class Fault(Enum):
+    """What happens at a step of a process towards Faktory or the store."""
+
+    CRASH_BEFORE = "the process is killed before it sends"
+    CRASH_AFTER = "the process is killed once it was carried out"
+    LOST = "it is lost on its way"
+    ANSWER_LOST = "it is carried out, and the answer is lost"
+    NOT_SENT = "there is no connection, once"
+    NOT_NOW = "the server shuts down and takes no command, once"
+    DOWN = "the other side is away for 25 s"
+    STOP_BEFORE = "the process is stopped for 100 s before it sends"
+    STOP_AFTER = "the process is stopped for 100 s once it has the answer"
+    REFUSED = "the server's storage refuses it"  # asked for by scenarios alone
+
+    @property
+    def is_stop(self):
+        """Whether the process stands still amid what it does: no promise of the clock's holds."""
+        return self in {Fault.STOP_BEFORE, Fault.STOP_AFTER}
+
+    @property
+    def is_crash(self):
+        return self in {Fault.CRASH_BEFORE, Fault.CRASH_AFTER}
+
+
+# Longer than a reservation and a lease, each 60 s.
+STOPPED = 100
+# Within a lease, and longer than a retry's pause.
+AWAY = 25
+
+ANYWHERE = (Fault.CRASH_BEFORE, Fault.CRASH_AFTER, Fault.STOP_BEFORE, Fault.STOP_AFTER, Fault.DOWN)
+ON_FAKTORY = (*ANYWHERE, Fault.LOST, Fault.ANSWER_LOST, Fault.NOT_SENT, Fault.NOT_NOW)
+ON_STORE = (*ANYWHERE, Fault.LOST, Fault.ANSWER_LOST)
+ON_HANDLER = (Fault.CRASH_BEFORE, Fault.STOP_BEFORE)
+
+
+def faults_at(label):
+    """What can happen at a step with this label."""
+    match label.split()[0]:
+        case "store":
+            return ON_STORE
+        case "handler":
+            return ON_HANDLER
+        case _:
+            return ON_FAKTORY

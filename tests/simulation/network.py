@@ -1,0 +1,101 @@
+"""The ways from a process to Faktory and to the store: each use is a step, and may go wrong."""
+
+from __future__ import annotations
+
+from faktory_unique import StoreUnavailable
+from faktory_unique.testing.server.wires import MemoryWire
+from tests.simulation.faults import Fault
+
+
+class Way(MemoryWire):
+    """A process's connection to the Faktory in memory."""
+
+    def __init__(self, world, process):
+        super().__init__(world.faktory._core, lambda _jids: None)
+        self._world = world
+        self._process = process
+        self._fault = None
+        self._stepped = False
+
+    def is_quiet(self):
+        """Asked before a command is sent on a connection that stands: here the step begins."""
+        if not super().is_quiet():
+            return False
+        self._step()
+        return self._fault is not Fault.NOT_SENT
+
+    def send(self, command, deadline):
+        verb = command.partition(" ")[0]
+        if verb in {"HELLO", "END"}:
+            super().send(command, deadline)
+            return
+        if not self._stepped:
+            self._step()
+        self._stepped = False
+        fault = self._process.scripted(verb) or self._fault
+        self._world.name_step(self._process, verb)
+        if fault in {Fault.LOST, Fault.NOT_SENT}:
+            raise ConnectionResetError(f"{verb} is lost")
+        if fault is Fault.NOT_NOW:
+            self._buffer += b"-ERR shutdown in progress\r\n"
+            return
+        if fault is Fault.REFUSED:
+            self._buffer += b"-OOM command not allowed when used memory > 'maxmemory'.\r\n"
+            return
+        if verb == "FETCH" and not self._world.has_jobs():
+            self._buffer += b"$-1\r\n"  # what the server answers after 2 s
+        else:
+            with self._world.truth.acting(self._process):
+                super().send(command, deadline)
+        if fault is Fault.ANSWER_LOST:
+            raise ConnectionResetError(f"the answer to {verb} is lost")
+        self._process.after_step(fault, verb)
+
+    def _step(self):
+        self._fault = self._process.before_step(self._world.faktory_away)
+        self._stepped = True
+
+
+class Address:
+    """What a process finds where Faktory is; see `faktory_unique.faktory.local.LocalServer`."""
+
+    def __init__(self, world, process):
+        self._world = world
+        self._process = process
+        self.now = world.clock
+
+    def connect(self):
+        if self._process.dead or self._world.faktory_away() or self._process.refused_once():
+            raise ConnectionRefusedError("nobody listens")
+        return Way(self._world, self._process)
+
+
+class WayToStore:
+    """A process's `Store`: the one that all share."""
+
+    def __init__(self, world, process):
+        self._world = world
+        self._process = process
+        self.now = world.clock
+
+    def run(self, changes):
+        fault = self._process.before_step(self._world.store_away)
+        self._world.name_step(self._process, "store " + _told(changes))
+        if fault is Fault.LOST:
+            raise StoreUnavailable("away")
+        with self._world.truth.acting(self._process):
+            found = self._world.store.run(changes)
+        if fault is Fault.ANSWER_LOST:
+            raise StoreUnavailable("the answer is lost")
+        self._process.after_step(fault)
+        return found
+
+    def close(self):
+        """Nothing is kept open."""
+
+
+def _told(changes):
+    """The first of the changes, for people."""
+    change = changes[0]
+    value = "freed" if change.value is None else "leased" if change.value[-1] == "?" else "held"
+    return f"{'absent' if change.expected[:1] == (None,) else 'mine'} → {value}"

@@ -1,0 +1,326 @@
+"""What processes do, before anything goes wrong: each a function of a `World`'s parameters."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+
+from faktory_unique import RetryLater
+from tests.simulation.faults import Fault
+from tests.simulation.world import World
+
+# As short as the server's reservation: all that is longer comes of the rules.
+POLICY = {"ttl": 60, "lease": 60}
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """What processes do.
+
+    Attributes:
+        start: starts the processes of a world.
+        handler: what the work is.
+        policy: of all jobs.
+        may_lapse: whether locks run out by what the scenario does.
+    """
+
+    name: str
+    start: object
+    handler: object
+    policy: dict = field(default_factory=lambda: POLICY)
+    may_lapse: bool = False
+
+    def run(self, faults=(), switches=()):
+        """A world in which it has been run; its `broken` tells what was not kept."""
+        world = World(self.policy, self.handler, faults, switches, may_lapse=self.may_lapse)
+        self.start(world)
+        world.broken = world.run()
+        return world
+
+
+SCENARIOS = {}
+
+
+def scenario(handler=lambda _process, _job: None, *, may_lapse=False, **policy):
+    """Makes a scenario of the function that starts its processes."""
+
+    def register(start):
+        name = start.__name__
+        SCENARIOS[name] = Scenario(name, start, handler, {**POLICY, **policy}, may_lapse)
+        return start
+
+    return register
+
+
+def once(process, **fields):
+    """Pushes one job until it is known to be there."""
+    process.push_until_known(process.job(**fields))
+
+
+def failing(times):
+    """A handler that fails so often."""
+
+    def handler(_process, job):
+        failure = job.get("failure")
+        if (0 if failure is None else failure["retry_count"] + 1) < times:
+            raise ValueError("not yet")
+
+    return handler
+
+
+def putting_back(delay, **lasting):
+    """A handler that wants the first copy of its job later."""
+
+    def handler(process, job):
+        if job["jid"] == job["custom"]["unique"]["owner"]:
+            process.sleep(lasting.get("seconds", 0))
+            raise RetryLater(delay)
+
+    return handler
+
+
+def lasting(seconds, then=None, *, again=0):
+    """A handler that takes so long at its first attempt, and may raise then; later so long."""
+
+    def handler(process, job):
+        if job.get("failure") is not None:
+            process.sleep(again)
+            return
+        process.sleep(seconds)
+        if then is not None:
+            raise then
+
+    return handler
+
+
+@scenario()
+def single(world):
+    world.process("producer", once)
+    world.process("worker")
+
+
+@scenario()
+def bulk(world):
+    def push(process):
+        jobs = [process.job(args=[n]) for n in (1, 2, 1)]
+        process.push(*jobs)
+        process.sleep(1)
+        process.push(*jobs)
+
+    world.process("producer", push)
+    world.process("worker")
+
+
+def _due_in(process, seconds):
+    return (
+        datetime.fromtimestamp(process.world.clock(), UTC) + timedelta(seconds=seconds)
+    ).isoformat()
+
+
+@scenario()
+def scheduled(world):
+    def push(process):
+        once(process, at=_due_in(process, 600))
+
+    world.process("producer", push)
+    world.process("worker")
+
+
+@scenario(failing(2))
+def retry(world):
+    world.process("producer", once)
+    world.process("worker")
+
+
+@scenario(failing(9))
+def death(world):
+    world.process("producer", lambda process: once(process, retry=1))
+    world.process("worker")
+
+
+@scenario(failing(9), on_death="keep")
+def death_that_keeps_its_lock(world):
+    world.process("producer", lambda process: once(process, retry=1))
+    world.process("worker")
+
+
+@scenario(failing(9))
+def drop(world):
+    world.process("producer", lambda process: once(process, retry=0))
+    world.process("worker")
+
+
+def _equals(process):
+    """Equal jobs pushed all the while."""
+    for _ in range(12):
+        process.push(process.job())
+        process.sleep(17)
+
+
+@scenario(lasting(66))
+def late_ack(world):
+    world.process("producer", once)
+    world.process("worker")
+
+
+@scenario(lasting(130, again=50))
+def ack_after_the_rerun_began(world):
+    world.process("producer", _equals)
+    world.process("worker")
+    world.process("other-worker")
+
+
+@scenario(lasting(66, ValueError("late")))
+def late_fail(world):
+    world.process("producer", once)
+    world.process("worker")
+
+
+@scenario(lasting(58, ValueError("on the edge")))
+def fail_around_expiry(world):
+    world.process("producer", once)
+    world.process("worker")
+    world.process("other-worker")
+
+
+@scenario(putting_back(5, seconds=61))
+def late_put_back(world):
+    world.process("producer", once)
+    world.process("worker")
+
+
+@scenario(putting_back(600))
+def put_back(world):
+    world.process("producer", once)
+    world.process("worker")
+
+
+@scenario(putting_back(0))
+def put_back_at_once(world):
+    world.process("producer", once)
+    world.process("worker")
+    world.process("other-worker")
+
+
+@scenario(putting_back(5))
+def retry_later_on_the_last_attempt(world):
+    world.process("producer", lambda process: once(process, retry=0))
+    world.process("worker")
+
+
+@scenario()
+def unknown_push(world):
+    def push(process):
+        process.expect("PUSHB", Fault.LOST)
+        once(process)
+
+    world.process("producer", push)
+    world.process("worker")
+
+
+@scenario(lasting(5))
+def unknown_push_that_arrived(world):
+    def push(process):
+        process.expect("PUSHB", Fault.ANSWER_LOST)
+        once(process)
+
+    world.process("producer", push)
+    world.process("worker")
+
+
+@scenario(lasting(5), may_lapse=True)
+def same_job_pushed_again_after_its_lease(world):
+    def push(process):
+        process.expect("PUSHB", Fault.ANSWER_LOST)
+        process.push_until_known(process.job(), pause=61)
+
+    world.process("producer", push)
+    world.process("worker", lambda process: (process.sleep(70), process.work()))
+    world.process("other-worker", lambda process: (process.sleep(70), process.work()))
+
+
+@scenario(lasting(5), until="start")
+def same_job_pushed_again_while_it_runs(world):
+    def push(process):
+        job = process.job()
+        process.push_until_known(job)
+        process.sleep(2)
+        process.push_until_known(job)
+
+    world.process("producer", push)
+    world.process("worker")
+    world.process("other-worker")
+
+
+@scenario(lasting(5))
+def refused_push_after_a_faster_worker(world):
+    def push(process):
+        process.expect("PUSHB", Fault.ANSWER_LOST, Fault.REFUSED)
+        job = process.job()
+        process.push(job)
+        process.push(job)
+        process.push(process.job())
+
+    world.process("producer", push)
+    world.process("worker")
+
+
+def _cut_off(process, _job):
+    """A handler that the end of its worker's grace period cuts off."""
+    if process.name == "worker":
+        process.sleep(5)
+        process.stopping = True
+        process.giving_up.set()
+        raise RetryLater(0)  # what a consumer makes of a process that it has killed
+
+
+@scenario(_cut_off)
+def shutdown_hand_back(world):
+    world.process("producer", once)
+    world.process("worker")
+    world.process("other-worker", lambda process: (process.sleep(10), process.work()))
+
+
+@scenario()
+def until_start(world):
+    world.process("producer", lambda process: (once(process), once(process)))
+    world.process("worker")
+
+
+@scenario(lasting(20))
+def store_away_at_confirm(world):
+    def push(process):
+        job = process.job()
+        world.truth.struck(None, Fault.DOWN)
+        process.meanwhile("PUSHB", lambda: world.store_away.begin(10))
+        process.push(job)
+        process.sleep(20)
+        process.push(process.job())
+
+    world.process("producer", push)
+    world.process("worker")
+
+
+@scenario(lasting(3))
+def store_away_at_hold_and_release(world):
+    def handler_away(process):
+        process.meanwhile("FETCH", lambda: world.store_away.begin(12))
+        process.work()
+
+    world.truth.struck(None, Fault.DOWN)
+    world.process("producer", once)
+    world.process("worker", handler_away, again=lambda process: process.work())
+
+
+@scenario(lasting(2))
+def two_producers(world):
+    for name in ("producer", "other-producer"):
+        world.process(name, lambda process: (once(process), process.sleep(1), once(process)))
+    world.process("worker")
+
+
+@scenario(failing(1))
+def two_workers(world):
+    world.process("producer", lambda process: (once(process), process.sleep(30), once(process)))
+    world.process("worker")
+    world.process("other-worker")
