@@ -1,0 +1,9 @@
+"""The chaos run: producers and workers on real servers, under faults, and the accounts afterwards.
+
+    python -m tests.chaos --seconds 60 --seed 1
+
+Processes push and work jobs of a few keys through proxies that delay, cut and truncate; processes
+are killed and stopped, servers restarted. Everything is journalled. When the faults are over and
+the server has nothing left to do, the journals are read: no job may be lost, no two live jobs of
+one key unexplained, and no lock left behind.
+"""

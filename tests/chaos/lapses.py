@@ -1,0 +1,174 @@
+"""Why two live jobs of one key can be: each lapse that the guarantees state, told from the facts.
+
+A reason is given only where the facts show it for these very jobs at that very time.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from tests.chaos.locks import attempt
+from tests.chaos.settings import LEASE, RESERVE_FOR, TTL
+
+# Redis counts in whole seconds, rounded up, from a moment within the step that set it.
+_ROUNDING = 1.0
+
+# The promotion's margin, and the longest wait of a scheduled job, with its margin.
+_LONGEST_WAIT = 16
+
+# A handler that has just ended when its process is: nobody has been told yet.
+_JUST = 1.0
+
+
+class _Setting(NamedTuple):
+    """A step that gave a lock its time: begun and known at, and for how long; by what event."""
+
+    began: float
+    known: float
+    ttl: float
+    name: str
+
+
+def overlap_reason(facts, first, copy, second, push):
+    """Why a job was pushed while another work's copy was live; None where nothing stated fits.
+
+    Args:
+        facts: of the run.
+        first: the work that was live.
+        copy: of which this copy was.
+        second: the work that was pushed.
+        push: by this push.
+    """
+    if push.status == "unguarded":
+        return "unguarded"
+    taken = push.took if push.took is not None else push.ended
+    settings = [each for each in _settings(facts, first) if each.began <= taken]
+    standing = [each for each in settings if each.name != "confirmed"]
+    if not standing:
+        return "unguarded" if first.event("unguarded", before=taken) else None
+    set_last = standing[-1]
+    since = [each for each in settings if each.began >= set_last.began]
+    if any(r["server"] == "redis" for r in _within(facts.restarts, set_last.began, taken)):
+        return "redis_restarted"
+    freed_by = _freed_by(first, copy, set_last.began, taken)
+    if freed_by is not None:
+        return copies_reason(facts, first, copy, freed_by)
+    if max(each.began + each.ttl for each in since) > taken + _ROUNDING:
+        return None
+    return _time_over(facts, first, since, taken)
+
+
+def _settings(facts, work):
+    """What has set the lock of a work, in order."""
+    taken = [push for push in work.pushes if push.took is not None]
+    found = [_Setting(push.began, push.took, LEASE, "acquired") for push in taken]
+    for event in work.events:
+        if event["name"] == "confirmed":
+            found.append(_Setting(event["mono"], event["mono"], _LONGEST_WAIT + TTL, "confirmed"))
+        elif event["name"] in {"held", "reacquired"}:
+            fetch = _fetch_before(work, event)
+            if fetch is not None:
+                ttl = attempt(fetch["failures"])
+                found.append(_Setting(fetch["mono"], event["mono"], ttl, "held"))
+    return sorted(found)
+
+
+def _fetch_before(work, event):
+    copy = work.copies.get(event["jid"])
+    lines = copy.fetches if copy is not None else []
+    return next((f for f in reversed(lines) if f["mono"] <= event["mono"]), None)
+
+
+def _within(lines, since, until):
+    return [line for line in lines if line["ended"] >= since and line["began"] <= until]
+
+
+def _freed_by(work, copy, since, until):
+    """The other copy whose ACK has freed the lock, or may have, since it was set."""
+    return next(
+        (
+            other
+            for other in work.copies.values()
+            if other is not copy
+            for report in other.reports
+            if report.what == "ack" and report.ended >= since and report.began <= until
+        ),
+        None,
+    )
+
+
+def _time_over(facts, work, since, taken):
+    """The lock's time had run out: was that lease or ttl, and what had come in between?"""
+    began = since[0].began
+    if work.event("store_error", after=began, before=taken):
+        return "store_error"
+    if any(each.name == "held" for each in since):
+        return "attempt_over"
+    if not any(each.name == "confirmed" for each in since):
+        is_open = any(push.is_open for push in work.pushes if push.began <= taken)
+        amid = any(facts.was_stopped(p.who, p.began, p.ended) for p in work.pushes)
+        lapsed = work.event("lapsed", after=began) is not None
+        return "push_open" if is_open else "producer_stopped" if amid or lapsed else None
+    return "waited_longer_than_ttl" if work.event("lapsed", "reacquired", after=taken) else None
+
+
+def copies_reason(facts, work, one, other):
+    """Why there were two copies of one work; None where nothing stated fits."""
+    lines = [_ancestry(work, one), _ancestry(work, other)]
+    for put_back in (p for line in lines for ancestor in line for p in _put_backs(work, ancestor)):
+        if put_back.answer != "accepted":
+            return "put_back_open"
+    if lines[0][-1] != lines[1][-1] and any(push.is_open for push in work.pushes):
+        return "push_open"
+    return None
+
+
+def rerun_reason(facts, work, earlier, later):
+    """Why a work came to a good end twice; None where nothing stated fits.
+
+    Args:
+        facts: of the run.
+        work: which.
+        earlier: the copy and the line of a good end.
+        later: the copy and the line of a later one.
+    """
+    (copy, end), (other, _) = earlier, later
+    if copy is not other:
+        return copies_reason(facts, work, copy, other) or _cut_off(facts, copy, end, other)
+    runs = [_run_of(copy, line) for _, line in (earlier, later)]
+    if None in runs:
+        return None
+    acked = [r for r in copy.reports if r.what == "ack" and r.began < runs[1]["mono"]]
+    if any(report.answer == "accepted" for report in acked):
+        return None
+    expired = runs[1]["mono"] - runs[0]["mono"] >= RESERVE_FOR
+    return "reservation_expired" if expired else None
+
+
+def _cut_off(facts, copy, end, other):
+    """The worker was told to end, and put back a job whose handler had ended that very moment."""
+    ended, how = facts.ends.get(end["who"], (0, None))
+    for report in copy.reports:
+        near = report.what == "put_back" and abs(report.began - end["mono"]) < _JUST
+        if near and other.parent == copy.jid and how == "terminate" and ended <= report.began:
+            return "cut_off_at_its_end"
+    return None
+
+
+def _run_of(copy, end):
+    """The fetch of the run that ended so."""
+    lines = [f for f in copy.fetches if f["who"] == end["who"] and f["mono"] <= end["mono"]]
+    return lines[-1] if lines else None
+
+
+def _ancestry(work, copy):
+    """The jids from a copy up to the one that was pushed."""
+    jids = [copy.jid]
+    while (parent := work.copies.get(jids[-1])) is not None and parent.parent:
+        jids.append(parent.parent)
+    return jids
+
+
+def _put_backs(work, jid):
+    copy = work.copies.get(jid)
+    return [r for r in copy.reports if r.what == "put_back"] if copy is not None else []

@@ -1,0 +1,68 @@
+"""From when to when a copy of a job was surely on the server."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import NamedTuple
+
+
+class Life(NamedTuple):
+    """The time within which a copy was live for certain; it may have been longer.
+
+    Attributes:
+        copy: which.
+        born: when it was there, by the monotonic clock.
+        died: when what ends it was about to be sent.
+    """
+
+    copy: object
+    born: float
+    died: float
+
+
+def lives(work):
+    """The lives of all copies of a work that are known to have been."""
+    by_jid = {push.jid: push for push in work.pushes if push.accepted}
+    known = [Life(copy, _born(work, copy, by_jid), _died(copy)) for copy in work.copies.values()]
+    # What was pushed and never seen again may have been gone at any time.
+    return [life for life in known if life.born < life.died]
+
+
+def _born(work, copy, by_jid):
+    """By the answer to its push or its put-back, or else by the server's word in its first run."""
+    known = []
+    if copy.jid in by_jid:
+        known.append(by_jid[copy.jid].ended)
+    if copy.parent in work.copies:
+        known += [
+            report.ended
+            for report in work.copies[copy.parent].reports
+            if report.what == "put_back" and report.answer == "accepted"
+        ][-1:]
+    known += [_enqueued(line) for line in copy.fetches[:1]]
+    return min(known, default=float("inf"))
+
+
+def _enqueued(line):
+    """When the server put the job in its queue, by the monotonic clock."""
+    told = line["enqueued_at"]
+    if not told:
+        return line["mono"]
+    # Go writes nanoseconds.
+    seconds, _, fraction = told.removesuffix("Z").partition(".")
+    at = datetime.fromisoformat(f"{seconds}.{fraction[:6]:0<6}+00:00").timestamp()
+    return min(line["mono"], line["mono"] - (line["t"] - at))
+
+
+def _died(copy):
+    """By what was sent last to end it; it was there until then, whatever was sent before."""
+    last_fetch = copy.fetches[-1]["mono"] if copy.fetches else 0.0
+    for report in reversed(copy.reports):
+        if report.began < last_fetch:
+            break
+        if report.what == "ack":
+            return report.began
+        if report.what == "put_back" and report.answer != "refused":
+            # The copy is pushed first: where both are answered, there was one of them all along.
+            return report.ended if report.answer == "accepted" else report.began
+    return copy.seen

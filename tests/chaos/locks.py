@@ -1,0 +1,89 @@
+"""The locks that are left when no job is: which may be, for a while, and which are orphans."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from tests.chaos.quiet import retry_wait
+from tests.chaos.settings import LEASE, RESERVE_FOR, TTL
+
+# docs/design.md §5: the reaper's round; the promotion's tick, for a job that is scheduled (6 s
+# ahead at most) or put back (10 s at most).
+_REAPING = 30
+_LONGEST_DELAY = 10 + 10
+
+# A release is tried at once, and the store has two seconds to answer.
+_RELEASING = 4.0
+
+
+class Lock(NamedTuple):
+    """A lock in Redis.
+
+    Attributes:
+        key: its key.
+        value: its owner, with a `?` behind it where it is but leased.
+        ttl: whole seconds that it has left; -1 for ever.
+    """
+
+    key: str
+    value: str
+    ttl: int
+
+
+def attempt(failures):
+    """The longest silence that a fetched job can honestly have, having failed so often."""
+    return RESERVE_FOR + _REAPING + retry_wait(failures) + TTL
+
+
+def orphans_at_once(locks, facts):
+    """The locks that may not be, each with a word why."""
+    judged = [(lock, _why_orphan(lock, facts)) for lock in locks]
+    return [(lock, why) for lock, why in judged if why is not None]
+
+
+def waited_for(locks, facts):
+    """The others, each with a word why it is there."""
+    return [(k, _why_left(k, facts)) for k in locks if _why_orphan(k, facts) is None]
+
+
+def _why_orphan(lock, facts):
+    if lock.ttl == -1:
+        return "it lives for ever"
+    allowed = _allowed(lock, facts)
+    if lock.ttl > allowed:
+        return f"docs/design.md allows {allowed:.0f} s"
+    ack = _last_ack(lock, facts)
+    if ack is not None and _why_left(lock, facts) is None:
+        return f"{ack.who} had its ACK accepted, and did not free it"
+    return None
+
+
+def _allowed(lock, facts):
+    if lock.value.endswith("?"):
+        return LEASE
+    work = facts.works.get(lock.value)
+    failures = (
+        [f["failures"] for copy in work.copies.values() for f in copy.fetches] if work else []
+    )
+    most = max(failures, default=0)
+    return max(LEASE, _LONGEST_DELAY + TTL, attempt(most), retry_wait(most) + TTL)
+
+
+def _last_ack(lock, facts):
+    work = facts.works.get(lock.value.removesuffix("?"))
+    copies = work.copies.values() if work is not None else ()
+    acks = [r for copy in copies for r in copy.reports if (r.what, r.answer) == ("ack", "accepted")]
+    return max(acks, key=lambda ack: ack.began, default=None)
+
+
+def _why_left(lock, facts):
+    """What has kept the lock's last holder from freeing it; None where nothing is known to."""
+    ack = _last_ack(lock, facts)
+    if ack is None:
+        return "no ACK was accepted"
+    if facts.was_stopped(ack.who, ack.began, ack.ended + _RELEASING):
+        return f"{ack.who} was killed or stopped at its end"
+    work = facts.works[lock.value.removesuffix("?")]
+    if work.event("store_error"):
+        return "the store failed it"
+    return None
