@@ -13,6 +13,8 @@ from scripts.servers import missing_faktory, missing_redis
 from tests.chaos.plan import plan
 from tests.chaos.run import run, say
 
+_INTERRUPTS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
 
 def main():
     """Runs, and says in its last line what came of it; the status to exit with."""
@@ -30,7 +32,8 @@ def main():
     if reason := missing_redis() or missing_faktory():
         say(reason)
         return 2
-    signal.signal(signal.SIGTERM, _leave)
+    for number in _INTERRUPTS:
+        signal.signal(number, _leave)
     folder = Path(tempfile.mkdtemp(prefix="chaos-"))
     good = False
     try:
@@ -47,6 +50,9 @@ def main():
 
 
 def _leave(*_signal):
+    """Ends the run; nothing more may keep what it has started from being ended."""
+    for number in _INTERRUPTS:
+        signal.signal(number, signal.SIG_IGN)
     raise KeyboardInterrupt
 
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 from dataclasses import dataclass, field
+from datetime import datetime
 
 IN_PLACE = ("pushed", "unguarded")
 """What a push is answered whose job is on the server."""
 
-_REPORTS = ("ack", "fail", "put_back")
+_PROMOTION = 10
 
 
 @dataclass
@@ -21,6 +22,7 @@ class Push:
         owner: the jid of the caller's Job.
         key: of the lock.
         began: when, by the monotonic clock.
+        wait: seconds until the job is surely in its queue.
         ended: when its result was known, or its process ended; infinite where it never was.
         status: of its result; None where there is none.
         jid: under which it went out, if it got a lock or went out without; else None.
@@ -31,6 +33,7 @@ class Push:
     owner: str
     key: str
     began: float
+    wait: float = 0.0
     ended: float = math.inf
     status: str | None = None
     jid: str | None = None
@@ -153,7 +156,7 @@ class Facts:
         return copy
 
     def _pushing(self, line):
-        push = Push(line["who"], line["jid"], line["key"], line["mono"])
+        push = Push(line["who"], line["jid"], line["key"], line["mono"], _wait(line))
         self._work({**line, "owner": line["jid"]}).pushes.append(push)
         self._pushes[line["who"], line["call"]][line["jid"]] = push
         self.calls += 1
@@ -209,3 +212,11 @@ class Facts:
 
     def _ended(self, line):
         self.ends.setdefault(line["process"], (line["mono"], line["how"]))
+
+
+def _wait(line):
+    """Seconds until a job that is pushed now is in its queue, with the promotion's margin."""
+    if not line["at"]:
+        return 0.0
+    ahead = datetime.fromisoformat(line["at"]).timestamp() - line["t"]
+    return ahead + _PROMOTION if ahead > 0 else 0.0

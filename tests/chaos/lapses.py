@@ -13,9 +13,6 @@ from tests.chaos.settings import LEASE, RESERVE_FOR, TTL
 # Redis counts in whole seconds, rounded up, from a moment within the step that set it.
 _ROUNDING = 1.0
 
-# The promotion's margin, and the longest wait of a scheduled job, with its margin.
-_LONGEST_WAIT = 16
-
 # A handler that has just ended when its process is: nobody has been told yet.
 _JUST = 1.0
 
@@ -46,16 +43,13 @@ def overlap_reason(facts, first, copy, second, push):
     standing = [each for each in settings if each.name != "confirmed"]
     if not standing:
         return "unguarded" if first.event("unguarded", before=taken) else None
-    set_last = standing[-1]
-    since = [each for each in settings if each.began >= set_last.began]
-    if any(r["server"] == "redis" for r in _within(facts.restarts, set_last.began, taken)):
+    began = standing[-1].began
+    if any(r["server"] == "redis" for r in _within(facts.restarts, began, taken)):
         return "redis_restarted"
-    freed_by = _freed_by(first, copy, set_last.began, taken)
+    freed_by = _freed_by(first, copy, began, taken)
     if freed_by is not None:
         return copies_reason(facts, first, copy, freed_by)
-    if max(each.began + each.ttl for each in since) > taken + _ROUNDING:
-        return None
-    return _time_over(facts, first, since, taken)
+    return _time_over(facts, first, [s for s in settings if s.began >= began], taken)
 
 
 def _settings(facts, work):
@@ -64,7 +58,8 @@ def _settings(facts, work):
     found = [_Setting(push.began, push.took, LEASE, "acquired") for push in taken]
     for event in work.events:
         if event["name"] == "confirmed":
-            found.append(_Setting(event["mono"], event["mono"], _LONGEST_WAIT + TTL, "confirmed"))
+            ttl = TTL + max((push.wait for push in work.pushes), default=0)
+            found.append(_Setting(event["mono"], event["mono"], ttl, "confirmed"))
         elif event["name"] in {"held", "reacquired"}:
             fetch = _fetch_before(work, event)
             if fetch is not None:
@@ -91,25 +86,45 @@ def _freed_by(work, copy, since, until):
             for other in work.copies.values()
             if other is not copy
             for report in other.reports
-            if report.what == "ack" and report.ended >= since and report.began <= until
+            if report.what == "ack" and report.answer in {"accepted", None}
+            if report.ended >= since and report.began <= until
         ),
         None,
     )
 
 
+def _given_back(work, since, until):
+    """A later push of a job whose first push is open was not sent, and gave back what it took."""
+    event = work.event("released", after=since, before=until)
+    pushed_by = {push.who for push in work.pushes}
+    is_open = any(push.is_open for push in work.pushes if push.began <= until)
+    return event is not None and event["who"] in pushed_by and is_open
+
+
 def _time_over(facts, work, since, taken):
     """The lock's time had run out: was that lease or ttl, and what had come in between?"""
+    began = since[0].began
+    if _given_back(work, began, taken):
+        return "push_open"
+    if max(each.began + each.ttl for each in since) > taken + _ROUNDING:
+        return None
+    return _time_over_by(facts, work, since, taken)
+
+
+def _time_over_by(facts, work, since, taken):
     began = since[0].began
     if work.event("store_error", after=began, before=taken):
         return "store_error"
     if any(each.name == "held" for each in since):
-        return "attempt_over"
-    if not any(each.name == "confirmed" for each in since):
-        is_open = any(push.is_open for push in work.pushes if push.began <= taken)
-        amid = any(facts.was_stopped(p.who, p.began, p.ended) for p in work.pushes)
-        lapsed = work.event("lapsed", after=began) is not None
-        return "push_open" if is_open else "producer_stopped" if amid or lapsed else None
-    return "waited_longer_than_ttl" if work.event("lapsed", "reacquired", after=taken) else None
+        return None  # no attempt may take that long
+    if any(each.name == "confirmed" for each in since):
+        noticed = work.event("lapsed", "reacquired", after=taken)
+        return "waited_longer_than_ttl" if noticed else None
+    if any(push.is_open for push in work.pushes if push.began <= taken):
+        return "push_open"
+    if any(facts.was_stopped(push.who, push.began, push.ended) for push in work.pushes):
+        return "producer_stopped"
+    return "confirmed_too_late" if work.event("lapsed", after=began) else None
 
 
 def copies_reason(facts, work, one, other):

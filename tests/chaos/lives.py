@@ -48,10 +48,8 @@ def _enqueued(line):
     told = line["enqueued_at"]
     if not told:
         return line["mono"]
-    # Go writes nanoseconds.
-    seconds, _, fraction = told.removesuffix("Z").partition(".")
-    at = datetime.fromisoformat(f"{seconds}.{fraction[:6]:0<6}+00:00").timestamp()
-    return min(line["mono"], line["mono"] - (line["t"] - at))
+    ago = line["t"] - datetime.fromisoformat(told).timestamp()
+    return line["mono"] - max(0.0, ago)
 
 
 def _died(copy):

@@ -1,0 +1,83 @@
+"""A short chaos run, as anybody would start it."""
+
+from __future__ import annotations
+
+import re
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from scripts.servers import missing_faktory, missing_redis
+from tests.conftest import need
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+
+# 15 s of faults; then, at the very most, what is reserved runs out (90), waits for its second retry
+# (84) and its first (54), and the longest lock runs out (194): with the ends of processes, 10 min.
+LONGEST = 600
+
+LAST_LINE = re.compile(
+    r"chaos: pushes=\d+ accepted=[1-9]\d* executed=[1-9]\d* faults=[1-9]\d* lost=0 "
+    r"overlaps=(\d+) explained=\1 orphans=0( gone_with_faktory=\d+)?"
+)
+
+
+def chaos(*arguments, timeout):
+    """Status and lines of `python -m tests.chaos`; told to end, it ends what it has started."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "tests.chaos", *arguments],
+        cwd=REPOSITORY,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    try:
+        said, _ = process.communicate(timeout=timeout)
+    except BaseException:
+        process.send_signal(signal.SIGTERM)
+        process.communicate()
+        raise
+    return process.returncode, said.splitlines()
+
+
+@pytest.mark.faktory
+@pytest.mark.redis
+@pytest.mark.timeout(LONGEST + 60)
+def test_a_short_run_loses_no_job_and_leaves_no_lock_and_explains_each_overlap():
+    need(missing_redis() or missing_faktory())
+    status, lines = chaos("--seconds", "15", "--seed", "4", timeout=LONGEST)
+    said = "\n".join(lines)
+    assert LAST_LINE.fullmatch(lines[-1]), said
+    assert status == 0, said
+
+
+def test_the_plan_can_be_read():
+    status, lines = chaos("--plan", "--seconds", "60", "--seed", "1", timeout=30)
+    assert status == 0
+    assert len(lines) > 50
+    assert all(re.fullmatch(r" *\d+\.\d{3} s  \w+ of \w+.*", line) for line in lines)
+
+
+@pytest.mark.faktory
+@pytest.mark.redis
+def test_interrupted_it_ends_all_that_it_has_started(tmp_path, monkeypatch):
+    need(missing_redis() or missing_faktory())
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    with pytest.raises(subprocess.TimeoutExpired):
+        chaos("--seconds", "30", "--seed", "4", timeout=8)
+    assert not [command for command in commands() if str(tmp_path) in command]
+
+
+def commands():
+    """The command lines and environments of all processes: both name the run's folder."""
+    for process in Path("/proc").glob("[0-9]*"):
+        for file in ("cmdline", "environ"):
+            try:
+                text = (process / file).read_bytes().decode(errors="replace")
+            except OSError:
+                continue
+            if process.name not in {"self", str(Path("/proc/self").resolve().name)}:
+                yield text
