@@ -48,3 +48,35 @@ def explore_switches(scenario, report):
         report.run(scenario, switches=[first])
         for second in range(first + 1, steps):
             report.run(scenario, switches=[first, second])
+
+
+def first_breach(scenarios):
+    """The first breach that an exploration of some scenarios comes upon, or None.
+
+    What is quick to try comes first: each scenario as it is, then with faults, then with switches.
+    """
+    report = Report()
+    for tries in (_as_it_is, _with_faults, _with_switches):
+        for scenario in scenarios:
+            for faults, switches in tries(scenario):
+                report.run(scenario, faults, switches)
+                if report.broken:
+                    return report.broken[0]
+    return None
+
+
+def _as_it_is(_scenario):
+    yield {}, ()
+
+
+def _with_faults(scenario):
+    for number, label in scenario.run().steps:
+        for fault in faults_at(label):
+            yield {number: fault}, ()
+
+
+def _with_switches(scenario):
+    steps = len(scenario.run().steps)
+    for first in range(steps):
+        for second in range(first + 1, steps):
+            yield {}, (first, second)

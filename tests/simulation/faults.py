@@ -14,7 +14,9 @@ class Fault(Enum):
     ANSWER_LOST = "it is carried out, and the answer is lost"
     NOT_SENT = "there is no connection, once"
     NOT_NOW = "the server shuts down and takes no command, once"
+    FALSE_ERROR = "it is carried out, and answered with an error"
     DOWN = "the other side is away for 25 s"
+    CUT_OFF = "the process reaches nobody for 100 s"
     STOP_BEFORE = "the process is stopped for 100 s before it sends"
     STOP_AFTER = "the process is stopped for 100 s once it has the answer"
     REFUSED = "the server's storage refuses it"  # asked for by scenarios alone
@@ -34,9 +36,13 @@ STOPPED = 100
 # Within a lease, and longer than a retry's pause.
 AWAY = 25
 
-ANYWHERE = (Fault.CRASH_BEFORE, Fault.CRASH_AFTER, Fault.STOP_BEFORE, Fault.STOP_AFTER, Fault.DOWN)
+ANYWHERE = (
+    *(Fault.CRASH_BEFORE, Fault.CRASH_AFTER, Fault.STOP_BEFORE, Fault.STOP_AFTER),
+    *(Fault.DOWN, Fault.CUT_OFF),
+)
 ON_FAKTORY = (*ANYWHERE, Fault.LOST, Fault.ANSWER_LOST, Fault.NOT_SENT, Fault.NOT_NOW)
 ON_STORE = (*ANYWHERE, Fault.LOST, Fault.ANSWER_LOST)
+ON_PUSH = (*ON_FAKTORY, Fault.FALSE_ERROR)
 ON_HANDLER = (Fault.CRASH_BEFORE, Fault.STOP_BEFORE)
 
 
@@ -45,6 +51,8 @@ def faults_at(label):
     match label.split()[0]:
         case "store":
             return ON_STORE
+        case "PUSHB":
+            return ON_PUSH
         case "handler":
             return ON_HANDLER
         case _:

@@ -47,9 +47,12 @@ class Way(MemoryWire):
         else:
             with self._world.truth.acting(self._process):
                 super().send(command, deadline)
+        self._process.carried_out(verb)
         if fault is Fault.ANSWER_LOST:
             raise ConnectionResetError(f"the answer to {verb} is lost")
-        self._process.after_step(fault, verb)
+        if fault is Fault.FALSE_ERROR:
+            self._buffer[:] = b"-ERR context deadline exceeded\r\n"
+        self._process.after_step(fault)
 
     def _step(self):
         self._fault = self._process.before_step(self._world.faktory_away)
@@ -65,7 +68,7 @@ class Address:
         self.now = world.clock
 
     def connect(self):
-        if self._process.dead or self._world.faktory_away() or self._process.refused_once():
+        if self._world.faktory_away() or self._process.is_refused():
             raise ConnectionRefusedError("nobody listens")
         return Way(self._world, self._process)
 

@@ -48,6 +48,7 @@ class Process:
         self._scripted = {}
         self._meanwhile = {}
         self._refuse_once = False
+        self.cut_off = Away(world.clock)
         self._address = Address(world, self)
         local.serve(f"{name}.simulated", PORT, self._address)
         self.unique = Unique(WayToStore(world, self), default=Policy(**policy), hooks=[self._seen])
@@ -80,21 +81,26 @@ class Process:
             self._refuse_once = True
         if fault is Fault.DOWN:
             is_away.begin(AWAY)
-        return Fault.LOST if is_away() else fault
+        if fault is Fault.CUT_OFF:
+            self.cut_off.begin(STOPPED)
+        return Fault.LOST if is_away() or self.cut_off() else fault
 
-    def after_step(self, fault, verb=None):
-        """A step is done, and its answer is here."""
+    def carried_out(self, verb):
+        """A command was carried out; its answer is not here yet."""
         if (act := self._meanwhile.pop(verb, None)) is not None:
             act()
+
+    def after_step(self, fault):
+        """A step is done, and its answer is here."""
         if fault is Fault.CRASH_AFTER:
             self.die()
         if fault is Fault.STOP_AFTER:
             self.stand_still(STOPPED)
 
-    def refused_once(self):
-        """Whether a connection is to be refused, once."""
+    def is_refused(self):
+        """Whether a connection is to be refused."""
         refused, self._refuse_once = self._refuse_once, False
-        return refused
+        return refused or self.dead or self.cut_off()
 
     def scripted(self, verb):
         """The fault that the scenario wants at the next command of a verb."""
@@ -187,8 +193,8 @@ class Process:
 
     def _handle(self, jid, *_args):
         self._handler_step("handler begins")
-        self.world.truth.began(self, jid)
-        self.world.handler(self, self.world.truth.job(jid))
+        attempt = self.world.truth.began(jid)
+        self.world.handler(self, attempt)
         self._handler_step("handler ends")
         self.world.truth.ended_well(jid)
 
@@ -216,6 +222,20 @@ class Process:
             kept._entries.clear()
             atexit.unregister(kept.give_up)
             self.world.killed(self)
+
+
+class Away:
+    """Whether somebody cannot be reached."""
+
+    def __init__(self, clock):
+        self._clock = clock
+        self._until = 0.0
+
+    def begin(self, seconds):
+        self._until = self._clock() + seconds
+
+    def __call__(self):
+        return self._clock() < self._until
 
 
 class _GivingUp(threading.Event):

@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 from faktory_unique import RetryLater
 from tests.simulation.faults import Fault
+from tests.simulation.schedule import NeverOverError
 from tests.simulation.world import World
 
 # As short as the server's reservation: all that is longer comes of the rules.
@@ -19,7 +20,7 @@ class Scenario:
 
     Attributes:
         start: starts the processes of a world.
-        handler: what the work is.
+        handler: what the work is, given the process and the number of the attempt.
         policy: of all jobs.
         may_lapse: whether locks run out by what the scenario does.
     """
@@ -34,14 +35,17 @@ class Scenario:
         """A world in which it has been run; its `broken` tells what was not kept."""
         world = World(self.policy, self.handler, faults, switches, may_lapse=self.may_lapse)
         self.start(world)
-        world.broken = world.run()
+        try:
+            world.broken = world.run()
+        except NeverOverError as exc:
+            world.broken = [("endless", str(exc))]
         return world
 
 
 SCENARIOS = {}
 
 
-def scenario(handler=lambda _process, _job: None, *, may_lapse=False, **policy):
+def scenario(handler=lambda _process, _attempt: None, *, may_lapse=False, **policy):
     """Makes a scenario of the function that starts its processes."""
 
     def register(start):
@@ -60,20 +64,19 @@ def once(process, **fields):
 def failing(times):
     """A handler that fails so often."""
 
-    def handler(_process, job):
-        failure = job.get("failure")
-        if (0 if failure is None else failure["retry_count"] + 1) < times:
+    def handler(_process, attempt):
+        if attempt <= times:
             raise ValueError("not yet")
 
     return handler
 
 
-def putting_back(delay, **lasting):
-    """A handler that wants the first copy of its job later."""
+def putting_back(delay, after=0):
+    """A handler that takes so long at its first attempt, and wants its job later then."""
 
-    def handler(process, job):
-        if job["jid"] == job["custom"]["unique"]["owner"]:
-            process.sleep(lasting.get("seconds", 0))
+    def handler(process, attempt):
+        if attempt == 1:
+            process.sleep(after)
             raise RetryLater(delay)
 
     return handler
@@ -82,12 +85,9 @@ def putting_back(delay, **lasting):
 def lasting(seconds, then=None, *, again=0):
     """A handler that takes so long at its first attempt, and may raise then; later so long."""
 
-    def handler(process, job):
-        if job.get("failure") is not None:
-            process.sleep(again)
-            return
-        process.sleep(seconds)
-        if then is not None:
+    def handler(process, attempt):
+        process.sleep(seconds if attempt == 1 else again)
+        if attempt == 1 and then is not None:
             raise then
 
     return handler
@@ -176,14 +176,7 @@ def late_fail(world):
     world.process("worker")
 
 
-@scenario(lasting(58, ValueError("on the edge")))
-def fail_around_expiry(world):
-    world.process("producer", once)
-    world.process("worker")
-    world.process("other-worker")
-
-
-@scenario(putting_back(5, seconds=61))
+@scenario(putting_back(5, after=61))
 def late_put_back(world):
     world.process("producer", once)
     world.process("worker")
@@ -252,20 +245,23 @@ def same_job_pushed_again_while_it_runs(world):
     world.process("other-worker")
 
 
-@scenario(lasting(5))
+@scenario(lasting(5), may_lapse=True)
 def refused_push_after_a_faster_worker(world):
+    """Of a job whose first push arrived, unanswered, and whose lease ran out."""
+
     def push(process):
         process.expect("PUSHB", Fault.ANSWER_LOST, Fault.REFUSED)
         job = process.job()
         process.push(job)
+        process.sleep(61)
         process.push(job)
         process.push(process.job())
 
     world.process("producer", push)
-    world.process("worker")
+    world.process("worker", lambda process: (process.sleep(61), process.work()))
 
 
-def _cut_off(process, _job):
+def _cut_off(process, _attempt):
     """A handler that the end of its worker's grace period cuts off."""
     if process.name == "worker":
         process.sleep(5)
@@ -310,6 +306,29 @@ def store_away_at_hold_and_release(world):
     world.truth.struck(None, Fault.DOWN)
     world.process("producer", once)
     world.process("worker", handler_away, again=lambda process: process.work())
+
+
+@scenario(lasting(3), may_lapse=True)
+def store_away_at_hold_of_a_job_whose_ack_is_not_answered(world):
+    """Its lock has run out before, while the job waited."""
+
+    def work(process):
+        process.sleep(70)
+        process.expect("ACK", Fault.ANSWER_LOST)
+        process.meanwhile("FETCH", lambda: world.store_away.begin(90))
+        process.meanwhile("ACK", lambda: world.faktory_away.begin(80))
+        process.work()
+
+    world.truth.struck(None, Fault.DOWN)
+    world.process("producer", once)
+    world.process("worker", work, again=lambda process: process.work())
+
+
+@scenario(lasting(58, ValueError("on the edge"), again=50))
+def fail_around_expiry(world):
+    world.process("producer", once)
+    world.process("worker")
+    world.process("other-worker")
 
 
 @scenario(lasting(2))

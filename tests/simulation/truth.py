@@ -35,7 +35,8 @@ class Work:
     """All copies of one piece of work: those with one owner.
 
     Attributes:
-        live: jids on the server, or whose handler runs.
+        live: jids on the server.
+        begun: how often a handler has begun it.
         lapsed: whether its lock ran out while it lived.
         must_be_told: whether somebody must have told of that.
         reported_late: whether it ended by its reservation's expiry, or when that could have been:
@@ -47,7 +48,7 @@ class Work:
     key: str
     until: str
     live: set = field(default_factory=set)
-    started: bool = False
+    begun: int = 0
     accepted: int = 0
     lapsed: bool = False
     must_be_told: bool = False
@@ -57,7 +58,7 @@ class Work:
     @property
     def is_guarded(self):
         """Whether an equal may not be pushed now."""
-        return bool(self.live) and not (self.until == "start" and self.started)
+        return bool(self.live) and not (self.until == "start" and self.begun)
 
 
 class Truth:
@@ -74,6 +75,7 @@ class Truth:
         self._over = set()
         self._running = defaultdict(dict)
         self._waits_since = {}
+        self._reserved_by = {}
         self._actor = None
         self._struck = {}
         self._events = []
@@ -109,9 +111,11 @@ class Truth:
         """An event was given to a hook."""
         self._events.append((process.name, event))
 
-    def began(self, process, jid):
-        """A handler begins."""
-        self._work_of(self.job(jid)).started = True
+    def began(self, jid):
+        """A handler begins; how often one has for this work."""
+        work = self._work_of(self.job(jid))
+        work.begun += 1
+        return work.begun
 
     def ended_well(self, jid):
         """A handler has done the work."""
@@ -156,7 +160,8 @@ class Truth:
         def reserved(wid, payload):
             text = reserve(wid, payload)
             job = json.loads(text)
-            del self._waits_since[job["jid"]]
+            self._reserved_by[job["jid"]] = self._actor
+            self._waits_since.pop(job["jid"], None)
             self._payloads[job["jid"]] = job
             self._fetched(job["jid"])
             return text
@@ -165,12 +170,15 @@ class Truth:
             was_there = jid in manager.reservations
             acknowledge(jid)
             if was_there:
+                self._reported(jid)
                 self._acknowledged(jid)
 
         def failed(jid, failure):
             job = manager.reservations[jid].job if jid in manager.reservations else None
             dead = len(manager.dead)
             process_failure(jid, failure)
+            if job is not None and failure["errtype"] != "ReservationExpired":
+                self._reported(jid)
             if job is not None and (job["retry"] == 0 or len(manager.dead) > dead):
                 self._is_over(jid)
 
@@ -197,12 +205,18 @@ class Truth:
 
     def _fetched(self, jid):
         work = self._work_of(self.job(jid))
+        if work is None:
+            return
         work.touched.add(self._actor.name)
         work.live.add(jid)  # again, where its worker has pushed a copy and died before its ACK
 
     def _overlaps(self, other, work):
         if not (other.lapsed or self._may_be_twice(other)):
             self._break("two live", f"{work.owner} was accepted while {other.owner} lives")
+
+    def _reported(self, jid):
+        if self._actor is not self._reserved_by[jid] and not self._was_stopped():
+            self._break("stolen", f"{self._actor} has reported another worker's run of {jid}")
 
     def _acknowledged(self, jid):
         if not (self.executed[jid] or jid in self._replaced or jid in self._dropped):
@@ -212,13 +226,16 @@ class Truth:
     def _is_over(self, jid):
         self._over.add(jid)
         work = self._work_of(self.job(jid))
+        if work is None:
+            return
         work.live.discard(jid)
         since = self._running[jid].get(self._actor)
         if since is None or self._world.clock() >= since + RESERVED:
             work.reported_late = True
 
     def _work_of(self, job):
-        return self._works[read_stamp(job).owner]
+        stamp = read_stamp(job)
+        return None if stamp is None else self._works[stamp.owner]
 
     # ---- the store ---------------------------------------------------------------------------
 
@@ -235,6 +252,8 @@ class Truth:
 
     def lock_changed(self, change, found):
         """A process has changed a lock."""
+        if change.value is None and found is None:
+            return
         actor = self._actor
         owner = owner_of(change.value or found)
         if found is None and is_leased(change.value):
@@ -261,7 +280,7 @@ class Truth:
         # Of `start`, whoever has fetched it is about to begin it.
         starts = work.until == "start" and self._actor.works_on is not None
         if starts:
-            work.started = True
+            work.begun = work.begun or 1
         # Of a push whose first try ended unknown, and whose lease ran out: as it was before.
         gives_back = work.lapsed and self._actor.works_on is None
         may_be = starts or gives_back or self._may_be_twice(work) or self._was_stopped()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from faktory_unique.testing import Clock, FakeFaktory
 from tests.simulation.faults import Fault
-from tests.simulation.process import Process
+from tests.simulation.process import Away, Process
 from tests.simulation.schedule import Schedule
 from tests.simulation.truth import Store, Truth
 
@@ -35,8 +35,8 @@ class World:
         self.store = Store(self.clock)
         self.truth = self.store.truth = Truth(self)
         self.schedule = Schedule(self.clock, self.faktory.advance, switches)
-        self.faktory_away = _Away(self.clock)
-        self.store_away = _Away(self.clock)
+        self.faktory_away = Away(self.clock)
+        self.store_away = Away(self.clock)
         self.is_over = False
         self.steps = []
         self.processes = []
@@ -110,17 +110,3 @@ class World:
         waiting = [task for task in self.schedule.tasks if task.is_busy]
         timed = (manager.scheduled, manager.retries, manager.working)
         return not waiting and not self.has_jobs() and not any(map(len, timed))
-
-
-class _Away:
-    """Whether one of the servers is away."""
-
-    def __init__(self, clock):
-        self._clock = clock
-        self._until = 0.0
-
-    def begin(self, seconds):
-        self._until = self._clock() + seconds
-
-    def __call__(self):
-        return self._clock() < self._until

@@ -1,0 +1,275 @@
+"""The library, broken on purpose: each mutation undoes one rule of docs/design.md §5.
+
+A mutation is a function that patches the library; its name says what is wrong then. The simulation
+must catch each, or it proves nothing.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from unittest import mock
+
+from faktory_unique import Answer, PushStatus, lifecycle, reserved
+from faktory_unique.change import Change, held, leased
+from faktory_unique.chunk import ChunkLocks
+from faktory_unique.claims import Pushes
+from faktory_unique.faktory import copies, producer, reservation
+from faktory_unique.faktory.handling import Handling
+from faktory_unique.holding import Holding
+from faktory_unique.kept import Kept
+from faktory_unique.lifecycle import Act, Step
+from faktory_unique.push import BatchPush
+
+MUTATIONS = {}
+
+
+def mutation(*targets):
+    """Makes a mutation of a function that gives what is to stand in the place of the original.
+
+    Args:
+        targets: pairs of an object and the name of its attribute.
+    """
+
+    def register(mutated):
+        @contextlib.contextmanager
+        def broken():
+            with contextlib.ExitStack() as stack:
+                for owner, name in targets:
+                    original = getattr(owner, name)
+                    stack.enter_context(mock.patch.object(owner, name, mutated(original)))
+                yield
+
+        MUTATIONS[mutated.__name__.strip("_").replace("_", " ")] = broken
+        return mutated
+
+    return register
+
+
+def _act(step, act):
+    """The table with another act at a step of `success`."""
+    rows = {**lifecycle.TABLE[step], "success": act}
+    return {**lifecycle.TABLE, step: rows}
+
+
+# ---- what a push does to its lock --------------------------------------------------------------
+
+
+@mutation((lifecycle, "take"))
+def no_lease(_take):
+    return lambda key, owner, lease: Change(key, (None,), held(owner), int(lease * 10))
+
+
+@mutation((lifecycle, "confirm"))
+def a_confirm_that_overwrites(_confirm):
+    def confirm(key, owner, ttl):
+        return Change(key, (leased(owner), held(owner), None), held(owner), int(ttl))
+
+    return confirm
+
+
+@mutation((lifecycle, "confirm"))
+def no_confirm(confirm):
+    return lambda key, owner, ttl: confirm(key, owner, ttl)._replace(expected=("nobody",))
+
+
+@mutation((lifecycle, "give_back"))
+def a_refused_push_frees_a_held_lock(_give_back):
+    return lambda key, owner: Change(key, (leased(owner), held(owner)), None, 0)
+
+
+@mutation((lifecycle, "give_back"))
+def a_refused_push_keeps_its_lease_for_ever(_give_back):
+    return lambda key, owner: Change(key, (leased(owner),), held(owner), 600)
+
+
+@mutation((ChunkLocks, "settle"))
+def an_unknown_push_frees_its_lock(settle):
+    def mutated(self, results):
+        told = settle(self, results)
+        if any(results[i].status is PushStatus.UNKNOWN for i in self.going):
+            self.give_back()
+        return told
+
+    return mutated
+
+
+@mutation((BatchPush, "_send"))
+def pushed_before_the_lock_is_taken(_send):
+    def mutated(self, chunk):
+        claims = {i: self._claims[i] for i in chunk}
+        answers = self._call_next([claim.stamped() for claim in claims.values()])
+        locks = ChunkLocks(self._parts, claims)
+        self._results = dict(zip(claims, answers, strict=True)) | locks.take()
+        self._results = [self._results.get(i, self._not_sent(i)) for i in range(len(self._jobs))]
+        locks.settle(self._results)
+        locks.close()
+        return True
+
+    return mutated
+
+
+@mutation((Pushes, "was_unknown"))
+def a_jid_whose_push_was_unknown_is_sent_again(_was_unknown):
+    return lambda _self, _jid: False
+
+
+@mutation((Pushes, "has_arrived"))
+def a_jid_that_has_arrived_is_sent_again(_has_arrived):
+    return lambda _self, _jid: False
+
+
+@mutation((lifecycle, "wait"))
+def a_scheduled_job_has_no_time_to_wait(_wait):
+    return lambda _due, _now: 0.0
+
+
+@mutation((producer, "is_refusal"))
+def every_error_counts_as_a_refusal(_is_refusal):
+    return lambda _error: True
+
+
+# ---- what a worker does to the lock of its job -------------------------------------------------
+
+
+@mutation((lifecycle, "TABLE"))
+def no_release(_table):
+    return _act(Step.ACK, Act.LEAVE)
+
+
+@mutation((lifecycle, "TABLE"))
+def no_hold(_table):
+    return _act(Step.FETCH, Act.LEAVE)
+
+
+@mutation((lifecycle, "TABLE"))
+def a_failed_job_frees_its_lock(_table):
+    return _act(Step.FAIL, Act.RELEASE)
+
+
+@mutation((lifecycle, "TABLE"))
+def a_late_ack_frees_the_lock(_table):
+    return _act(Step.ACK_LATE, Act.RELEASE)
+
+
+@mutation((lifecycle, "TABLE"))
+def freed_when_it_is_fetched(_table):
+    return _act(Step.FETCH, Act.RELEASE)
+
+
+@mutation((lifecycle, "TABLE"))
+def a_put_back_frees_its_lock(_table):
+    return _act(Step.PUT_BACK, Act.RELEASE)
+
+
+@mutation((lifecycle, "TABLE"))
+def a_put_back_keeps_the_time_its_lock_has(_table):
+    return _act(Step.PUT_BACK, Act.LEAVE)
+
+
+class _Anything(tuple):
+    """Expected values that whatever is found is one of."""
+
+    __slots__ = ()
+
+    def __contains__(self, _value):
+        return True
+
+
+@mutation((lifecycle, "release"))
+def no_owner_check_at_release(_release):
+    return lambda key, owner: Change(key, _Anything((held(owner),)), None, 0)
+
+
+@mutation((lifecycle, "hold"))
+def a_hold_that_overwrites(hold):
+    return lambda stamp, job: hold(stamp, job)._replace(expected=_Anything((held(stamp.owner),)))
+
+
+@mutation((lifecycle, "attempt"))
+def held_for_the_reservation_alone(_attempt):
+    return lambda _stamp, job: reserved.reserve(job)
+
+
+@mutation((lifecycle, "is_over"))
+def death_keeps_every_lock(_is_over):
+    return lambda _stamp, _outcome: False
+
+
+@mutation((Holding, "fetched"))
+def a_start_lock_that_cannot_be_freed_is_forgotten(fetched):
+    def mutated(self):
+        fetched(self)
+        return True
+
+    return mutated
+
+
+@mutation((Kept, "keep"))
+def what_the_store_is_owed_is_forgotten(_keep):
+    return lambda _self, _change, _seconds, _made, *, yields: None
+
+
+@mutation((Kept, "stop_taking"))
+def an_owed_hold_takes_a_lock_after_its_job_ended(_stop_taking):
+    return lambda _self, _key, _owner: None
+
+
+# ---- what is reported, and when ----------------------------------------------------------------
+
+
+@mutation((reservation, "LATE_BAND"))
+def an_ack_is_sent_too_late(_band):
+    return 10_000
+
+
+@mutation((reservation, "RESEND_BAND"), (reservation, "LATE_BAND"))
+def a_fail_is_sent_again_past_its_band(_band):
+    return 10_000
+
+
+@mutation((reservation.Reservation, "__init__"))
+def acknowledged_before_it_is_done(init):
+    def mutated(self, client, job, *given):
+        init(self, client, job, *given)
+        self.ack(job)
+
+    return mutated
+
+
+@mutation((reservation, "copy_due_in"))
+def a_put_back_under_the_same_jid(copy_due_in):
+    return lambda job, delay, now: {**copy_due_in(job, delay, now), "jid": job["jid"]}
+
+
+@mutation((reservation, "copy_due_in"))
+def a_put_back_forgets_its_stamp(copy_due_in):
+    return lambda job, delay, now: {**copy_due_in(job, delay, now), "custom": {}}
+
+
+@mutation((reservation.Reservation, "put_back"))
+def acknowledged_before_its_copy_is_pushed(_put_back):
+    def mutated(self, job, delay):
+        answer = self.ack(job)
+        self._push(copies.copy_due_in(job, delay, self._client.now()))
+        return answer
+
+    return mutated
+
+
+@mutation((reservation.Reservation, "_push"))
+def a_copy_whose_push_is_unknown_counts_as_pushed(push):
+    def mutated(self, copy):
+        answer = push(self, copy)
+        return Answer.ACCEPTED if answer is Answer.UNKNOWN else answer
+
+    return mutated
+
+
+@mutation((Handling, "_put_back"))
+def a_put_back_job_is_acknowledged_and_no_copy_pushed(_put_back):
+    return lambda self, reservation, _delay: self._end(reservation, None)
+
+
+@mutation((lifecycle, "outcome"), (reservation, "outcome"))
+def every_failure_counts_as_retried(_outcome):
+    return lambda _job: reserved.Outcome.RETRIED
