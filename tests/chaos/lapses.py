@@ -95,10 +95,13 @@ def _freed_by(work, copy, since, until):
 
 def _given_back(work, since, until):
     """A later push of a job whose first push is open was not sent, and gave back what it took."""
-    event = work.event("released", after=since, before=until)
-    pushed_by = {push.who for push in work.pushes}
-    is_open = any(push.is_open for push in work.pushes if push.began <= until)
-    return event is not None and event["who"] in pushed_by and is_open
+    released = work.event("released", after=since, before=until)
+    open_since = min((push.began for push in work.pushes if push.is_open), default=until)
+    return released is not None and any(
+        push.who == released["who"] and open_since < push.began < released["mono"]
+        for push in work.pushes
+        if push.status in {"not_sent", "refused"}
+    )
 
 
 def _time_over(facts, work, since, taken):

@@ -137,6 +137,17 @@ def test_given_back_by_a_later_push_of_an_open_one(story):
     assert reasons(story) == ["push_open"]
 
 
+def test_given_back_though_it_is_open(story):
+    story.push("x", 0, status="unknown")
+    story.event("released", "x", 0.2, who="p")
+    story.fetch("x", 1, held=None)
+    story.push("y", 2)
+    story.done("x", 3)
+    story.report("ack", "x", 3)
+    story.run("y", 4)
+    assert reasons(story) == [None]
+
+
 @pytest.fixture
 def late_confirm():
     """A push whose confirm came when its lease was over, another having the lock by then."""
