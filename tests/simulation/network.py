@@ -48,6 +48,7 @@ class Way(MemoryWire):
             with self._world.truth.acting(self._process):
                 super().send(command, deadline)
         self._process.carried_out(verb)
+        self._world.truth.answered(self._process, fault is not Fault.ANSWER_LOST)
         if fault is Fault.ANSWER_LOST:
             raise ConnectionResetError(f"the answer to {verb} is lost")
         if fault is Fault.FALSE_ERROR:

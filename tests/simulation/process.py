@@ -68,15 +68,8 @@ class Process:
     # ---- what the network asks ---------------------------------------------------------------
 
     def before_step(self, is_away):
-        """A step is about to be done: others may go on first, and a fault may strike."""
-        if self.dead:
-            raise Killed
-        number = self.world.schedule.step(self.task)
-        fault = self.world.fault_at(number, self)
-        if fault is Fault.CRASH_BEFORE:
-            self.die()
-        if fault is Fault.STOP_BEFORE:
-            self.stand_still(STOPPED)
+        """Something is about to be sent: others may go on first, and a fault may strike."""
+        fault = self._step()
         if fault is Fault.NOT_SENT:
             self._refuse_once = True
         if fault is Fault.DOWN:
@@ -198,10 +191,20 @@ class Process:
         self._handler_step("handler ends")
         self.world.truth.ended_well(jid)
 
+    def _step(self):
+        if self.dead:
+            raise Killed
+        number = self.world.schedule.step(self.task)
+        fault = self.world.fault_at(number, self)
+        if fault is Fault.CRASH_BEFORE:
+            self.die()
+        if fault is Fault.STOP_BEFORE:
+            self.stand_still(STOPPED)
+        return fault
+
     def _handler_step(self, label):
-        fault = self.before_step(lambda: False)
+        self._step()
         self.world.name_step(self, label)
-        assert fault in {None, Fault.CRASH_BEFORE, Fault.STOP_BEFORE}
 
     def _seen(self, event):
         if not self.dead:

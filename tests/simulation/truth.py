@@ -41,6 +41,7 @@ class Work:
         must_be_told: whether somebody must have told of that.
         reported_late: whether it ended by its reservation's expiry, or when that could have been:
             nobody knows then whether it will run again.
+        unanswered: whether the last word about it was carried out, and its answer lost.
         touched: who had to do with it.
     """
 
@@ -53,6 +54,7 @@ class Work:
     lapsed: bool = False
     must_be_told: bool = False
     reported_late: bool = False
+    unanswered: bool = False
     touched: set = field(default_factory=set)
 
     @property
@@ -120,6 +122,11 @@ class Truth:
     def ended_well(self, jid):
         """A handler has done the work."""
         self.executed[jid] += 1
+
+    def answered(self, process, answer):
+        """A command of a process that works a job was carried out, and perhaps answered."""
+        if process.works_on is not None:
+            self._work_of(process.works_on).unanswered = not answer
 
     def drops(self, jid):
         """A middleware has decided that a job is not to run."""
@@ -263,7 +270,7 @@ class Truth:
         if change.value is None:
             self._freed(owner_of(found))
         else:
-            self._set(change, owner)
+            self._set(change, owner, found)
 
     def _freed(self, owner):
         work = self._works.get(owner)
@@ -287,7 +294,7 @@ class Truth:
         if (work.live or elsewhere) and not may_be:
             self._break("freed", f"the lock of {owner} was freed, and it lives")
 
-    def _set(self, change, owner):
+    def _set(self, change, owner, found):
         work, actor = self._works.get(owner), self._actor
         policy = self._world.policy
         if work is None:
@@ -296,8 +303,10 @@ class Truth:
             return
         if change.ttl > self._world.longest_ttl:
             self._break("too long", f"the lock of {owner} lives {change.ttl} s")
+        # What is owed to the lock of a job that ended meanwhile may last longer, but not be taken.
+        may_be = self._was_stopped() if found is None else self._has_struck(work)
         over = not work.live and policy.get("on_death") != "keep"
-        if over and not is_leased(change.value) and not self._struck.keys() & {None, *work.touched}:
+        if over and not is_leased(change.value) and not may_be:
             self._break("orphan", f"{actor} has set the lock of {owner}, which is over: {change}")
 
     def _may_change(self, actor):
@@ -311,12 +320,15 @@ class Truth:
         """Whether it has waited too long, or something struck who had to do with it."""
         latest = self._world.clock() - self._world.policy["ttl"]
         waits = any(self._waits_since.get(jid, latest + 1) <= latest for jid in work.live)
-        struck = bool(self._struck.keys() & {None, *work.touched})
-        return waits or struck or self._world.may_lapse
+        return waits or self._has_struck(work) or self._world.may_lapse
+
+    def _has_struck(self, work):
+        """Whether something has struck a process that had to do with the work."""
+        return bool(self._struck.keys() & {None, *work.touched})
 
     def _may_be_twice(self, work):
         """Whether two of its copies may live at once: something struck as it was pushed again."""
-        return work.accepted > 1 and bool(self._struck.keys() & {None, *work.touched})
+        return work.accepted > 1 and self._has_struck(work)
 
     def _was_stopped(self):
         return any(fault.is_stop for faults in self._struck.values() for fault in faults)
@@ -345,7 +357,7 @@ class Truth:
             any(fault.is_crash or fault.is_stop for fault in struck)
             or (is_leased(value) and bool(struck))
             or self._world.policy.get("on_death") == "keep"
-            or (work is not None and work.reported_late)
+            or (work is not None and (work.reported_late or work.unanswered))
         )
 
     def _break(self, name, told):
