@@ -231,7 +231,7 @@ def test_a_peer_that_falls_silent_anywhere_is_waited_for_until_the_deadline(stre
 
 # A length that int() would take and that is none, and a bulk as long as int() has it.
 ODD_LENGTHS = {
-    **dict.fromkeys([" 5", "5 ", "+5", "٥", "５", "\t5", "5\n"], "hello"),  # noqa: RUF001
+    **dict.fromkeys([" 5", "5 ", "+5", "\u0665", "\uff15", "\t5", "5\n"], "hello"),
     **dict.fromkeys(["-0", "0_0", "-2", "-7"], ""),
     "1_0": "helloworld",
 }
