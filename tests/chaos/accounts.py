@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from tests.chaos.lapses import overlap_reason, rerun_reason
 from tests.chaos.lives import lives
+from tests.chaos.locks import blocked
 
 
 class Overlap(NamedTuple):
@@ -31,6 +32,7 @@ class Accounts:
         gone: those of them that the server itself has lost: see `_went_with_faktory`.
         overlaps: see `Overlap`.
         strays: owners that no producer has pushed.
+        blocked: pushes that were turned away, and nothing explains it, by work that was over.
     """
 
     def __init__(self, facts, still_there=()):
@@ -42,6 +44,7 @@ class Accounts:
         self.gone = [work for work in missing if _went_with_faktory(facts, work)]
         self.lost = [work for work in missing if work not in self.gone]
         self.strays = [work for work in works if not work.pushes]
+        self.blocked = [push for push, why in blocked(facts) if why is None]
         self.overlaps = [*self._reruns(), *self._pairs()]
 
     @property
@@ -51,8 +54,9 @@ class Accounts:
 
     @property
     def good(self):
-        """Whether nothing is lost, and every overlap explained."""
-        return not (self.lost or self.strays or len(self.explained) < len(self.overlaps))
+        """Whether nothing is lost or blocked, and every overlap explained."""
+        unexplained = len(self.overlaps) - len(self.explained)
+        return not (self.lost or self.strays or self.blocked or unexplained)
 
     def cases(self):
         """A line for each case that needs one, and one for each reason."""
@@ -62,6 +66,8 @@ class Accounts:
             yield f"gone with faktory: owner={work.owner} key={work.key}"
         for work in self.strays:
             yield f"stray: owner={work.owner} key={work.key}"
+        for push in self.blocked:
+            yield f"blocked: {push.who} by owner={push.holder} key={push.key}, which was over"
         for overlap in self.overlaps:
             if overlap.reason is None:
                 yield f"unexplained overlap: key={overlap.key}: {overlap.told}"
@@ -72,6 +78,7 @@ class Accounts:
     def last_line(self, faults, orphans):
         """The line that says it all."""
         gone = f" gone_with_faktory={len(self.gone)}" if self.gone else ""
+        gone += f" blocked={len(self.blocked)}" if self.blocked else ""
         return (
             f"chaos: pushes={self._facts.calls} accepted={len(self.accepted)} "
             f"executed={len(self.executed)} faults={faults} lost={len(self.lost)} "
@@ -102,15 +109,16 @@ class Accounts:
                     if other is not work and life.born <= push.began and life.died > push.ended:
                         told = f"owner={work.owner} was pushed while jid={life.copy.jid} of "
                         told += f"owner={other.owner} was live"
-                        reason = overlap_reason(self._facts, other, life.copy, work, push)
+                        reason = overlap_reason(self._facts, other, life.copy, push)
                         yield Overlap(key, told, reason)
 
 
 def _went_with_faktory(facts, work):
     """Whether a Faktory that got SIGKILL has lost the job between two places of its storage.
 
-    It had been accepted before, was in no place of the storage when the server stood still, its ACK
-    had not been sent, and nothing was seen of it later.
+    It had been accepted before, was in no place of the storage when the server stood still, no ACK
+    of it had been sent (a put-back's is one: a copy that is missing is ours to explain), and nothing
+    was seen of it later.
     """
     return any(
         work.accepted.ended < kill["began"]
@@ -123,4 +131,4 @@ def _went_with_faktory(facts, work):
 
 def _acked_before(work, when):
     reports = [report for copy in work.copies.values() for report in copy.reports]
-    return any(report.what == "ack" and report.began < when for report in reports)
+    return any(report.what != "fail" and report.began < when for report in reports)

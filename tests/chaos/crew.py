@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import random
 import signal
@@ -13,38 +12,10 @@ import time
 from pathlib import Path
 
 from tests.chaos.journal import JOURNAL, WHO
+from tests.chaos.member import Member
 from tests.chaos.settings import ENDING, PRODUCERS, WORKERS
 
 _REPOSITORY = Path(__file__).resolve().parents[2]
-
-
-class _Member:
-    """A process and what is known of it. It leads a group, in which its handlers run.
-
-    It is not reaped before the end of the run, so that its group's number stays its own.
-    """
-
-    def __init__(self, name, process):
-        self.name = name
-        self.process = process
-        self.is_stopped = False
-        self.is_told = False  # that it is to end, or has been ended
-
-    @property
-    def has_ended(self):
-        seen = os.WEXITED | os.WNOHANG | os.WNOWAIT
-        return os.waitid(os.P_PID, self.process.pid, seen) is not None
-
-    def signal(self, number, *, group=False):
-        with contextlib.suppress(ProcessLookupError):
-            (os.killpg if group else os.kill)(self.process.pid, number)
-
-    def wait(self, seconds):
-        """Whether it has ended within these seconds."""
-        deadline = time.monotonic() + seconds
-        while not self.has_ended and time.monotonic() < deadline:
-            time.sleep(0.02)
-        return self.has_ended
 
 
 class Crew:
@@ -98,18 +69,18 @@ class Crew:
             member.signal(signal.SIGKILL, group=group)
         return member.name
 
-    def stop(self, role, which, seconds):
-        """SIGSTOP, and after some seconds SIGCONT; its name, None if none is there."""
+    def stop(self, role, which, seconds, *, group):
+        """SIGSTOP, and after some seconds SIGCONT; as with `kill`."""
         with self._mutex:
             member = self._choose(role, which)
             if member is None:
                 return None
             member.is_stopped = True
-            member.signal(signal.SIGSTOP)
+            member.signal(signal.SIGSTOP, group=group)
         self._over.wait(seconds)
         with self._mutex:
             member.is_stopped = False
-            member.signal(signal.SIGCONT)
+            member.signal(signal.SIGCONT, group=group)
         return member.name
 
     def terminate(self, role, which):
@@ -181,7 +152,7 @@ class Crew:
                 start_new_session=True,
             )
         self._journal.note("started", process=name)
-        return _Member(name, process)
+        return Member(name, process)
 
     def _bury(self, place, member):
         if not member.is_told:

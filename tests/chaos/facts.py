@@ -4,107 +4,11 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from dataclasses import dataclass, field
 from datetime import datetime
 
-IN_PLACE = ("pushed", "unguarded")
-"""What a push is answered whose job is on the server."""
+from tests.chaos.records import Copy, Push, Report, Work
 
 _PROMOTION = 10
-
-
-@dataclass
-class Push:
-    """One call for one job.
-
-    Attributes:
-        who: the process.
-        owner: the jid of the caller's Job.
-        key: of the lock.
-        began: when, by the monotonic clock.
-        wait: seconds until the job is surely in its queue.
-        ended: when its result was known, or its process ended; infinite where it never was.
-        status: of its result; None where there is none.
-        jid: under which it went out, if it got a lock or went out without; else None.
-        took: when it was told that it had the lock; None where it was not.
-    """
-
-    who: str
-    owner: str
-    key: str
-    began: float
-    wait: float = 0.0
-    ended: float = math.inf
-    status: str | None = None
-    jid: str | None = None
-    took: float | None = None
-
-    @property
-    def accepted(self):
-        return self.status in IN_PLACE
-
-    @property
-    def is_open(self):
-        """Whether the job may be on the server, and may not."""
-        return self.jid is not None and self.status in {None, "unknown"}
-
-
-@dataclass
-class Report:
-    """An ACK, a FAIL or a put-back, from before it was sent; `answer` is None where none came."""
-
-    what: str
-    who: str
-    began: float
-    ended: float = math.inf
-    answer: str | None = None
-
-
-@dataclass
-class Copy:
-    """A job as the server has it: one jid.
-
-    Attributes:
-        fetches: lines of each FETCH.
-        reports: in order.
-        done: lines of each good end of its handler.
-        seen: when anything was last seen of it.
-    """
-
-    jid: str
-    parent: str | None = None
-    fetches: list = field(default_factory=list)
-    reports: list = field(default_factory=list)
-    done: list = field(default_factory=list)
-    seen: float = 0.0
-
-
-@dataclass
-class Work:
-    """All that goes by one owner."""
-
-    owner: str
-    key: str
-    pushes: list = field(default_factory=list)
-    copies: dict = field(default_factory=dict)
-    events: list = field(default_factory=list)
-
-    @property
-    def accepted(self):
-        """The push by which it is on the server; None where none was answered so."""
-        return next((push for push in self.pushes if push.accepted), None)
-
-    @property
-    def done(self):
-        """Its good ends, in order, as pairs of a copy and the line."""
-        ends = [(copy, line) for copy in self.copies.values() for line in copy.done]
-        return sorted(ends, key=lambda end: end[1]["mono"])
-
-    def event(self, *names, after=0.0, before=math.inf):
-        """The first event of one of these names, strictly within these times."""
-        return next(
-            (e for e in self.events if e["name"] in names and after < e["mono"] < before), None
-        )
 
 
 class Facts:
@@ -166,6 +70,8 @@ class Facts:
         push.status, push.ended = line["status"], line["mono"]
         if push.accepted:
             push.jid = line["stands"]
+        elif push.status == "duplicate":
+            push.holder = line["stands"]
 
     def _event(self, line):
         work = self._work(line)

@@ -106,8 +106,8 @@ class Faults:
     def _kill(self, target, which, group):
         return self._crew.kill(target, which, group=group)
 
-    def _stop(self, target, which, seconds):
-        return self._crew.stop(target, which, seconds)
+    def _stop(self, target, which, group, seconds):
+        return self._crew.stop(target, which, seconds, group=group)
 
     def _terminate(self, target, which):
         return self._crew.terminate(target, which)

@@ -18,23 +18,21 @@ _JUST = 1.0
 
 
 class _Setting(NamedTuple):
-    """A step that gave a lock its time: begun and known at, and for how long; by what event."""
+    """A step that gave a lock its time: when it began, for how long, and by what event."""
 
     began: float
-    known: float
     ttl: float
     name: str
 
 
-def overlap_reason(facts, first, copy, second, push):
+def overlap_reason(facts, first, copy, push):
     """Why a job was pushed while another work's copy was live; None where nothing stated fits.
 
     Args:
         facts: of the run.
         first: the work that was live.
         copy: of which this copy was.
-        second: the work that was pushed.
-        push: by this push.
+        push: of the other work.
     """
     if push.status == "unguarded":
         return "unguarded"
@@ -55,16 +53,16 @@ def overlap_reason(facts, first, copy, second, push):
 def _settings(facts, work):
     """What has set the lock of a work, in order."""
     taken = [push for push in work.pushes if push.took is not None]
-    found = [_Setting(push.began, push.took, LEASE, "acquired") for push in taken]
+    found = [_Setting(push.began, LEASE, "acquired") for push in taken]
     for event in work.events:
         if event["name"] == "confirmed":
             ttl = TTL + max((push.wait for push in work.pushes), default=0)
-            found.append(_Setting(event["mono"], event["mono"], ttl, "confirmed"))
+            found.append(_Setting(event["mono"], ttl, "confirmed"))
         elif event["name"] in {"held", "reacquired"}:
             fetch = _fetch_before(work, event)
             if fetch is not None:
                 ttl = attempt(fetch["failures"])
-                found.append(_Setting(fetch["mono"], event["mono"], ttl, "held"))
+                found.append(_Setting(fetch["mono"], ttl, "held"))
     return sorted(found)
 
 
@@ -105,24 +103,27 @@ def _given_back(work, since, until):
 
 
 def _time_over(facts, work, since, taken):
-    """The lock's time had run out: was that lease or ttl, and what had come in between?"""
-    began = since[0].began
+    """Why the lock's time had run out, as it was set since; None where it had not, or may not."""
+    began, names = since[0].began, {each.name for each in since}
+    has_run_out = max(each.began + each.ttl for each in since) <= taken + _ROUNDING
     if _given_back(work, began, taken):
         return "push_open"
-    if max(each.began + each.ttl for each in since) > taken + _ROUNDING:
+    if not has_run_out:
         return None
-    return _time_over_by(facts, work, since, taken)
-
-
-def _time_over_by(facts, work, since, taken):
-    began = since[0].began
     if work.event("store_error", after=began, before=taken):
         return "store_error"
-    if any(each.name == "held" for each in since):
-        return None  # no attempt may take that long
-    if any(each.name == "confirmed" for each in since):
-        noticed = work.event("lapsed", "reacquired", after=taken)
-        return "waited_longer_than_ttl" if noticed else None
+    if "held" in names:  # no attempt may take that long
+        return None
+    return _waited(work, taken) if "confirmed" in names else _on_lease(facts, work, began, taken)
+
+
+def _waited(work, taken):
+    noticed = work.event("lapsed", "reacquired", after=taken)
+    return "waited_longer_than_ttl" if noticed else None
+
+
+def _on_lease(facts, work, began, taken):
+    """Why a lock was never confirmed."""
     if any(push.is_open for push in work.pushes if push.began <= taken):
         return "push_open"
     if any(facts.was_stopped(push.who, push.began, push.ended) for push in work.pushes):

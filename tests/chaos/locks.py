@@ -30,6 +30,18 @@ class Lock(NamedTuple):
     ttl: int
 
 
+def blocked(facts):
+    """Pushes that were turned away by the lock of a work that was over: with a word why, or None.
+
+    A lock is free a moment after the ACK was answered, unless something kept it from that.
+    """
+    for work in facts.works.values():
+        for push in work.pushes:
+            holder = facts.works.get(push.holder)
+            if holder is not None and push.began > holder.over + _RELEASING:
+                yield push, _why_left(Lock(push.key, holder.owner, 0), facts)
+
+
 def attempt(failures):
     """The longest silence that a fetched job can honestly have, having failed so often."""
     return RESERVE_FOR + _REAPING + retry_wait(failures) + TTL

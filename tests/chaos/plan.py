@@ -98,6 +98,7 @@ def _shuffled(rng, options):
 def _parameters(rng, kind, target, seconds):
     verb = rng.choice(_VERBS) if target == "faktory" else ""
     which, duration = rng.randrange(100), round(rng.uniform(1, 3), 2)
+    group = rng.random() < 0.5
     drawn = {
         "delay": {"by": round(rng.uniform(0.02, 1.5), 3), "seconds": duration},
         "cut": {"reset": rng.random() < 0.5},
@@ -105,9 +106,9 @@ def _parameters(rng, kind, target, seconds):
         "truncate": {"verb": verb, "towards": rng.choice(("server", "client"))},
         "refuse": {"seconds": duration},
         "black_hole": {"seconds": duration},
-        # Of a worker, the handlers die with it, or outlive it.
-        "kill": {"which": which, "group": rng.random() < 0.5},
-        "stop": {"which": which, "seconds": _stop(rng, target, seconds)},
+        # A worker's handlers with it, or it alone: they go on then, and may outlive it.
+        "kill": {"which": which, "group": group},
+        "stop": {"which": which, "group": group, "seconds": _stop(rng, target, seconds)},
         "terminate": {"which": which},
     }
     return drawn.get(kind, {})

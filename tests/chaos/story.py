@@ -22,7 +22,17 @@ class Story:
         return Facts(sorted(self._lines, key=lambda line: line["mono"]))
 
     def push(
-        self, owner, began, ended=None, *, status="pushed", key="k", jid=None, ahead=0, who="p"
+        self,
+        owner,
+        began,
+        ended=None,
+        *,
+        status="pushed",
+        key="k",
+        jid=None,
+        ahead=0,
+        who="p",
+        holder=None,
     ):
         """A push that took its lock; with `status` None its process was never heard of again."""
         self._calls += 1
@@ -36,7 +46,7 @@ class Story:
         if status == "pushed":
             self.event("confirmed", owner, ended - 0.01, key=key, jid=jid, who=who)
         if status is not None:
-            result = {"status": status, "stands": jid or owner, "confirmed": True}
+            result = {"status": status, "stands": holder or jid or owner, "confirmed": True}
             self._note(ended, who, "result", call=self._calls, jid=owner, key=key, **result)
 
     def event(self, name, owner, mono, *, key="k", jid=None, who="w"):

@@ -89,50 +89,6 @@ def test_an_owner_that_nobody_pushed_is_a_stray(story):
     assert list(told.cases()) == ["stray: owner=x key=k"]
 
 
-def test_gone_with_a_faktory_that_was_killed_when_it_had_the_job_nowhere(story):
-    story.push("x", 0)
-    story.faktory_killed(1, "other")
-    told = accounts(story)
-    assert told.good
-    assert told.last_line(0, 0).endswith(
-        "lost=0 overlaps=0 explained=0 orphans=0 gone_with_faktory=1"
-    )
-    assert list(told.cases()) == ["gone with faktory: owner=x key=k"]
-
-
-def test_lost_all_the_same_where_the_killed_faktory_had_it(story):
-    story.push("x", 0)
-    story.faktory_killed(1, "x")
-    assert len(accounts(story).lost) == 1
-
-
-def test_lost_all_the_same_where_it_was_accepted_after_the_kill(story):
-    story.faktory_killed(0)
-    story.push("x", 1)
-    assert len(accounts(story).lost) == 1
-
-
-def test_lost_all_the_same_where_its_ack_was_sent_before_the_kill(story):
-    story.push("x", 0)
-    story.fetch("x", 1)
-    story.report("ack", "x", 2)
-    story.faktory_killed(3)
-    assert len(accounts(story).lost) == 1
-
-
-def test_lost_all_the_same_where_it_was_seen_after_the_kill(story):
-    story.push("x", 0)
-    story.faktory_killed(1)
-    story.fetch("x", 2)
-    assert len(accounts(story).lost) == 1
-
-
-def test_lost_all_the_same_where_faktory_was_not_killed_but_restarted(story):
-    story.push("x", 0)
-    story.restarted("faktory", 1, 2)
-    assert len(accounts(story).lost) == 1
-
-
 def test_two_live_jobs_of_a_key_are_unexplained(story):
     story.push("x", 0)
     story.push("y", 2)
@@ -200,3 +156,13 @@ def test_a_work_that_is_done_twice_is_unexplained(story):
     assert list(accounts(story).cases()) == [
         "unexplained overlap: key=k: owner=x done again as jid=x"
     ]
+
+
+def test_a_push_that_work_turned_away_which_was_over_is_blocked(story):
+    story.push("x", 0)
+    story.run("x", 1)
+    story.push("y", 20, status="duplicate", holder="x")
+    told = accounts(story)
+    assert not told.good
+    assert told.last_line(0, 0).endswith("orphans=0 blocked=1")
+    assert list(told.cases()) == ["blocked: p by owner=x key=k, which was over"]

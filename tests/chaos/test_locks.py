@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.chaos.locks import Lock, orphans_at_once, waited_for
+from tests.chaos.locks import Lock, blocked, orphans_at_once, waited_for
 from tests.chaos.quiet import longest
 from tests.chaos.settings import LEASE
 from tests.chaos.storage import Stored
@@ -106,3 +106,40 @@ def test_quiet_waits_for_the_longest_of_all():
     assert longest([Stored("q:default", "j", "o", 0, 0)], 1000) == after
     assert longest([Stored("retries", "j", "o", 3, 1100)], 1000) == 100 + 10 + after
     assert longest([Stored("working", "j", "o", 1, 1060)], 1000) == 90 + 84 + after
+
+
+def blocked_reasons(story):
+    return [why for _, why in blocked(story.facts())]
+
+
+def test_turned_away_by_a_job_that_is_live_is_as_it_should_be(story):
+    story.push("y", 1.5, status="duplicate", holder="x")
+    assert blocked_reasons(story) == []
+
+
+def test_turned_away_by_a_work_that_is_over(story):
+    story.push("y", 10, status="duplicate", holder="x")
+    assert blocked_reasons(story) == [None]
+
+
+def test_turned_away_by_a_work_whose_worker_was_killed_at_its_end(story):
+    story.ended("w", 2.5)
+    story.push("y", 10, status="duplicate", holder="x")
+    assert blocked_reasons(story) == ["w was killed or stopped at its end"]
+
+
+def test_turned_away_by_a_work_that_the_store_failed(story):
+    story.event("store_error", "x", 2.5)
+    story.push("y", 10, status="duplicate", holder="x")
+    assert blocked_reasons(story) == ["the store failed it"]
+
+
+def test_turned_away_while_a_copy_was_there():
+    story = Story()
+    story.push("x", 0)
+    story.fetch("x", 1)
+    story.report("put_back", "x", 2)
+    story.push("y", 10, status="duplicate", holder="x")
+    assert blocked_reasons(story) == []
+    story.run("x", 12, jid="copy", parent="x")
+    assert blocked_reasons(story) == []
