@@ -116,9 +116,9 @@ class Accounts:
 def _went_with_faktory(facts, work):
     """Whether a Faktory that got SIGKILL has lost the job between two places of its storage.
 
-    It had been accepted before, was in no place of the storage when the server stood still, no ACK
-    of it had been sent (a put-back's is one: a copy that is missing is ours to explain), and nothing
-    was seen of it later.
+    It had been accepted before and was in no place of the storage when the server stood still; no
+    ACK of it had been sent (a put-back's is one: a copy that is missing is ours to explain); and
+    nothing was seen of it later.
     """
     return any(
         work.accepted.ended < kill["began"]
