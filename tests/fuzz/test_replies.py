@@ -13,7 +13,7 @@ import time
 from contextlib import closing, suppress
 
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from faktory_unique import NotSent, OutcomeUnknown
@@ -21,6 +21,9 @@ from faktory_unique.faktory.connection import Connection
 from faktory_unique.faktory.server import Server
 from faktory_unique.faktory.wire import SocketWire, Wire
 from tests.integration.scripted import ScriptedServer, bulk
+
+# A machine that is busy is no finding.
+unhurried = settings(deadline=None)
 
 # Never reached where all is well: what ends a test that would hang.
 SECONDS = 10
@@ -162,6 +165,7 @@ bulks = st.text(
 exchanges = st.lists(simple | bulks | st.just((b"$-1\r\n", "$-1")), min_size=1, max_size=12)
 
 
+@unhurried
 @given(exchanges, st.data())
 def test_longer_streams_are_the_same_however_they_are_cut(exchange, data):
     stream = b"".join(sent for sent, _ in exchange)
@@ -302,7 +306,7 @@ def test_what_is_no_reply_is_refused(stream):
         ChunkWire([stream + b"+NEXT\r\n"]).read_reply(None)
 
 
-@pytest.mark.parametrize("length", [2**31, 2**63, 2**64, 10**4000])
+@pytest.mark.parametrize("length", [2**31, 2**63, 2**64, 10**4000], ids=int.bit_length)
 def test_a_length_that_never_comes_is_waited_for_until_the_deadline(pair, length):
     mine, theirs = pair
     theirs.sendall(b"$%d\r\nhello\r\n" % length)
@@ -318,6 +322,7 @@ pieces = (
 garbage = st.binary(max_size=60) | st.lists(pieces, max_size=20).map(b"".join)
 
 
+@unhurried
 @given(garbage)
 def test_of_garbage_comes_text_or_one_of_the_two_errors_and_an_end(stream):
     # read_all lets no other error pass, and a reader that made replies of nothing would not end.
@@ -331,6 +336,7 @@ def test_of_garbage_comes_text_or_one_of_the_two_errors_and_an_end(stream):
     raises=AssertionError,
     reason="of a negative length it depends on how much came at once what is read, see ODD_LENGTHS",
 )
+@unhurried
 @given(garbage)
 @example(b"$-3\r\nabcdef")
 def test_garbage_is_the_same_however_it_is_cut(stream):
@@ -363,6 +369,7 @@ def told_by_the_rules(stream):
         stream = stream[size:]
 
 
+@unhurried
 @given(garbage)
 def test_whatever_comes_before_garbage_is_read_first(stream):
     replies, _ = read_all(ChunkWire([stream]))
@@ -375,6 +382,7 @@ def test_whatever_comes_before_garbage_is_read_first(stream):
     raises=AssertionError,
     reason="lengths, ends of bulks and kinds of replies are not looked at, see NO_REPLIES",
 )
+@unhurried
 @given(garbage)
 @example(b"OK\r\n")
 def test_of_garbage_nothing_is_read_that_is_no_reply(stream):

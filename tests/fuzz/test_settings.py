@@ -17,10 +17,14 @@ from fractions import Fraction
 
 import pytest
 from hypothesis import example, given
+from hypothesis import settings as limits
 from hypothesis import strategies as st
 
 from faktory_unique import InvalidSettings, Policy, Unique
 from faktory_unique.settings import load
+
+# A machine that is busy is no finding.
+unhurried = limits(deadline=None)
 
 FIELDS = list(Policy.model_fields)
 
@@ -251,6 +255,7 @@ objects = st.sampled_from(
 # ---- the claims --------------------------------------------------------------------------------
 
 
+@limits(deadline=None, max_examples=300)
 @given(settings=json_settings)
 @example(settings={"policies": {"A": {"ttl": "90s"}}, "default": {"by": [0]}})
 @example(settings={"policies": {"A": {"ttl": math.nan}}})
@@ -274,6 +279,7 @@ def test_sound_settings_are_taken_in_each_place(place, folder):
 
 
 @pytest.mark.parametrize("place", PLACES)
+@unhurried
 @given(policy=json_policies)
 @example(policy={"ttl": -1, "until": "later", "tll": None})
 def test_a_refusal_names_each_field_that_is_wrong(place, folder, policy):
@@ -296,6 +302,7 @@ def _taken_alone(name, value):
     return True
 
 
+@unhurried
 @given(
     settings=st.fixed_dictionaries(
         {},
@@ -314,6 +321,7 @@ def test_objects_in_code_are_policies_or_invalid_settings(settings):
 
 
 @pytest.mark.parametrize("name", ["POLICIES", "DEFAULT"])
+@unhurried
 @given(text=st.text(st.characters(exclude_categories=["Cs"])) | st.binary().map(os.fsdecode))
 @example(text="null")
 @example(text="\udcff")
@@ -326,6 +334,7 @@ def test_any_text_in_a_variable_is_settings_or_an_error_that_names_it(name, text
             assert name.lower() in str(exc)  # noqa: PT017 - most texts are refused
 
 
+@unhurried
 @given(
     content=st.binary(max_size=40)
     | st.text(max_size=40).map(lambda text: text.encode("utf-8", "surrogatepass"))
@@ -561,6 +570,7 @@ store_urls = st.builds(
 )
 
 
+@unhurried
 @given(url=store_urls)
 @example(url=f"redis://:@{SECRET}@localhost")
 @example(url=f"redis://:{SECRET}:x/?#@localhost")
@@ -575,6 +585,7 @@ def test_no_message_about_a_store_shows_its_password(url):
 
 
 @pytest.mark.parametrize("place", ["code", "environment", "toml"])
+@unhurried
 @given(policies=st.dictionaries(jobtypes, json_policies | odd, max_size=2) | odd)
 def test_no_message_about_policies_shows_the_password_of_the_store(place, folder, policies):
     settings = {"store": f"redis://:{SECRET}@localhost:6379/0", "policies": policies}

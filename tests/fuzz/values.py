@@ -125,7 +125,7 @@ class Values:
         # Without floats and odd keys a value is written by another, faster way.
         scalar, key = (self._scalar, self._key) if chance.random() < 0.7 else (self._plain, _word)
         if self.unfit == "deep":
-            return self._wrapped(key, chance.randint(DEEPEST + 1, DEEPEST + 40))
+            return self._wrapped(key, DEEPEST + chance.choice((1, 1, 2, chance.randint(3, 40))))
         if self.unfit is not None:
             return self._spoilt(scalar, key)
         if chance.random() < 0.002:
