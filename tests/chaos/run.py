@@ -86,6 +86,7 @@ def run(seconds, seed, folder):
         facts = Facts(journals.read(folder))
         if not facts.works:
             findings.append("nothing was pushed")
+        findings += _errors_logged(folder, facts)
         orphans = _locks_left(servers["redis"].url, facts, progress)
         return _report(Accounts(facts, left), orphans, faults.number, findings)
 
@@ -137,6 +138,15 @@ def _locks_left(url, facts, progress):
 
 def _locks(store):
     return [Lock(key, store.get(key) or "", store.ttl(key)) for key in store.scan_iter()]
+
+
+def _errors_logged(folder, facts):
+    """What a process has logged as an error: its first, of each that was not killed."""
+    for log in sorted(folder.glob("*-*.log")):
+        said = log.read_text(errors="replace").splitlines()
+        errors = [line for line in said if " ERROR " in line or line.startswith("Traceback")]
+        if errors and facts.ends.get(log.stem, (0, None))[1] != "kill":
+            yield f"{log.stem} logged an error: {errors[0]}"
 
 
 def _report(accounts, orphans, faults, findings):
