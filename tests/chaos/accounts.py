@@ -8,6 +8,7 @@ from typing import NamedTuple
 from tests.chaos.lapses import overlap_reason, rerun_reason
 from tests.chaos.lives import lives
 from tests.chaos.locks import blocked
+from tests.chaos.reasons import REASONS
 
 
 class Overlap(NamedTuple):
@@ -73,7 +74,7 @@ class Accounts:
                 yield f"unexplained overlap: key={overlap.key}: {overlap.told}"
         reasons = Counter(overlap.reason for overlap in self.explained)
         for reason, number in sorted(reasons.items()):
-            yield f"overlaps explained by {reason}: {number}"
+            yield f"overlaps explained by {reason}: {number} ({REASONS[reason]})"
 
     def last_line(self, faults, orphans):
         """The line that says it all."""

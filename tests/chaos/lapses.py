@@ -1,6 +1,6 @@
 """Why two live jobs of one key can be: each lapse that the guarantees state, told from the facts.
 
-A reason is given only where the facts show it for these very jobs at that very time.
+A reason, one of `REASONS`, is given only where the facts show it for these very jobs at that time.
 """
 
 from __future__ import annotations

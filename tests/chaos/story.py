@@ -50,6 +50,7 @@ class Story:
             self._note(ended, who, "result", call=self._calls, jid=owner, key=key, **result)
 
     def event(self, name, owner, mono, *, key="k", jid=None, who="w"):
+        """Something that happened to a lock."""
         about = {"name": name, "key": key, "owner": owner, "jid": jid or owner, "told": ""}
         self._note(mono, who, "event", **about)
 
@@ -81,6 +82,7 @@ class Story:
         self.report("ack", owner, mono + takes, jid=jid, who=who)
 
     def restarted(self, server, began, ended):
+        """In good order."""
         self._note(ended, "controller", "restarted", server=server, began=began, ended=ended)
 
     def faktory_killed(self, mono, *owners):

@@ -14,7 +14,9 @@ def story():
 
 
 def reasons(story):
-    return [overlap.reason for overlap in Accounts(story.facts()).overlaps]
+    accounts = Accounts(story.facts())
+    assert list(accounts.cases())  # each reason has words
+    return [overlap.reason for overlap in accounts.overlaps]
 
 
 @pytest.mark.parametrize("answer", ["unknown", "withheld", "late", None])
