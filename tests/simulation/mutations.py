@@ -23,10 +23,11 @@ from faktory_unique.push import BatchPush
 MUTATIONS = {}
 
 
-def mutation(*targets):
+def mutation(caught_in, *targets):
     """Makes a mutation of a function that gives what is to stand in the place of the original.
 
     Args:
+        caught_in: the scenario whose exploration catches it.
         targets: pairs of an object and the name of its attribute.
     """
 
@@ -39,7 +40,7 @@ def mutation(*targets):
                     stack.enter_context(mock.patch.object(owner, name, mutated(original)))
                 yield
 
-        MUTATIONS[mutated.__name__.strip("_").replace("_", " ")] = broken
+        MUTATIONS[mutated.__name__.replace("_", " ")] = caught_in, broken
         return mutated
 
     return register
@@ -54,12 +55,12 @@ def _act(step, act):
 # ---- what a push does to its lock --------------------------------------------------------------
 
 
-@mutation((lifecycle, "take"))
+@mutation("single", (lifecycle, "take"))
 def no_lease(_take):
     return lambda key, owner, lease: Change(key, (None,), held(owner), int(lease * 10))
 
 
-@mutation((lifecycle, "confirm"))
+@mutation("bulk", (lifecycle, "confirm"))
 def a_confirm_that_overwrites(_confirm):
     def confirm(key, owner, ttl):
         return Change(key, (leased(owner), held(owner), None), held(owner), int(ttl))
@@ -67,22 +68,22 @@ def a_confirm_that_overwrites(_confirm):
     return confirm
 
 
-@mutation((lifecycle, "confirm"))
+@mutation("scheduled", (lifecycle, "confirm"))
 def no_confirm(confirm):
     return lambda key, owner, ttl: confirm(key, owner, ttl)._replace(expected=("nobody",))
 
 
-@mutation((lifecycle, "give_back"))
+@mutation("refused_push_after_a_faster_worker", (lifecycle, "give_back"))
 def a_refused_push_frees_a_held_lock(_give_back):
     return lambda key, owner: Change(key, (leased(owner), held(owner)), None, 0)
 
 
-@mutation((lifecycle, "give_back"))
+@mutation("single", (lifecycle, "give_back"))
 def a_refused_push_keeps_its_lease_for_ever(_give_back):
     return lambda key, owner: Change(key, (leased(owner),), held(owner), 600)
 
 
-@mutation((ChunkLocks, "settle"))
+@mutation("unknown_push_that_arrived", (ChunkLocks, "settle"))
 def an_unknown_push_frees_its_lock(settle):
     def mutated(self, results):
         told = settle(self, results)
@@ -93,7 +94,7 @@ def an_unknown_push_frees_its_lock(settle):
     return mutated
 
 
-@mutation((BatchPush, "_send"))
+@mutation("two_producers", (BatchPush, "_send"))
 def pushed_before_the_lock_is_taken(_send):
     def mutated(self, chunk):
         claims = {i: self._claims[i] for i in chunk}
@@ -108,22 +109,22 @@ def pushed_before_the_lock_is_taken(_send):
     return mutated
 
 
-@mutation((Pushes, "was_unknown"))
+@mutation("same_job_pushed_again_after_its_lease", (Pushes, "was_unknown"))
 def a_jid_whose_push_was_unknown_is_sent_again(_was_unknown):
     return lambda _self, _jid: False
 
 
-@mutation((Pushes, "has_arrived"))
+@mutation("same_job_pushed_again_while_it_runs", (Pushes, "has_arrived"))
 def a_jid_that_has_arrived_is_sent_again(_has_arrived):
     return lambda _self, _jid: False
 
 
-@mutation((lifecycle, "wait"))
+@mutation("scheduled", (lifecycle, "wait"))
 def a_scheduled_job_has_no_time_to_wait(_wait):
     return lambda _due, _now: 0.0
 
 
-@mutation((producer, "is_refusal"))
+@mutation("single", (producer, "is_refusal"))
 def every_error_counts_as_a_refusal(_is_refusal):
     return lambda _error: True
 
@@ -131,37 +132,37 @@ def every_error_counts_as_a_refusal(_is_refusal):
 # ---- what a worker does to the lock of its job -------------------------------------------------
 
 
-@mutation((lifecycle, "TABLE"))
+@mutation("single", (lifecycle, "TABLE"))
 def no_release(_table):
     return _act(Step.ACK, Act.LEAVE)
 
 
-@mutation((lifecycle, "TABLE"))
+@mutation("late_fail", (lifecycle, "TABLE"))
 def no_hold(_table):
     return _act(Step.FETCH, Act.LEAVE)
 
 
-@mutation((lifecycle, "TABLE"))
+@mutation("retry", (lifecycle, "TABLE"))
 def a_failed_job_frees_its_lock(_table):
     return _act(Step.FAIL, Act.RELEASE)
 
 
-@mutation((lifecycle, "TABLE"))
+@mutation("late_ack", (lifecycle, "TABLE"))
 def a_late_ack_frees_the_lock(_table):
     return _act(Step.ACK_LATE, Act.RELEASE)
 
 
-@mutation((lifecycle, "TABLE"))
+@mutation("single", (lifecycle, "TABLE"))
 def freed_when_it_is_fetched(_table):
     return _act(Step.FETCH, Act.RELEASE)
 
 
-@mutation((lifecycle, "TABLE"))
+@mutation("put_back", (lifecycle, "TABLE"))
 def a_put_back_frees_its_lock(_table):
     return _act(Step.PUT_BACK, Act.RELEASE)
 
 
-@mutation((lifecycle, "TABLE"))
+@mutation("put_back", (lifecycle, "TABLE"))
 def a_put_back_keeps_the_time_its_lock_has(_table):
     return _act(Step.PUT_BACK, Act.LEAVE)
 
@@ -175,27 +176,27 @@ class _Anything(tuple):
         return True
 
 
-@mutation((lifecycle, "release"))
+@mutation("refused_push_after_a_faster_worker", (lifecycle, "release"))
 def no_owner_check_at_release(_release):
     return lambda key, owner: Change(key, _Anything((held(owner),)), None, 0)
 
 
-@mutation((lifecycle, "hold"))
+@mutation("refused_push_after_a_faster_worker", (lifecycle, "hold"))
 def a_hold_that_overwrites(hold):
     return lambda stamp, job: hold(stamp, job)._replace(expected=_Anything((held(stamp.owner),)))
 
 
-@mutation((lifecycle, "attempt"))
+@mutation("ack_after_the_rerun_began", (lifecycle, "attempt"))
 def held_for_the_reservation_alone(_attempt):
     return lambda _stamp, job: reserved.reserve(job)
 
 
-@mutation((lifecycle, "is_over"))
+@mutation("death", (lifecycle, "is_over"))
 def death_keeps_every_lock(_is_over):
     return lambda _stamp, _outcome: False
 
 
-@mutation((Holding, "fetched"))
+@mutation("same_job_pushed_again_while_it_runs", (Holding, "fetched"))
 def a_start_lock_that_cannot_be_freed_is_forgotten(fetched):
     def mutated(self):
         fetched(self)
@@ -204,12 +205,12 @@ def a_start_lock_that_cannot_be_freed_is_forgotten(fetched):
     return mutated
 
 
-@mutation((Kept, "keep"))
+@mutation("store_away_at_hold_and_release", (Kept, "keep"))
 def what_the_store_is_owed_is_forgotten(_keep):
     return lambda _self, _change, _seconds, _made, *, yields: None
 
 
-@mutation((Kept, "stop_taking"))
+@mutation("store_away_at_hold_of_a_job_whose_ack_is_not_answered", (Kept, "stop_taking"))
 def an_owed_hold_takes_a_lock_after_its_job_ended(_stop_taking):
     return lambda _self, _key, _owner: None
 
@@ -217,17 +218,17 @@ def an_owed_hold_takes_a_lock_after_its_job_ended(_stop_taking):
 # ---- what is reported, and when ----------------------------------------------------------------
 
 
-@mutation((reservation, "LATE_BAND"))
+@mutation("ack_after_the_rerun_began", (reservation, "LATE_BAND"))
 def an_ack_is_sent_too_late(_band):
     return 10_000
 
 
-@mutation((reservation, "RESEND_BAND"), (reservation, "LATE_BAND"))
+@mutation("fail_around_expiry", (reservation, "RESEND_BAND"), (reservation, "LATE_BAND"))
 def a_fail_is_sent_again_past_its_band(_band):
     return 10_000
 
 
-@mutation((reservation.Reservation, "__init__"))
+@mutation("single", (reservation.Reservation, "__init__"))
 def acknowledged_before_it_is_done(init):
     def mutated(self, client, job, *given):
         init(self, client, job, *given)
@@ -236,17 +237,17 @@ def acknowledged_before_it_is_done(init):
     return mutated
 
 
-@mutation((reservation, "copy_due_in"))
+@mutation("put_back_at_once", (reservation, "copy_due_in"))
 def a_put_back_under_the_same_jid(copy_due_in):
     return lambda job, delay, now: {**copy_due_in(job, delay, now), "jid": job["jid"]}
 
 
-@mutation((reservation, "copy_due_in"))
+@mutation("put_back", (reservation, "copy_due_in"))
 def a_put_back_forgets_its_stamp(copy_due_in):
     return lambda job, delay, now: {**copy_due_in(job, delay, now), "custom": {}}
 
 
-@mutation((reservation.Reservation, "put_back"))
+@mutation("put_back", (reservation.Reservation, "put_back"))
 def acknowledged_before_its_copy_is_pushed(_put_back):
     def mutated(self, job, delay):
         answer = self.ack(job)
@@ -256,7 +257,7 @@ def acknowledged_before_its_copy_is_pushed(_put_back):
     return mutated
 
 
-@mutation((reservation.Reservation, "_push"))
+@mutation("put_back", (reservation.Reservation, "_push"))
 def a_copy_whose_push_is_unknown_counts_as_pushed(push):
     def mutated(self, copy):
         answer = push(self, copy)
@@ -265,11 +266,11 @@ def a_copy_whose_push_is_unknown_counts_as_pushed(push):
     return mutated
 
 
-@mutation((Handling, "_put_back"))
+@mutation("put_back", (Handling, "_put_back"))
 def a_put_back_job_is_acknowledged_and_no_copy_pushed(_put_back):
     return lambda self, reservation, _delay: self._end(reservation, None)
 
 
-@mutation((lifecycle, "outcome"), (reservation, "outcome"))
+@mutation("death", (lifecycle, "outcome"), (reservation, "outcome"))
 def every_failure_counts_as_retried(_outcome):
     return lambda _job: reserved.Outcome.RETRIED

@@ -44,7 +44,8 @@ class Process:
         self.works_on = None
         self.number = 0
         self.owners = set()
-        self.results = []
+        self.jobs = []
+        self.next_fault = None
         self._scripted = {}
         self._meanwhile = {}
         self._refuse_once = False
@@ -145,7 +146,6 @@ class Process:
         except (FaktoryError, StoreError) as exc:
             results = exc.results
         self.owners |= {result.jid for result in results}
-        self.results.extend(results)
         self.world.truth.check_results(results, before)
         return results or [None] * len(jobs)
 
@@ -160,14 +160,18 @@ class Process:
     def work(self):
         """Works jobs until the world is over, or it is told to stop."""
         while not self.dead and self._await_job():
-            since = time.monotonic(), self.client.now()
-            try:
-                job = self.client._fetch(["default"])
-            except FaktoryError:
-                self.sleep(1)
-                continue
-            if job is not None:
-                self._work(job, since)
+            self.work_one()
+
+    def work_one(self):
+        """Fetches a job, and works it."""
+        since = time.monotonic(), self.client.now()
+        try:
+            job = self.client._fetch(["default"])
+        except FaktoryError:
+            self.sleep(1)
+            return
+        if job is not None:
+            self._work(job, since)
 
     def _await_job(self):
         world = self.world
@@ -195,7 +199,7 @@ class Process:
         if self.dead:
             raise Killed
         number = self.world.schedule.step(self.task)
-        fault = self.world.fault_at(number, self)
+        fault, self.next_fault = self.world.fault_at(number, self), None
         if fault is Fault.CRASH_BEFORE:
             self.die()
         if fault is Fault.STOP_BEFORE:

@@ -232,7 +232,7 @@ def same_job_pushed_again_after_its_lease(world):
     world.process("other-worker", lambda process: (process.sleep(70), process.work()))
 
 
-@scenario(lasting(5), until="start")
+@scenario(lasting(5, again=10), until="start")
 def same_job_pushed_again_while_it_runs(world):
     def push(process):
         job = process.job()

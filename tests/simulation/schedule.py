@@ -76,6 +76,9 @@ class Schedule:
         clock: the time now.
         advance: lets so many seconds pass.
         switches: numbers of the steps at which another task goes on first.
+
+    Attributes:
+        stepwise: whether each step waits to be let go on.
     """
 
     def __init__(self, clock, advance, switches=()):
@@ -85,6 +88,7 @@ class Schedule:
         self._steps = count()
         self._yielding = None
         self._wakes = []
+        self.stepwise = False
         self.back = threading.Lock()
         self.back.acquire()
         self.tasks = []
@@ -100,8 +104,16 @@ class Schedule:
         number = next(self._steps)
         if number in self._switches:
             self._yielding = task
+        if self.stepwise or number in self._switches:
             task.wait()
         return number
+
+    def go_on(self, task):
+        """Lets a task go on, if it can."""
+        if task.ready:
+            task.go_on()
+            if task.done:
+                self.tasks.remove(task)
 
     def sleep(self, task, seconds):
         """Called by a task: others go on, and time passes."""
@@ -121,10 +133,7 @@ class Schedule:
             if ready:
                 others = [task for task in ready if task is not self._yielding]
                 self._yielding = None
-                task = (others or ready)[0]
-                task.go_on()
-                if task.done:
-                    self.tasks.remove(task)
+                self.go_on((others or ready)[0])
             elif is_over():
                 return
             else:

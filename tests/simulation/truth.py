@@ -218,7 +218,10 @@ class Truth:
         work.live.add(jid)  # again, where its worker has pushed a copy and died before its ACK
 
     def _overlaps(self, other, work):
-        if not (other.lapsed or self._may_be_twice(other)):
+        # Its producer stood still, and its lease ran out, between its take and its PUSHB.
+        stood_still = any(fault.is_stop for fault in self._struck.get(self._actor.name, ()))
+        work.must_be_told = work.must_be_told or stood_still
+        if not (stood_still or other.lapsed or self._may_be_twice(other)):
             self._break("two live", f"{work.owner} was accepted while {other.owner} lives")
 
     def _reported(self, jid):
@@ -268,11 +271,12 @@ class Truth:
         if found is not None and (owner_of(found) != owner or owner not in self._may_change(actor)):
             self._break("foreign", f"{actor} has changed the lock of {owner_of(found)}")
         if change.value is None:
-            self._freed(owner_of(found))
+            self._freed(found)
         else:
             self._set(change, owner, found)
 
-    def _freed(self, owner):
+    def _freed(self, value):
+        owner = owner_of(value)
         work = self._works.get(owner)
         if work is None:
             return
@@ -289,7 +293,7 @@ class Truth:
         if starts:
             work.begun = work.begun or 1
         # Of a push whose first try ended unknown, and whose lease ran out: as it was before.
-        gives_back = work.lapsed and self._actor.works_on is None
+        gives_back = work.lapsed and is_leased(value) and self._actor.works_on is None
         may_be = starts or gives_back or self._may_be_twice(work) or self._was_stopped()
         if (work.live or elsewhere) and not may_be:
             self._break("freed", f"the lock of {owner} was freed, and it lives")

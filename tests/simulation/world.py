@@ -90,7 +90,7 @@ class World:
     def fault_at(self, number, process):
         """The fault that is to strike at a step, if any."""
         process.number = number
-        fault = self._faults.get(number)
+        fault = self._faults.get(number, process.next_fault)
         if fault is not None:
             self.truth.struck(None if fault is Fault.DOWN else process, fault)
         return fault
