@@ -30,11 +30,14 @@ def log_in(wire: Wire, server: Server, greeting: dict[str, Any], deadline: float
         LoginRefused: the server does not let this client in.
         OSError: it does not answer, or lets nobody in at present; likewise ValueError.
     """
-    hi = wire.read_reply(deadline)
+    try:
+        hi = wire.read_reply(deadline)
+    except ValueError as exc:
+        raise LoginRefused(f"Faktory at {server!r} does not greet: {exc}") from exc
     _refuse_for_now(hi)
     if not hi.startswith("+HI "):
         raise LoginRefused(f"Faktory at {server!r} does not greet: {hi[:80]!r}")
-    told = json.loads(hi[4:])
+    told = _greeting(hi[4:])
     if told.get("v") != _PROTOCOL_VERSION:
         raise LoginRefused(f"Faktory at {server!r} speaks version {told.get('v')}, not 2")
     hello = {"v": _PROTOCOL_VERSION, **greeting}
@@ -50,6 +53,17 @@ def log_in(wire: Wire, server: Server, greeting: dict[str, Any], deadline: float
     _refuse_for_now(answer)
     if answer != "+OK":
         raise LoginRefused(f"Faktory at {server!r} refuses the login: {answer[1:]}")
+
+
+def _greeting(text: str) -> dict[str, Any]:
+    """What HI tells; ValueError where that is nothing to go by."""
+    try:
+        told = json.loads(text)
+    except RecursionError as exc:
+        raise ValueError(f"HI tells no JSON: {exc}") from exc
+    if not isinstance(told, dict) or not isinstance(told.get("i", 1), int):
+        raise ValueError(f"HI tells {text[:80]!r}")  # noqa: TRY004  # of the reply, as all else
+    return told
 
 
 def _refuse_for_now(answer: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import select
 import socket
 import ssl
@@ -10,6 +11,9 @@ import time
 from abc import ABC, abstractmethod
 
 _READ_SIZE = 65_536
+
+_KINDS = ("+", "-", "$", ":")
+_LENGTH = re.compile(r"[0-9]{1,12}", re.ASCII)
 
 
 class Wire(ABC):
@@ -30,14 +34,20 @@ class Wire(ABC):
     def read_reply(self, deadline: float | None) -> str:
         """One whole RESP reply, less its last line end: a line, or a bulk as long as announced."""
         line = self._read_line(deadline)
+        if not line.startswith(_KINDS):
+            raise ValueError(f"{line[:80]!r} is no reply")
         if not line.startswith("$") or line == "$-1":
             return line
+        if not _LENGTH.fullmatch(line[1:]):
+            raise ValueError(f"{line[:80]!r} tells no length")
         length = int(line[1:])
         while len(self._buffer) < length + 2:
             self._read_more(deadline)
-        bulk = self._buffer[:length].decode()
+        bulk, end = self._buffer[:length], self._buffer[length : length + 2]
+        if end != b"\r\n":
+            raise ValueError(f"a bulk of {length} bytes does not end there")
         del self._buffer[: length + 2]
-        return f"{line}\r\n{bulk}"
+        return f"{line}\r\n{bulk.decode()}"
 
     @abstractmethod
     def is_quiet(self) -> bool:
@@ -85,7 +95,9 @@ class SocketWire(Wire):
         self._socket.sendall(f"{command}\r\n".encode())
 
     def is_quiet(self) -> bool:
-        """Asks the socket, without waiting."""
+        """Asks the socket, without waiting; what was read beyond the last reply is unasked, too."""
+        if self._buffer:
+            return False
         poll = select.poll()  # select() bears no descriptor above 1023
         poll.register(self._socket, select.POLLIN)
         if not poll.poll(0):

@@ -117,6 +117,9 @@ class Truth:
         """A handler begins; how often one has for this work."""
         work = self._work_of(self.job(jid))
         work.begun += 1
+        # Of `start`, a later attempt has no lock as a rule: nobody can tell that it should have.
+        if work.lapsed and jid == work.owner and not self.job(jid).get("failure"):
+            work.must_be_told = True
         return work.begun
 
     def ended_well(self, jid):
@@ -218,10 +221,12 @@ class Truth:
         work.live.add(jid)  # again, where its worker has pushed a copy and died before its ACK
 
     def _overlaps(self, other, work):
-        # Its producer stood still, and its lease ran out, between its take and its PUSHB.
-        stood_still = any(fault.is_stop for fault in self._struck.get(self._actor.name, ()))
-        work.must_be_told = work.must_be_told or stood_still
-        if not (stood_still or other.lapsed or self._may_be_twice(other)):
+        if other.lapsed or self._may_be_twice(other):
+            return
+        # Its producer may have stood still, and its lease run out, between its take and its PUSHB.
+        if any(fault.is_stop for fault in self._struck.get(self._actor.name, ())):
+            work.must_be_told = True
+        else:
             self._break("two live", f"{work.owner} was accepted while {other.owner} lives")
 
     def _reported(self, jid):
@@ -255,8 +260,7 @@ class Truth:
         if work is None or not work.is_guarded:
             return
         work.lapsed = True
-        # Of `start`, a later attempt has no lock as a rule: nobody can tell that it should have.
-        work.must_be_told = work.until != "start" or bool(work.live & self._waits_since.keys())
+        work.must_be_told = work.until != "start"
         if not self._may_lapse(work):
             self._break("lapsed", f"the lock of {work.owner} ran out, and it lives")
 
