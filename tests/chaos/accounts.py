@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from typing import NamedTuple
 
-from tests.chaos.lapses import overlap_reason, rerun_reason
+from tests.chaos.copies import rerun_reason
+from tests.chaos.lapses import overlap_reason
 from tests.chaos.lives import lives
 from tests.chaos.locks import blocked
 from tests.chaos.reasons import REASONS

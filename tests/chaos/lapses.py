@@ -7,14 +7,12 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from tests.chaos.copies import copies_reason
 from tests.chaos.locks import attempt
-from tests.chaos.settings import LEASE, RESERVE_FOR, TTL
+from tests.chaos.settings import LEASE, TTL
 
 # Redis counts in whole seconds, rounded up, from a moment within the step that set it.
 _ROUNDING = 1.0
-
-# A handler that has just ended when its process is: nobody has been told yet.
-_JUST = 1.0
 
 
 class _Setting(NamedTuple):
@@ -118,7 +116,8 @@ def _time_over(facts, work, since, taken):
 
 
 def _waited(work, taken):
-    noticed = work.event("lapsed", "reacquired", after=taken)
+    # The store may fail the hold that would notice, until the run is over.
+    noticed = work.event("lapsed", "reacquired", "store_error", after=taken)
     return "waited_longer_than_ttl" if noticed else None
 
 
@@ -129,65 +128,3 @@ def _on_lease(facts, work, began, taken):
     if any(facts.was_stopped(push.who, push.began, push.ended) for push in work.pushes):
         return "producer_stopped"
     return "confirmed_too_late" if work.event("lapsed", after=began) else None
-
-
-def copies_reason(facts, work, one, other):
-    """Why there were two copies of one work; None where nothing stated fits."""
-    lines = [_ancestry(work, one), _ancestry(work, other)]
-    for put_back in (p for line in lines for ancestor in line for p in _put_backs(work, ancestor)):
-        if put_back.answer != "accepted":
-            return "put_back_open"
-    if lines[0][-1] != lines[1][-1] and any(push.is_open for push in work.pushes):
-        return "push_open"
-    return None
-
-
-def rerun_reason(facts, work, earlier, later):
-    """Why a work came to a good end twice; None where nothing stated fits.
-
-    Args:
-        facts: of the run.
-        work: which.
-        earlier: the copy and the line of a good end.
-        later: the copy and the line of a later one.
-    """
-    (copy, end), (other, _) = earlier, later
-    if copy is not other:
-        return copies_reason(facts, work, copy, other) or _cut_off(facts, copy, end, other)
-    runs = [_run_of(copy, line) for _, line in (earlier, later)]
-    if None in runs:
-        return None
-    acked = [r for r in copy.reports if r.what == "ack" and r.began < runs[1]["mono"]]
-    if any(report.answer == "accepted" for report in acked):
-        return None
-    expired = runs[1]["mono"] - runs[0]["mono"] >= RESERVE_FOR
-    return "reservation_expired" if expired else None
-
-
-def _cut_off(facts, copy, end, other):
-    """The worker was told to end, and put back a job whose handler had ended that very moment."""
-    ended, how = facts.ends.get(end["who"], (0, None))
-    for report in copy.reports:
-        near = report.what == "put_back" and abs(report.began - end["mono"]) < _JUST
-        if near and other.parent == copy.jid and how == "terminate" and ended <= report.began:
-            return "cut_off_at_its_end"
-    return None
-
-
-def _run_of(copy, end):
-    """The fetch of the run that ended so."""
-    lines = [f for f in copy.fetches if f["who"] == end["who"] and f["mono"] <= end["mono"]]
-    return lines[-1] if lines else None
-
-
-def _ancestry(work, copy):
-    """The jids from a copy up to the one that was pushed."""
-    jids = [copy.jid]
-    while (parent := work.copies.get(jids[-1])) is not None and parent.parent:
-        jids.append(parent.parent)
-    return jids
-
-
-def _put_backs(work, jid):
-    copy = work.copies.get(jid)
-    return [r for r in copy.reports if r.what == "put_back"] if copy is not None else []

@@ -86,3 +86,42 @@ def test_run_again_within_its_reservation(story):
     story.report("ack", "x", 2, "unknown")
     story.run("x", 40, who="other")
     assert reasons(story) == [None]
+
+
+def test_run_again_when_its_reservation_was_over_and_then_put_back(story):
+    story.push("x", 0)
+    story.fetch("x", 1)
+    story.done("x", 2)
+    story.fetch("x", 100, who="other")
+    story.report("put_back", "x", 101, who="other")
+    story.run("x", 105, jid="copy", parent="x", who="other")
+    assert reasons(story) == ["reservation_expired"]
+
+
+def test_run_again_within_its_reservation_and_then_put_back(story):
+    story.push("x", 0)
+    story.fetch("x", 1)
+    story.done("x", 2)
+    story.fetch("x", 40, who="other")
+    story.report("put_back", "x", 41, who="other")
+    story.run("x", 105, jid="copy", parent="x", who="other")
+    assert reasons(story) == [None]
+
+
+def test_its_handler_went_on_past_its_reservation(story):
+    story.push("x", 0)
+    story.fetch("x", 1)
+    story.fetch("x", 80, who="other")
+    story.done("x", 81)
+    story.done("x", 82, who="other")
+    story.report("ack", "x", 82, who="other")
+    assert reasons(story) == ["reservation_expired"]
+
+
+def test_done_twice_in_one_run(story):
+    story.push("x", 0)
+    story.fetch("x", 1)
+    story.done("x", 2)
+    story.done("x", 3)
+    story.report("ack", "x", 3)
+    assert reasons(story) == [None]

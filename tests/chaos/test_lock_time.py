@@ -106,7 +106,7 @@ def late(story, taken, held):
     story.run("y", taken + 4)
 
 
-@pytest.mark.parametrize("held", ["lapsed", "reacquired"])
+@pytest.mark.parametrize("held", ["lapsed", "reacquired", "store_error"])
 def test_waited_longer_than_ttl_and_noticed(story, held):
     late(story, TTL + 2, held)
     assert reasons(story) == ["waited_longer_than_ttl"]
