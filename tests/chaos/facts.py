@@ -23,6 +23,7 @@ class Facts:
         restarts: the lines of restarts.
         kills: the lines of each SIGKILL to Faktory, with what it had.
         ends: by process, when and how it was ended.
+        calm: when the last fault was over.
         calls: how many pushes there were.
     """
 
@@ -30,6 +31,7 @@ class Facts:
         self.works = {}
         self.faults, self.restarts, self.kills = [], [], []
         self.ends = {}
+        self.calm = math.inf
         self.calls = 0
         self._pushes = defaultdict(dict)
         for line in lines:
@@ -115,6 +117,9 @@ class Facts:
 
     def _killed(self, line):
         self.kills.append(line)
+
+    def _calm(self, line):
+        self.calm = line["mono"]
 
     def _ended(self, line):
         self.ends.setdefault(line["process"], (line["mono"], line["how"]))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 from tests.chaos.quiet import retry_wait
@@ -39,7 +40,8 @@ def blocked(facts):
         for push in work.pushes:
             holder = facts.works.get(push.holder)
             if holder is not None and push.began > holder.over + _RELEASING:
-                yield push, _why_left(Lock(push.key, holder.owner, 0), facts)
+                why = "the store failed it" if holder.event("store_error") else None
+                yield push, _why_left(Lock(push.key, holder.owner, 0), facts) or why
 
 
 def attempt(failures):
@@ -96,6 +98,9 @@ def _why_left(lock, facts):
     if facts.was_stopped(ack.who, ack.began, ack.ended + _RELEASING):
         return f"{ack.who} was killed or stopped at its end"
     work = facts.works[lock.value.removesuffix("?")]
-    if work.event("store_error"):
-        return "the store failed it"
+    for event in work.events:
+        ended, _ = facts.ends.get(event["who"], (math.inf, None))
+        # Once Redis is itself again, whoever is there makes what it owes.
+        if event["name"] == "store_error" and event["mono"] <= ended < facts.calm:
+            return f"the store failed it, and {event['who']} was ended"
     return None

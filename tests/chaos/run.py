@@ -74,6 +74,7 @@ def run(seconds, seed, folder):
 
         _rage(plan(seconds, seed), seconds, crew, faults, progress)
         faults.end()
+        journal.note("calm")
         crew.tend("producer", "worker")
         crew.dismiss("producer")
         findings = crew.findings

@@ -95,6 +95,10 @@ class Story:
         more = {"kind": "stop", "victim": who, "began": began, "ended": ended}
         self._note(ended, "controller", "fault", **more)
 
+    def calm(self, mono):
+        """From here on there were no faults."""
+        self._note(mono, "controller", "calm")
+
     def ended(self, who, mono, how="kill"):
         """A process was killed, or told to end."""
         self._note(mono, "controller", "ended", process=who, how=how)

@@ -55,9 +55,17 @@ def test_its_holder_was_stopped_at_its_ack(story):
     assert not is_orphan(story, Lock("k", "x", 50))
 
 
-def test_the_store_failed_it(story):
+def test_the_store_failed_it_and_its_worker_was_ended(story):
     story.event("store_error", "x", 2.5)
+    story.ended("w", 20, "terminate")
     assert not is_orphan(story, Lock("k", "x", 50))
+
+
+def test_the_store_failed_it_and_its_worker_lived_to_make_it(story):
+    story.event("store_error", "x", 2.5)
+    story.calm(20)
+    story.ended("w", 100, "terminate")
+    assert is_orphan(story, Lock("k", "x", 50))
 
 
 def test_no_ack_was_accepted():
