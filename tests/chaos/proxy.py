@@ -113,9 +113,8 @@ class Proxy:
     async def _end(self):
         await self._deafen()
         await self._cut(reset=False)
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        if self._tasks:  # which end by that, after a delay at the latest
+            await asyncio.wait(self._tasks, timeout=_PATIENCE / 2)
 
     async def _cut(self, *, reset):
         cut = list(self._links)
