@@ -15,6 +15,10 @@ from tests.chaos.settings import LEASE, TTL
 _ROUNDING = 1.0
 
 
+# The longest that the store has for one change, connecting included.
+_ONE_CHANGE = 2.0
+
+
 class _Setting(NamedTuple):
     """A step that gave a lock its time: when it began, for how long, and by what event."""
 
@@ -59,8 +63,9 @@ def _settings(facts, work):
         elif event["name"] in {"held", "reacquired"}:
             fetch = _fetch_before(work, event)
             if fetch is not None:
-                ttl = attempt(fetch["failures"])
-                found.append(_Setting(fetch["mono"], ttl, "held"))
+                # One that the store failed at first is made later.
+                began = max(fetch["mono"], event["mono"] - _ONE_CHANGE)
+                found.append(_Setting(began, attempt(fetch["failures"]), "held"))
     return sorted(found)
 
 

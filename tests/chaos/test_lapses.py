@@ -66,6 +66,18 @@ def test_a_lock_that_was_taken_again_since_redis_restarted_stands(story):
     assert reasons(story) == [None]
 
 
+def test_a_lock_that_was_taken_again_long_after_the_fetch_stands(story):
+    story.push("x", 0)
+    story.fetch("x", 1, held="store_error")
+    story.restarted("redis", 1, 2)
+    story.event("reacquired", "x", 6)
+    story.push("y", 7)
+    story.done("x", 8)
+    story.report("ack", "x", 8)
+    story.run("y", 9)
+    assert reasons(story) == [None]
+
+
 def test_pushed_without_a_lock(story):
     story.push("x", 0)
     story.push("y", 1, status="unguarded")
