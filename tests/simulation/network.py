@@ -36,6 +36,9 @@ class Way(MemoryWire):
         self._world.name_step(self._process, verb)
         if fault in {Fault.LOST, Fault.NOT_SENT}:
             raise ConnectionResetError(f"{verb} is lost")
+        if fault is Fault.LATE:
+            self._world.later(self._process, lambda: self._carry_out_later(verb, command))
+            raise ConnectionResetError(f"{verb} is late")
         if fault is Fault.NOT_NOW:
             self._buffer += b"-ERR shutdown in progress\r\n"
             return
@@ -54,6 +57,12 @@ class Way(MemoryWire):
         if fault is Fault.FALSE_ERROR:
             self._buffer[:] = b"-ERR context deadline exceeded\r\n"
         self._process.after_step(fault)
+
+    def _carry_out_later(self, verb, command):
+        if verb != "FETCH" or self._world.has_jobs():
+            way = MemoryWire(self._world.faktory._core, lambda _jids: None)
+            way.send('HELLO {"v":2}', None)
+            way.send(command, None)
 
     def _step(self):
         self._fault = self._process.before_step(self._world.faktory_away)
@@ -87,6 +96,10 @@ class WayToStore:
         self._world.name_step(self._process, "store " + _told(changes))
         if fault is Fault.LOST:
             raise StoreUnavailable("away")
+        if fault is Fault.LATE:
+            self._world.truth.late_at_store = True
+            self._world.later(self._process, lambda: self._world.store.run(changes))
+            raise StoreUnavailable("late")
         with self._world.truth.acting(self._process):
             found = self._world.store.run(changes)
         if fault is Fault.ANSWER_LOST:

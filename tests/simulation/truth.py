@@ -63,6 +63,15 @@ class Work:
         return bool(self.live) and not (self.until == "start" and self.begun)
 
 
+@dataclass(frozen=True)
+class Sent:
+    """Who has sent what is carried out late: what it might do then."""
+
+    name: str
+    works_on: dict | None
+    owners: set
+
+
 class Truth:
     """The truth of one world."""
 
@@ -78,6 +87,7 @@ class Truth:
         self._running = defaultdict(dict)
         self._waits_since = {}
         self._reserved_by = {}
+        self.late_at_store = False
         self._actor = None
         self._struck = {}
         self._events = []
@@ -94,16 +104,20 @@ class Truth:
         finally:
             self._actor = before
 
+    def as_of_now(self, process):
+        """A process as it is now, to act later."""
+        return Sent(process.name, process.works_on, self._may_change(process))
+
     @contextmanager
     def working(self, process, job):
         """Within, a process works a job; a killed one no more."""
-        self._running[job["jid"]][process] = self._world.clock()
+        self._running[job["jid"]][process.name] = process, self._world.clock()
         process.works_on = job
         try:
             yield
         finally:
             process.works_on = None
-            del self._running[job["jid"]][process]
+            del self._running[job["jid"]][process.name]
 
     def struck(self, process, fault):
         """A fault has struck a process, or, where it is None, all."""
@@ -170,7 +184,7 @@ class Truth:
         def reserved(wid, payload):
             text = reserve(wid, payload)
             job = json.loads(text)
-            self._reserved_by[job["jid"]] = self._actor
+            self._reserved_by[job["jid"]] = self._actor.name
             self._waits_since.pop(job["jid"], None)
             self._payloads[job["jid"]] = job
             self._fetched(job["jid"])
@@ -230,7 +244,7 @@ class Truth:
             self._break("two live", f"{work.owner} was accepted while {other.owner} lives")
 
     def _reported(self, jid):
-        if self._actor is not self._reserved_by[jid] and not self._was_stopped():
+        if self._actor.name != self._reserved_by[jid] and not self._was_stopped():
             self._break("stolen", f"{self._actor} has reported another worker's run of {jid}")
 
     def _acknowledged(self, jid):
@@ -244,7 +258,7 @@ class Truth:
         if work is None:
             return
         work.live.discard(jid)
-        since = self._running[jid].get(self._actor)
+        _, since = self._running[jid].get(self._actor and self._actor.name, (None, None))
         if since is None or self._world.clock() >= since + RESERVED:
             work.reported_late = True
 
@@ -287,9 +301,9 @@ class Truth:
         # Another worker's run counts for as long as it may believe in its reservation.
         now = self._world.clock()
         elsewhere = any(
-            process is not self._actor and not process.dead and now < since + RESERVED
+            name != self._actor.name and not process.dead and now < since + RESERVED
             for jid in self._over
-            for process, since in self._running[jid].items()
+            for name, (process, since) in self._running[jid].items()
             if read_stamp(self.job(jid)).owner == owner
         )
         # Of `start`, whoever has fetched it is about to begin it.
@@ -319,6 +333,8 @@ class Truth:
 
     def _may_change(self, actor):
         """Owners whose locks this process may change now."""
+        if isinstance(actor, Sent):
+            return actor.owners
         owed = {owner for _, owner in actor.unique._parts.kept._entries}
         if actor.works_on is not None:
             return {read_stamp(actor.works_on).owner, *owed}
@@ -339,7 +355,10 @@ class Truth:
         return work.accepted > 1 and self._has_struck(work)
 
     def _was_stopped(self):
-        return any(fault.is_stop for faults in self._struck.values() for fault in faults)
+        """Whether somebody stood still amid what it did, or what it told the store did."""
+        return self.late_at_store or any(
+            fault.is_stop for faults in self._struck.values() for fault in faults
+        )
 
     # ---- the end -----------------------------------------------------------------------------
 
@@ -363,6 +382,7 @@ class Truth:
         work = self._works.get(owner_of(value))
         return (
             any(fault.is_crash or fault.is_stop for fault in struck)
+            or self.late_at_store
             or (is_leased(value) and bool(struck))
             or self._world.policy.get("on_death") == "keep"
             or (work is not None and (work.reported_late or work.unanswered))

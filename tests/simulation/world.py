@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from faktory_unique.testing import Clock, FakeFaktory
-from tests.simulation.faults import Fault
+from tests.simulation.faults import LATE_BY, Fault
 from tests.simulation.process import Away, Process
 from tests.simulation.schedule import Schedule
 from tests.simulation.truth import Store, Truth
@@ -78,6 +78,18 @@ class World:
                 script(new)
 
         self.process(f"{process.name}-again", restart, again=script)
+
+    def later(self, process, do):
+        """What a process has sent is done some seconds later, for what it is now."""
+        actor = self.truth.as_of_now(process)
+        task = None
+
+        def work():
+            self.schedule.sleep(task, LATE_BY)
+            with self.truth.acting(actor):
+                do()
+
+        task = self.schedule.start(work)
 
     def has_jobs(self):
         """Whether a worker would be given a job now."""
