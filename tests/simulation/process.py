@@ -58,7 +58,8 @@ class Process:
         self.client = Client(f"tcp://{name}.simulated:{PORT}", role="both")
         self.client.state = State.IDENTIFIED  # and not by connect, which starts heartbeats
         self.producer = Producer(self.client, [self.unique])
-        self.consumer = LocalConsumer(self.client, middleware=[self.unique])
+        middleware = [*world.middleware(self), self.unique]
+        self.consumer = LocalConsumer(self.client, middleware=middleware)
         self.consumer.register("Work", self._handle, bind=True)
         self.giving_up = _GivingUp(self)
         self.task = world.schedule.start(self._live)
@@ -212,7 +213,7 @@ class Process:
 
     def _seen(self, event):
         if not self.dead:
-            self.world.truth.told(self, event)
+            self.world.truth.told(event)
 
     def _live(self):
         try:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
-from faktory_unique import RetryLater
+from faktory_unique import Drop, Middleware, RetryLater
 from tests.simulation.faults import Fault
 from tests.simulation.schedule import NeverOverError
 from tests.simulation.world import World
@@ -23,6 +23,7 @@ class Scenario:
         handler: what the work is, given the process and the number of the attempt.
         policy: of all jobs.
         may_lapse: whether locks run out by what the scenario does.
+        middleware: see `World`.
     """
 
     name: str
@@ -30,10 +31,12 @@ class Scenario:
     handler: object
     policy: dict = field(default_factory=lambda: POLICY)
     may_lapse: bool = False
+    middleware: object = lambda _process: ()
 
     def run(self, faults=(), switches=()):
         """A world in which it has been run; its `broken` tells what was not kept."""
-        world = World(self.policy, self.handler, faults, switches, may_lapse=self.may_lapse)
+        more = {"may_lapse": self.may_lapse, "middleware": self.middleware}
+        world = World(self.policy, self.handler, faults, switches, **more)
         self.start(world)
         try:
             world.broken = world.run()
@@ -45,12 +48,19 @@ class Scenario:
 SCENARIOS = {}
 
 
-def scenario(handler=lambda _process, _attempt: None, *, may_lapse=False, **policy):
+def scenario(
+    handler=lambda _process, _attempt: None,
+    *,
+    may_lapse=False,
+    middleware=lambda _process: (),
+    **policy,
+):
     """Makes a scenario of the function that starts its processes."""
 
     def register(start):
         name = start.__name__
-        SCENARIOS[name] = Scenario(name, start, handler, {**POLICY, **policy}, may_lapse)
+        policies = {**POLICY, **policy}
+        SCENARIOS[name] = Scenario(name, start, handler, policies, may_lapse, middleware)
         return start
 
     return register
@@ -147,6 +157,46 @@ def death_that_keeps_its_lock(world):
 @scenario(failing(9))
 def drop(world):
     world.process("producer", lambda process: once(process, retry=0))
+    world.process("worker")
+
+
+class _Dropping(Middleware):
+    def __init__(self, process):
+        self._truth = process.world.truth
+
+    def fetch(self, job, call_next):
+        self._truth.drops(job["jid"])
+        return Drop("not wanted any more")
+
+
+@scenario(middleware=lambda process: [_Dropping(process)])
+def dropped_by_a_middleware(world):
+    world.process("producer", once)
+    world.process("worker")
+
+
+@scenario(lasting(5), until="expiry")
+def until_expiry(world):
+    world.process("producer", lambda process: (once(process), process.sleep(61), once(process)))
+    world.process("worker")
+
+
+@scenario(failing(2), renew=False)
+def no_renewal(world):
+    world.process("producer", lambda process: (once(process), process.sleep(61), once(process)))
+    world.process("worker")
+
+
+@scenario(lasting(5), on_store_error="push")
+def pushed_without_a_lock(world):
+    def push(process):
+        world.truth.struck(None, Fault.DOWN)
+        world.store_away.begin(3)
+        once(process)
+        process.sleep(4)
+        once(process)
+
+    world.process("producer", push)
     world.process("worker")
 
 

@@ -91,6 +91,7 @@ class Truth:
         self._actor = None
         self._struck = {}
         self._events = []
+        self._unguarded = set()
         self._watch(world.faktory._core.manager)
 
     # ---- who does what -----------------------------------------------------------------------
@@ -123,16 +124,19 @@ class Truth:
         """A fault has struck a process, or, where it is None, all."""
         self._struck.setdefault(process.name if process else None, set()).add(fault)
 
-    def told(self, process, event):
+    def told(self, event):
         """An event was given to a hook."""
-        self._events.append((process.name, event))
+        self._events.append(event)
+        if event.name is EventName.UNGUARDED:
+            self._unguarded.add(event.owner)
 
     def began(self, jid):
         """A handler begins; how often one has for this work."""
         work = self._work_of(self.job(jid))
         work.begun += 1
         # Of `start`, a later attempt has no lock as a rule: nobody can tell that it should have.
-        if work.lapsed and jid == work.owner and not self.job(jid).get("failure"):
+        first = jid == work.owner and not self.job(jid).get("failure")
+        if work.lapsed and first and work.until == "start":
             work.must_be_told = True
         return work.begun
 
@@ -237,6 +241,8 @@ class Truth:
     def _overlaps(self, other, work):
         if other.lapsed or self._may_be_twice(other):
             return
+        if self._unguarded & {other.owner, work.owner}:
+            return
         # Its producer may have stood still, and its lease run out, between its take and its PUSHB.
         if any(fault.is_stop for fault in self._struck.get(self._actor.name, ())):
             work.must_be_told = True
@@ -274,7 +280,8 @@ class Truth:
         if work is None or not work.is_guarded:
             return
         work.lapsed = True
-        work.must_be_told = work.until != "start"
+        # Where its time is fixed it may be over while it runs, and nobody asks the store then.
+        work.must_be_told = work.until == "success" and self._world.policy.get("renew", True)
         if not self._may_lapse(work):
             self._break("lapsed", f"the lock of {work.owner} ran out, and it lives")
 
@@ -327,7 +334,8 @@ class Truth:
             self._break("too long", f"the lock of {owner} lives {change.ttl} s")
         # What is owed to the lock of a job that ended meanwhile may last longer, but not be taken.
         may_be = self._was_stopped() if found is None else self._has_struck(work)
-        over = not work.live and policy.get("on_death") != "keep"
+        kept = policy.get("on_death") == "keep" or policy.get("until") == "expiry"
+        over = not work.live and not kept
         if over and not is_leased(change.value) and not may_be:
             self._break("orphan", f"{actor} has set the lock of {owner}, which is over: {change}")
 
@@ -344,7 +352,8 @@ class Truth:
         """Whether it has waited too long, or something struck who had to do with it."""
         latest = self._world.clock() - self._world.policy["ttl"]
         waits = any(self._waits_since.get(jid, latest + 1) <= latest for jid in work.live)
-        return waits or self._has_struck(work) or self._world.may_lapse
+        fixed = work.until == "expiry" or not self._world.policy.get("renew", True)
+        return waits or fixed or self._has_struck(work) or self._world.may_lapse
 
     def _has_struck(self, work):
         """Whether something has struck a process that had to do with the work."""
@@ -368,7 +377,7 @@ class Truth:
             if jid not in self._over:
                 self._break("lost", f"{jid} was accepted, and is gone")
         if any(work.must_be_told for work in self._works.values()) and not any(
-            event.name in _REPORTS for _, event in self._events
+            event.name in _REPORTS for event in self._events
         ):
             self._break("unreported", "a lock ran out, and nobody was told")
         for value in self._world.store.values().values():
@@ -385,6 +394,7 @@ class Truth:
             or self.late_at_store
             or (is_leased(value) and bool(struck))
             or self._world.policy.get("on_death") == "keep"
+            or self._world.policy.get("until") == "expiry"
             or (work is not None and (work.reported_late or work.unanswered))
         )
 

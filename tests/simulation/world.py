@@ -24,12 +24,23 @@ class World:
         faults: what strikes at which step, by its number.
         switches: steps at which another process goes on first.
         may_lapse: whether the scenario has locks run out by itself.
+        middleware: makes what stands outside of `Unique` in a worker, given its process.
     """
 
-    def __init__(self, policy, handler, faults=(), switches=(), *, may_lapse=False):
+    def __init__(
+        self,
+        policy,
+        handler,
+        faults=(),
+        switches=(),
+        *,
+        may_lapse=False,
+        middleware=lambda _process: (),
+    ):
         self.policy = policy
         self.handler = handler
         self.may_lapse = may_lapse
+        self.middleware = middleware
         self.clock = Clock(1_800_000_000)
         self.faktory = FakeFaktory(self.clock, seed=1)
         self.store = Store(self.clock)
