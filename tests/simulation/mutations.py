@@ -215,6 +215,11 @@ def an_owed_hold_takes_a_lock_after_its_job_ended(_stop_taking):
     return lambda _self, _key, _owner: None
 
 
+@mutation("bulk", (Holding, "_tell_held"))
+def nobody_is_told_that_a_lock_had_lapsed(_tell_held):
+    return lambda _self, _change, _found: None
+
+
 # ---- what is reported, and when ----------------------------------------------------------------
 
 

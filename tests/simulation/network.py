@@ -51,7 +51,7 @@ class Way(MemoryWire):
             with self._world.truth.acting(self._process):
                 super().send(command, deadline)
         self._process.carried_out(verb)
-        self._world.truth.answered(self._process, fault is not Fault.ANSWER_LOST)
+        self._world.truth.jobs.answered(self._process, fault is not Fault.ANSWER_LOST)
         if fault is Fault.ANSWER_LOST:
             raise ConnectionResetError(f"the answer to {verb} is lost")
         if fault is Fault.FALSE_ERROR:
@@ -97,7 +97,7 @@ class WayToStore:
         if fault is Fault.LOST:
             raise StoreUnavailable("away")
         if fault is Fault.LATE:
-            self._world.truth.late_at_store = True
+            self._world.truth.struck.late_at_store = True
             self._world.later(self._process, lambda: self._world.store.run(changes))
             raise StoreUnavailable("late")
         with self._world.truth.acting(self._process):

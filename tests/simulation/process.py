@@ -102,7 +102,7 @@ class Process:
         waiting = self._scripted.get(verb)
         fault = waiting.pop(0) if waiting else None
         if fault is not None:
-            self.world.truth.struck(self, fault)
+            self.world.truth.struck.add(self, fault)
         return fault
 
     def die(self):
@@ -141,13 +141,13 @@ class Process:
     def push(self, *jobs):
         """Pushes; each job's result, or None where it is not known."""
         self.owners |= {job.jid for job in jobs}
-        before = self.world.truth.jids()
+        before = self.world.truth.jobs.jids()
         try:
             results = self.producer.push_bulk(jobs).results
         except (FaktoryError, StoreError) as exc:
             results = exc.results
         self.owners |= {result.jid for result in results}
-        self.world.truth.check_results(results, before)
+        self.world.truth.jobs.check_results(results, before)
         return results or [None] * len(jobs)
 
     def push_until_known(self, job, *, pause=5):
@@ -186,15 +186,15 @@ class Process:
         if stamp is not None:
             self.owners.add(stamp.owner)
         reservation = Reservation(self.client, job, since, self.giving_up)
-        with self.world.truth.working(self, job):
+        with self.world.truth.jobs.working(self, job):
             work(self.consumer, reservation, lambda: None)
 
     def _handle(self, jid, *_args):
         self._handler_step("handler begins")
-        attempt = self.world.truth.began(jid)
+        attempt = self.world.truth.jobs.began(jid)
         self.world.handler(self, attempt)
         self._handler_step("handler ends")
-        self.world.truth.ended_well(jid)
+        self.world.truth.jobs.ended_well(jid)
 
     def _step(self):
         if self.dead:

@@ -162,10 +162,10 @@ def drop(world):
 
 class _Dropping(Middleware):
     def __init__(self, process):
-        self._truth = process.world.truth
+        self._jobs = process.world.truth.jobs
 
     def fetch(self, job, call_next):
-        self._truth.drops(job["jid"])
+        self._jobs.drops(job["jid"])
         return Drop("not wanted any more")
 
 
@@ -190,7 +190,7 @@ def no_renewal(world):
 @scenario(lasting(5), on_store_error="push")
 def pushed_without_a_lock(world):
     def push(process):
-        world.truth.struck(None, Fault.DOWN)
+        world.truth.struck.add(None, Fault.DOWN)
         world.store_away.begin(3)
         once(process)
         process.sleep(4)
@@ -337,7 +337,7 @@ def until_start(world):
 def store_away_at_confirm(world):
     def push(process):
         job = process.job()
-        world.truth.struck(None, Fault.DOWN)
+        world.truth.struck.add(None, Fault.DOWN)
         process.meanwhile("PUSHB", lambda: world.store_away.begin(10))
         process.push(job)
         process.sleep(20)
@@ -353,7 +353,7 @@ def store_away_at_hold_and_release(world):
         process.meanwhile("FETCH", lambda: world.store_away.begin(12))
         process.work()
 
-    world.truth.struck(None, Fault.DOWN)
+    world.truth.struck.add(None, Fault.DOWN)
     world.process("producer", once)
     world.process("worker", handler_away, again=lambda process: process.work())
 
@@ -369,7 +369,7 @@ def store_away_at_hold_of_a_job_whose_ack_is_not_answered(world):
         process.meanwhile("ACK", lambda: world.faktory_away.begin(80))
         process.work()
 
-    world.truth.struck(None, Fault.DOWN)
+    world.truth.struck.add(None, Fault.DOWN)
     world.process("producer", once)
     world.process("worker", work, again=lambda process: process.work())
 

@@ -89,7 +89,7 @@ class Sequences(RuleBasedStateMachine):
     def kill(self, name):
         """One process, wherever it stands."""
         process = self._process(name)
-        self.world.truth.struck(process, Fault.CRASH_BEFORE)
+        self.world.truth.struck.add(process, Fault.CRASH_BEFORE)
         process.dead = True
         self.world.schedule.go_on(process.task)
 
@@ -98,7 +98,7 @@ class Sequences(RuleBasedStateMachine):
         """Time passes; who is amid something stands still meanwhile."""
         for process in self.world.processes:
             if not process.task.done and process.task.is_busy:
-                self.world.truth.struck(process, Fault.STOP_BEFORE)
+                self.world.truth.struck.add(process, Fault.STOP_BEFORE)
         self.world.faktory.advance(seconds)
 
     @invariant()

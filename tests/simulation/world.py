@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from faktory_unique.testing import Clock, FakeFaktory
 from tests.simulation.faults import LATE_BY, Fault
+from tests.simulation.lock_truth import Store
 from tests.simulation.process import Away, Process
 from tests.simulation.schedule import Schedule
-from tests.simulation.truth import Store, Truth
+from tests.simulation.truth import Truth
 
 # A reservation expires after 60 s and is noticed within 15; a retry waits for some minutes.
 MOST_SECONDS = 6 * 3_600
@@ -44,7 +45,8 @@ class World:
         self.clock = Clock(1_800_000_000)
         self.faktory = FakeFaktory(self.clock, seed=1)
         self.store = Store(self.clock)
-        self.truth = self.store.truth = Truth(self)
+        self.truth = Truth(self)
+        self.store.truth = self.truth.locks
         self.schedule = Schedule(self.clock, self.faktory.advance, switches)
         self.faktory_away = Away(self.clock)
         self.store_away = Away(self.clock)
@@ -115,7 +117,7 @@ class World:
         process.number = number
         fault = self._faults.get(number, process.next_fault)
         if fault is not None:
-            self.truth.struck(None if fault is Fault.DOWN else process, fault)
+            self.truth.struck.add(None if fault is Fault.DOWN else process, fault)
         return fault
 
     def run(self):
@@ -124,7 +126,7 @@ class World:
         self.is_over = True
         self.schedule.run(lambda: not self.schedule.tasks, MOST_SECONDS)
         try:
-            return self.truth.breaches()
+            return self.truth.breaches(self.store.values().values())
         finally:
             self.faktory.close()
 

@@ -1,0 +1,213 @@
+"""What becomes of jobs on the server."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter, defaultdict
+from contextlib import contextmanager
+
+from faktory_unique import PushStatus
+from faktory_unique.stamp import read_stamp
+from tests.simulation.works import RESERVED, Work
+
+
+class JobTruth:
+    """The jobs of one world.
+
+    Args:
+        truth: of the world.
+        manager: the server's, whose methods it watches.
+    """
+
+    def __init__(self, truth, manager):
+        self._truth = truth
+        self._payloads = {}
+        self._executed = Counter()
+        self._replaced = set()
+        self._dropped = set()
+        self._over = set()
+        self._running = defaultdict(dict)
+        self._waits_since = {}
+        self._reserved_by = {}
+        self._watch(manager)
+
+    # ---- what workers do ---------------------------------------------------------------------
+
+    @contextmanager
+    def working(self, process, job):
+        """Within, a process works a job; a killed one no more."""
+        self._running[job["jid"]][process.name] = process, self._truth.now()
+        process.works_on = job
+        try:
+            yield
+        finally:
+            process.works_on = None
+            del self._running[job["jid"]][process.name]
+
+    def began(self, jid):
+        """A handler begins; how often one has for this work."""
+        work = self.work_of(self.job(jid))
+        work.begun += 1
+        # Of `start`, a later attempt has no lock as a rule: nobody can tell that it should have.
+        first = jid == work.owner and not self.job(jid).get("failure")
+        if work.lapsed and first and work.until == "start":
+            work.must_be_told = True
+        return work.begun
+
+    def ended_well(self, jid):
+        """A handler has done the work."""
+        self._executed[jid] += 1
+
+    def answered(self, process, answer):
+        """A command of a process that works a job was carried out, and perhaps answered."""
+        if process.works_on is not None:
+            self.work_of(process.works_on).unanswered = not answer
+
+    def drops(self, jid):
+        """A middleware has decided that a job is not to run."""
+        self._dropped.add(jid)
+
+    def job(self, jid):
+        """A job's payload, as it was last fetched."""
+        return self._payloads[jid]
+
+    def jids(self):
+        """Of all jobs that were accepted."""
+        return set(self._payloads)
+
+    def check_results(self, results, before):
+        """What a push told its caller must be so; `before`: the jids that were there already."""
+        for result in results:
+            there = result.jid in self._payloads
+            if result and not there:
+                self._truth.broke("untrue", f"{result.jid} was said to be pushed")
+            refused = result.status in {PushStatus.REFUSED, PushStatus.NOT_SENT}
+            if refused and there and result.jid not in before:
+                self._truth.broke("untrue", f"{result.jid} was said to be {result.status}")
+
+    def runs_elsewhere(self, owner, name):
+        """Whether another worker runs a copy, and may believe in its reservation.
+
+        Of a copy that is over on the server: one that is not counts as live as it is.
+        """
+        return any(
+            runner != name and not process.dead and self._truth.now() < since + RESERVED
+            for jid in self._over
+            for runner, (process, since) in self._running[jid].items()
+            if read_stamp(self.job(jid)).owner == owner
+        )
+
+    def waits_longer(self, work, seconds):
+        """Whether a copy has waited in its queue for so long."""
+        latest = self._truth.now() - seconds
+        return any(self._waits_since.get(jid, latest + 1) <= latest for jid in work.live)
+
+    def gone(self):
+        """The jids of jobs that were accepted, and did not end by any report or expiry."""
+        return [jid for jid in self._payloads if jid not in self._over]
+
+    # ---- what the server does ----------------------------------------------------------------
+
+    def _watch(self, manager):
+        push, enqueue, reserve = manager.push, manager._enqueue, manager.reserve
+        acknowledge, process_failure = manager.acknowledge, manager._process_failure
+
+        def pushed(job):
+            push(job)
+            self._accepted(job)
+
+        def enqueued(job):
+            enqueue(job)
+            self._waits_since[job["jid"]] = self._truth.now()
+
+        def reserved(wid, payload):
+            text = reserve(wid, payload)
+            job = json.loads(text)
+            self._reserved_by[job["jid"]] = self._truth.actor.name
+            self._waits_since.pop(job["jid"], None)
+            self._payloads[job["jid"]] = job
+            self._fetched(job["jid"])
+            return text
+
+        def acknowledged(jid):
+            was_there = jid in manager.reservations
+            acknowledge(jid)
+            if was_there:
+                self._reported(jid)
+                self._acknowledged(jid)
+
+        def failed(jid, failure):
+            job = manager.reservations[jid].job if jid in manager.reservations else None
+            dead = len(manager.dead)
+            process_failure(jid, failure)
+            if job is not None and failure["errtype"] != "ReservationExpired":
+                self._reported(jid)
+            if job is not None and (job["retry"] == 0 or len(manager.dead) > dead):
+                self._is_over(jid)
+
+        manager.push, manager._enqueue, manager.reserve = pushed, enqueued, reserved
+        manager.acknowledge, manager._process_failure = acknowledged, failed
+
+    def _accepted(self, job):
+        jid, stamp = job["jid"], read_stamp(job)
+        self._payloads[jid] = job
+        actor = self._truth.actor
+        if stamp is None:
+            self._truth.broke("unstamped", f"{jid} was pushed without a stamp")
+            return
+        if actor.works_on is not None and read_stamp(actor.works_on).owner == stamp.owner:
+            self._replaced.add(actor.works_on["jid"])
+            self.work_of(actor.works_on).live.discard(actor.works_on["jid"])
+        work = self._truth.works.setdefault(stamp.owner, Work(stamp.owner, stamp.key, stamp.until))
+        for other in self._truth.works.values():
+            if other is not work and other.key == work.key and other.is_guarded:
+                self._overlaps(other, work)
+        work.accepted += 1
+        work.live.add(jid)
+        work.touched.add(actor.name)
+
+    def _fetched(self, jid):
+        work = self.work_of(self.job(jid))
+        if work is None:
+            return
+        work.touched.add(self._truth.actor.name)
+        work.live.add(jid)  # again, where its worker has pushed a copy and died before its ACK
+
+    def _overlaps(self, other, work):
+        if other.lapsed or self._truth.may_be_twice(other):
+            return
+        if self._truth.unguarded & {other.owner, work.owner}:
+            return
+        # Its producer may have stood still, and its lease run out, between its take and its PUSHB.
+        if self._truth.struck.stood_still(self._truth.actor.name):
+            work.must_be_told = True
+        else:
+            self._truth.broke("two live", f"{work.owner} was accepted while {other.owner} lives")
+
+    def _reported(self, jid):
+        if self._truth.actor.name != self._reserved_by[jid] and not self._truth.struck.out_of_order:
+            self._truth.broke(
+                "stolen", f"{self._truth.actor} has reported another worker's run of {jid}"
+            )
+
+    def _acknowledged(self, jid):
+        if not (self._executed[jid] or jid in self._replaced or jid in self._dropped):
+            self._truth.broke("lost", f"{jid} was acknowledged and never done")
+        self._is_over(jid)
+
+    def _is_over(self, jid):
+        self._over.add(jid)
+        work = self.work_of(self.job(jid))
+        if work is None:
+            return
+        work.live.discard(jid)
+        _, since = self._running[jid].get(
+            self._truth.actor and self._truth.actor.name, (None, None)
+        )
+        if since is None or self._truth.now() >= since + RESERVED:
+            work.reported_late = True
+
+    def work_of(self, job):
+        """The work that a payload is a copy of; None without a stamp."""
+        stamp = read_stamp(job)
+        return None if stamp is None else self._truth.works[stamp.owner]

@@ -1,0 +1,42 @@
+"""Which faults have struck whom: what may go wrong then, and what may not."""
+
+from __future__ import annotations
+
+
+class Struck:
+    """The faults that have struck in one run.
+
+    Attributes:
+        late_at_store: whether the store has carried something out when its sender had given up.
+    """
+
+    def __init__(self):
+        self._faults = {}
+        self.late_at_store = False
+
+    def add(self, process, fault):
+        """A fault has struck a process, or, where it is None, all."""
+        self._faults.setdefault(process.name if process else None, set()).add(fault)
+
+    @property
+    def anybody(self):
+        """Whether there was a fault at all."""
+        return bool(self._faults)
+
+    def any_of(self, names):
+        """Whether one of these processes was struck."""
+        return bool(self._faults.keys() & {None, *names})
+
+    def stood_still(self, name):
+        """Whether a process stood still amid what it did."""
+        return any(fault.is_stop for fault in self._faults.get(name, ()))
+
+    @property
+    def out_of_order(self):
+        """Whether somebody stood still amid what he did, or what he told the store did."""
+        return self.late_at_store or any(map(self.stood_still, self._faults))
+
+    @property
+    def killed(self):
+        """Whether a process was killed."""
+        return any(fault.is_crash for faults in self._faults.values() for fault in faults)

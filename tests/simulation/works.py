@@ -1,0 +1,50 @@
+"""A piece of work, with all the copies of its job, and who does something for it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+# Seconds: the server's shortest reservation, which all jobs here have.
+RESERVED = 60
+
+
+@dataclass
+class Work:
+    """All copies of one piece of work: those with one owner.
+
+    Attributes:
+        live: jids on the server.
+        begun: how often a handler has begun it.
+        lapsed: whether its lock ran out while it lived.
+        must_be_told: whether somebody must have told of that.
+        reported_late: whether it ended by its reservation's expiry, or when that could have been:
+            nobody knows then whether it will run again.
+        unanswered: whether the last word about it was carried out, and its answer lost.
+        touched: who had to do with it.
+    """
+
+    owner: str
+    key: str
+    until: str
+    live: set = field(default_factory=set)
+    begun: int = 0
+    accepted: int = 0
+    lapsed: bool = False
+    must_be_told: bool = False
+    reported_late: bool = False
+    unanswered: bool = False
+    touched: set = field(default_factory=set)
+
+    @property
+    def is_guarded(self):
+        """Whether an equal may not be pushed now."""
+        return bool(self.live) and not (self.until == "start" and self.begun)
+
+
+@dataclass(frozen=True)
+class Sent:
+    """Who has sent what is carried out late: what it might do then."""
+
+    name: str
+    works_on: dict | None
+    owners: set
