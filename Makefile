@@ -7,15 +7,22 @@ INSTALLED := .venv/.installed
 # What the promises rest on: no branch of it may be untested.
 COVERED := environment canonical es_number keys policy stamp validate settings change reserved events lifecycle chain claims kept logs chunk holding parts push unique
 COVERED := $(COVERED:%=faktory_unique/%.py) faktory_unique/store/*.py
+# Of a chaos run: seconds for which there are faults, and what they are drawn from.
+SECONDS ?= 60
+SEED ?= 1
+# Of a fuzz run: values that are canonicalized.
+INPUTS ?= 1000000
 comma := ,
 space := $(subst ,, )
 
-.PHONY: help demo test conformance check lint types floors servers bench clean
+.PHONY: help demo test conformance chaos fuzz check lint types floors servers bench clean
 
 help:
 	@echo "make demo          the main job, done before your eyes on a Faktory in memory"
 	@echo "make test          every test"
 	@echo "make conformance   one suite on the in-memory Faktory and on a real one"
+	@echo "make chaos         real servers and processes under faults: SECONDS=60 SEED=1"
+	@echo "make fuzz          the canonicalizer against another one: INPUTS=1000000"
 	@echo "make check         what CI runs: ruff, mypy, floors, tests, coverage, a short benchmark"
 	@echo "make bench         the benchmarks"
 
@@ -28,6 +35,12 @@ test: $(INSTALLED) servers
 
 conformance: $(INSTALLED) servers
 	$(BIN)/pytest tests/conformance
+
+chaos: $(INSTALLED) servers
+	$(BIN)/python -m tests.chaos --seconds $(SECONDS) --seed $(SEED)
+
+fuzz: $(INSTALLED)
+	$(BIN)/python -m tests.fuzz.canonical $(INPUTS)
 
 check: lint types floors servers
 	$(BIN)/python -m benchmarks --quick

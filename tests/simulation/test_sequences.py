@@ -13,7 +13,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 from faktory_unique import RetryLater
 from tests.simulation.faults import AWAY, Fault
 from tests.simulation.process import Killed
-from tests.simulation.scenarios import POLICY
+from tests.simulation.scenario import POLICY
 from tests.simulation.world import World
 
 PRODUCERS = ["producer", "other-producer"]
