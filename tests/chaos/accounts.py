@@ -11,6 +11,9 @@ from tests.chaos.lives import lives
 from tests.chaos.locks import blocked
 from tests.chaos.reasons import REASONS
 
+# The delay of a put-back, a tick of the promotion, and some time in the queue.
+_COPY_WAITING = 15.0
+
 
 class Overlap(NamedTuple):
     """Two live jobs of one key, or a work that was done twice; `reason` is None: unexplained."""
@@ -119,7 +122,7 @@ def _went_with_faktory(facts, work):
     """Whether a Faktory that got SIGKILL has lost the job between two places of its storage.
 
     It had been accepted before and was in no place of the storage when the server stood still; no
-    ACK of it had been sent (a put-back's is one: a copy that is missing is ours to explain); and
+    ACK of it had been sent, but for that of a put-back whose copy could still be waiting; and
     nothing was seen of it later.
     """
     return any(
@@ -132,5 +135,6 @@ def _went_with_faktory(facts, work):
 
 
 def _acked_before(work, when):
+    latest = {"ack": when, "put_back": when - _COPY_WAITING}
     reports = [report for copy in work.copies.values() for report in copy.reports]
-    return any(report.what != "fail" and report.began < when for report in reports)
+    return any(r.what in latest and r.began < latest[r.what] for r in reports)

@@ -15,6 +15,9 @@ from tests.chaos.settings import LEASE, TTL
 _ROUNDING = 1.0
 
 
+# What was not pushed gives back what it took.
+_GIVEN_BACK = {"not_sent", "refused"}
+
 # The longest that the store has for one change, connecting included.
 _ONE_CHANGE = 2.0
 
@@ -53,8 +56,8 @@ def overlap_reason(facts, first, copy, push):
 
 
 def _settings(facts, work):
-    """What has set the lock of a work, in order."""
-    taken = [push for push in work.pushes if push.took is not None]
+    """What has set the lock of a work, and was not given back, in order."""
+    taken = [p for p in work.pushes if p.took is not None and p.status not in _GIVEN_BACK]
     found = [_Setting(push.began, LEASE, "acquired") for push in taken]
     for event in work.events:
         if event["name"] == "confirmed":
@@ -94,23 +97,10 @@ def _freed_by(work, copy, since, until):
     )
 
 
-def _given_back(work, since, until):
-    """A later push of a job whose first push is open was not sent, and gave back what it took."""
-    released = work.event("released", after=since, before=until)
-    open_since = min((push.began for push in work.pushes if push.is_open), default=until)
-    return released is not None and any(
-        push.who == released["who"] and open_since < push.began < released["mono"]
-        for push in work.pushes
-        if push.status in {"not_sent", "refused"}
-    )
-
-
 def _time_over(facts, work, since, taken):
     """Why the lock's time had run out, as it was set since; None where it had not, or may not."""
     began, names = since[0].began, {each.name for each in since}
     has_run_out = max(each.began + each.ttl for each in since) <= taken + _ROUNDING
-    if _given_back(work, began, taken):
-        return "push_open"
     if not has_run_out:
         return None
     if work.event("store_error", after=began, before=taken):

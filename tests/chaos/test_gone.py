@@ -28,6 +28,15 @@ def test_gone_with_a_faktory_that_was_killed_when_it_had_the_job_nowhere(story):
     assert list(told.cases()) == ["gone with faktory: owner=x key=k"]
 
 
+def test_gone_where_its_copy_was_waiting(story):
+    """A copy that is due leaves the scheduled set before it is in its queue."""
+    story.push("x", 0)
+    story.fetch("x", 1)
+    story.report("put_back", "x", 2)
+    story.faktory_killed(8)
+    assert len(accounts(story).gone) == 1
+
+
 def test_gone_where_its_fail_was_sent_before_the_kill(story):
     """A retry that is due leaves one set before it is in its queue."""
     story.push("x", 0)
@@ -49,12 +58,12 @@ def test_lost_all_the_same_where_it_was_accepted_after_the_kill(story):
     assert len(accounts(story).lost) == 1
 
 
-@pytest.mark.parametrize("what", ["ack", "put_back"])
-def test_lost_all_the_same_where_its_ack_was_sent_before_the_kill(story, what):
+@pytest.mark.parametrize(("what", "killed"), [("ack", 3), ("put_back", 30)])
+def test_lost_all_the_same_where_its_ack_was_sent_before_the_kill(story, what, killed):
     story.push("x", 0)
     story.fetch("x", 1)
     story.report(what, "x", 2)
-    story.faktory_killed(3)
+    story.faktory_killed(killed)
     assert len(accounts(story).lost) == 1
 
 

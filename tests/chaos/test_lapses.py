@@ -92,6 +92,13 @@ def test_the_first_was_pushed_without_a_lock(story):
     assert reasons(story) == ["unguarded"]
 
 
+def test_pushed_without_a_lock_after_one_that_was_given_back(story):
+    story.push("x", 0, status="not_sent")
+    story.push("x", 1, status="unguarded")
+    overlap(story, 3)
+    assert reasons(story) == ["unguarded"]
+
+
 def test_pushed_without_a_lock_and_held_since_it_has_one(story):
     story.push("x", 0, status="unguarded")
     story.fetch("x", 1, held="reacquired")
