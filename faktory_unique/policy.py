@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
@@ -19,6 +20,8 @@ from pydantic import (
     model_validator,
 )
 
+from .errors import shown
+
 _UNITS = {"d": 86_400, "h": 3_600, "m": 60, "s": 1}
 _WRITTEN = re.compile(
     "".join(rf"(?:(?P<{unit}>\d+(?:\.\d+)?)\s*{unit}\s*)?" for unit in _UNITS), re.IGNORECASE
@@ -27,6 +30,8 @@ _TIMEDELTA = TypeAdapter(timedelta)
 
 # Ten years. Redis refuses expiries that overflow its clock; nobody means a lock that long.
 LONGEST = 315_360_000
+
+_LAST_POSITION = 2**53 - 1  # a path stands in the key, in JSON, which rounds what is beyond
 
 
 def seconds(duration: object) -> float:
@@ -38,7 +43,10 @@ def seconds(duration: object) -> float:
     if isinstance(duration, timedelta):
         return duration.total_seconds()
     if isinstance(duration, int | float) and not isinstance(duration, bool):
-        return float(duration)
+        try:
+            return float(duration)
+        except OverflowError:  # an int beyond all floats
+            return math.inf if duration > 0 else -math.inf
     if isinstance(duration, str):
         text = duration.strip()
         if re.fullmatch(r"\d+(\.\d+)?", text):
@@ -52,7 +60,7 @@ def seconds(duration: object) -> float:
             except ValidationError:
                 pass
     raise ValueError(
-        f"{duration!r} is not a duration; write 90, '90s', '1h30m', 'PT1H30M' or a timedelta"
+        f"{shown(duration)} is not a duration; write 90, '90s', '1h30m', 'PT1H30M' or a timedelta"
     )
 
 
@@ -129,7 +137,7 @@ class Policy(BaseModel):
             return None
         if isinstance(by, str | int) or not isinstance(by, list | tuple):
             raise ValueError(  # noqa: TRY004  # pydantic makes a ValidationError of it
-                f"{by!r} is not a list of paths; write for example [0, '1.user_id']"
+                f"{shown(by)} is not a list of paths; write for example [0, '1.user_id']"
             )
         return tuple(_path(path) for path in by)
 
@@ -143,12 +151,12 @@ class Policy(BaseModel):
 def _path(path: object) -> int | str:
     if isinstance(path, str) and path.isascii() and path.isdecimal():
         path = int(path)
-    if isinstance(path, int) and not isinstance(path, bool) and path >= 0:
+    if isinstance(path, int) and not isinstance(path, bool) and 0 <= path <= _LAST_POSITION:
         return path
     if isinstance(path, str) and re.fullmatch(r"[0-9]+(\.[^.]+)+", path, re.ASCII):
         return path
     raise ValueError(
-        f"{path!r} is not a path into args; begin with the position of an argument, counted "
+        f"{shown(path)} is not a path into args; begin with the position of an argument, counted "
         "from 0, and go on with keys or positions behind dots: 0 or '1.user_id'"
     )
 

@@ -2,25 +2,47 @@
 
 from __future__ import annotations
 
+import json
 import os
-import tomllib
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pydantic import Field, ValidationError
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
-    SettingsError,
     TomlConfigSettingsSource,
 )
 
 from .environment import variable
-from .errors import InvalidSettings
+from .errors import InvalidSettings, brief, shown
 from .policy import Policy
 
+if TYPE_CHECKING:
+    from pydantic.fields import FieldInfo
+
 PREFIX = "FAKTORY_UNIQUE_"
+
+
+class _Environment(PydanticBaseSettingsSource):
+    """A variable for each setting, by its exact name; an empty one says nothing."""
+
+    def __call__(self) -> dict[str, Any]:
+        fields = self.settings_cls.model_fields.items()
+        told = {name: self.get_field_value(field, name)[0] for name, field in fields}
+        return {name: value for name, value in told.items() if value is not None}
+
+    def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:  # noqa: ARG002  # pydantic-settings passes it
+        """What the variable says, None where nothing; its field; that it needs no more decoding."""
+        name = f"{PREFIX}{field_name.upper()}"
+        text = variable(name) or None
+        if text is None or field_name in {"store", "config"}:
+            return text, field_name, False
+        try:
+            return json.loads(text), field_name, False
+        except (ValueError, RecursionError) as exc:
+            raise InvalidSettings(f"{name}: {exc}; write JSON") from None
 
 
 class Settings(BaseSettings):
@@ -36,9 +58,7 @@ class Settings(BaseSettings):
         config: path of a TOML file with the three above. `FAKTORY_UNIQUE_CONFIG`.
     """
 
-    model_config = SettingsConfigDict(
-        env_prefix=PREFIX, env_ignore_empty=True, extra="forbid", frozen=True
-    )
+    model_config = SettingsConfigDict(case_sensitive=True, extra="forbid", frozen=True)
 
     store: Any = Field(default=None, repr=False)  # a URL may hold a password
     policies: dict[str, Policy] = Field(default_factory=dict)
@@ -50,17 +70,16 @@ class Settings(BaseSettings):
         cls,
         settings_cls: type[BaseSettings],
         init_settings: PydanticBaseSettingsSource,
-        env_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,  # noqa: ARG003  # ours stands in for it
         dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003  # pydantic-settings passes it
         file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003  # likewise
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Code over environment over TOML; tables merge jobtype by jobtype, field by field."""
-        config = init_settings().get("config") or env_settings().get("config")
+        environment = _Environment(settings_cls)
+        config = init_settings().get("config") or variable(f"{PREFIX}CONFIG")
         if not config:
-            return init_settings, env_settings
-        if not Path(config).is_file():
-            raise FileNotFoundError(f"no file {str(config)!r}")
-        return init_settings, env_settings, TomlConfigSettingsSource(settings_cls, Path(config))
+            return init_settings, environment
+        return init_settings, environment, _toml(settings_cls, config)
 
 
 def load(**code: object) -> Settings:
@@ -72,23 +91,35 @@ def load(**code: object) -> Settings:
     """
     _refuse_unknown_names()
     given = {name: value for name, value in code.items() if value is not None}
-    if "store" not in given and (store := variable(f"{PREFIX}STORE")):
-        given["store"] = store
     try:
-        settings = Settings(**given)  # type: ignore[arg-type]  # pydantic checks them
+        return Settings(**given)  # type: ignore[arg-type]  # pydantic checks them
     except ValidationError as exc:
-        raise InvalidSettings(_told(exc)) from exc
-    except SettingsError as exc:
-        raise InvalidSettings(f"environment: {exc}: {exc.__cause__}; write JSON") from exc
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as exc:
-        raise InvalidSettings(f"config: {exc}") from exc
-    return settings
+        # None, since pydantic's own text shows what was given.
+        raise InvalidSettings(_told(exc)) from None
+    except RecursionError:  # where tables are merged
+        raise InvalidSettings("settings: nested too deep") from None
+
+
+def _toml(settings_cls: type[BaseSettings], config: Any) -> PydanticBaseSettingsSource:  # noqa: ANN401  # whatever code gave
+    """What stands in the TOML file."""
+    try:
+        path = Path(config)
+    except TypeError:
+        raise InvalidSettings(f"config: {shown(config)} is no path of a file") from None
+    try:
+        if path.is_file():
+            return TomlConfigSettingsSource(settings_cls, path)
+    except OSError as exc:  # its own words have the path, which can be a URL
+        raise InvalidSettings(f"config: {shown(str(path))}: {exc.strerror}") from None
+    except (ValueError, RecursionError) as exc:
+        raise InvalidSettings(f"config: {shown(str(path))}: {exc}") from None
+    raise InvalidSettings(f"config: no file {shown(str(path))}")
 
 
 def _refuse_unknown_names() -> None:
     known = [f"{PREFIX}{field.upper()}" for field in Settings.model_fields]
     for name in os.environ:
-        if name.upper().startswith(PREFIX) and name.upper() not in known:
+        if name.upper().startswith(PREFIX) and name not in known:
             raise InvalidSettings(
                 f"{name}: no such setting; there are {', '.join(known)}. "
                 "Policies go into FAKTORY_UNIQUE_POLICIES as JSON, or into a TOML file"
@@ -102,9 +133,9 @@ def _told(exc: ValidationError) -> str:
     """
     lines = []
     for error in exc.errors(include_url=False):
-        place = ".".join(str(part) for part in error["loc"]) or "settings"
+        place = ".".join(brief(str(part)) for part in error["loc"]) or "settings"
         if error["type"] == "extra_forbidden":
             lines.append(f"{place}: no such setting")
         else:
-            lines.append(f"{place}: {error['msg']} (got {error['input']!r})")
+            lines.append(f"{place}: {error['msg']} (got {shown(error['input'])})")
     return "; ".join(lines)

@@ -34,9 +34,7 @@ def open_store(where: object) -> Store:
             try:
                 return RedisStore(where)
             except ValueError as exc:
-                # Of a URL that is cut wrongly, the port can be the password.
-                told = "its port is no number from 0 to 65535" if "Port " in str(exc) else exc
-                raise InvalidSettings(f"store: {told}") from None
+                raise InvalidSettings(f"store: {exc}") from None
     sentinel = isinstance(getattr(where, "connection_pool", None), SentinelConnectionPool)
     if isinstance(where, Redis) and not sentinel:
         return RedisStore(where)

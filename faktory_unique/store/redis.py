@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 import os
-import re
 from collections import deque
-from inspect import signature
 from typing import TYPE_CHECKING, Any, TypeAlias
-from urllib.parse import parse_qs, urlsplit
 
 import hiredis
-import redis
 from redis.backoff import NoBackoff
 from redis.exceptions import (
     AuthenticationError,
@@ -24,9 +20,12 @@ from redis.retry import Retry
 from faktory_unique.errors import StoreError, StoreUnavailable
 
 from .script import CHANGE, CHANGE_SHA
+from .url import pool_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    import redis
 
     from faktory_unique.change import Change
 
@@ -57,7 +56,7 @@ class RedisStore:
     """
 
     def __init__(self, server: str | redis.Redis) -> None:
-        pool = _pool_of(server) if isinstance(server, str) else server.connection_pool
+        pool = pool_of(server) if isinstance(server, str) else server.connection_pool
         given = pool.connection_kwargs
         options = {n: v for n, v in given.items() if n in _TAKEN_OVER or n.startswith("ssl_")}
         if options.get("socket_timeout") is None:
@@ -146,18 +145,6 @@ class RedisStore:
             return ("SET", key, value, "NX", "GET", "EX", ttl)
         given: Command = (value or "", ttl, int(extends), *(e or "" for e in expected))
         return ("EVALSHA", CHANGE_SHA, 1, key, *given)
-
-
-def _pool_of(url: str) -> redis.ConnectionPool:
-    """What redis-py reads out of a URL, with errors for what it would pass over in silence."""
-    parts = urlsplit(url)
-    if parts.scheme != "unix" and not re.fullmatch(r"(/\d*)?", parts.path):
-        # Without what stands there: of a password that is not quoted, it can be the rest.
-        raise ValueError("what follows host and port is no database number; write for example /0")
-    for name in parse_qs(parts.query):
-        if name not in signature(redis.Redis).parameters:
-            raise ValueError(f"redis-py has no option {name!r}")
-    return redis.ConnectionPool.from_url(url)
 
 
 def _ask(connection: redis.Connection, commands: list[Command]) -> list[Reply]:

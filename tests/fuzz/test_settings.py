@@ -9,7 +9,6 @@ import json
 import math
 import os
 import traceback
-import unicodedata
 from contextlib import contextmanager
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
@@ -124,8 +123,16 @@ def writable(settings):
 
 # ---- odd values --------------------------------------------------------------------------------
 
-# Beyond these, and nested deeper than hypothesis does it, see the findings below.
-BIGGEST_INT = 10**300
+# Beyond all floats, and of fewer digits than Python refuses to read and to write.
+BIGGEST_INT = 10**400
+
+
+def nested(levels):
+    value = 0
+    for _ in range(levels):
+        value = [value]
+    return value
+
 
 texts = st.text(max_size=8) | st.text(st.characters(categories=["Cs", "Nd", "Cc"]), max_size=3)
 json_scalars = (
@@ -184,12 +191,11 @@ odd = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(texts, inner, max_size=3),
     max_leaves=6,
 )
-# Names that are none. What is no text pydantic refuses in words of its own, and capitals are a
-# finding of their own.
+# Names that are none. What is no text pydantic refuses in words of its own.
 wrong_names = (
     st.text(st.characters(exclude_categories=["Cs"]), max_size=6)
-    | st.sampled_from(["tll", "ttl ", "policies", "model_config", "__class__", "self"])
-).filter(lambda name: name.lower() not in FIELDS)
+    | st.sampled_from(["tll", "ttl ", "TTL", "policies", "model_config", "__class__", "self"])
+).filter(lambda name: name not in FIELDS)
 
 
 def fields(values):
@@ -248,6 +254,9 @@ objects = st.sampled_from(
         {"ttl": {1}},
         {(): ()},
         {"\ud800": 1},
+        10**5000,
+        nested(100_000),
+        {10**5000: 1},
     ]
 )
 
@@ -331,7 +340,7 @@ def test_any_text_in_a_variable_is_settings_or_an_error_that_names_it(name, text
         try:
             load()
         except InvalidSettings as exc:
-            assert name.lower() in str(exc)  # noqa: PT017 - most texts are refused
+            assert name in str(exc).upper()  # noqa: PT017 - most texts are refused
 
 
 @unhurried
@@ -374,55 +383,28 @@ def test_any_bytes_in_a_file_are_settings_or_invalid_settings(folder, content):
 
 @pytest.mark.parametrize("place", PLACES)
 @pytest.mark.parametrize("settings", [{"policies": {"A": {"TTL": 5}}}, {"default": {"TTL": 5}}])
-def test_a_field_in_capitals_is_no_field(place, settings, folder, request):
-    if place == "environment" and "default" in settings:
-        reason = "pydantic-settings reads a model's fields in the environment whatever their case"
-        request.applymarker(pytest.mark.xfail(strict=True, reason=reason))
+def test_a_field_in_capitals_is_no_field(place, settings, folder):
     _, refused = outcome(PLACES[place], folder, settings)
     assert refused is not None
 
 
-# ---- findings ----------------------------------------------------------------------------------
-
-
-def nested(levels):
-    value = 0
-    for _ in range(levels):
-        value = [value]
-    return value
-
-
-def _finding(error, reason):
-    return pytest.mark.xfail(strict=True, raises=error, reason=reason)
-
-
-_NO_FLOAT = _finding(OverflowError, "policy.seconds makes a float of any int, and cannot of these")
-_NO_REPR = _finding(ValueError, "settings._told, or a validator, writes out what was given")
-_TOO_DEEP = _finding(RecursionError, "settings._told, or a validator, writes out what was given")
+# ---- what is too long, or too deep, to be read or written out -----------------------------------
 
 
 @pytest.mark.parametrize("place", PLACES)
 @pytest.mark.parametrize("field", ["ttl", "lease"])
 @pytest.mark.parametrize("sign", [1, -1])
-@_NO_FLOAT
 def test_a_duration_beyond_all_floats_is_refused(place, field, sign, folder):
     _, refused = outcome(PLACES[place], folder, {"default": {field: sign * 10**400}})
     assert refused.startswith(f"default.{field}: ")
 
 
-@pytest.mark.parametrize(
-    "field",
-    [
-        pytest.param(name, marks=_NO_FLOAT if name in {"ttl", "lease"} else _NO_REPR)
-        for name in FIELDS
-    ],
-)
+@pytest.mark.parametrize("field", FIELDS)
 def test_an_int_too_long_to_be_written_out_is_refused_in_code(field):
     _, refused = outcome(in_code, None, {"default": {field: 10**5000}})
     assert refused.startswith(f"default.{field}: ")
 
 
-@_NO_REPR
 def test_a_path_too_long_to_be_written_out_is_refused_in_code():
     _, refused = outcome(in_code, None, {"default": {"by": [-(10**5000)]}})
     assert refused.startswith("default.by: ")
@@ -431,12 +413,11 @@ def test_a_path_too_long_to_be_written_out_is_refused_in_code():
 def test_an_int_too_long_to_be_read_is_refused_in_the_environment():
     with (
         variables(default='{"ttl": 1' + "0" * 5000 + "}"),
-        pytest.raises(InvalidSettings, match="default"),
+        pytest.raises(InvalidSettings, match=r"^FAKTORY_UNIQUE_DEFAULT: "),
     ):
         load()
 
 
-@_finding(ValueError, "load catches TOMLDecodeError, and tomllib lets int()'s own ValueError pass")
 def test_an_int_too_long_to_be_read_is_refused_in_toml(folder):
     path = folder / "long.toml"
     path.write_text("[default]\nttl = 1" + "0" * 5000)
@@ -445,22 +426,19 @@ def test_an_int_too_long_to_be_read_is_refused_in_toml(folder):
 
 
 @pytest.mark.parametrize("field", FIELDS)
-@_TOO_DEEP
 def test_a_value_nested_too_deep_to_be_written_out_is_refused_in_code(field):
     _, refused = outcome(in_code, None, {"default": {field: nested(100_000)}})
     assert refused.startswith(f"default.{field}: ")
 
 
-@_finding(RecursionError, "load lets json's RecursionError pass")
 def test_a_value_nested_too_deep_to_be_read_is_refused_in_the_environment():
     with (
         variables(default='{"ttl": ' + "[" * 100_000 + "]" * 100_000 + "}"),
-        pytest.raises(InvalidSettings, match="default"),
+        pytest.raises(InvalidSettings, match=r"^FAKTORY_UNIQUE_DEFAULT: "),
     ):
         load()
 
 
-@_finding(RecursionError, "load lets tomllib's RecursionError pass")
 def test_a_value_nested_too_deep_to_be_read_is_refused_in_toml(folder):
     path = folder / "deep.toml"
     path.write_text("[default]\nttl = " + "[" * 5000 + "]" * 5000)
@@ -476,13 +454,11 @@ def test_a_value_nested_too_deep_to_be_read_is_refused_in_toml(folder):
         "a" * 5000,
         "\ud800",
         ".",
-        *(
-            pytest.param(
-                config,
-                marks=_finding(TypeError, "Path(config) is made before its type is looked at"),
-            )
-            for config in (5, b"unique.toml", ["unique.toml"], {"a": 1}, True)
-        ),
+        5,
+        b"unique.toml",
+        ["unique.toml"],
+        {"a": 1},
+        True,
     ],
     ids=lambda config: ascii(config)[:20],
 )
@@ -504,15 +480,8 @@ def _shown(exc):
     return told if behind is None else told + _shown(behind)
 
 
-def _cuts_urls(char):
-    """Whether a character becomes, by NFKC, one that cuts URLs: see the finding below."""
-    return any(cut in unicodedata.normalize("NFKC", char) for cut in "/?#@:")
-
-
-# A "?" goes only behind the secret, and "[" and "@" not before it, nor does "/" in a unix:// URL:
-# see the findings below.
-_before = st.text(st.sampled_from(":/#%&=+ \t\n0123456789e") | st.characters(), max_size=4).map(
-    lambda text: "".join(c for c in text if c not in "@?[]" and (c.isascii() or not _cuts_urls(c)))
+_before = st.text(
+    st.sampled_from(":/#?@[]%&=+ \t\n0123456789e\u2100") | st.characters(), max_size=4
 )
 _behind = _before | st.sampled_from(["?", "?x", "?db=", "%zz", "%00", "]", "@", "@@"])
 _tails = st.sampled_from(
@@ -542,8 +511,7 @@ _tails = st.sampled_from(
 )
 store_urls = st.builds(
     lambda scheme, user, before, behind, host, tail: (
-        f"{scheme}{user}:{before.replace('/', '') if scheme == 'unix://' else before}"
-        f"{SECRET}{behind}@{host}{tail}"
+        f"{scheme}{user}:{before}{SECRET}{behind}@{host}{tail}"
     ),
     st.sampled_from(
         [
@@ -602,35 +570,15 @@ def test_no_message_about_policies_shows_the_password_of_the_store(place, folder
     assert SECRET not in told
 
 
-_CUT = _finding(
-    pytest.fail.Exception,
-    "what stands behind # in a URL, or behind ? without a =, is not looked at",
-)
-
-
-_HOST = _finding(
-    pytest.fail.Exception, "of a unix:// URL, what stands before the path is not looked at"
-)
-
-
 @pytest.mark.parametrize(
     "url",
     [
-        pytest.param(
-            f"redis://:{SECRET}℀@localhost",
-            marks=_finding(AssertionError, "urlsplit's error about NFKC shows the netloc"),
-        ),
-        pytest.param(
-            f"redis://:[{SECRET}]@localhost",
-            marks=_finding(AssertionError, "urlsplit's error about [...] shows what is inside"),
-        ),
-        pytest.param(
-            f"redis://:1?{SECRET}=@localhost",
-            marks=_finding(AssertionError, "of a URL that a ? cuts, an option can be the password"),
-        ),
-        pytest.param(f"redis://:@{SECRET}?@localhost", marks=_CUT),
-        pytest.param(f"redis://:@{SECRET}#@localhost", marks=_CUT),
-        pytest.param(f"unix://:/{SECRET}@/run/redis.sock", marks=_HOST),
+        f"redis://:{SECRET}\u2100@localhost",  # which NFKC makes a/c
+        f"redis://:[{SECRET}]@localhost",
+        f"redis://:1?{SECRET}=@localhost",
+        f"redis://:@{SECRET}?@localhost",
+        f"redis://:@{SECRET}#@localhost",
+        f"unix://:/{SECRET}@/run/redis.sock",
     ],
     ids=ascii,
 )
@@ -642,23 +590,19 @@ def test_a_url_that_its_password_cuts_is_refused_without_it(url):
 
 
 URL = f"redis://:{SECRET}@localhost:6379/0"
-_SHOWN = _finding(AssertionError, "settings._told shows what was given, which here is a store URL")
-_CONFIG = _finding(
-    AssertionError, "of a config that is no file its name is shown, here a store URL"
-)
 
 
 @pytest.mark.parametrize(
     ("place", "settings"),
     [
-        pytest.param("code", {"policies": URL}, marks=_SHOWN),
-        pytest.param("code", {"default": URL}, marks=_SHOWN),
-        pytest.param("code", {"policies": {"store": URL}}, marks=_SHOWN),
-        pytest.param("environment", {"policies": URL}, marks=_SHOWN),
-        pytest.param("environment", {"default": URL}, marks=_SHOWN),
-        pytest.param("toml", {"policies": {"store": URL}}, marks=_SHOWN),
-        pytest.param("toml", {"default": URL}, marks=_SHOWN),
-        pytest.param("code", {"config": URL}, marks=_CONFIG),
+        ("code", {"policies": URL}),
+        ("code", {"default": URL}),
+        ("code", {"policies": {"store": URL}}),
+        ("environment", {"policies": URL}),
+        ("environment", {"default": URL}),
+        ("toml", {"policies": {"store": URL}}),
+        ("toml", {"default": URL}),
+        ("code", {"config": URL}),
         ("code", {"default": {"store": URL}}),
         ("code", {"stoer": URL}),
         ("environment", {"stoer": URL}),
@@ -675,7 +619,6 @@ def test_a_store_url_in_the_wrong_place_is_refused_without_its_password(place, s
 
 
 @pytest.mark.parametrize("settings", [{"stoer": URL}, {"unique": {"store": URL}}], ids=ascii)
-@_finding(AssertionError, "InvalidSettings is raised from pydantic's error, which shows the input")
 def test_a_traceback_about_a_wrong_name_does_not_show_what_stands_there(settings, folder):
     with pytest.raises(InvalidSettings) as caught:
         in_toml(folder, settings)

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from faktory_unique import Policy
+from faktory_unique.errors import shown
 from faktory_unique.policy import LONGEST, Policies, seconds
 
 
@@ -53,7 +54,7 @@ def test_no_text_makes_the_reader_err_in_another_way(text):
     try:
         assert seconds(text) >= 0 or text.strip().lower().startswith("p")
     except ValueError as exc:
-        assert repr(text) in str(exc)  # noqa: PT017  # any text may be good or bad
+        assert shown(text) in str(exc)  # noqa: PT017  # any text may be good or bad
 
 
 @pytest.mark.parametrize("ttl", [0, 0.5, -1, LONGEST + 1, float("inf"), float("nan"), "PT-5S"])
@@ -61,6 +62,22 @@ def test_an_impossible_ttl_is_named(ttl):
     with pytest.raises(ValidationError) as caught:
         Policy(ttl=ttl)
     assert caught.value.errors()[0]["loc"] == ("ttl",)
+
+
+@pytest.mark.parametrize("written", [10**400, -(10**400), 10**5000], ids=["400", "-400", "5000"])
+def test_an_int_beyond_all_floats_is_an_impossible_duration(written):
+    with pytest.raises(ValidationError, match=r"^1 validation error for Policy\nlease\n"):
+        Policy(lease=written)
+
+
+@pytest.mark.parametrize("written", [{"ttl": "redis://:s3cret@host"}, ["x" * 200]])
+def test_what_is_no_duration_or_path_is_named_in_short_and_without_a_password(written):
+    for field in ("ttl", "by"):
+        with pytest.raises(ValidationError) as caught:
+            Policy(**{field: written})
+        (error,) = caught.value.errors()
+        assert "s3cret" not in error["msg"]
+        assert len(error["msg"]) < 300
 
 
 def test_defaults():
@@ -91,7 +108,7 @@ def test_a_path_has_one_spelling(by, kept):
 
 
 @pytest.mark.parametrize(
-    "by", [[], [-1], ["user_id"], [""], ["1."], ["1..a"], [True], [1.5], [None], ["²"]]
+    "by", [[], [-1], ["user_id"], [""], ["1."], ["1..a"], [True], [1.5], [None], ["²"], [2**53]]
 )
 def test_a_path_that_leads_nowhere_is_named(by):
     with pytest.raises(ValidationError) as caught:

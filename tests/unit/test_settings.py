@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import os
+from traceback import format_exception
+from urllib.parse import quote
 
 import pytest
+from redis import Redis
 from redis.sentinel import Sentinel
 
 from faktory_unique import InvalidSettings, Policy, Unique
 from faktory_unique.settings import load
+from faktory_unique.store import RedisStore
 
 
 @pytest.fixture(autouse=True)
@@ -73,9 +77,16 @@ def test_nothing_said_means_nothing_is_unique():
         ("FAKTORY_UNIQUE_POLICIES__A__TTL", "5", "FAKTORY_UNIQUE_POLICIES__A__TTL"),
         ("FAKTORY_UNIQUE_POLICIES", '{"A": {"ttl": "soon"}}', "policies.A.ttl: .*'soon'"),
         ("FAKTORY_UNIQUE_POLICIES", '{"A": {"tll": 5}}', "policies.A.tll: no such setting"),
-        ("FAKTORY_UNIQUE_POLICIES", '{"A"', '"policies".*write JSON'),
+        ("FAKTORY_UNIQUE_POLICIES", '{"A"', "^FAKTORY_UNIQUE_POLICIES: .*write JSON"),
         ("FAKTORY_UNIQUE_POLICIES", '["A"]', "policies"),
-        ("FAKTORY_UNIQUE_DEFAULT", "1h", "default: .*dictionary .*'1h'"),
+        ("FAKTORY_UNIQUE_DEFAULT", "1h", "^FAKTORY_UNIQUE_DEFAULT: .*write JSON"),
+        ("FAKTORY_UNIQUE_DEFAULT", '"1h"', "default: .*dictionary .*'1h'"),
+        ("FAKTORY_UNIQUE_DEFAULT", '{"TTL": 5}', "default.TTL: no such setting"),
+        pytest.param(
+            *("FAKTORY_UNIQUE_DEFAULT", "[" * 100_000, "^FAKTORY_UNIQUE_DEFAULT: .*write JSON"),
+            id="too deep",
+        ),
+        ("Faktory_Unique_Store", "memory://", "^Faktory_Unique_Store: no such setting"),
         ("FAKTORY_UNIQUE_CONFIG", "/no/such.toml", "config: no file '/no/such.toml'"),
     ],
 )
@@ -91,12 +102,60 @@ def test_a_wrong_variable_is_named(monkeypatch, name, value, told):
         ("[polices.A]\nttl = 1\n", "polices"),
         ("[unique]\nstore = 'redis://:s3cret@host'\n", "unique: no such setting$"),
         ("[policies.A]\nttl = -1\n", "policies.A.ttl"),
-        ("[policies.A\n", "config: "),
+        ("STORE = 'memory://'\n", "STORE: no such setting"),
+        ("[policies.A\n", "^config: .*faktory.toml': "),
+        pytest.param("store = " + "[" * 5000, "^config: .*faktory.toml': ", id="too deep"),
+        pytest.param("store = 1" + "0" * 5000, "^config: .*faktory.toml': ", id="too long"),
+        ("['redis://:s3cret@host']\n", "^redis:/…: no such setting"),
     ],
 )
 def test_a_wrong_file_is_named(toml, text, told):
-    with pytest.raises(InvalidSettings, match=told):
+    with pytest.raises(InvalidSettings, match=told) as caught:
         load(config=toml(text))
+    assert "s3cret" not in "".join(format_exception(caught.value))
+
+
+@pytest.mark.parametrize(
+    ("config", "told"),
+    [
+        (5, "^config: 5 is no path of a file$"),
+        (b"unique.toml", "^config: b'unique.toml' is no path of a file$"),
+        (True, "^config: True is no path"),
+        ("redis://:s3cret@host", "^config: no file 'redis:/…$"),
+        pytest.param(
+            "redis://:s3cret@host" * 500, "^config: 'redis:/…: File name too long$", id="too long"
+        ),
+    ],
+)
+def test_a_config_that_is_no_path_of_a_file_is_named(config, told):
+    with pytest.raises(InvalidSettings, match=told):
+        load(config=config)
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        ({"default": {"ttl": 10**400}}, "^default.ttl: "),
+        ({"default": {"until": 10**5000}}, r"^default.until: .*\(got a value of type int\)$"),
+        ({"policies": Redis(password="s3cret")}, r"^policies: .*\(got a value of type Redis\)$"),
+        ({"policies": "redis://:s3cret@host"}, r"^policies: .*\(got 'redis:/…\)$"),
+        ({"policies": {"store": "redis://:s3cret@host"}}, r"^policies.store: .*\(got 'redis:/…\)$"),
+        ({"default": "x" * 500}, r"^default: .*\(got 'x{99}…\)$"),
+    ],
+)
+def test_a_wrong_value_in_code_is_named_however_odd_it_is(given, told):
+    with pytest.raises(InvalidSettings, match=told) as caught:
+        load(**given)
+    assert "s3cret" not in "".join(format_exception(caught.value))
+
+
+def test_tables_nested_too_deep_to_be_merged_are_refused(toml):
+    path = toml("default." + ".".join("a" * 5000) + " = 1\n")
+    table = {}
+    for _ in range(5000):
+        table = {"a": table}
+    with pytest.raises(InvalidSettings, match="nested too deep"):
+        load(config=path, default=table)
 
 
 @pytest.mark.parametrize(
@@ -110,7 +169,16 @@ def test_a_wrong_file_is_named(toml, text, told):
         ("redis://:s3cret@host/0?socket_timeout=soon", "store: .*socket_timeout"),
         ("redis://:s3cret@host/0?socket_timout=3", "store: redis-py has no option 'socket_timout'"),
         ("redis://:s3cret@host/none", "store: .* no database number"),
-        ("redis://:s3cret/x@host:6379/0", "store: .* no database number"),
+        ("redis://:s3cret/x@host:6379/0", "store: this redis:// URL .*percent-encode its password"),
+        ("rediss://:1?s3cret=@host", "store: this rediss:// URL .*percent-encode its password"),
+        ("redis://:@s3cret?@host", "store: this redis:// URL .*percent-encode its password"),
+        ("redis://:@s3cret#@host", "store: this redis:// URL .*percent-encode its password"),
+        (
+            "unix://:/s3cret@/run/redis.sock",
+            "store: this unix:// URL .*percent-encode its password",
+        ),
+        ("redis://:[s3cret]@host", "store: this redis:// URL .*percent-encode its password"),
+        ("redis://:s3cret\u2100@host", "store: this redis:// URL .*percent-encode its password"),
         ("redis://:s3cret@host:none/0", "store: its port is no number"),
         (7, "store: int is no store"),
         ({"Email": {}}, "store: a mapping .meant as policies=.. is no store"),
@@ -119,7 +187,14 @@ def test_a_wrong_file_is_named(toml, text, told):
 def test_a_store_that_is_none_is_named_without_its_password(store, told):
     with pytest.raises(InvalidSettings, match=told) as caught:
         Unique(store=store)
-    assert "s3cret" not in str(caught.value)
+    assert "s3cret" not in "".join(format_exception(caught.value))
+
+
+def test_a_password_that_is_percent_encoded_is_taken_whatever_it_holds():
+    password = "s3/c?r#e@t[:]%℀"
+    for url in ("redis://:{}@host", "unix://:{}@/run/a%40b.sock"):
+        store = RedisStore(url.format(quote(password, safe="")))
+        assert store._options["password"] == password
 
 
 def test_a_sentinel_client_is_told_that_it_is_not_supported_yet():
