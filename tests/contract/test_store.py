@@ -11,7 +11,7 @@ import pytest
 import redis
 import trustme
 
-from faktory_unique import StoreUnavailable
+from faktory_unique import StoreError, StoreUnavailable
 from faktory_unique.change import Change, look
 from faktory_unique.lifecycle import confirm, give_back, release, renew, take
 from faktory_unique.store import MemoryStore, RedisStore, Store, open_store
@@ -168,6 +168,14 @@ def test_a_fraction_of_a_second_is_rounded_up(store):
     assert 1 < ttl(store) <= 2
 
 
+def test_a_change_that_extends_takes_no_time_away(store):
+    store.run([take(KEY, OWNER, 60)])
+    store.run([Change(KEY, (f"{OWNER}?",), OWNER, 10, extends=True)])
+    assert (value(store), 50 < ttl(store) <= 60) == (OWNER, True)
+    store.run([Change(KEY, (OWNER,), OWNER, 90, extends=True)])
+    assert 80 < ttl(store) <= 90
+
+
 def test_a_batch_answers_each_change_in_order(store):
     keys = [f"{KEY}:{n}" for n in range(2500)]
     store.run([take(key, OTHER, 60) for key in keys[::2]])
@@ -290,6 +298,22 @@ class TestOnRedisAlone:
         store.close()
         with pytest.raises(StoreUnavailable, match="certificate"):
             open_store(url).run([look(KEY)])
+
+    def test_a_command_that_is_refused_is_an_error_that_tells_what_was_done(self, redis_url):
+        store = RedisStore(redis_url)
+        raw(store).rpush(f"{KEY}2", "no lock")
+        taken = take(KEY, OWNER, 60)
+        with pytest.raises(StoreError, match="Redis refused 1 of 2 commands: WRONGTYPE") as caught:
+            store.run([taken, take(f"{KEY}2", OWNER, 60)])
+        assert caught.value.done == (taken,)
+        assert value(store) == f"{OWNER}?"
+
+    def test_a_login_that_is_refused_is_an_error_without_the_password(self, new_redis):
+        store = RedisStore(new_redis(password="s3cret").url.replace("s3cret", "wr0ng"))
+        with pytest.raises(StoreError, match="refuses the login") as caught:
+            store.run([look(KEY)])
+        assert not isinstance(caught.value, StoreUnavailable)
+        assert "wr0ng" not in str(caught.value)
 
     def test_time_outs_in_the_url_go_over_ours(self, new_redis):
         server = new_redis()
