@@ -195,7 +195,7 @@ class ChunkLocks:
             elapsed = self._parts.clock() - self._since
             for claim, change in changes:
                 if change not in exc.done:
-                    made = partial(self._made_later, claim, change)
+                    made = partial(self._made_later, claim)
                     self._parts.kept.keep(change, claim.policy.lease - elapsed, made, yields=True)
                     self._tell(claim, EventName.STORE_ERROR, f"{exc}; made when it is back")
             return None

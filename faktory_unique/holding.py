@@ -87,14 +87,14 @@ class Holding:
 
     def _make(self, step: Step, change: Change, seconds: float) -> None:
         """Makes a change now, or within some seconds, when the store is back."""
-        made = partial(self._tell_found, step, change)
+        made = partial(self._tell_found, step)
         try:
             found = self._parts.kept.run(change, seconds, made)
         except StoreError as exc:
             self._tell(EventName.STORE_ERROR, f"{step.name}: {exc}; made when it is back")
             self._parts.kept.retry_in_background()
         else:
-            made(found)
+            made(change, found)
 
     def _tell_found(self, step: Step, change: Change, found: str | None) -> None:
         """Tells what a change came to."""
@@ -118,7 +118,7 @@ class Holding:
             self._tell(EventName.LAPSED, _whose(found))
 
     def _may_have_started(self) -> bool:
-        """Whether an attempt before this one can have freed the lock: it failed, or was put back."""
+        """Whether an attempt before this can have freed the lock: it failed, or was put back."""
         return bool(self._job.get("failure")) or self._job["jid"] != self._stamp.owner
 
     def _tell(self, name: EventName, told: str = "") -> None:

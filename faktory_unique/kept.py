@@ -36,10 +36,14 @@ _Place: TypeAlias = tuple[str, str]
 """Key and owner: a lock of another owner is another's, and owed something else."""
 
 
+Made: TypeAlias = "Callable[[Change, str | None], None]"
+"""Told the change that was made, and the value that was found."""
+
+
 class _Entry(NamedTuple):
     change: Change
     until: float
-    made: Callable[[str | None], None]
+    made: Made
 
 
 class Kept:
@@ -66,13 +70,13 @@ class Kept:
     def __len__(self) -> int:
         return len(self._entries)
 
-    def run(self, change: Change, seconds: float, made: Callable[[str | None], None]) -> str | None:
+    def run(self, change: Change, seconds: float, made: Made) -> str | None:
         """Makes a change, in the stead of one that is owed to the same lock.
 
         Args:
             change: what to make.
             seconds: for how long it is kept where the store is away.
-            made: called with the value found where it is made later.
+            made: called where it is made later.
 
         Returns:
             The value found.
@@ -82,14 +86,12 @@ class Kept:
         """
         self._drop(_place(change))
         try:
-            return self._store.run([change])[0]
+            return self._run([change])[0]
         except StoreError:
             self.keep(change, seconds, made, yields=False)
             raise
 
-    def keep(
-        self, change: Change, seconds: float, made: Callable[[str | None], None], *, yields: bool
-    ) -> None:
+    def keep(self, change: Change, seconds: float, made: Made, *, yields: bool) -> None:
         """Keeps a change to be made later, for some seconds.
 
         One that yields does so to what is owed to that owner's lock already: a producer that hears
@@ -209,7 +211,7 @@ class Kept:
             if not entries:
                 return
             try:
-                found = self._store.run([entry.change for entry in entries])
+                found = self._run([entry.change for entry in entries])
             except StoreError as exc:
                 for change in exc.done:
                     self._entries.pop(_place(change), None)
@@ -217,7 +219,22 @@ class Kept:
             for entry in entries:
                 del self._entries[_place(entry.change)]
         for entry, value in zip(entries, found, strict=True):
-            entry.made(value)  # without the mutex: a hook may push
+            entry.made(entry.change, value)  # without the mutex: a hook may push
+
+    def _run(self, changes: Sequence[Change]) -> list[str | None]:
+        """Makes changes; an absent lock is taken only once it is known to be absent.
+
+        What a store is sent may be carried out when its sender has given up, and its job is done,
+        and its lock freed: then it must not make one. So the step that can take a lock is sent
+        after an answer, and by itself.
+        """
+        found = self._store.run([change.to_mine() for change in changes])
+        taking = [i for i, c in enumerate(changes) if found[i] is None and None in c.expected]
+        if taking:
+            takes = [changes[i]._replace(expected=(None,)) for i in taking]
+            for i, value in zip(taking, self._store.run(takes), strict=True):
+                found[i] = value
+        return found
 
     def _drop(self, place: _Place) -> None:
         """Forgets what is owed to a lock. Waits for a retry under way, which could undo us."""
@@ -237,6 +254,6 @@ class Kept:
 
 
 def _place(change: Change) -> _Place:
-    """Whose lock a change is about; all that can be owed expects a value of its owner's."""
-    value = next(value for value in change.expected if value is not None)
-    return change.key, owner_of(value)
+    """Whose lock a change is about: its owner's stands in what it expects, or in what it sets."""
+    values = [value for value in (*change.expected, change.value) if value is not None]
+    return change.key, owner_of(values[0])

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from faktory_unique import Drop, Middleware, PutBack
+from faktory_unique import Answer, Drop, Middleware, PutBack
 from faktory_unique.change import held, leased
 from faktory_unique.lifecycle import release, take
+from tests.cells.conftest import ERROR
 
 # Of a job with retries left: reserve_for 60, its reaping, its first backoff, its queue.
 ATTEMPT = 60 + 30 + (15 + 29 + 10) + 600
@@ -109,6 +110,22 @@ class TestUntilSuccess:
         free(ground, result)
         unique.close()
         assert ground.lock(result) is None
+
+    def test_a_hold_that_comes_amid_the_report_says_that_the_lock_had_lapsed(self, ground):
+        unique = ground.unique()
+        result = ground.push(unique)
+        ground.store.away = True
+        fetched = ground.fetch(unique)
+
+        def meanwhile(_job, _error):
+            ground.store.away = False
+            free(ground, result)
+            unique._parts.kept.retry()
+            return Answer.UNKNOWN
+
+        unique.fail(fetched.job, ERROR, meanwhile)
+        assert ground.lock(result) is None
+        assert ground.events()[-1] == "lapsed"
 
 
 class TestUntilSuccessNotRenewed:

@@ -159,6 +159,8 @@ class JobTruth:
             self._replaced.add(actor.works_on["jid"])
             self.work_of(actor.works_on).live.discard(actor.works_on["jid"])
         work = self._truth.works.setdefault(stamp.owner, Work(stamp.owner, stamp.key, stamp.until))
+        if self._truth.locks.lease_is_over(stamp.owner):
+            self._truth.locks.note_lapse(work)
         for other in self._truth.works.values():
             if other is not work and other.key == work.key and other.is_guarded:
                 self._overlaps(other, work)
@@ -178,11 +180,10 @@ class JobTruth:
             return
         if self._truth.unguarded & {other.owner, work.owner}:
             return
-        # Its producer may have stood still, and its lease run out, between its take and its PUSHB.
-        if self._truth.struck.stood_still(self._truth.actor.name):
-            work.must_be_told = True
-        else:
-            self._truth.broke("two live", f"{work.owner} was accepted while {other.owner} lives")
+        # Its producer stood still, and its lease ran out, between its take and its PUSHB.
+        if work.lapsed and self._truth.struck.stood_still(self._truth.actor.name):
+            return
+        self._truth.broke("two live", f"{work.owner} was accepted while {other.owner} lives")
 
     def _reported(self, jid):
         if self._truth.actor.name != self._reserved_by[jid] and not self._truth.struck.out_of_order:
@@ -206,6 +207,8 @@ class JobTruth:
         )
         if since is None or self._truth.now() >= since + RESERVED:
             work.reported_late = True
+        if since is None:
+            work.must_be_told = False  # who had it is gone, and nobody will look again
 
     def work_of(self, job):
         """The work that a payload is a copy of; None without a stamp."""

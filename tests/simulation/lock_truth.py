@@ -23,6 +23,7 @@ class LockTruth:
         self._policy = policy
         self._longest_ttl = longest_ttl
         self._may_lapse = may_lapse
+        self._run_out = set()
 
     @property
     def _is_fixed(self):
@@ -36,14 +37,23 @@ class LockTruth:
 
     def lapsed(self, value):
         """A lock has run out."""
+        self._run_out.add(owner_of(value))
         work = self._truth.works.get(owner_of(value))
         if work is None or not work.is_guarded:
             return
+        self.note_lapse(work)
+        if not self._may_have_lapsed(work):
+            self._truth.broke("lapsed", f"the lock of {work.owner} ran out, and it lives")
+
+    def note_lapse(self, work):
+        """A job is live without its lock."""
         work.lapsed = True
         # Where its time is fixed it may be over while it runs, and nobody asks the store then.
         work.must_be_told = work.until == "success" and not self._is_fixed
-        if not self._may_have_lapsed(work):
-            self._truth.broke("lapsed", f"the lock of {work.owner} ran out, and it lives")
+
+    def lease_is_over(self, owner):
+        """Whether the latest lock of this owner has run out."""
+        return owner in self._run_out
 
     def changed(self, change, found):
         """A process has changed a lock."""
@@ -51,6 +61,8 @@ class LockTruth:
             return
         actor = self._truth.actor
         owner = owner_of(change.value or found)
+        if change.value is not None:
+            self._run_out.discard(owner)
         if found is None and is_leased(change.value):
             actor.owners.add(owner)
         if found is not None and (owner_of(found) != owner or owner not in self.may_change(actor)):

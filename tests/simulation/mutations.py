@@ -210,6 +210,11 @@ def what_the_store_is_owed_is_forgotten(_keep):
     return lambda _self, _change, _seconds, _made, *, yields: None
 
 
+@mutation("single", (Kept, "_run"))
+def a_hold_takes_an_absent_lock_in_one_step(_run):
+    return lambda self, changes: self._store.run(changes)
+
+
 @mutation("store_away_at_hold_of_a_job_whose_ack_is_not_answered", (Kept, "stop_taking"))
 def an_owed_hold_takes_a_lock_after_its_job_ended(_stop_taking):
     return lambda _self, _key, _owner: None

@@ -97,7 +97,6 @@ class WayToStore:
         if fault is Fault.LOST:
             raise StoreUnavailable("away")
         if fault is Fault.LATE:
-            self._world.truth.struck.late_at_store = True
             self._world.later(self._process, lambda: self._world.store.run(changes))
             raise StoreUnavailable("late")
         with self._world.truth.acting(self._process):

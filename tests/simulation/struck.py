@@ -4,15 +4,10 @@ from __future__ import annotations
 
 
 class Struck:
-    """The faults that have struck in one run.
-
-    Attributes:
-        late_at_store: whether the store has carried something out when its sender had given up.
-    """
+    """The faults that have struck in one run."""
 
     def __init__(self):
         self._faults = {}
-        self.late_at_store = False
 
     def add(self, process, fault):
         """A fault has struck a process, or, where it is None, all."""
@@ -33,8 +28,8 @@ class Struck:
 
     @property
     def out_of_order(self):
-        """Whether somebody stood still amid what he did, or what he told the store did."""
-        return self.late_at_store or any(map(self.stood_still, self._faults))
+        """Whether somebody stood still amid what he did."""
+        return any(map(self.stood_still, self._faults))
 
     @property
     def killed(self):

@@ -54,7 +54,7 @@ def free(key="k"):
     return Change(key, ("o",), None, 0)
 
 
-def ignore(_found):
+def ignore(_change, _found):
     pass
 
 
@@ -72,13 +72,45 @@ def test_a_change_is_made_at_once_where_it_can_be(kept, store):
 
 def test_else_it_is_made_once_the_store_is_back_and_told_with_what_was_found(kept, store):
     found = []
-    keep(kept, hold(), made=found.append)
+    keep(kept, hold(), made=lambda _change, value: found.append(value))
     assert not kept.retry()
     store.away = False
     assert kept.retry()
     assert (store.values(), found) == ({"k": "o"}, [None])
     assert kept.retry()
     assert found == [None]
+
+
+def test_what_is_carried_out_when_its_sender_has_given_up_takes_no_lock(now):
+    """A hold that was late under way, its job being done and its lock freed."""
+
+    class Slow(MemoryStore):
+        sent = ()
+
+        def run(self, changes):
+            if not self.sent:
+                self.sent = changes
+                raise StoreUnavailable("no answer in time")
+            return super().run(changes)
+
+    store = Slow()
+    store.sent = [hold()]
+    store.run([Change("k", (None,), "o", 60)])
+    store.sent = ()
+    kept = Kept(store, lambda: now[0])
+    keep(kept, hold())
+    assert kept.run(free(), 10, ignore) == "o"
+    store.run(store.sent)
+    assert store.values() == {}
+
+
+def test_after_a_run_it_is_told_as_the_change_that_takes_no_lock(kept, store):
+    made = []
+    keep(kept, hold(), made=lambda *told: made.append(told))
+    kept.stop_taking("k", "o")
+    store.away = False
+    kept.retry()
+    assert made == [(hold(expected=("o?", "o")), None)]
 
 
 def test_it_is_given_up_when_it_makes_no_sense_any_more(kept, store, now):
@@ -217,7 +249,7 @@ def test_more_than_a_batch_is_made(kept, store):
     store.away = False
     asked = store.asked
     assert kept.retry()
-    assert store.asked - asked == 2
+    assert store.asked - asked == 4  # of each batch, whether the locks are there, and then to take
     assert len(store.values()) == 1_500
 
 
@@ -241,7 +273,7 @@ def test_what_an_erring_store_has_made_is_not_made_again(now):
 
 def test_a_thread_makes_it_and_ends(kept, store):
     made = threading.Event()
-    keep(kept, hold(), made=lambda _found: made.set())
+    keep(kept, hold(), made=lambda _change, _found: made.set())
     kept.retry_in_background()
     kept.retry_in_background()
     assert [t.name for t in threading.enumerate()].count("faktory-unique-kept") == 1
@@ -258,8 +290,8 @@ def test_a_thread_makes_it_and_ends(kept, store):
 
 def test_a_hook_may_push_while_it_is_told(kept, store):
     """It is called without the mutex that a push takes."""
-    keep(kept, hold("a"), made=lambda _found: kept.settle(["a"]))
-    keep(kept, hold("b"), made=lambda _found: kept.run(free("b"), 10, ignore))
+    keep(kept, hold("a"), made=lambda _change, _found: kept.settle(["a"]))
+    keep(kept, hold("b"), made=lambda _change, _found: kept.run(free("b"), 10, ignore))
     store.away = False
     assert kept.retry()
     assert store.values() == {"a": "o"}
