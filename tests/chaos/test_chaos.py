@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
-import signal
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from scripts.servers import missing_faktory, missing_redis
+from tests.chaos.conftest import Run
 from tests.conftest import need
-
-REPOSITORY = Path(__file__).resolve().parents[2]
 
 # 15 s of faults; then, at the very most, what is reserved runs out (90), waits for its second retry
 # (84) and its first (54), and the longest lock runs out (194): with the ends of processes, 10 min.
@@ -25,37 +23,37 @@ LAST_LINE = re.compile(
 )
 
 
-def chaos(*arguments, timeout):
-    """Status and lines of `python -m tests.chaos`; told to end, it ends what it has started."""
-    process = subprocess.Popen(
-        [sys.executable, "-m", "tests.chaos", *arguments],
-        cwd=REPOSITORY,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
-    try:
-        said, _ = process.communicate(timeout=timeout)
-    except BaseException:
-        process.send_signal(signal.SIGTERM)
-        process.communicate()
-        raise
-    return process.returncode, said.splitlines()
+@pytest.fixture
+def servers():
+    """Asked for before what needs them: skips, or fails on CI, where they are missing."""
+    need(missing_redis() or missing_faktory())
+
+
+@pytest.fixture
+def chaos():
+    """`chaos(*arguments)`: a run, which is ended with the test."""
+    with contextlib.ExitStack() as stack:
+
+        def start(*arguments):
+            run = Run(*arguments)
+            stack.callback(run.end)
+            return run
+
+        yield start
 
 
 @pytest.mark.faktory
 @pytest.mark.redis
 @pytest.mark.timeout(LONGEST + 60)
-def test_a_short_run_loses_no_job_and_leaves_no_lock_and_explains_each_overlap():
-    need(missing_redis() or missing_faktory())
-    status, lines = chaos("--seconds", "15", "--seed", "4", timeout=LONGEST)
+def test_a_short_run_loses_no_job_and_leaves_no_lock_and_explains_each_overlap(servers, short_run):
+    status, lines = short_run.result(LONGEST)
     said = "\n".join(lines)
     assert LAST_LINE.fullmatch(lines[-1]), said
     assert status == 0, said
 
 
-def test_the_plan_can_be_read():
-    status, lines = chaos("--plan", "--seconds", "60", "--seed", "1", timeout=30)
+def test_the_plan_can_be_read(chaos):
+    status, lines = chaos("--plan", "--seconds", "60", "--seed", "1").result(30)
     assert status == 0
     assert len(lines) > 50
     assert all(re.fullmatch(r" *\d+\.\d{3} s  \w+ of \w+.*", line) for line in lines)
@@ -63,11 +61,13 @@ def test_the_plan_can_be_read():
 
 @pytest.mark.faktory
 @pytest.mark.redis
-def test_interrupted_it_ends_all_that_it_has_started(tmp_path, monkeypatch):
-    need(missing_redis() or missing_faktory())
+def test_interrupted_it_ends_all_that_it_has_started(servers, chaos, tmp_path, monkeypatch):
     monkeypatch.setenv("TMPDIR", str(tmp_path))
+    run = chaos("--seconds", "30", "--seed", "4")
     with pytest.raises(subprocess.TimeoutExpired):
-        chaos("--seconds", "30", "--seed", "4", timeout=8)
+        run.result(8)
+    assert [command for command in commands() if str(tmp_path) in command]
+    run.end()
     assert not [command for command in commands() if str(tmp_path) in command]
 
 
