@@ -42,10 +42,11 @@ chaos: $(INSTALLED) servers
 fuzz: $(INSTALLED)
 	$(BIN)/python -m tests.fuzz.canonical $(INPUTS)
 
+# The simulation by itself: the rest covers all that it does, and watched it takes twice as long.
 check: lint types floors servers
 	$(BIN)/python -m benchmarks --quick
 	$(BIN)/coverage run -m pytest --ignore tests/simulation
-	$(BIN)/pytest tests/simulation  # by itself: what it covers is covered, and watched it takes twice as long
+	$(BIN)/pytest tests/simulation
 	$(BIN)/coverage report
 	$(BIN)/coverage report --fail-under=100 --include='$(subst $(space),$(comma),$(COVERED))'
 

@@ -37,7 +37,6 @@ class Process:
     def __init__(self, world, name, policy, script):
         self.world = world
         self.name = name
-        self.policy = policy
         self.script = script
         self.dead = False
         self.stopping = False
