@@ -20,7 +20,7 @@ class Facts:
     Attributes:
         works: by owner.
         faults: the lines of faults.
-        restarts: the lines of restarts.
+        forgotten: the lines of when Redis lost its locks.
         kills: the lines of each SIGKILL to Faktory, with what it had.
         ends: by process, when and how it was ended.
         calm: when the last fault was over.
@@ -29,7 +29,7 @@ class Facts:
 
     def __init__(self, lines):
         self.works = {}
-        self.faults, self.restarts, self.kills = [], [], []
+        self.faults, self.forgotten, self.kills = [], [], []
         self.ends = {}
         self.calm = math.inf
         self.calls = 0
@@ -112,8 +112,8 @@ class Facts:
     def _fault(self, line):
         self.faults.append(line)
 
-    def _restarted(self, line):
-        self.restarts.append(line)
+    def _forgot(self, line):
+        self.forgotten.append(line)
 
     def _killed(self, line):
         self.kills.append(line)

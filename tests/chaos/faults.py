@@ -6,6 +6,8 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 
+from redis import Redis
+
 from tests.chaos.storage import stored
 
 # Those that can go on at the same time: longer ones are a worker's stops.
@@ -114,10 +116,15 @@ class Faults:
 
     def _restart(self, target):
         with self._turns[target]:
-            began = time.monotonic()
             self._servers[target].restart()
-            # By the time that it took, which waiting for its turn is no part of.
-            self._journal.note("restarted", server=target, began=began, ended=time.monotonic())
+        return True
+
+    def _forget(self, target):
+        """Redis loses all locks, as one without persistence does with each restart."""
+        with self._turns[target], Redis.from_url(self._servers[target].url) as server:
+            began = time.monotonic()
+            server.flushall()
+            self._journal.note("forgot", began=began, ended=time.monotonic())
         return True
 
     def _kill_server(self, target):

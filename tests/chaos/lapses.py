@@ -47,8 +47,8 @@ def overlap_reason(facts, first, copy, push):
     if not standing:
         return "unguarded" if first.event("unguarded", before=taken) else None
     began = standing[-1].began
-    if any(r["server"] == "redis" for r in _within(facts.restarts, began, taken)):
-        return "redis_restarted"
+    if _within(facts.forgotten, began, taken):
+        return "redis_forgot"
     freed_by = _freed_by(first, copy, began, taken)
     if freed_by is not None:
         return copies_reason(facts, first, copy, freed_by)

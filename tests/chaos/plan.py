@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from itertools import count
 from typing import Any, NamedTuple
 
 SERVERS = ("faktory", "redis")
@@ -21,10 +22,13 @@ KINDS = {
     "terminate": ("worker",),
     "restart": SERVERS,
     "kill_server": ("faktory",),
+    "forget": ("redis",),
 }
 # How often each is in a deck; the network's also count as one each.
 _DECK = {"kill": 3, "stop": 3, "terminate": 1, "restart": 2, "kill_server": 1}
 _NETWORK_IN_DECK = 2
+# Once in so many decks: whatever locks are lost with it, nothing more can be said of them.
+_DECKS_TO_FORGET = 4
 
 PER_SECOND = 1.15
 """Faults, network faults among them; some find nobody to hit, and do not count."""
@@ -77,10 +81,13 @@ def plan(seconds: float, seed: int) -> list[Fault]:
 
 def _dealt(rng, number):
     """Kinds as from decks of cards: in the first, each stands once."""
-    deck = [kind for kind in KINDS for _ in range(_DECK.get(kind, _NETWORK_IN_DECK))]
+    often = [kind for kind in KINDS if kind != "forget"]
+    deck = [kind for kind in often for _ in range(_DECK.get(kind, _NETWORK_IN_DECK))]
     dealt = _shuffled(rng, KINDS)
-    while len(dealt) < number:
-        dealt += _shuffled(rng, deck)
+    for decks in count(1):
+        if len(dealt) >= number:
+            break
+        dealt += _shuffled(rng, [*deck, "forget"] if decks % _DECKS_TO_FORGET == 0 else deck)
     return dealt[:number]
 
 

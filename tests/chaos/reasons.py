@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 REASONS = {
-    "redis_restarted": "its locks are not durable, and this one was set before",
+    "redis_forgot": "all locks were lost with it, and this one was set before",
     "unguarded": "one of the two was pushed without a lock, the store being away",
     "push_open": "a push had no answer: only its lease stood, or it went out once more",
     "producer_stopped": "its producer stood still, or was killed, amid the push, past its lease",

@@ -60,7 +60,10 @@ def run(seconds, seed, folder):
     progress = Progress(folder)
     with contextlib.ExitStack() as stack:
         servers = {
-            "redis": stack.enter_context(RedisServer(folder / "redis")),
+            # One that keeps its locks over a restart: what is lost then is nobody's to explain.
+            "redis": stack.enter_context(
+                RedisServer(folder / "redis", extra=("--appendonly", "yes"))
+            ),
             "faktory": stack.enter_context(FaktoryServer(folder / "faktory")),
         }
         proxies = {n: stack.enter_context(Proxy(s.port)) for n, s in servers.items()}

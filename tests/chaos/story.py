@@ -81,9 +81,14 @@ class Story:
         self.done(owner, mono + takes, jid=jid, who=who)
         self.report("ack", owner, mono + takes, jid=jid, who=who)
 
+    def forgot(self, began, ended):
+        """Redis has lost all locks."""
+        self._note(ended, "controller", "forgot", began=began, ended=ended)
+
     def restarted(self, server, began, ended):
         """In good order."""
-        self._note(ended, "controller", "restarted", server=server, began=began, ended=ended)
+        about = {"kind": "restart", "target": server, "victim": None}
+        self._note(ended, "controller", "fault", began=began, ended=ended, **about)
 
     def faktory_killed(self, mono, *owners):
         """By SIGKILL, when it had the jobs of these owners."""

@@ -26,38 +26,39 @@ def overlap(story, taken):
     story.run("y", taken + 4)
 
 
-def test_redis_restarted_while_the_first_was_live(story):
+def test_redis_forgot_while_the_first_was_live(story):
     story.push("x", 0)
-    story.restarted("redis", 1, 2)
+    story.forgot(1, 2)
     overlap(story, 3)
-    assert reasons(story) == ["redis_restarted"]
+    assert reasons(story) == ["redis_forgot"]
 
 
-def test_redis_restarted_between_lease_and_confirm(story):
+def test_redis_forgot_between_lease_and_confirm(story):
     story.push("x", 0, 3)
-    story.restarted("redis", 1, 2)
+    story.forgot(1, 2)
     overlap(story, 4)
-    assert reasons(story) == ["redis_restarted"]
+    assert reasons(story) == ["redis_forgot"]
 
 
 @pytest.mark.parametrize(("began", "ended"), [(-2, -1), (4, 5)], ids=["before it", "after it all"])
-def test_redis_restarted_at_another_time_explains_nothing(story, began, ended):
+def test_redis_forgot_at_another_time_explains_nothing(story, began, ended):
     story.push("x", 0)
-    story.restarted("redis", began, ended)
+    story.forgot(began, ended)
     overlap(story, 3)
     assert reasons(story) == [None]
 
 
-def test_faktory_restarted_explains_nothing(story):
+@pytest.mark.parametrize("server", ["faktory", "redis"])
+def test_a_restart_explains_nothing(story, server):
     story.push("x", 0)
-    story.restarted("faktory", 1, 2)
+    story.restarted(server, 1, 2)
     overlap(story, 3)
     assert reasons(story) == [None]
 
 
-def test_a_lock_that_was_taken_again_since_redis_restarted_stands(story):
+def test_a_lock_that_was_taken_again_since_redis_forgot_stands(story):
     story.push("x", 0)
-    story.restarted("redis", 1, 2)
+    story.forgot(1, 2)
     story.fetch("x", 3, held="reacquired")
     story.push("y", 4)
     story.done("x", 5)
@@ -69,7 +70,7 @@ def test_a_lock_that_was_taken_again_since_redis_restarted_stands(story):
 def test_a_lock_that_was_taken_again_long_after_the_fetch_stands(story):
     story.push("x", 0)
     story.fetch("x", 1, held="store_error")
-    story.restarted("redis", 1, 2)
+    story.forgot(1, 2)
     story.event("reacquired", "x", 6)
     story.push("y", 7)
     story.done("x", 8)
