@@ -31,6 +31,11 @@ _BATCH = 1_000
 _FIRST_PAUSE = 0.2
 _LONGEST_PAUSE = 5.0
 
+# At the end of a process: a store that is just coming back is worth a second, and one that hangs no
+# more than its time-out. Service managers do not wait long.
+_LAST_PAUSES = (0.1, 0.2, 0.3, 0.4)
+_LAST_SECONDS = 1.0
+
 
 _Place: TypeAlias = tuple[str, str]
 """Key and owner: a lock of another owner is another's, and owed something else."""
@@ -53,14 +58,20 @@ class Kept:
         store: makes the changes.
         clock: seconds from any start; what is kept is given up by it.
         most: how many are kept; of more, the oldest are given up.
+        sleep: waits some seconds, between the last tries.
     """
 
     def __init__(
-        self, store: Store, clock: Callable[[], float] = time.monotonic, most: int = 10_000
+        self,
+        store: Store,
+        clock: Callable[[], float] = time.monotonic,
+        most: int = 10_000,
+        sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self._store = store
         self._clock = clock
         self._most = most
+        self._sleep = sleep
         self._entries: OrderedDict[_Place, _Entry] = OrderedDict()
         self._mutex = threading.Lock()
         self._waking = threading.Event()
@@ -147,8 +158,14 @@ class Kept:
         return not self._entries
 
     def give_up(self) -> None:
-        """Makes what can be made now, and forgets the rest."""
-        self.retry()
+        """Makes what can be made within a second or so, and forgets the rest."""
+        deadline = time.monotonic() + _LAST_SECONDS
+        pauses = iter(_LAST_PAUSES)
+        while not self.retry() and time.monotonic() < deadline:
+            pause = next(pauses, None)
+            if pause is None:
+                break
+            self._sleep(pause)
         self._own()
         with self._mutex:
             for key, _ in self._entries:

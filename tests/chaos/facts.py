@@ -23,6 +23,7 @@ class Facts:
         forgotten: the lines of when Redis lost its locks.
         kills: the lines of each SIGKILL to Faktory, with what it had.
         ends: by process, when and how it was ended.
+        gone: by process that was told to end, when it had.
         calm: when the last fault was over.
         calls: how many pushes there were.
     """
@@ -30,7 +31,7 @@ class Facts:
     def __init__(self, lines):
         self.works = {}
         self.faults, self.forgotten, self.kills = [], [], []
-        self.ends = {}
+        self.ends, self.gone = {}, {}
         self.calm = math.inf
         self.calls = 0
         self._pushes = defaultdict(dict)
@@ -120,6 +121,9 @@ class Facts:
 
     def _calm(self, line):
         self.calm = line["mono"]
+
+    def _gone(self, line):
+        self.gone[line["process"]] = line["mono"]
 
     def _ended(self, line):
         self.ends.setdefault(line["process"], (line["mono"], line["how"]))

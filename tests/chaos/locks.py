@@ -100,6 +100,7 @@ def _why_left(lock, facts):
     work = facts.works[lock.value.removesuffix("?")]
     for event in work.events:
         ended, _ = facts.ends.get(event["who"], (math.inf, None))
+        ended = facts.gone.get(event["who"], ended)
         # Once Redis is itself again, whoever is there makes what it owes.
         if event["name"] == "store_error" and event["mono"] <= ended < facts.calm:
             return f"the store failed it, and {event['who']} was ended"

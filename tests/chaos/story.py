@@ -108,6 +108,10 @@ class Story:
         """A process was killed, or told to end."""
         self._note(mono, "controller", "ended", process=who, how=how)
 
+    def gone(self, who, mono):
+        """One that was told to end has ended."""
+        self._note(mono, "controller", "gone", process=who, after=0)
+
     def _note(self, mono, who, what, **more):
         line = {"mono": mono, "t": EPOCH + mono, "who": who, "what": what, **more}
         self._lines.append(line)

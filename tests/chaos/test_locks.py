@@ -55,6 +55,14 @@ def test_its_holder_was_stopped_at_its_ack(story):
     assert not is_orphan(story, Lock("k", "x", 50))
 
 
+def test_the_store_failed_it_when_its_worker_had_been_told_to_end(story):
+    story.ended("w", 2.1, "terminate")
+    story.event("store_error", "x", 2.5)
+    story.gone("w", 3)
+    story.calm(50)
+    assert not is_orphan(story, Lock("k", "x", 50))
+
+
 def test_the_store_failed_it_and_its_worker_was_ended(story):
     story.event("store_error", "x", 2.5)
     story.ended("w", 20, "terminate")

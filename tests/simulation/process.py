@@ -54,6 +54,7 @@ class Process:
         self.unique = Unique(WayToStore(world, self), default=Policy(**policy), hooks=[self._seen])
         # A thread of its own that sleeps for real is none for a simulation: see `sleep`.
         self.unique._parts.kept.retry_in_background = lambda: None
+        self.unique._parts.kept._sleep = self.stand_still
         self.client = Client(f"tcp://{name}.simulated:{PORT}", role="both")
         self.client.state = State.IDENTIFIED  # and not by connect, which starts heartbeats
         self.producer = Producer(self.client, [self.unique])

@@ -41,7 +41,7 @@ def now():
 
 @pytest.fixture
 def kept(store, now):
-    kept = Kept(store, lambda: now[0])
+    kept = Kept(store, lambda: now[0], sleep=lambda _seconds: None)
     yield kept
     kept.give_up()
 
@@ -263,7 +263,7 @@ def test_what_an_erring_store_has_made_is_not_made_again(now):
             error.done = changes[:1]
             raise error
 
-    kept = Kept(Half(), lambda: now[0])
+    kept = Kept(Half(), lambda: now[0], sleep=lambda _seconds: None)
     keep(kept, hold("a"))
     keep(kept, hold("b"))
     assert not kept.retry()
@@ -309,6 +309,37 @@ def test_giving_up_ends_the_thread_and_says_what_is_left(kept, store, caplog):
     keep(kept, hold())
     store.away = False
     assert kept.retry()
+
+
+def test_a_store_that_is_just_coming_back_is_worth_a_second(store, now, caplog):
+    slept = []
+
+    def sleep(seconds):
+        slept.append(seconds)
+        store.away = sum(slept) < 0.5
+
+    kept = Kept(store, lambda: now[0], sleep=sleep)
+    keep(kept, hold())
+    kept.give_up()
+    assert store.values() == {"k": "o"}
+    assert sum(slept) < 1
+    assert "left to its TTL" not in caplog.text
+
+
+def test_a_store_that_hangs_is_worth_no_more_than_its_time_out(now):
+    class Hanging(MemoryStore):
+        asked = 0
+
+        def run(self, changes):
+            self.asked += 1
+            time.sleep(0.6)
+            raise StoreUnavailable("no answer")
+
+    store = Hanging()
+    kept = Kept(store, lambda: now[0])
+    keep(kept, hold())
+    kept.give_up()
+    assert store.asked == 1 + 2  # of which the second began within the second
 
 
 def test_what_another_thread_has_made_meanwhile_is_not_made_again(kept, store):
