@@ -82,7 +82,10 @@ def hold(stamp: Stamp, job: dict[str, Any]) -> Change:
         # Its time runs from the push; all that is left to do is a confirm still missing.
         return confirm(stamp.key, stamp.owner, stamp.ttl)
     ttl = whole_seconds(attempt(stamp, job))
-    return Change(stamp.key, (*_mine(stamp), None), held(stamp.owner), ttl)
+    # It may be carried out late, when a put-back has given the lock a longer time. What is not
+    # retried has a shorter one from here on.
+    extends = outcome(job) is Outcome.RETRIED
+    return Change(stamp.key, (*_mine(stamp), None), held(stamp.owner), ttl, extends)
 
 
 def extend(stamp: Stamp, ttl: float) -> Change | None:

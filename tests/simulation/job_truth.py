@@ -7,6 +7,7 @@ from collections import Counter, defaultdict
 from contextlib import contextmanager
 
 from faktory_unique import PushStatus
+from faktory_unique.reserved import failures_before
 from faktory_unique.stamp import read_stamp
 from tests.simulation.works import RESERVED, Work
 
@@ -23,6 +24,7 @@ class JobTruth:
         self._truth = truth
         self._payloads = {}
         self._executed = Counter()
+        self._begun = set()
         self._replaced = set()
         self._dropped = set()
         self._over = set()
@@ -48,6 +50,7 @@ class JobTruth:
         """A handler begins; how often one has for this work."""
         work = self.work_of(self.job(jid))
         work.begun += 1
+        self._begun.add(jid)
         # Of `start`, a later attempt has no lock as a rule: nobody can tell that it should have.
         first = jid == work.owner and not self.job(jid).get("failure")
         if work.lapsed and first and work.until == "start":
@@ -57,6 +60,11 @@ class JobTruth:
     def ended_well(self, jid):
         """A handler has done the work."""
         self._executed[jid] += 1
+        self.work_of(self.job(jid)).done = True
+
+    def ended_badly(self, jid):
+        """A handler has failed: what becomes of the job is between it and its retries."""
+        self.work_of(self.job(jid)).failed = True
 
     def answered(self, process, answer):
         """A command of a process that works a job was carried out, and perhaps answered."""
@@ -64,8 +72,10 @@ class JobTruth:
             self.work_of(process.works_on).unanswered = not answer
 
     def drops(self, jid):
-        """A middleware has decided that a job is not to run."""
+        """A middleware has decided that a job is not to run, and nobody asks for its lock."""
         self._dropped.add(jid)
+        work = self.work_of(self.job(jid))
+        work.done, work.must_be_told = True, False
 
     def job(self, jid):
         """A job's payload, as it was last fetched."""
@@ -81,9 +91,20 @@ class JobTruth:
             there = result.jid in self._payloads
             if result and not there:
                 self._truth.broke("untrue", f"{result.jid} was said to be pushed")
+            if result.status is PushStatus.DUPLICATE:
+                self._check_duplicate(result)
             refused = result.status in {PushStatus.REFUSED, PushStatus.NOT_SENT}
             if refused and there and result.jid not in before:
                 self._truth.broke("untrue", f"{result.jid} was said to be {result.status}")
+
+    def _check_duplicate(self, result):
+        """A duplicate names the work that is there, or that another push is about to bring."""
+        if not (self._truth.locks.has_had(result.jid) or result.jid in self._payloads):
+            self._truth.broke("untrue", f"{result.jid}, which never had a lock, was said to be it")
+        elif result.confirmed and not (
+            result.jid in self._truth.works or result.jid in self._payloads
+        ):
+            self._truth.broke("untrue", f"{result.jid}, never accepted, was said to be confirmed")
 
     def runs_elsewhere(self, owner, name):
         """Whether another worker runs a copy, and may believe in its reservation.
@@ -105,6 +126,19 @@ class JobTruth:
     def gone(self):
         """The jids of jobs that were accepted, and did not end by any report or expiry."""
         return [jid for jid in self._payloads if jid not in self._over]
+
+    def undone(self):
+        """Works that were begun and not done, though nothing kept who had them from that."""
+        struck = self._truth.struck
+        nobodys = {  # in the answer to a FETCH that was lost
+            self.work_of(self.job(jid)).owner for jid in self._over - self._begun - self._replaced
+        }
+        return [
+            work
+            for work in self._truth.works.values()
+            if work.begun and not (work.done or work.failed or work.owner in nobodys)
+            if not (struck.killed(work.touched) or struck.held_up(work.touched))
+        ]
 
     # ---- what the server does ----------------------------------------------------------------
 
@@ -142,7 +176,9 @@ class JobTruth:
             process_failure(jid, failure)
             if job is not None and failure["errtype"] != "ReservationExpired":
                 self._reported(jid)
-            if job is not None and (job["retry"] == 0 or len(manager.dead) > dead):
+            died = len(manager.dead) > dead
+            if job is not None and (job["retry"] == 0 or died):
+                self.work_of(job).died = died
                 self._is_over(jid)
 
         manager.push, manager._enqueue, manager.reserve = pushed, enqueued, reserved
@@ -157,6 +193,7 @@ class JobTruth:
             return
         if actor.works_on is not None and read_stamp(actor.works_on).owner == stamp.owner:
             self._replaced.add(actor.works_on["jid"])
+            self._check_copy(actor.works_on, job)
             self.work_of(actor.works_on).live.discard(actor.works_on["jid"])
         work = self._truth.works.setdefault(stamp.owner, Work(stamp.owner, stamp.key, stamp.until))
         if self._truth.locks.lease_is_over(stamp.owner):
@@ -168,15 +205,26 @@ class JobTruth:
         work.live.add(jid)
         work.touched.add(actor.name)
 
+    def _check_copy(self, job, copy):
+        """A copy is the same work, with the retries that were left."""
+        same = all(job.get(name) == copy.get(name) for name in ("jobtype", "args", "retry"))
+        if not same or failures_before(job) != failures_before(copy):
+            self._truth.broke("lost", f"the copy {copy['jid']} is another job than {job['jid']}")
+
     def _fetched(self, jid):
         work = self.work_of(self.job(jid))
         if work is None:
             return
         work.touched.add(self._truth.actor.name)
+        work.unheld = True
         work.live.add(jid)  # again, where its worker has pushed a copy and died before its ACK
 
     def _overlaps(self, other, work):
-        if other.lapsed or self._truth.may_be_twice(other):
+        # The first of several copies to end frees the lock of all.
+        if other.lapsed or (self._truth.may_be_twice(other) and other.ends):
+            return
+        # The copy of a job that is put back is no new work: it goes on without the lock it had not.
+        if work.accepted and (work.lapsed or (work.until == "start" and work.begun)):
             return
         if self._truth.unguarded & {other.owner, work.owner}:
             return
@@ -186,10 +234,9 @@ class JobTruth:
         self._truth.broke("two live", f"{work.owner} was accepted while {other.owner} lives")
 
     def _reported(self, jid):
-        if self._truth.actor.name != self._reserved_by[jid] and not self._truth.struck.out_of_order:
-            self._truth.broke(
-                "stolen", f"{self._truth.actor} has reported another worker's run of {jid}"
-            )
+        actor = self._truth.actor
+        if actor.name != self._reserved_by[jid] and not self._truth.struck.stood_still(actor.name):
+            self._truth.broke("stolen", f"{actor} has reported another worker's run of {jid}")
 
     def _acknowledged(self, jid):
         if not (self._executed[jid] or jid in self._replaced or jid in self._dropped):
@@ -202,6 +249,7 @@ class JobTruth:
         if work is None:
             return
         work.live.discard(jid)
+        work.ends += self._executed[jid] > 0 or jid not in self._replaced
         _, since = self._running[jid].get(
             self._truth.actor and self._truth.actor.name, (None, None)
         )

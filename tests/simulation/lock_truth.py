@@ -24,16 +24,22 @@ class LockTruth:
         self._longest_ttl = longest_ttl
         self._may_lapse = may_lapse
         self._run_out = set()
+        self._owners = set()
 
     @property
     def _is_fixed(self):
         """Whether nothing but its time frees a lock, or sets it anew."""
         return self._policy.get("until") == "expiry" or not self._policy.get("renew", True)
 
-    @property
-    def _outlives(self):
-        """Whether a lock may outlive its job, by its policy."""
-        return self._policy.get("on_death") == "keep" or self._policy.get("until") == "expiry"
+    def _outlives(self, work):
+        """Whether a work's lock may outlive it, by its policy."""
+        if self._policy.get("until") == "expiry":
+            return True
+        return work is not None and work.died and self._policy.get("on_death") == "keep"
+
+    def has_had(self, owner):
+        """Whether this owner has ever had a lock."""
+        return owner in self._owners
 
     def lapsed(self, value):
         """A lock has run out."""
@@ -42,7 +48,7 @@ class LockTruth:
         if work is None or not work.is_guarded:
             return
         self.note_lapse(work)
-        if not self._may_have_lapsed(work):
+        if not self._may_have_lapsed(work, is_leased(value)):
             self._truth.broke("lapsed", f"the lock of {work.owner} ran out, and it lives")
 
     def note_lapse(self, work):
@@ -62,6 +68,7 @@ class LockTruth:
         actor = self._truth.actor
         owner = owner_of(change.value or found)
         if change.value is not None:
+            self._owners.add(owner)
             self._run_out.discard(owner)
         if found is None and is_leased(change.value):
             actor.owners.add(owner)
@@ -84,10 +91,13 @@ class LockTruth:
             work.begun = work.begun or 1
         # Of a push whose first try ended unknown, and whose lease ran out: as it was before.
         gives_back = work.lapsed and is_leased(value) and self._truth.actor.works_on is None
-        may_be = starts or gives_back or self._truth.may_be_twice(work)
-        may_be = may_be or self._truth.struck.out_of_order
-        if (work.live or elsewhere) and not may_be:
+        # The first of several copies to end frees the lock of all.
+        twice = self._truth.may_be_twice(work) and work.ends
+        stood_still = self._truth.struck.any_stood_still(work.touched)
+        if (work.live or elsewhere) and not (starts or gives_back or twice or stood_still):
             self._truth.broke("freed", f"the lock of {owner} was freed, and it lives")
+        if self._policy.get("on_death") == "keep" and work.died:
+            self._truth.broke("freed", f"the lock of {owner} was freed, and was to be kept")
 
     def _set(self, change, owner, found):
         work, actor = self._truth.works.get(owner), self._truth.actor
@@ -98,9 +108,17 @@ class LockTruth:
         if change.ttl > self._longest_ttl:
             self._truth.broke("too long", f"the lock of {owner} lives {change.ttl} s")
         # What is owed to the lock of a job that ended meanwhile may last longer, but not be taken.
+        if found is None and not is_leased(change.value):
+            work.taken_anew = actor
+        if actor.works_on is not None:
+            work.unheld = work.unheld and is_leased(change.value)
         struck = self._truth.struck
-        may_be = struck.out_of_order if found is None else struck.any_of(work.touched)
-        over = not work.live and not self._outlives
+        if found is not None:
+            may_be = struck.any_of(work.touched)
+        else:  # the step that takes a lapsed lock anew, which may be late
+            late = work.lapsed and isinstance(actor, Sent)
+            may_be = late or struck.any_stood_still(work.touched)
+        over = not work.live and not self._outlives(work)
         if over and not is_leased(change.value) and not may_be:
             self._truth.broke(
                 "orphan", f"{actor} has set the lock of {owner}, which is over: {change}"
@@ -115,24 +133,29 @@ class LockTruth:
             return {read_stamp(actor.works_on).owner, *owed}
         return {*actor.owners, *owed}
 
-    def _may_have_lapsed(self, work):
-        """Whether it has waited too long, or something struck who had to do with it."""
+    def _may_have_lapsed(self, work, leased):
+        """Whether it has waited too long, or could not be confirmed or held."""
+        struck = self._truth.struck
         return (
             self._may_lapse
             or self._is_fixed
             or self._truth.jobs.waits_longer(work, self._policy["ttl"])
-            or self._truth.struck.any_of(work.touched)
+            or (leased and struck.any_of(work.touched))
+            or (work.unheld and struck.any_of(work.touched))
+            or struck.any_stood_still(work.touched)
         )
 
     def may_be_left(self, value):
         """Whether a lock whose job is over may stand until its time is out."""
         struck, work = self._truth.struck, self._truth.works.get(owner_of(value))
-        return (
-            struck.killed
-            or struck.out_of_order
-            or (is_leased(value) and struck.anybody)
-            or self._outlives
-            or (work is not None and (work.reported_late or work.unanswered))
+        if self._outlives(work) or (is_leased(value) and struck.anybody):
+            return True
+        return work is not None and (
+            work.reported_late
+            or work.unanswered
+            or (work.lapsed and isinstance(work.taken_anew, Sent))
+            or struck.killed(work.touched)
+            or struck.any_stood_still(work.touched)
         )
 
 
@@ -140,6 +163,10 @@ class Store(FakeStore):
     """The store that all processes share, and which the truth watches."""
 
     truth: LockTruth
+
+    def expiries(self, now):
+        """When the locks run out that are there."""
+        return [expiry for _, expiry in self._locks.values() if expiry > now]
 
     def _change(self, change):
         found = super()._change(change)

@@ -7,6 +7,7 @@ must catch each, or it proves nothing.
 from __future__ import annotations
 
 import contextlib
+from dataclasses import replace
 from unittest import mock
 
 from faktory_unique import Answer, PushStatus, lifecycle, reserved
@@ -83,6 +84,19 @@ def a_refused_push_keeps_its_lease_for_ever(_give_back):
     return lambda key, owner: Change(key, (leased(owner),), held(owner), 600)
 
 
+@mutation("two_producers", (ChunkLocks, "_duplicate"))
+def a_duplicate_tells_its_own_jid(duplicate):
+    def mutated(self, claim, value):
+        return replace(duplicate(self, claim, value), jid=claim.submitted_jid)
+
+    return mutated
+
+
+@mutation("two_producers", (ChunkLocks, "_duplicate"))
+def a_duplicate_of_a_lease_is_said_to_be_confirmed(duplicate):
+    return lambda self, claim, value: replace(duplicate(self, claim, value), confirmed=True)
+
+
 @mutation("unknown_push_that_arrived", (ChunkLocks, "settle"))
 def an_unknown_push_frees_its_lock(settle):
     def mutated(self, results):
@@ -137,6 +151,25 @@ def no_release(_table):
     return _act(Step.ACK, Act.LEAVE)
 
 
+@mutation("put_back", (lifecycle, "hold"))
+def a_hold_shortens_what_a_put_back_has_extended(hold):
+    return lambda stamp, job: hold(stamp, job)._replace(extends=False)
+
+
+@mutation("death_that_keeps_its_lock", (lifecycle, "is_over"))
+def death_frees_what_was_to_be_kept(_is_over):
+    return lambda _stamp, after_failure: after_failure is not reserved.Outcome.RETRIED
+
+
+@mutation("done_where_death_would_keep_its_lock", (lifecycle, "change"))
+def an_ack_frees_no_lock_that_death_would_keep(change):
+    def mutated(step, stamp, *given):
+        keeps = step is Step.ACK and stamp.on_death == "keep"
+        return None if keeps else change(step, stamp, *given)
+
+    return mutated
+
+
 @mutation("late_fail", (lifecycle, "TABLE"))
 def no_hold(_table):
     return _act(Step.FETCH, Act.LEAVE)
@@ -167,23 +200,26 @@ def a_put_back_keeps_the_time_its_lock_has(_table):
     return _act(Step.PUT_BACK, Act.LEAVE)
 
 
-class _Anything(tuple):
-    """Expected values that whatever is found is one of."""
+class _Overwriting(Change):
+    """A change that happens whatever is found."""
 
     __slots__ = ()
 
-    def __contains__(self, _value):
+    def happened(self, _found):
         return True
+
+    def to_mine(self):
+        return self
 
 
 @mutation("refused_push_after_a_faster_worker", (lifecycle, "release"))
-def no_owner_check_at_release(_release):
-    return lambda key, owner: Change(key, _Anything((held(owner),)), None, 0)
+def no_owner_check_at_release(release):
+    return lambda key, owner: _Overwriting(*release(key, owner))
 
 
 @mutation("refused_push_after_a_faster_worker", (lifecycle, "hold"))
 def a_hold_that_overwrites(hold):
-    return lambda stamp, job: hold(stamp, job)._replace(expected=_Anything((held(stamp.owner),)))
+    return lambda stamp, job: _Overwriting(*hold(stamp, job))
 
 
 @mutation("ack_after_the_rerun_began", (lifecycle, "attempt"))
@@ -250,6 +286,24 @@ def acknowledged_before_it_is_done(init):
 @mutation("put_back_at_once", (reservation, "copy_due_in"))
 def a_put_back_under_the_same_jid(copy_due_in):
     return lambda job, delay, now: {**copy_due_in(job, delay, now), "jid": job["jid"]}
+
+
+@mutation("put_back_after_a_failure", (reservation, "copy_due_in"))
+def a_put_back_forgets_the_failures(copy_due_in):
+    def mutated(*given):
+        return {n: v for n, v in copy_due_in(*given).items() if n != "failure"}
+
+    return mutated
+
+
+@mutation("put_back", (reservation, "copy_due_in"))
+def a_put_back_has_all_retries_again(copy_due_in):
+    return lambda *given: {**copy_due_in(*given), "retry": 25}
+
+
+@mutation("retry_later_on_the_last_attempt", (reservation, "outcome"))
+def a_last_attempts_copy_is_not_pushed_again(_outcome):
+    return lambda _job: reserved.Outcome.RETRIED
 
 
 @mutation("put_back", (reservation, "copy_due_in"))

@@ -192,7 +192,11 @@ class Process:
     def _handle(self, jid, *_args):
         self._handler_step("handler begins")
         attempt = self.world.truth.jobs.began(jid)
-        self.world.handler(self, attempt)
+        try:
+            self.world.handler(self, attempt)
+        except ValueError:
+            self.world.truth.jobs.ended_badly(jid)
+            raise
         self._handler_step("handler ends")
         self.world.truth.jobs.ended_well(jid)
 

@@ -25,6 +25,12 @@ def death_that_keeps_its_lock(world):
     world.process("worker")
 
 
+@scenario(on_death="keep")
+def done_where_death_would_keep_its_lock(world):
+    world.process("producer", once)
+    world.process("worker")
+
+
 @scenario(failing(9))
 def drop(world):
     world.process("producer", lambda process: once(process, retry=0))
@@ -82,6 +88,26 @@ def late_put_back(world):
 def put_back(world):
     world.process("producer", once)
     world.process("worker")
+
+
+def _failing_then_putting_back(_process, attempt):
+    if attempt == 1:
+        raise ValueError("no")
+    if attempt == 2:
+        raise RetryLater(5)
+
+
+@scenario(_failing_then_putting_back)
+def put_back_after_a_failure(world):
+    world.process("producer", lambda process: once(process, retry=1))
+    world.process("worker")
+
+
+@scenario(lasting(3), may_lapse=True)
+def lapsed_and_taken_anew(world):
+    world.process("producer", once)
+    world.process("worker", lambda process: (process.sleep(70), process.work()))
+    world.process("other-worker", lambda process: (process.sleep(100), process.work()))
 
 
 @scenario(putting_back(0))

@@ -6,7 +6,7 @@ import threading
 from itertools import count
 
 # The server looks for what is due every 5 s.
-_TICK = 5
+TICK = 5
 
 
 class NeverOverError(AssertionError):
@@ -141,4 +141,4 @@ class Schedule:
                 if now >= deadline:
                     raise NeverOverError(f"not over after {most_seconds} s")
                 self._wakes = [wake for wake in self._wakes if wake > now]
-                self._advance(min([_TICK - now % _TICK, *(wake - now for wake in self._wakes)]))
+                self._advance(min([TICK - now % TICK, *(wake - now for wake in self._wakes)]))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from tests.simulation.faults import Fault
+
 
 class Struck:
     """The faults that have struck in one run."""
@@ -26,12 +28,16 @@ class Struck:
         """Whether a process stood still amid what it did."""
         return any(fault.is_stop for fault in self._faults.get(name, ()))
 
-    @property
-    def out_of_order(self):
-        """Whether somebody stood still amid what he did."""
-        return any(map(self.stood_still, self._faults))
+    def any_stood_still(self, names):
+        """Whether one of these processes stood still amid what it did."""
+        return any(map(self.stood_still, names))
 
-    @property
-    def killed(self):
-        """Whether a process was killed."""
-        return any(fault.is_crash for faults in self._faults.values() for fault in faults)
+    def held_up(self, names):
+        """Whether one of these processes stood still, or reached nobody, past a reservation."""
+        return self.any_stood_still(names) or any(
+            Fault.CUT_OFF in self._faults.get(name, ()) for name in names
+        )
+
+    def killed(self, names):
+        """Whether one of these processes was killed."""
+        return any(fault.is_crash for name in names for fault in self._faults.get(name, ()))

@@ -99,7 +99,7 @@ class Sequences(RuleBasedStateMachine):
         for process in self.world.processes:
             if not process.task.done and process.task.is_busy:
                 self.world.truth.struck.add(process, Fault.STOP_BEFORE)
-        self.world.faktory.advance(seconds)
+        self.world.advance(seconds)
 
     @invariant()
     def nothing_is_broken(self):

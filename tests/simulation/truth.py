@@ -80,8 +80,12 @@ class Truth:
         """Each breach of a promise, at the end, when these are the values of all locks."""
         for jid in self.jobs.gone():
             self.broke("lost", f"{jid} was accepted, and is gone")
+        for work in self.jobs.undone():
+            self.broke("lost", f"{work.owner} was begun, and never done")
         for work in self.works.values():
-            if work.must_be_told and work.owner not in self._reported:
+            # Who has taken it anew may have been killed before he could tell.
+            killed = work.taken_anew is not None and self.struck.killed([work.taken_anew.name])
+            if work.must_be_told and not killed and work.owner not in self._reported:
                 self.broke("unreported", f"nobody told that the lock of {work.owner} had run out")
         for value in locks:
             if not self.locks.may_be_left(value):

@@ -21,6 +21,12 @@ class Work:
             nobody knows then whether it will run again.
         unanswered: whether the last word about it was carried out, and its answer lost.
         touched: who had to do with it.
+        unheld: whether a worker has it whose hold the store has not carried out.
+        taken_anew: by whom its lock was taken when it had lapsed.
+        ends: how often a copy has come to its end, one that was put back not counted.
+        done: whether a handler came to a good end.
+        failed: whether one came to a bad end.
+        died: whether it has run out of retries.
     """
 
     owner: str
@@ -34,6 +40,12 @@ class Work:
     reported_late: bool = False
     unanswered: bool = False
     touched: set = field(default_factory=set)
+    unheld: bool = False
+    taken_anew: object = None
+    ends: int = 0
+    done: bool = False
+    failed: bool = False
+    died: bool = False
 
     @property
     def is_guarded(self):

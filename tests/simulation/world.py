@@ -6,7 +6,7 @@ from faktory_unique.testing import Clock, FakeFaktory
 from tests.simulation.faults import LATE_BY, Fault
 from tests.simulation.lock_truth import Store
 from tests.simulation.process import Away, Process
-from tests.simulation.schedule import Schedule
+from tests.simulation.schedule import TICK, Schedule
 from tests.simulation.truth import Truth
 
 # A reservation expires after 60 s and is noticed within 15; a retry waits for some minutes.
@@ -47,7 +47,7 @@ class World:
         self.store = Store(self.clock)
         self.truth = Truth(self)
         self.store.truth = self.truth.locks
-        self.schedule = Schedule(self.clock, self.faktory.advance, switches)
+        self.schedule = Schedule(self.clock, self.advance, switches)
         self.faktory_away = Away(self.clock)
         self.store_away = Away(self.clock)
         self.is_over = False
@@ -62,6 +62,14 @@ class World:
         # A reservation, the wait for the third retry at the most, and the wait in the queue; or
         # the longest delay of a scenario.
         return max(self.policy["lease"], 60 + 30 + 16 + 15 + 29 * 3 + 10 + 60, 610 + 60)
+
+    def advance(self, seconds):
+        """Lets time pass; jobs fall due and locks run out at their time, though nobody asks."""
+        end = self.clock() + seconds
+        while (now := self.clock()) < end:
+            next_tick = now + TICK - now % TICK
+            self.faktory.advance(min([end, next_tick, *self.store.expiries(now)]) - now)
+            self.store.values()
 
     def process(self, name, script=None, again=None):
         """Starts a process.

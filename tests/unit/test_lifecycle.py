@@ -69,16 +69,20 @@ def test_times_are_whole_seconds_rounded_up(change):
 class TestFetch:
     @pytest.mark.parametrize(
         ("job", "seconds"),
-        [
-            (FRESH, RESERVE + FIRST_RETRY + TTL),
-            (FAILED_ONCE, RESERVE + SECOND_RETRY + TTL),
-            (LAST_ATTEMPT, RESERVE),
-            (ONE_SHOT, RESERVE),
-            (TO_THE_DEAD, RESERVE),
-        ],
+        [(LAST_ATTEMPT, RESERVE), (ONE_SHOT, RESERVE), (TO_THE_DEAD, RESERVE)],
     )
     def test_until_success_it_is_held_for_as_long_as_the_attempt_can_be_silent(self, job, seconds):
         assert lifecycle.change(Step.FETCH, stamp(), job) == held_for(seconds)
+
+    @pytest.mark.parametrize(
+        ("job", "seconds"),
+        [(FRESH, RESERVE + FIRST_RETRY + TTL), (FAILED_ONCE, RESERVE + SECOND_RETRY + TTL)],
+    )
+    def test_with_a_retry_left_never_for_less_since_it_may_come_after_a_put_back(
+        self, job, seconds
+    ):
+        held = held_for(seconds)._replace(extends=True)
+        assert lifecycle.change(Step.FETCH, stamp(), job) == held
 
     @pytest.mark.parametrize(
         ("job", "seconds"),
