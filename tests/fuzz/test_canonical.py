@@ -166,7 +166,7 @@ def planted(module, sound, broken):
     assert source.count(sound) == 1, f"not there, or not there once: {sound!r}"
     copy = ModuleType(module.__name__)
     copy.__package__ = module.__package__
-    exec(compile(source.replace(sound, broken), "planted", "exec"), copy.__dict__)
+    exec(compile(source.replace(sound, broken), "<planted>", "exec"), copy.__dict__)
     return copy
 
 
