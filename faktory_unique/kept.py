@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from .change import owner_of
 from .errors import StoreError
+from .store import run_in_steps
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -97,7 +98,7 @@ class Kept:
         """
         self._drop(_place(change))
         try:
-            return self._run([change])[0]
+            return run_in_steps(self._store, [change])[0]
         except StoreError:
             self.keep(change, seconds, made, yields=False)
             raise
@@ -228,7 +229,7 @@ class Kept:
             if not entries:
                 return
             try:
-                found = self._run([entry.change for entry in entries])
+                found = run_in_steps(self._store, [entry.change for entry in entries])
             except StoreError as exc:
                 for change in exc.done:
                     self._entries.pop(_place(change), None)
@@ -237,21 +238,6 @@ class Kept:
                 del self._entries[_place(entry.change)]
         for entry, value in zip(entries, found, strict=True):
             entry.made(entry.change, value)  # without the mutex: a hook may push
-
-    def _run(self, changes: Sequence[Change]) -> list[str | None]:
-        """Makes changes; an absent lock is taken only once it is known to be absent.
-
-        What a store is sent may be carried out when its sender has given up, and its job is done,
-        and its lock freed: then it must not make one. So the step that can take a lock is sent
-        after an answer, and by itself.
-        """
-        found = self._store.run([change.to_mine() for change in changes])
-        taking = [i for i, c in enumerate(changes) if found[i] is None and None in c.expected]
-        if taking:
-            takes = [changes[i]._replace(expected=(None,)) for i in taking]
-            for i, value in zip(taking, self._store.run(takes), strict=True):
-                found[i] = value
-        return found
 
     def _drop(self, place: _Place) -> None:
         """Forgets what is owed to a lock. Waits for a retry under way, which could undo us."""

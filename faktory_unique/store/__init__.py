@@ -13,8 +13,9 @@ from faktory_unique.errors import InvalidSettings
 from .contract import Store
 from .memory import MemoryStore, share, shared
 from .redis import RedisStore
+from .steps import run_in_steps
 
-__all__ = ["MemoryStore", "RedisStore", "Store", "open_store", "share"]
+__all__ = ["MemoryStore", "RedisStore", "Store", "open_store", "run_in_steps", "share"]
 
 
 def open_store(where: object) -> Store:

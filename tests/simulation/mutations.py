@@ -10,7 +10,7 @@ import contextlib
 from dataclasses import replace
 from unittest import mock
 
-from faktory_unique import Answer, PushStatus, lifecycle, reserved
+from faktory_unique import Answer, PushStatus, kept, lifecycle, reserved
 from faktory_unique.change import Change, held, leased
 from faktory_unique.chunk import ChunkLocks
 from faktory_unique.claims import Pushes
@@ -246,9 +246,9 @@ def what_the_store_is_owed_is_forgotten(_keep):
     return lambda _self, _change, _seconds, _made, *, yields: None
 
 
-@mutation("single", (Kept, "_run"))
-def a_hold_takes_an_absent_lock_in_one_step(_run):
-    return lambda self, changes: self._store.run(changes)
+@mutation("single", (kept, "run_in_steps"))
+def a_hold_takes_an_absent_lock_in_one_step(_run_in_steps):
+    return lambda store, changes: store.run(changes)
 
 
 @mutation("store_away_at_hold_of_a_job_whose_ack_is_not_answered", (Kept, "stop_taking"))
