@@ -80,10 +80,12 @@ class Accounts:
         for reason, number in sorted(reasons.items()):
             yield f"overlaps explained by {reason}: {number} ({REASONS[reason]})"
 
-    def last_line(self, faults, orphans):
+    def last_line(self, faults, orphans, findings=0):
         """The line that says it all."""
         gone = f" gone_with_faktory={len(self.gone)}" if self.gone else ""
         gone += f" blocked={len(self.blocked)}" if self.blocked else ""
+        gone += f" strays={len(self.strays)}" if self.strays else ""
+        gone += f" findings={findings}" if findings else ""
         return (
             f"chaos: pushes={self._facts.calls} accepted={len(self.accepted)} "
             f"executed={len(self.executed)} faults={faults} lost={len(self.lost)} "

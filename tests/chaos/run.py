@@ -160,5 +160,5 @@ def _report(accounts, orphans, faults, findings):
         say(line)
     for lock, why in orphans:
         say(f"orphan: {lock.key} of {lock.value} for {lock.ttl} s: {why}")
-    say(accounts.last_line(faults, len(orphans)))
+    say(accounts.last_line(faults, len(orphans), len(findings)))
     return accounts.good and not orphans and not findings

@@ -165,4 +165,5 @@ def test_a_push_that_work_turned_away_which_was_over_is_blocked(story):
     told = accounts(story)
     assert not told.good
     assert told.last_line(0, 0).endswith("orphans=0 blocked=1")
+    assert told.last_line(0, 0, findings=2).endswith("blocked=1 findings=2")
     assert list(told.cases()) == ["blocked: p by owner=x key=k, which was over"]

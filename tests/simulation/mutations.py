@@ -227,6 +227,11 @@ def held_for_the_reservation_alone(_attempt):
     return lambda _stamp, job: reserved.reserve(job)
 
 
+@mutation("single", (lifecycle, "attempt"))
+def held_for_far_longer_than_an_attempt(attempt):
+    return lambda stamp, job: 10 * attempt(stamp, job)
+
+
 @mutation("death", (lifecycle, "is_over"))
 def death_keeps_every_lock(_is_over):
     return lambda _stamp, _outcome: False

@@ -26,6 +26,13 @@ def bulk(world):
     world.process("worker")
 
 
+@scenario(lasting(2, again=2))
+def waited_longer_than_its_ttl(world):
+    """An equal is pushed, and both run."""
+    world.process("producer", lambda process: (once(process), process.sleep(65), once(process)))
+    world.process("worker", lambda process: (process.sleep(70), process.work()))
+
+
 def _due_in(process, seconds):
     return (
         datetime.fromtimestamp(process.world.clock(), UTC) + timedelta(seconds=seconds)
