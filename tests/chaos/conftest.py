@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from scripts.servers import missing_faktory, missing_redis
+from tests.chaos.story import Story
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 
@@ -46,6 +47,12 @@ class Run:
 
 RUN = pytest.StashKey[Run]()
 AWAITS = "short_run"
+
+
+@pytest.fixture
+def story():
+    """An empty `Story`."""
+    return Story()
 
 
 @pytest.fixture

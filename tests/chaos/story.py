@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
+from tests.chaos.accounts import Accounts
 from tests.chaos.facts import Facts
 
 # Wall clock and monotonic clock are apart by this much.
@@ -115,3 +116,17 @@ class Story:
     def _note(self, mono, who, what, **more):
         line = {"mono": mono, "t": EPOCH + mono, "who": who, "what": what, **more}
         self._lines.append(line)
+
+
+def reasons(story):
+    """Why each of a story's overlaps may be; None: nothing explains it."""
+    accounts = Accounts(story.facts())
+    assert list(accounts.cases())  # each reason has words
+    return [overlap.reason for overlap in accounts.overlaps]
+
+
+def overlap(story, taken):
+    """The second job is pushed while the first is there."""
+    story.push("y", taken)
+    story.run("x", taken + 2)
+    story.run("y", taken + 4)

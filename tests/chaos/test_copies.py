@@ -4,19 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.chaos.accounts import Accounts
-from tests.chaos.story import Story
-
-
-@pytest.fixture
-def story():
-    return Story()
-
-
-def reasons(story):
-    accounts = Accounts(story.facts())
-    assert list(accounts.cases())  # each reason has words
-    return [overlap.reason for overlap in accounts.overlaps]
+from tests.chaos.story import reasons
 
 
 @pytest.mark.parametrize("answer", ["unknown", "withheld", "late", None])

@@ -4,26 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.chaos.accounts import Accounts
-from tests.chaos.story import Story
-
-
-@pytest.fixture
-def story():
-    return Story()
-
-
-def reasons(story):
-    accounts = Accounts(story.facts())
-    assert list(accounts.cases())  # each reason has words
-    return [overlap.reason for overlap in accounts.overlaps]
-
-
-def overlap(story, taken):
-    """The second job is pushed while the first is there."""
-    story.push("y", taken)
-    story.run("x", taken + 2)
-    story.run("y", taken + 4)
+from tests.chaos.story import overlap, reasons
 
 
 def test_redis_forgot_while_the_first_was_live(story):

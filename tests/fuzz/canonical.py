@@ -56,7 +56,7 @@ def compare(value, unfit, canonicalizer=canonical):
     """
     try:
         mine = ours(value, canonicalizer)
-    except Exception as crashed:
+    except Exception as crashed:  # whatever it is, but InvalidJob: the input is to be shown
         raise _disagreement(value, unfit, repr(crashed), theirs(value)) from crashed
     other = theirs(value)
     if unfit is None:

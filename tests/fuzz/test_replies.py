@@ -73,7 +73,7 @@ class ChunkWire(Wire):
         self._buffer += chunk
 
     def send(self, command, deadline):
-        raise NotImplementedError
+        raise NotImplementedError  # nothing is sent over it
 
     is_quiet = end = close = let_go = send
 
