@@ -1,6 +1,7 @@
 """Unique jobs for open-source Faktory: no job lost to a lock, no lock that outlives its job."""
 
 from ._pyfaktory import Job
+from .by_hand import Lock
 from .chain import (
     Answer,
     Drop,
@@ -18,6 +19,7 @@ from .errors import (
     InvalidSettings,
     LoginRefused,
     NotSent,
+    NotUnique,
     OutcomeUnknown,
     PushNotSent,
     PushOutcomeUnknown,
@@ -46,9 +48,11 @@ __all__ = [
     "InvalidSettings",
     "Job",
     "JobError",
+    "Lock",
     "LoginRefused",
     "Middleware",
     "NotSent",
+    "NotUnique",
     "OutcomeUnknown",
     "Policy",
     "Producer",

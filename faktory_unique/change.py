@@ -12,6 +12,15 @@ from typing import NamedTuple
 
 from .policy import LONGEST
 
+# Seconds that a tombstone lives at the least: longer than a producer tries to make its replacement
+# known (`SWAP_KEPT`), and what was given up can be carried out late.
+TOMBSTONE = 90
+SWAP_KEPT = 60
+
+# What a store answers in the place of a value that it did not look at. No owner ends in "?", so no
+# value ends in two.
+_GONE = "??"
+
 
 class Change(NamedTuple):
     """One compared change of one lock. Its reply is the value that was found (None: no lock).
@@ -22,6 +31,11 @@ class Change(NamedTuple):
         value: the value it gets; None frees it.
         ttl: whole seconds that the new value lives; of no meaning where value is None.
         extends: whether a lock that would have lived longer keeps the time it has.
+        unless_gone: an owner. Where its tombstone stands, nothing is changed, and the reply is
+            `gone` of who has replaced it.
+        replaces: an owner whose held lock is expected, too, and who gets a tombstone, unless he has
+            one, that names the owner of this change and lives as long as his lock would have. He
+            gets it whatever the lock is: the change is for a job that Faktory has accepted.
     """
 
     key: str
@@ -29,13 +43,30 @@ class Change(NamedTuple):
     value: str | None
     ttl: int
     extends: bool = False
+    unless_gone: str | None = None
+    replaces: str | None = None
+
+    @property
+    def owner(self) -> str:
+        """Whose lock the change is about: it stands in what is expected, or in what is set."""
+        return owner_of(next(v for v in (*self.expected, self.value) if v is not None))
+
+    @property
+    def changes_nothing(self) -> bool:
+        """Whether it only looks."""
+        return not self.expected and self.replaces is None
 
     def happened(self, found: str | None) -> bool:
         """Whether the change was made, told from the value that was found."""
-        return found in self.expected
+        return found in self.expected or (found is not None and found == self.replaces)
 
     def to_mine(self) -> Change:
-        """The same change, but that it makes no lock where none is."""
+        """The same change, but that it makes no lock where none is.
+
+        One that replaces is as it is: whether it comes late is told by the tombstone.
+        """
+        if self.replaces is not None:
+            return self
         return self._replace(expected=tuple(value for value in self.expected if value is not None))
 
 
@@ -62,6 +93,16 @@ def owner_of(value: str) -> str:
 def is_leased(value: str) -> bool:
     """Whether the push that this value locks for is still unconfirmed."""
     return value.endswith("?")
+
+
+def gone(successor: str) -> str:
+    """What a store answers to a change whose owner this one has replaced."""
+    return successor + _GONE
+
+
+def successor_of(found: str | None) -> str | None:
+    """Who has replaced the owner that a change was not to be made for; None where nobody has."""
+    return found.removesuffix(_GONE) if found is not None and found.endswith(_GONE) else None
 
 
 def look(key: str) -> Change:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from . import lifecycle
 from .chain import PushResult, PushStatus
-from .change import held, is_leased, leased, owner_of
+from .change import SWAP_KEPT, is_leased, leased, owner_of, successor_of
 from .errors import StoreError
 from .events import EventName
 
@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from .parts import Parts
 
 Results = dict[int, PushResult]
+
+# Of any other status Faktory has said that the job is not there, or nobody has told it of one.
+_MAY_BE_THERE = {PushStatus.PUSHED, PushStatus.UNKNOWN}
 
 
 class ChunkLocks:
@@ -53,28 +56,28 @@ class ChunkLocks:
         results: Results = {}
         claims: dict[int, Claim] = {}
         for i, claim in self._claims.items():
-            if self._parts.pushes.begin(claim.submitted_jid, self):
+            if claim.pushed_as is PushStatus.OBSERVED:
+                self._go(i)
+            elif self._parts.pushes.begin(claim.submitted_jid, self):
                 self._begun.append(claim.submitted_jid)
                 claims[i] = claim
             else:  # a second thread with the same Job must not take the lease for its own
-                results[i] = self._duplicate(claim, leased(claim.submitted_jid))
+                results |= self._meet(i, leased(claim.submitted_jid))
         try:
             found = self._run_takes(claims)
         except StoreError as exc:
-            if not all(claim.policy.on_store_error == "push" for claim in claims.values()):
+            if not all(claim.goes_without for claim in claims.values()):
                 self.give_back()
                 raise
             self._go_unguarded(claims, exc)
             return results
         self._parts.kept.retry()  # the store has just answered
         for i, value in found.items():
-            claim = claims[i]
-            if value is None or value == leased(claim.owner):
-                self.going[i] = claim
-                self._spare_the_jid(claim)
-                self._tell(claim, EventName.ACQUIRED)
+            if value is None or value == leased(claims[i].owner):
+                self._go(i)
+                self._tell(claims[i], EventName.ACQUIRED)
             else:
-                results[i] = self._duplicate(claim, value)
+                results |= self._meet(i, value)
         return results
 
     def give_back(self) -> None:
@@ -100,28 +103,22 @@ class ChunkLocks:
             status = results[i].status
             if status is PushStatus.PUSHED:
                 self._parts.pushes.arrived(claim.submitted_jid)
-            if status is PushStatus.PUSHED and claim.guarded:
+            if status is PushStatus.PUSHED and claim.pushed_as is PushStatus.PUSHED:
                 pushed[i] = claim
-            elif status is PushStatus.PUSHED:
-                told[i] = replace(results[i], status=PushStatus.UNGUARDED, confirmed=False)
-            elif status is PushStatus.UNKNOWN:
-                self._parts.pushes.ended_unknown(claim.submitted_jid)
-                told[i] = _on_lease(results[i], claim)
-                self._tell(claim, EventName.PUSH_UNKNOWN)
-            elif claim.took:
+                changes.append((claim, claim.confirm()))
+            else:
+                told[i] = self._told(claim, results[i])
+        for i, claim in self.going.items():
+            if claim.took and results[i].status not in _MAY_BE_THERE:
                 changes.append((claim, lifecycle.give_back(claim.key, claim.owner)))
-        confirms = [(c, lifecycle.confirm(c.key, c.owner, c.ttl)) for c in pushed.values()]
-        found = self._change([*confirms, *changes])
+        found = self._change(changes)
         elapsed = self._parts.clock() - self._since
         for n, (i, claim) in enumerate(pushed.items()):
+            result = replace(results[i], replaced=claim.replaces)
             if found is None:
-                told[i] = _on_lease(results[i], claim)
-            elif _stands(found[n], claim.owner, in_time=elapsed < claim.policy.lease):
-                self._tell(claim, EventName.CONFIRMED)
+                told[i] = _on_lease(result, claim)
             else:
-                told[i] = replace(results[i], confirmed=False)
-                lapsed = f"the push was confirmed after {elapsed:.1f} s, its lease being over"
-                self._tell(claim, EventName.LAPSED, lapsed)
+                told[i] = self._confirmed(claim, result, claim.amiss(found[n], elapsed))
         return told
 
     def close(self) -> None:
@@ -129,11 +126,38 @@ class ChunkLocks:
         for jid in self._begun:
             self._parts.pushes.end(jid)
 
+    def _told(self, claim: Claim, result: PushResult) -> PushResult:
+        """The result of a job that has no lock to be confirmed."""
+        if result.status is PushStatus.PUSHED:
+            return replace(result, status=claim.pushed_as, confirmed=False)
+        if result.status is PushStatus.UNKNOWN:
+            self._parts.pushes.ended_unknown(claim.submitted_jid)
+            self._tell(claim, EventName.PUSH_UNKNOWN)
+            return _on_lease(result, claim)
+        if result.status is PushStatus.DUPLICATE:
+            self._tell(claim, EventName.DUPLICATE, "by the server's own account")
+            return claim.duplicate(result.jid, confirmed=True)
+        return result
+
+    def _confirmed(self, claim: Claim, result: PushResult, amiss: str) -> PushResult:
+        """The result of a job whose lock was to be confirmed."""
+        if amiss:
+            self._tell(claim, EventName.LAPSED, amiss)
+            return replace(result, confirmed=False)
+        in_place = f"in the place of {claim.replaces}" if claim.replaces else ""
+        self._tell(claim, EventName.CONFIRMED, in_place)
+        return result
+
     def _run_takes(self, claims: Mapping[int, Claim]) -> dict[int, str | None]:
         """What was found under each claim's key; None or the own lease: it is leased by us now."""
         self._parts.kept.settle([claim.key for claim in claims.values()])
-        takes = [lifecycle.take(c.key, c.owner, c.policy.lease) for c in claims.values()]
-        found = self._run(claims, takes)
+        found = self._run(claims, [claim.take() for claim in claims.values()])
+        gone = {i: claims[i] for i, v in found.items() if successor_of(v) is not None}
+        if gone:  # a Job that was replaced once: under its old name it would step aside again
+            for claim in gone.values():
+                fresh = uuid.uuid4().hex
+                claim.owner, claim.jid = fresh, fresh
+            found |= self._run(gone, [claim.take() for claim in gone.values()])
         renewing = {i: claims[i] for i, v in found.items() if v == leased(claims[i].owner)}
         if renewing:
             for claim in renewing.values():
@@ -158,29 +182,46 @@ class ChunkLocks:
 
     def _go_unguarded(self, claims: Mapping[int, Claim], exc: StoreError) -> None:
         """Lets the jobs go out without a lock where they have none."""
-        self.going |= claims
-        for claim in claims.values():
-            claim.guarded = claim.took
-            self._spare_the_jid(claim)
-            if not claim.guarded:
+        for i, claim in claims.items():
+            self._go(i)
+            if not claim.took:
+                claim.pushed_as = PushStatus.UNGUARDED
                 self._tell(claim, EventName.UNGUARDED, str(exc))
 
-    def _spare_the_jid(self, claim: Claim) -> None:
-        """Has a job go out under a new jid, where its own may have been sent by this process."""
+    def _go(self, i: int) -> None:
+        """Has a job go out; under a new jid, where its own may have been sent by this process."""
+        claim = self.going[i] = self._claims[i]
         if self._parts.pushes.was_unknown(claim.jid):
             claim.jid = uuid.uuid4().hex
+
+    def _meet(self, i: int, value: str) -> Results:
+        """Another job has the key of this one: the result of a duplicate, none where it goes out.
+
+        A lease is not replaced: whether its job will be there nobody knows.
+        """
+        claim, owner = self._claims[i], owner_of(value)
+        if not claim.policy.enforce:
+            claim.pushed_as = PushStatus.OBSERVED
+            if owner == claim.owner:  # its own jid has been sent
+                claim.jid = uuid.uuid4().hex
+            self._go(i)
+            self._tell(claim, EventName.OBSERVED, f"{owner} has it")
+        elif not claim.is_replaceable or owner == claim.owner:
+            return {i: self._duplicate(claim, value)}
+        elif is_leased(value):
+            claim.pushed_as = PushStatus.UNGUARDED
+            self._go(i)
+            self._tell(claim, EventName.UNGUARDED, f"{owner} has it, and is not confirmed")
+        else:
+            claim.replaces = owner
+            self._go(i)
+        return {}
 
     def _duplicate(self, claim: Claim, value: str) -> PushResult:
         self._tell(claim, EventName.DUPLICATE, f"{owner_of(value)} has it")
         on_lease = is_leased(value)
-        return PushResult(
-            status=PushStatus.DUPLICATE,
-            jid=owner_of(value),
-            submitted_jid=claim.submitted_jid,
-            key=claim.key,
-            confirmed=not on_lease,
-            retry_after=claim.policy.lease if on_lease else None,
-        )
+        retry_after = claim.policy.lease if on_lease else None
+        return claim.duplicate(owner_of(value), confirmed=not on_lease, retry_after=retry_after)
 
     def _change(self, changes: Sequence[tuple[Claim, Change]]) -> list[str | None] | None:
         """Makes changes that follow what is already done; None where they are kept instead.
@@ -196,7 +237,10 @@ class ChunkLocks:
             for claim, change in changes:
                 if change not in exc.done:
                     made = partial(self._made_later, claim)
-                    self._parts.kept.keep(change, claim.policy.lease - elapsed, made, yields=True)
+                    left = claim.policy.lease - elapsed
+                    if change.replaces is not None:  # no tombstone bears witness for longer
+                        left = min(left, SWAP_KEPT)
+                    self._parts.kept.keep(change, left, made, yields=True)
                     self._tell(claim, EventName.STORE_ERROR, f"{exc}; made when it is back")
             return None
 
@@ -211,11 +255,3 @@ class ChunkLocks:
 
 def _on_lease(result: PushResult, claim: Claim) -> PushResult:
     return replace(result, confirmed=False, retry_after=claim.policy.lease)
-
-
-def _stands(found: str | None, owner: str, *, in_time: bool) -> bool:
-    """Whether a lock is as confirm should leave it: held, or freed by a worker that was faster.
-
-    In time, nothing else can have happened to it; not even where another has it by now.
-    """
-    return in_time or found in {leased(owner), held(owner)}

@@ -1,9 +1,10 @@
 """Every error of this package: one root, and a branch for each party that can be at fault.
 
-The caller: `InvalidJob`, `InvalidSettings`. The store: `StoreUnavailable`, `StoreError`. Faktory,
-or the way to it: `Refused`, `NotSent`, `OutcomeUnknown`, which between them say what is known of a
-command that did not end in a good reply. Those three are pyfaktory's protocol error too, so that an
-`except` written for pyfaktory still catches them.
+The caller: `InvalidJob`, `InvalidSettings`. Nobody, where a policy asks for it: `NotUnique`. The
+store: `StoreUnavailable`, `StoreError`. Faktory, or the way to it: `Refused`, `NotSent`,
+`OutcomeUnknown`, which between them say what is known of a command that did not end in a good
+reply. Those three are pyfaktory's protocol error too, so that an `except` written for pyfaktory
+still catches them.
 
 And how a message shows what was given: `shown`, `brief`.
 """
@@ -101,6 +102,13 @@ class LoginRefused(NotSent):
 
 class OutcomeUnknown(FaktoryError, ConnectionError):
     """The command was sent, wholly or in part, and no whole reply came back."""
+
+
+class NotUnique(BatchError):
+    """An equal job is there already, and the policy says `on_conflict="raise"`.
+
+    It was not pushed. `results` tells which job is there; of a bulk, the others were pushed.
+    """
 
 
 class PushRefused(BatchError, Refused):

@@ -6,12 +6,13 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from . import lifecycle
-from .chain import Answer
-from .change import owner_of
+from .chain import Answer, Drop, PutBack
+from .change import look, owner_of, successor_of
 from .errors import StoreError
 from .events import Event, EventName
 from .lifecycle import Act, Step
 from .reserved import reserve_for
+from .running import RunLock, runner
 
 if TYPE_CHECKING:
     from .chain import Payload
@@ -22,12 +23,20 @@ if TYPE_CHECKING:
 _ACKED = {Answer.ACCEPTED: Step.ACK, Answer.LATE: Step.ACK_LATE}
 _FAILED = {Answer.ACCEPTED: Step.FAIL, Answer.LATE: Step.FAIL}
 
+# Seconds after which a job is tried again whose lock must be changed first, the store being away.
+_STORE_AWAY = 10.0
+
+# Seconds after which a job is tried again while another of its key runs. The server looks for jobs
+# that are due every 5.
+_TURN = 5.0
+
 
 class Holding:
     """The lock of one fetched job.
 
-    The job comes first: no failure of the store keeps one from running or from being reported. What
-    could not be changed is changed when the store is back.
+    The job comes first: no failure of the store keeps one from being reported, nor from running,
+    but where it must know first that nothing speaks against it. What could not be changed is
+    changed when the store is back.
 
     Args:
         parts: those of `Unique`.
@@ -39,22 +48,33 @@ class Holding:
         self._parts = parts
         self._job = job
         self._stamp = stamp
+        self._run_lock = RunLock(parts, job, stamp)
 
-    def fetched(self) -> bool:
-        """The job is to run. False: it must not yet, since its lock stands and cannot be freed."""
-        change = lifecycle.change(Step.FETCH, self._stamp, self._job)
-        if change is None:
-            return True
-        if lifecycle.TABLE[Step.FETCH][self._stamp.until] is not Act.RELEASE:
-            self._make(Step.FETCH, change, reserve_for(self._job))
-            return True
+    def fetched(self, *, runs: bool) -> PutBack | Drop | None:
+        """The job is to run, or, where `runs` is False, to be dropped: what to do instead, if any.
+
+        It steps aside where another was pushed in its place. It waits where another of its key
+        runs; and where the store is away, and must first free a lock by which pushes would be taken
+        for duplicates of what this run may have missed, or say whose turn or place it is.
+        """
+        stamp = self._stamp
+        change = lifecycle.change(Step.FETCH, stamp, self._job)
+        exclusive = stamp.exclusive and runs
+        frees = stamp.enforce and lifecycle.TABLE[Step.FETCH][stamp.until] is Act.RELEASE
         try:
-            [found] = self._parts.store.run([change])
+            if exclusive and (instead := self._await_turn()) is not None:
+                return instead
+            if exclusive or frees or stamp.replaces is not None:
+                return self._prepare(change, exclusive=exclusive)
         except StoreError as exc:
+            self._run_lock.give_up()
             self._tell(EventName.STORE_ERROR, f"FETCH: {exc}; the job is put back")
-            return False
-        self._tell_found(Step.FETCH, change, found)
-        return True
+            return PutBack(_STORE_AWAY)
+        if change is None:
+            return None
+        if change.changes_nothing:
+            return self._look(change)
+        return self._aside(self._make(Step.FETCH, change, reserve_for(self._job)))
 
     def ending(self) -> None:
         """The job is about to be reported, and may be another worker's soon."""
@@ -70,6 +90,7 @@ class Holding:
 
     def put_back(self, delay: float) -> None:
         """A copy of the job is about to be pushed, due in `delay` seconds."""
+        self._run_lock.end()
         change = lifecycle.change(Step.PUT_BACK, self._stamp, self._job, delay)
         if change is not None:
             self._make(Step.PUT_BACK, change, change.ttl)
@@ -79,25 +100,78 @@ class Holding:
         if answer is not Answer.REFUSED:
             self._tell(EventName.PUT_BACK, f"due in {delay:g} s ({answer.value})")
 
+    def _await_turn(self) -> PutBack | Drop | None:
+        """Takes the run lock of an exclusive job; what to do instead of running it."""
+        stamp = self._stamp
+        changes = [self._run_lock.begin()]
+        if stamp.replaceable:  # or one that was replaced would be put back until nobody knows
+            changes.append(look(stamp.key)._replace(unless_gone=stamp.owner))
+        token, *found = self._parts.store.run(changes)
+        aside = self._aside(*found) if found else None
+        if token is not None:
+            self._run_lock.lost()
+        elif aside is not None:
+            self._run_lock.end()
+        if aside is None and token is not None:
+            self._tell(EventName.EXCLUDED, f"{runner(token)} runs")
+            return PutBack(_TURN)
+        return aside
+
+    def _prepare(self, change: Change | None, *, exclusive: bool) -> PutBack | Drop | None:
+        """Makes what must be made before the job runs; what to do instead of running it."""
+        run = [self._run_lock.hold()] if exclusive else []
+        *of_run, found = self._parts.store.run([*run, change or look(self._stamp.key)])
+        if not all(made.happened(value) for made, value in zip(run, of_run, strict=True)):
+            self._run_lock.lost()  # its moment was over
+            return PutBack(_TURN)
+        if change is None:
+            return None
+        self._tell_found(Step.FETCH, change, found)
+        aside = self._aside(found)
+        if aside is not None:
+            self._run_lock.end()
+        return aside
+
+    def _look(self, change: Change) -> Drop | None:
+        """Whether the job is to step aside, where nothing else is to be done for it."""
+        try:
+            [found] = self._parts.store.run([change])
+        except StoreError as exc:
+            self._tell(EventName.STORE_ERROR, f"FETCH: {exc}; the job runs")
+            return None
+        return self._aside(found)
+
+    def _aside(self, found: str | None) -> Drop | None:
+        """Has a job step aside whose successor was found."""
+        successor = successor_of(found)
+        if successor is None:
+            return None
+        self._tell(EventName.SUPERSEDED, f"{successor} was pushed in its place")
+        return Drop(f"{successor} was pushed in its place")
+
     def _reported(self, step: Step | None) -> None:
+        self._run_lock.end()
         change = None if step is None else lifecycle.change(step, self._stamp, self._job)
         if step is not None and change is not None:
             # No longer than the lock lives, from when it was last set.
             self._make(step, change, lifecycle.attempt(self._stamp, self._job))
 
-    def _make(self, step: Step, change: Change, seconds: float) -> None:
-        """Makes a change now, or within some seconds, when the store is back."""
+    def _make(self, step: Step, change: Change, seconds: float) -> str | None:
+        """Makes a change now, or within some seconds, when the store is back; what was found."""
         made = partial(self._tell_found, step)
         try:
             found = self._parts.kept.run(change, seconds, made)
         except StoreError as exc:
             self._tell(EventName.STORE_ERROR, f"{step.name}: {exc}; made when it is back")
             self._parts.kept.retry_in_background()
-        else:
-            made(change, found)
+            return None
+        made(change, found)
+        return found
 
     def _tell_found(self, step: Step, change: Change, found: str | None) -> None:
-        """Tells what a change came to."""
+        """Tells what a change came to; that the job steps aside is told where it does."""
+        if successor_of(found) is not None or change.changes_nothing:
+            return
         if change.value is None:
             if change.happened(found):
                 self._tell(EventName.RELEASED)
@@ -107,14 +181,11 @@ class Holding:
             self._tell_held(change, found)
 
     def _tell_held(self, change: Change, found: str | None) -> None:
-        if found is not None and owner_of(found) != self._stamp.owner:
-            self._tell(EventName.LAPSED, _whose(found))
-        elif found is not None:
-            if change.happened(found):
-                self._tell(EventName.HELD if self._stamp.renew else EventName.CONFIRMED)
-        elif change.happened(found):
-            self._tell(EventName.REACQUIRED)
-        else:
+        mine = found is not None and owner_of(found) == self._stamp.owner
+        if change.happened(found):
+            held = EventName.HELD if self._stamp.renew else EventName.CONFIRMED
+            self._tell(EventName.REACQUIRED if found is None else held)
+        elif not mine and self._stamp.until != "expiry":
             self._tell(EventName.LAPSED, _whose(found))
 
     def _may_have_started(self) -> bool:

@@ -15,7 +15,6 @@ import time
 from collections import OrderedDict
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
-from .change import owner_of
 from .errors import StoreError
 from .store import run_in_steps
 
@@ -257,6 +256,4 @@ class Kept:
 
 
 def _place(change: Change) -> _Place:
-    """Whose lock a change is about: its owner's stands in what it expects, or in what it sets."""
-    values = [value for value in (*change.expected, change.value) if value is not None]
-    return change.key, owner_of(values[0])
+    return change.key, change.owner

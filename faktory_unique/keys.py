@@ -25,7 +25,8 @@ _DIGEST_BYTES = 16
 
 # A Redis Cluster places a key by what stands in its first pair of braces. Side keys are written
 # `{<key>}:gone:…`, so the key itself must hold none; the escape sign is escaped along with them.
-_ESCAPES = str.maketrans({"%": "%25", "{": "%7B", "}": "%7D"})
+_ESCAPED = (("{", "%7B"), ("}", "%7D"), ("%", "%25"))
+_ESCAPES = str.maketrans(dict(_ESCAPED))
 
 
 def lock_key(policy: Policy, job: dict[str, Any]) -> str:
@@ -60,6 +61,36 @@ def lock_key(policy: Policy, job: dict[str, Any]) -> str:
         middle += b',"queue":%b' % canonical(job.get("queue") or "default", path="queue")
     digest = urlsafe_b64encode(sha256(b"{%b}" % middle).digest()[:_DIGEST_BYTES]).rstrip(b"=")
     return f"{PREFIX}:{name.translate(_ESCAPES)}:{digest.decode()}"
+
+
+def name_in(key: str) -> str | None:
+    """The jobtype, or scope, that stands in the key of a lock; None where it is none of ours."""
+    name, _, _ = key.removeprefix(f"{PREFIX}:").rpartition(":")
+    if not name or not key.startswith(f"{PREFIX}:"):
+        return None
+    for sign, escaped in _ESCAPED:
+        name = name.replace(escaped, sign)
+    return name
+
+
+def beginning_of(name: str | None) -> str:
+    """What the keys of all locks of a jobtype or scope begin with; of all locks, without one."""
+    return f"{PREFIX}:" if name is None else f"{PREFIX}:{name.translate(_ESCAPES)}:"
+
+
+def tombstone_key(key: str, owner: str) -> str:
+    """Where it stands that an owner's job has been replaced: beside the lock of its work."""
+    return f"{{{key}}}:gone:{owner}"
+
+
+def run_key(key: str) -> str:
+    """The lock of the run that is going on, beside the lock of its work."""
+    return f"{{{key}}}:run"
+
+
+def is_beside(key: str) -> bool:
+    """Whether this is no lock of a work, but stands beside one."""
+    return key.startswith("{")
 
 
 def _select(args: list[Any], path: int | str) -> object:

@@ -10,7 +10,8 @@ from __future__ import annotations
 from enum import Enum
 from typing import TYPE_CHECKING, Any
 
-from .change import Change, held, leased, whole_seconds
+from .change import Change, held, leased, look, whole_seconds
+from .keys import run_key
 from .reserved import PROMOTION_MARGIN, Outcome, failures_before, outcome, reserve, retry_wait
 
 if TYPE_CHECKING:
@@ -48,12 +49,20 @@ TABLE: Mapping[Step, Mapping[Until, Act]] = {
     Step.ACK_LATE: {"success": Act.RELEASE_IF_OVER, "start": Act.LEAVE, "expiry": Act.LEAVE},
     # Of a job that has not started, for want of a handler say, the lock still stands.
     Step.FAIL: {"success": Act.FOLLOW, "start": Act.FOLLOW, "expiry": Act.LEAVE},
-    Step.PUT_BACK: {"success": Act.EXTEND, "start": Act.LEAVE, "expiry": Act.LEAVE},
+    # Of one that waits its turn, or whose lock could not be freed, it stands, too.
+    Step.PUT_BACK: {"success": Act.EXTEND, "start": Act.EXTEND, "expiry": Act.LEAVE},
 }
+
+# Seconds that a run lock lives until it is known to be taken, and its job is about to start: taken
+# for a worker that hears nothing of it, it keeps the others waiting no longer.
+RUN_LEASE = 30
 
 
 def change(step: Step, stamp: Stamp, job: dict[str, Any], delay: float = 0) -> Change | None:
     """What a step does to the lock of a fetched job; None where it leaves it alone.
+
+    At FETCH that is nothing for a job that was replaced, which the reply tells; and one that itself
+    replaces another takes its lock, unless its producer has seen to that.
 
     Args:
         step: what happens.
@@ -61,7 +70,17 @@ def change(step: Step, stamp: Stamp, job: dict[str, Any], delay: float = 0) -> C
         job: the payload as fetched.
         delay: of a put-back, seconds until the copy is due.
     """
-    match TABLE[step][stamp.until]:
+    made = _change(TABLE[step][stamp.until], stamp, job, delay)
+    if step is not Step.FETCH or not (stamp.replaceable or stamp.replaces):
+        return made
+    if made is None and stamp.replaces is not None:
+        made = Change(stamp.key, (), held(stamp.owner), whole_seconds(stamp.ttl))
+    made = made or look(stamp.key)
+    return made._replace(unless_gone=stamp.owner, replaces=stamp.replaces)
+
+
+def _change(act: Act, stamp: Stamp, job: dict[str, Any], delay: float) -> Change | None:
+    match act:
         case Act.HOLD:
             return hold(stamp, job)
         case Act.EXTEND:
@@ -134,9 +153,14 @@ def attempt(stamp: Stamp, job: dict[str, Any]) -> float:
             return reserve(job)
 
 
-def take(key: str, owner: str, lease: float) -> Change:
-    """Before PUSH: absent → leased."""
-    return Change(key, (None,), leased(owner), whole_seconds(lease))
+def take(key: str, owner: str, lease: float, *, replaceable: bool = False) -> Change:
+    """Before PUSH: absent → leased.
+
+    An owner that was replaced once, and whose job would step aside for that, needs another name:
+    the reply tells.
+    """
+    unless_gone = owner if replaceable else None
+    return Change(key, (None,), leased(owner), whole_seconds(lease), unless_gone=unless_gone)
 
 
 def renew(key: str, owner: str, lease: float) -> Change:
@@ -149,6 +173,16 @@ def confirm(key: str, owner: str, ttl: float) -> Change:
     return Change(key, (leased(owner),), held(owner), whole_seconds(ttl))
 
 
+def replace(key: str, owner: str, replaced: str, ttl: float) -> Change:
+    """PUSH accepted of a job in another's place: his, or absent → held.
+
+    Where he has his tombstone already, the worker was faster, or a third replaces him, too.
+    """
+    return Change(
+        *(key, (None,), held(owner), whole_seconds(ttl)), unless_gone=replaced, replaces=replaced
+    )
+
+
 def give_back(key: str, owner: str) -> Change:
     """PUSH refused or not sent: freed while still leased by me; never a lock that is held."""
     return Change(key, (leased(owner),), None, 0)
@@ -159,6 +193,21 @@ def release(key: str, owner: str) -> Change:
     return Change(key, (leased(owner), held(owner)), None, 0)
 
 
+def begin_run(key: str, token: str) -> Change:
+    """FETCH of an exclusive job: nobody runs → this attempt does, for a moment."""
+    return Change(run_key(key), (None,), token, RUN_LEASE)
+
+
+def hold_run(key: str, token: str, job: dict[str, Any]) -> Change:
+    """FETCH of an exclusive job, which is known to have its turn: for its reservation."""
+    return Change(run_key(key), (token,), token, reserve(job))
+
+
+def end_run(key: str, token: str) -> Change:
+    """ACK, FAIL or put-back of an exclusive job: whoever is next may run."""
+    return Change(run_key(key), (token,), None, 0)
+
+
 def wait(due: datetime | None, now: datetime) -> float:
     """Seconds until a job pushed now is in its queue: 0 when it is due, else with the margin.
 
@@ -166,7 +215,12 @@ def wait(due: datetime | None, now: datetime) -> float:
         due: when the job is due, with a time zone; None for at once.
         now: the present, with a time zone.
     """
-    return 0.0 if due is None else with_margin((due - now).total_seconds())
+    return with_margin(delay(due, now))
+
+
+def delay(due: datetime | None, now: datetime) -> float:
+    """Seconds until a job pushed now is due: 0 when it is. For `due` and `now` see `wait`."""
+    return 0.0 if due is None else max((due - now).total_seconds(), 0.0)
 
 
 def with_margin(delay: float) -> float:

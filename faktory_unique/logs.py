@@ -12,10 +12,15 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("faktory_unique")
 
-# A duplicate is what the library is for, and the one event that a push returns no job for. What is
-# louder is an exception to the promise that one key has one live job.
+# A duplicate is what the library is for, and the one event that a push returns no job for; a job
+# that steps aside is the one that Faktory accepted and nobody runs. What is louder is an exception
+# to the promise that one key has one live job.
 _LEVELS = {
     EventName.DUPLICATE: logging.INFO,
+    EventName.OBSERVED: logging.INFO,
+    EventName.SUPERSEDED: logging.INFO,
+    EventName.KEY_ERROR: logging.WARNING,
+    EventName.UNKNOWN_STAMP: logging.WARNING,
     EventName.PUSH_UNKNOWN: logging.WARNING,
     EventName.UNGUARDED: logging.WARNING,
     EventName.REACQUIRED: logging.WARNING,

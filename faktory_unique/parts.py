@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -24,6 +24,7 @@ class Parts:
         pushes: the jids that are being pushed, or must not be sent again.
         hooks: who is told of events.
         clock: seconds from any start, by which leases run.
+        runs: the tokens of the run locks that jobs of this process hold, by jid.
     """
 
     store: Store
@@ -31,3 +32,4 @@ class Parts:
     pushes: Pushes
     hooks: Hooks
     clock: Callable[[], float]
+    runs: dict[str, str] = field(default_factory=dict)

@@ -68,6 +68,7 @@ Seconds = Annotated[float, BeforeValidator(seconds), Field(ge=1, le=LONGEST, all
 
 
 Until: TypeAlias = Literal["success", "start", "expiry"]
+OnConflict: TypeAlias = Literal["skip", "raise", "replace"]
 OnDeath: TypeAlias = Literal["release", "keep"]
 OnStoreError: TypeAlias = Literal["raise", "push"]
 
@@ -81,6 +82,14 @@ class Policy(BaseModel):
         until: what frees the lock: "success", that Faktory has acknowledged the job; "start", that
             a worker begins it, so that a push while it runs is no duplicate; "expiry", nothing but
             its ttl.
+        exclusive: whether no two jobs of one key may run at once: one that would is put back for
+            some seconds, without spending a retry. For as long as `reserve_for`, which nobody
+            enforces.
+        on_conflict: what a push does whose equal is there: "skip" it, and answer `duplicate`;
+            "raise" `NotUnique`; or "replace" the job that is there, which then steps aside when a
+            worker gets it. With `at`, that is debouncing: the newest runs, once it is quiet.
+        enforce: False observes: nothing is kept from being pushed or run, and what would be a
+            duplicate is told as an `observed` event.
         renew: whether a fetched job's lock lives for as long as the attempt, a retry and its wait
             can take. Without that its time is counted from the push alone, and a job that takes
             longer goes on unguarded.
@@ -103,6 +112,9 @@ class Policy(BaseModel):
 
     ttl: Seconds = 3_600.0
     until: Until = "success"
+    exclusive: bool = False
+    on_conflict: OnConflict = "skip"
+    enforce: bool = True
     renew: bool = True
     on_death: OnDeath = "release"
     on_store_error: OnStoreError = "raise"
@@ -119,6 +131,9 @@ class Policy(BaseModel):
             *,
             ttl: float | str | timedelta = ...,
             until: Until = ...,
+            exclusive: bool = ...,
+            on_conflict: OnConflict = ...,
+            enforce: bool = ...,
             renew: bool = ...,
             on_death: OnDeath = ...,
             on_store_error: OnStoreError = ...,

@@ -25,7 +25,10 @@ if TYPE_CHECKING:
 # Locks taken before a PUSHB: the size that Faktory recommends, and far from filling a lease.
 CHUNK = 1_000
 
-_THERE = {PushStatus.PUSHED, PushStatus.UNGUARDED, PushStatus.DUPLICATE}
+_THERE = {
+    *(PushStatus.PUSHED, PushStatus.UNGUARDED, PushStatus.OBSERVED),
+    PushStatus.DUPLICATE,
+}
 _OPEN = {PushStatus.UNKNOWN, PushStatus.NOT_SENT}
 
 
@@ -78,17 +81,30 @@ class BatchPush:
         )
 
     def _split(self, pending: Sequence[int]) -> tuple[list[int], list[tuple[int, int]]]:
-        """The first job of each key (and all that are not unique), and who follows whom."""
-        first: dict[str, int] = {}
+        """The first job of each key (and all that are not unique), and who follows whom.
+
+        Where the newest wins, the last of a key leads; and where duplicates are only observed, all
+        go out.
+        """
+        leader_of: dict[str, int] = {}
+        for i in pending:
+            claim = self._claims.get(i)
+            if claim is not None and (claim.is_replaceable or claim.key not in leader_of):
+                leader_of[claim.key] = i
         leaders: list[int] = []
         followers: list[tuple[int, int]] = []
         for i in pending:
             claim = self._claims.get(i)
-            leader = i if claim is None else first.setdefault(claim.key, i)
-            if leader == i:
+            leader = i if claim is None else leader_of[claim.key]
+            if claim is None or leader == i:
                 leaders.append(i)
-            else:
+            elif claim.policy.enforce:
                 followers.append((i, leader))
+            else:
+                claim.pushed_as = PushStatus.OBSERVED
+                told = f"{self._jobs[leader]['jid']} has it"
+                self._parts.hooks.tell(claim.event(EventName.OBSERVED, told))
+                leaders.append(i)
         return leaders, followers
 
     def _follow(self, i: int, leader: int) -> bool:
@@ -96,14 +112,14 @@ class BatchPush:
         led = self._results[leader]
         if led.status is PushStatus.REFUSED:
             return False
-        claim = self._claims[i]
+        claim, jid = self._claims[i], self._claims[i].submitted_jid
         if led.status in _THERE:
-            told = f"{led.jid} has it"
-            self._parts.hooks.tell(claim.event(EventName.DUPLICATE, told))
-            status, jid = PushStatus.DUPLICATE, led.jid
+            self._parts.hooks.tell(claim.event(EventName.DUPLICATE, f"{led.jid} has it"))
+            self._results[i] = claim.duplicate(
+                led.jid, confirmed=led.confirmed, retry_after=led.retry_after
+            )
         else:
-            status, jid = led.status, claim.submitted_jid
-        self._results[i] = replace(led, status=status, jid=jid, submitted_jid=claim.submitted_jid)
+            self._results[i] = replace(led, jid=jid, submitted_jid=jid)
         return True
 
     def _send(self, chunk: Sequence[int]) -> bool:

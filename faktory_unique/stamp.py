@@ -13,12 +13,20 @@ if TYPE_CHECKING:
 
     from .policy import OnDeath, Until
 
-VERSION = 1
+# 1 knew of no jobs that exclude or replace each other; what it says is read as it was meant.
+VERSION = 2
 
 _FIELD = "unique"
 
 # What a stamp leaves out where it is the usual, to be short: nearly all of them.
-_USUAL: Mapping[str, object] = {"renew": True, "on_death": "release"}
+_USUAL: Mapping[str, object] = {
+    "renew": True,
+    "on_death": "release",
+    "enforce": True,
+    "exclusive": False,
+    "replaceable": False,
+    "replaces": None,
+}
 
 
 class Stamp(NamedTuple):
@@ -31,6 +39,10 @@ class Stamp(NamedTuple):
         ttl: seconds that the job may wait in its queue.
         renew: whether the lock's time is counted anew at FETCH; see `Policy`.
         on_death: what the death of the job does to the lock; see `Policy`.
+        enforce: whether the job may be kept waiting for the sake of its lock; see `Policy`.
+        exclusive: whether it may not run while another of its key does; see `Policy`.
+        replaceable: whether it steps aside for a job that was pushed in its place.
+        replaces: the owner of the job in whose place it was pushed, if any.
     """
 
     key: str
@@ -39,6 +51,10 @@ class Stamp(NamedTuple):
     ttl: float
     renew: bool = True
     on_death: OnDeath = "release"
+    enforce: bool = True
+    exclusive: bool = False
+    replaceable: bool = False
+    replaces: str | None = None
 
     def written_on(self, job: dict[str, Any]) -> dict[str, Any]:
         """A copy of the payload that bears this stamp; the payload itself is left as it is."""
@@ -50,21 +66,35 @@ class Stamp(NamedTuple):
 
 def read_stamp(job: dict[str, Any]) -> Stamp | None:
     """The stamp that a payload bears; None without one, or with one this version cannot read."""
-    custom = job.get("custom")
-    written = custom.get(_FIELD) if isinstance(custom, dict) else None
-    match {**_USUAL, **written} if isinstance(written, dict) else None:
+    match {**_USUAL, **(_written(job) or {})}:
         case {
-            "v": 1,
+            "v": 1 | 2,
             "key": str(key),
             "owner": str(owner),
             "until": "success" | "start" | "expiry" as until,
             "ttl": int() | float() as ttl,
             "renew": bool(renew),
             "on_death": "release" | "keep" as on_death,
+            "enforce": bool(enforce),
+            "exclusive": bool(exclusive),
+            "replaceable": bool(replaceable),
+            "replaces": str() | None as replaces,
         }:
-            return Stamp(key, owner, until, float(ttl), renew, on_death)
+            return Stamp(
+                *(key, owner, until, float(ttl), renew, on_death),
+                *(enforce, exclusive, replaceable, replaces),
+            )
         case _:
             return None
+
+
+def unknown_stamp(job: dict[str, Any]) -> dict[str, Any] | None:
+    """What stands in a stamp that this version cannot read; None without one, or where it can.
+
+    Only what says which version it is of counts as a stamp: `custom["unique"]` can be the user's.
+    """
+    written = _written(job)
+    return None if written is None or "v" not in written or read_stamp(job) else written
 
 
 def without_stamp(job: dict[str, Any]) -> dict[str, Any]:
@@ -77,3 +107,9 @@ def without_stamp(job: dict[str, Any]) -> dict[str, Any]:
     if not isinstance(custom, dict) or _FIELD not in custom:
         return job
     return {**job, "custom": {name: value for name, value in custom.items() if name != _FIELD}}
+
+
+def _written(job: dict[str, Any]) -> dict[str, Any] | None:
+    custom = job.get("custom")
+    written = custom.get(_FIELD) if isinstance(custom, dict) else None
+    return written if isinstance(written, dict) else None

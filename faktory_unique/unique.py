@@ -7,27 +7,23 @@ Faktory answered; on the worker's side it frees the lock once Faktory has acknow
 from __future__ import annotations
 
 import time
-import uuid
-from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any, Self
 
-from . import lifecycle
-from .chain import Middleware, PutBack
-from .claims import Claim, Pushes
-from .errors import InvalidJob
-from .events import Hooks
+from .by_hand import ByHand
+from .chain import Middleware, PutBack, Run
+from .claiming import Claiming
+from .claims import Pushes
+from .events import Event, EventName, Hooks
 from .holding import Holding
 from .kept import Kept
-from .keys import lock_key
 from .logs import log_event
 from .parts import Parts
 from .policy import Policies
-from .push import CHUNK, BatchPush
+from .push import BatchPush
 from .settings import load
-from .stamp import read_stamp, without_stamp
+from .stamp import VERSION, read_stamp, unknown_stamp, without_stamp
 from .store import open_store
-from .validate import check_job, check_json, due
 
 if TYPE_CHECKING:
     import os
@@ -40,11 +36,8 @@ if TYPE_CHECKING:
     from .policy import Policy
     from .store import Store
 
-# Seconds after which a job is tried again whose lock must be freed first, the store being away.
-_STORE_AWAY = 10.0
 
-
-class Unique(Middleware):
+class Unique(Middleware, ByHand):
     """Keeps equal jobs from being queued twice; give one to `Producer` and to `Consumer`.
 
     What is not passed is read from the environment (`FAKTORY_UNIQUE_STORE`,
@@ -76,13 +69,14 @@ class Unique(Middleware):
         hooks: Iterable[Hook] = (),
     ) -> None:
         settings = load(store=store, policies=policies, default=default, config=config)
-        self._policies = Policies(settings.policies, settings.default)
         self.store = open_store(settings.store)
         # Of a test's fake Faktory: what is due there is told by its clock.
-        self._now: Callable[[], float] = getattr(self.store, "now", time.time)
+        now: Callable[[], float] = getattr(self.store, "now", time.time)
         clock: Callable[[], float] = getattr(self.store, "now", time.monotonic)
         kept = Kept(self.store, clock)
         self._parts = Parts(self.store, kept, Pushes(), Hooks([log_event, *hooks]), clock)
+        policies_of = Policies(settings.policies, settings.default)
+        self._claiming = Claiming(self._parts, policies_of, now)
 
     def __repr__(self) -> str:
         return f"<Unique {self.store!r}>"
@@ -96,7 +90,7 @@ class Unique(Middleware):
             InvalidJob: a unique job cannot be carried faithfully; nothing of the batch was pushed.
             StoreError: a lock could not be taken; `results` tells what was pushed before.
         """
-        claims = self._claims(jobs)
+        claims = self._claiming.claims(jobs)
         if not claims:
             return call_next([without_stamp(job) for job in jobs])
         return BatchPush(self._parts, jobs, claims, call_next).run()
@@ -105,14 +99,18 @@ class Unique(Middleware):
         """Holds the lock of a job that is to run, or frees it where `until` is "start".
 
         One that cannot be freed, the store being away, is put back: while its lock stands, a push
-        would be taken for a duplicate of what this run may have missed.
+        would be taken for a duplicate of what this run may have missed. So is an exclusive job
+        whose equal runs. A job that another was pushed in the place of is dropped.
         """
         decision = call_next(job)
-        holding = self._holding(job)
-        # A job that is dropped is over, too: its ACK frees the lock, or this has.
-        if holding is None or isinstance(decision, PutBack) or holding.fetched():
+        if isinstance(decision, PutBack):
             return decision
-        return PutBack(_STORE_AWAY)
+        holding = self._holding(job)
+        if holding is None:
+            self._tell_unknown_stamp(job)
+            return decision
+        # A job that is dropped is over, too: its ACK frees the lock, or this has.
+        return holding.fetched(runs=isinstance(decision, Run)) or decision
 
     def ack(self, job: Payload, call_next: Callable[[Payload], Answer]) -> Answer:
         """Frees the job's lock once Faktory has acknowledged it, within its reservation."""
@@ -171,43 +169,12 @@ class Unique(Middleware):
         stamp = read_stamp(job)
         return None if stamp is None else Holding(self._parts, job, stamp)
 
-    def _claims(self, jobs: Sequence[Payload]) -> dict[int, Claim]:
-        """The claims of the unique jobs, by their place; all of them valid."""
-        claims: dict[int, Claim] = {}
-        now = datetime.fromtimestamp(self._now(), UTC)
-        for i, job in enumerate(jobs):
-            policy = self._policies.of(job["jobtype"])
-            if policy is None:
-                if len(jobs) > CHUNK:  # it may go out behind a chunk that has been pushed already
-                    check_json(job)
-                continue
-            try:
-                check_job(job)
-                wait = lifecycle.wait(due(job), now)
-                claims[i] = Claim(
-                    job, policy, lock_key(policy, job), wait, *self._names(job["jid"])
-                )
-            except InvalidJob as exc:
-                if len(jobs) == 1:
-                    raise
-                raise InvalidJob(f"jobs[{i}].{exc}") from exc
-        if claims:
-            _refuse_repeated_jids(jobs)
-        return claims
-
-    def _names(self, jid: str) -> tuple[str, str]:
-        """Owner and jid for a job to be pushed: its own, unless a job of that jid was pushed."""
-        if not self._parts.pushes.has_arrived(jid):
-            return jid, jid
-        fresh = uuid.uuid4().hex
-        return fresh, fresh
-
-
-def _refuse_repeated_jids(jobs: Sequence[Payload]) -> None:
-    """PUSHB is answered by jid, and two jobs of one jid destroy each other's reservation."""
-    seen: set[str] = set()
-    for i, job in enumerate(jobs):
-        jid = job["jid"]
-        if jid in seen:
-            raise InvalidJob(f"jobs[{i}].jid: {jid!r} stands twice in this batch; leave it to Job")
-        seen.add(jid)
+    def _tell_unknown_stamp(self, job: Payload) -> None:
+        """Of a later version: whoever pushed the job knows more of its lock than this worker."""
+        stamp = unknown_stamp(job)
+        if stamp is not None:
+            key, owner = str(stamp.get("key", "")), str(stamp.get("owner", ""))
+            told = f"version {stamp['v']!r}, and this one knows {VERSION}; update this worker"
+            self._parts.hooks.tell(
+                Event(EventName.UNKNOWN_STAMP, key, owner, job["jid"], job["jobtype"], told)
+            )

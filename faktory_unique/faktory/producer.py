@@ -9,6 +9,7 @@ from faktory_unique.chain import PushResult, PushStatus, checked, compose, one_e
 from faktory_unique.errors import (
     InvalidJob,
     NotSent,
+    NotUnique,
     OutcomeUnknown,
     PushNotSent,
     PushOutcomeUnknown,
@@ -17,7 +18,7 @@ from faktory_unique.errors import (
 )
 
 from .client import Client
-from .refusals import is_refusal
+from .refusals import is_not_unique, is_refusal
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -94,6 +95,7 @@ class Producer(StockProducer):
 
         Raises:
             InvalidJob: the job cannot be carried faithfully. Nothing was locked or pushed.
+            NotUnique: its equal is there, and the policy says `on_conflict="raise"`.
             StoreError: no lock could be taken (`StoreUnavailable`: no answer). Nothing was pushed.
             PushRefused: Faktory refused the job; the lock was given back.
             PushNotSent: no connection could be made; the lock was given back.
@@ -114,6 +116,8 @@ class Producer(StockProducer):
         Raises:
             InvalidJob: a job cannot be carried faithfully. Nothing of the list was pushed.
             StoreError: locks could not be taken; `.results` tells what was pushed before that.
+            NotUnique: an equal of some is there, and their policy says `on_conflict="raise"`; the
+                others were pushed; `.results` as above.
             PushNotSent: no connection could be made; `.results` as above.
             PushOutcomeUnknown: some may be on the server; `.results` as above. Push the same Job
                 objects again: what is there is a duplicate, what is not goes out.
@@ -135,6 +139,10 @@ class Producer(StockProducer):
         not_sent = [r for r in results if r.status is PushStatus.NOT_SENT]
         if not_sent:
             raise PushNotSent(not_sent[0].error or "not tried", results=results)
+        conflicts = [r for r in results if r.status is PushStatus.DUPLICATE and r.error]
+        if conflicts:
+            told = f"{len(conflicts)} of {len(results)} jobs not pushed: {conflicts[0].error}"
+            raise NotUnique(told, results=results)
         return results
 
     def _push_batch(self, jobs: Sequence[Payload]) -> list[PushResult]:
@@ -146,9 +154,7 @@ class Producer(StockProducer):
         except (TypeError, ValueError, RecursionError) as exc:
             raise InvalidJob(f"a job is not JSON: {exc}") from exc
         except Refused as exc:
-            if not is_refusal(str(exc)):
-                return _all(jobs, PushStatus.UNKNOWN, str(exc))
-            return _all(jobs, PushStatus.REFUSED, str(exc))
+            return [_result(job, str(exc)) for job in jobs]
         except NotSent as exc:
             return _all(jobs, PushStatus.NOT_SENT, str(exc))
         except OutcomeUnknown as exc:
@@ -157,14 +163,13 @@ class Producer(StockProducer):
 
 
 def _result(job: Payload, error: str | None) -> PushResult:
-    if error is None:
-        status = PushStatus.PUSHED
-    else:
-        status = PushStatus.REFUSED if is_refusal(error) else PushStatus.UNKNOWN
     jid = job["jid"]
-    return PushResult(
-        status=status, jid=jid, submitted_jid=jid, confirmed=error is None, error=error
-    )
+    if error is None:
+        return PushResult(status=PushStatus.PUSHED, jid=jid, submitted_jid=jid)
+    if is_not_unique(error):  # it does not say which job is there
+        return PushResult(status=PushStatus.DUPLICATE, jid="", submitted_jid=jid)
+    status = PushStatus.REFUSED if is_refusal(error) else PushStatus.UNKNOWN
+    return PushResult(status=status, jid=jid, submitted_jid=jid, confirmed=False, error=error)
 
 
 def _all(jobs: Sequence[Payload], status: PushStatus, error: str) -> list[PushResult]:

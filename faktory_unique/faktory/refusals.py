@@ -38,3 +38,8 @@ def is_refusal(error: str) -> bool:
 def is_for_now(error: str) -> bool:
     """Whether this error text means that the server takes no command at present."""
     return error.startswith(_FOR_NOW)
+
+
+def is_not_unique(error: str) -> bool:
+    """Whether this error text says that the server itself has an equal job (Enterprise)."""
+    return error.startswith("NOTUNIQUE")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from faktory_unique.change import Change
 
@@ -26,6 +26,26 @@ class Store(Protocol):
         Raises:
             StoreUnavailable: no answer in time; any of the changes may have happened.
             StoreError: the store answered some of them with an error; its `found` has the rest.
+        """
+        ...
+
+    def read(self, keys: Sequence[str]) -> list[tuple[str, float] | None]:
+        """The value of each lock, and the seconds that it has left; None where there is none.
+
+        For people, and not at one instant: a lock can change while others are read.
+
+        Raises:
+            StoreError: as `run`.
+        """
+        ...
+
+    def scan(self, beginning: str) -> Iterator[Sequence[str]]:
+        """The keys that begin so, some at a time, without holding up others.
+
+        What comes or goes meanwhile may be missing, and a key may come twice.
+
+        Raises:
+            StoreError: as `run`.
         """
         ...
 

@@ -9,8 +9,11 @@ import time
 from typing import TYPE_CHECKING
 from weakref import WeakValueDictionary
 
+from faktory_unique.change import TOMBSTONE, gone, held
+from faktory_unique.keys import tombstone_key
+
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from faktory_unique.change import Change
 
@@ -35,6 +38,17 @@ class MemoryStore:
             self._lapse()
             return [self._change(change) for change in changes]
 
+    def read(self, keys: Sequence[str]) -> list[tuple[str, float] | None]:
+        """The value of each lock, and the seconds that it has left; see `Store.read`."""
+        with self._mutex:
+            self._lapse()
+            locks, now = [self._locks.get(key) for key in keys], self._clock()
+        return [lock and (lock[0], lock[1] - now) for lock in locks]
+
+    def scan(self, beginning: str) -> Iterator[Sequence[str]]:
+        """The keys that begin so; see `Store.scan`."""
+        yield [key for key in self.values() if key.startswith(beginning)]
+
     def ttl(self, key: str) -> float | None:
         """Seconds that the lock has left; None where there is none."""
         with self._mutex:
@@ -58,8 +72,14 @@ class MemoryStore:
         """Keeps the locks: closing a store never frees one."""
 
     def _change(self, change: Change) -> str | None:
+        if change.unless_gone is not None:
+            tombstone = self._locks.get(tombstone_key(change.key, change.unless_gone))
+            if tombstone is not None:
+                return gone(tombstone[0])
         lock = self._locks.get(change.key)
         found = None if lock is None else lock[0]
+        if change.replaces is not None:
+            self._bury(change, change.replaces, lock)
         if change.happened(found):
             if change.value is None:
                 self._locks.pop(change.key, None)
@@ -67,9 +87,21 @@ class MemoryStore:
                 expiry = self._clock() + change.ttl
                 if change.extends and lock is not None:
                     expiry = max(expiry, lock[1])
-                self._locks[change.key] = change.value, expiry
-                heapq.heappush(self._expiries, (expiry, change.key))
+                self._set(change.key, change.value, expiry)
         return found
+
+    def _bury(self, change: Change, replaced: str, lock: tuple[str, float] | None) -> None:
+        """Writes the tombstone of who is replaced, unless he has one."""
+        key = tombstone_key(change.key, replaced)
+        if key not in self._locks:
+            expiry = self._clock() + max(change.ttl, TOMBSTONE)
+            if lock is not None and lock[0] == held(replaced):
+                expiry = max(expiry, lock[1])
+            self._set(key, change.owner, expiry)
+
+    def _set(self, key: str, value: str, expiry: float) -> None:
+        self._locks[key] = value, expiry
+        heapq.heappush(self._expiries, (expiry, key))
 
     def _lapse(self) -> None:
         now = self._clock()

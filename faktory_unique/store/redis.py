@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import re
 from collections import deque
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import hiredis
@@ -17,25 +19,31 @@ from redis.exceptions import (
 )
 from redis.retry import Retry
 
+from faktory_unique.change import TOMBSTONE
 from faktory_unique.errors import StoreError, StoreUnavailable
+from faktory_unique.keys import tombstone_key
 
-from .script import CHANGE, CHANGE_SHA
+from .script import CHANGE, CHANGE_WITH_TOMBSTONES
 from .url import pool_of
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     import redis
 
     from faktory_unique.change import Change
 
 Command: TypeAlias = tuple[str | bytes | int, ...]
-Reply: TypeAlias = str | ResponseError | None
+Reply: TypeAlias = Any  # bytes, a number, a list, None, or a ResponseError
 
 # Seconds, where neither URL nor client says: together below two, within which a producer is to know
 # that its Redis hangs, and far below a lease.
 CONNECT_TIMEOUT = 0.5
 ANSWER_TIMEOUT = 1.0
+
+_SCRIPTS = (CHANGE, CHANGE_WITH_TOMBSTONES)
+
+_PAGE = 1_000  # keys that a SCAN looks at: well under a millisecond of Redis' time
 
 _TAKEN_OVER = {
     *("host", "port", "path", "db", "username", "password", "credential_provider", "client_name"),
@@ -80,20 +88,30 @@ class RedisStore:
         """Carries out each change; see `Store.run`."""
         if not changes:
             return []
-        try:
-            connection = self._connection()
-            try:
-                replies = self._exchange(connection, changes)
-            except BaseException:
-                # A reply may still be under way: nobody else may read it as theirs.
-                connection.disconnect()
-                raise
-        except (AuthenticationError, AuthorizationError, ResponseError) as exc:
-            raise StoreError(f"Redis at {self._place} refuses the login: {exc}") from exc
-        except (RedisError, OSError) as exc:
-            raise StoreUnavailable(f"no answer from Redis at {self._place}: {exc}") from exc
-        self._idle.append(connection)
-        return _found(changes, replies)
+        return _found(changes, self._talk(partial(self._exchange, changes=changes)))
+
+    def read(self, keys: Sequence[str]) -> list[tuple[str, float] | None]:
+        """The value of each lock, and the seconds that it has left; see `Store.read`."""
+        commands = [command for key in keys for command in (("GET", key), ("PTTL", key))]
+        replies = self._talk(partial(_ask, commands=commands))
+        _refuse_errors(replies)
+        return [
+            None if value is None or left < 0 else (_text(value), left / 1_000)
+            for value, left in zip(replies[::2], replies[1::2], strict=True)
+        ]
+
+    def scan(self, beginning: str) -> Iterator[Sequence[str]]:
+        """The keys that begin so; see `Store.scan`."""
+        pattern = re.sub(r"([*?\[\]\\])", r"\\\1", beginning) + "*"
+        cursor = b"0"
+        while True:
+            command = ("SCAN", cursor, "MATCH", pattern, "COUNT", _PAGE)
+            replies = self._talk(partial(_ask, commands=[command]))
+            _refuse_errors(replies)
+            cursor, keys = replies[0]
+            yield [_text(key) for key in keys]
+            if cursor == b"0":
+                return
 
     def close(self) -> None:
         """Closes idle connections; a later `run` opens new ones."""
@@ -122,6 +140,28 @@ class RedisStore:
         connection.connect()
         return connection
 
+    def _talk(self, exchange: Callable[[redis.Connection], list[Reply]]) -> list[Reply]:
+        """An exchange on a connection of our own.
+
+        Raises:
+            StoreUnavailable: no answer in time.
+            StoreError: the login was refused.
+        """
+        try:
+            connection = self._connection()
+            try:
+                replies = exchange(connection)
+            except BaseException:
+                # A reply may still be under way: nobody else may read it as theirs.
+                connection.disconnect()
+                raise
+        except (AuthenticationError, AuthorizationError, ResponseError) as exc:
+            raise StoreError(f"Redis at {self._place} refuses the login: {exc}") from exc
+        except (RedisError, OSError) as exc:
+            raise StoreUnavailable(f"no answer from Redis at {self._place}: {exc}") from exc
+        self._idle.append(connection)
+        return replies
+
     def _exchange(self, connection: redis.Connection, changes: Sequence[Change]) -> list[Reply]:
         replies = _ask(connection, [self._command(change) for change in changes])
         if self._has_set_nx_get and any(_is_syntax_error(reply) for reply in replies):
@@ -131,35 +171,52 @@ class RedisStore:
             i for i, r in enumerate(replies) if isinstance(r, NoScriptError) or _is_syntax_error(r)
         ]
         if again:
-            load = ("SCRIPT", "LOAD", CHANGE)
-            _, *answers = _ask(connection, [load, *(self._command(changes[i]) for i in again)])
+            loads = [("SCRIPT", "LOAD", script.text) for script in _SCRIPTS]
+            commands = [*loads, *(self._command(changes[i]) for i in again)]
+            answers = _ask(connection, commands)[len(loads) :]
             for i, answer in zip(again, answers, strict=True):
                 replies[i] = answer
         return replies
 
     def _command(self, change: Change) -> Command:
-        key, expected, value, ttl, extends = change
+        key, expected, value, ttl, extends, unless_gone, _ = change
+        told = (value or "", ttl, int(extends))
+        values = [e or "" for e in expected]
+        if unless_gone is not None:
+            keys, successor = _tombstones(change)
+            script = CHANGE_WITH_TOMBSTONES.sha
+            return ("EVALSHA", script, len(keys), *keys, *told, *successor, *values)
         if not expected:
             return ("GET", key)
         if expected == (None,) and value is not None and self._has_set_nx_get:
             return ("SET", key, value, "NX", "GET", "EX", ttl)
-        given: Command = (value or "", ttl, int(extends), *(e or "" for e in expected))
-        return ("EVALSHA", CHANGE_SHA, 1, key, *given)
+        return ("EVALSHA", CHANGE.sha, 1, key, *told, *values)
 
 
-def _ask(connection: redis.Connection, commands: list[Command]) -> list[Reply]:
+def _tombstones(change: Change) -> tuple[list[str], Command]:
+    """The keys of a change with tombstones, and what the script must know of who is replaced."""
+    keys = [change.key, tombstone_key(change.key, change.unless_gone or "")]
+    if change.replaces is None:
+        return keys, ("", "", 0)
+    keys.append(tombstone_key(change.key, change.replaces))
+    return keys, (change.owner, change.replaces, max(change.ttl, TOMBSTONE))
+
+
+def _ask(connection: redis.Connection, commands: Sequence[Command]) -> list[Reply]:
     """Sends all commands at once and reads their replies, errors among them as values."""
     packed = b"".join([hiredis.pack_command(command) for command in commands])  # type: ignore[arg-type]  # its stub wants one type for all
     connection.send_packed_command([packed], check_health=False)
     replies: list[Reply] = []
     for _ in commands:
         try:
-            reply = connection.read_response(disable_decoding=True)
+            replies.append(connection.read_response(disable_decoding=True))
         except ResponseError as exc:
             replies.append(exc)
-        else:
-            replies.append(None if reply is None else reply.decode("utf-8", "replace"))
     return replies
+
+
+def _text(value: bytes) -> str:
+    return value.decode("utf-8", "replace")
 
 
 def _is_quiet(connection: redis.Connection) -> bool:
@@ -175,13 +232,29 @@ def _is_syntax_error(reply: Reply) -> bool:
 
 
 def _found(changes: Sequence[Change], replies: list[Reply]) -> list[str | None]:
+    """The values found.
+
+    Raises:
+        StoreError: some replies are errors; its `done` has the changes that were made all the same.
+    """
+    found = [
+        None if r is None else r if isinstance(r, ResponseError) else _text(r) for r in replies
+    ]
+    try:
+        _refuse_errors(replies)
+    except StoreError as exc:
+        exc.done = tuple(
+            change
+            for change, reply in zip(changes, found, strict=True)
+            if not isinstance(reply, ResponseError) and change.happened(reply)
+        )
+        raise
+    return found  # type: ignore[return-value]  # no error is among them
+
+
+def _refuse_errors(replies: list[Reply]) -> None:
     errors = [reply for reply in replies if isinstance(reply, ResponseError)]
-    if not errors:
-        return replies  # type: ignore[return-value]  # no error is among them
-    error = StoreError(f"Redis refused {len(errors)} of {len(replies)} commands: {errors[0]}")
-    error.done = tuple(
-        change
-        for change, reply in zip(changes, replies, strict=True)
-        if not isinstance(reply, ResponseError) and change.happened(reply)
-    )
-    raise error from errors[0]
+    if errors:
+        raise StoreError(
+            f"Redis refused {len(errors)} of {len(replies)} commands: {errors[0]}"
+        ) from errors[0]

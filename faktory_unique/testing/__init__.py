@@ -3,7 +3,7 @@
 from .clock import Clock
 from .fake import FakeFaktory
 from .local_consumer import LocalConsumer
-from .locks import Lock, Locks
+from .locks import Locks
 from .modes import fake, inline
 from .performing import Performed
 from .waiting import Sizes, clear, running, sizes, wait_for, wait_until_drained
@@ -12,7 +12,6 @@ __all__ = [
     "Clock",
     "FakeFaktory",
     "LocalConsumer",
-    "Lock",
     "Locks",
     "Performed",
     "Sizes",

@@ -3,45 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from faktory_unique.change import is_leased, owner_of
+from faktory_unique.by_hand import Lock, lock_of
+from faktory_unique.keys import is_beside
 
 if TYPE_CHECKING:
     from faktory_unique.store import MemoryStore
 
 
-@dataclass(frozen=True, slots=True)
-class Lock:
-    """A lock of a fake's store.
-
-    Attributes:
-        owner: the jid under which the work was first pushed.
-        leased: whether the push is still unconfirmed.
-        ttl: seconds that it has left.
-    """
-
-    owner: str
-    leased: bool
-    ttl: float
-
-
 class Locks(Mapping[str, Lock]):
-    """The locks of a store as they are now, by key."""
+    """The locks of a store as they are now, by key; of works, and not what stands beside them."""
 
     def __init__(self, store: MemoryStore) -> None:
         self._store = store
 
     def __getitem__(self, key: str) -> Lock:
-        value, ttl = self._store.values()[key], self._store.ttl(key)
-        return Lock(owner_of(value), is_leased(value), ttl or 0.0)
+        [found] = self._store.read([key])
+        if found is None or is_beside(key):
+            raise KeyError(key)
+        return lock_of(key, *found)
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._store.values())
+        return (key for key in self._store.values() if not is_beside(key))
 
     def __len__(self) -> int:
-        return len(self._store.values())
+        return sum(1 for _ in self)
 
     def __repr__(self) -> str:
         return f"<Locks {dict(self)!r}>"

@@ -46,6 +46,12 @@ class Flaky:
             raise StoreUnavailable("away")
         return self._store.run(changes)
 
+    def read(self, keys):
+        return self._store.read(keys)
+
+    def scan(self, beginning):
+        return self._store.scan(beginning)
+
     def close(self):
         self._store.close()
 

@@ -106,7 +106,7 @@ def test_the_stamp_reaches_the_worker_as_it_was_written(producer, note_job, fakt
     with Client(faktory_url, role="consumer", worker_id="test-worker-2") as consumer:
         stamp = consumer._fetch(["default"])["custom"]["unique"]
     assert stamp == {
-        "v": 1,
+        "v": 2,
         "key": result.key,
         "owner": result.jid,
         "until": "success",

@@ -106,6 +106,12 @@ class WayToStore:
         self._process.after_step(fault)
         return found
 
+    def read(self, keys):
+        return self._world.store.read(keys)
+
+    def scan(self, beginning):
+        return self._world.store.scan(beginning)
+
     def close(self):
         """Nothing is kept open."""
 

@@ -166,7 +166,7 @@ def test_until_expiry_nothing_is_done_at_any_step(step, job):
 
 
 @pytest.mark.parametrize("job", [FRESH, LAST_ATTEMPT, ONE_SHOT])
-@pytest.mark.parametrize("step", [Step.ACK, Step.ACK_LATE, Step.PUT_BACK])
+@pytest.mark.parametrize("step", [Step.ACK, Step.ACK_LATE])
 def test_until_start_there_is_nothing_left_to_do_for_a_job_that_has_started(step, job):
     assert lifecycle.change(step, stamp("start"), job, 90) is None
 

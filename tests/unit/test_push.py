@@ -115,7 +115,7 @@ def test_a_job_is_pushed_with_a_stamp_and_its_lock_held(unique, faktory):
     assert lock(unique, result) == ("jid-00000001", 600)
     stamp = faktory.received[0][0]["custom"]["unique"]
     assert stamp == {
-        "v": 1,
+        "v": 2,
         "key": result.key,
         "owner": "jid-00000001",
         "until": "success",
@@ -322,7 +322,7 @@ class TestABatch:
     def test_no_lock_is_taken_before_its_chunk_is_about_to_be_sent(self, unique, faktory):
         """So that none has to outlive its lease while others are being sent."""
         jobs = [job(n) for n in range(1001)]
-        last_key = unique._claims(jobs)[1000].key
+        last_key = unique._claiming.claims(jobs)[1000].key
         seen = []
         faktory.meanwhile = lambda _jobs: seen.append(unique.store.run([look(last_key)])[0])
         unique.push(jobs, faktory)

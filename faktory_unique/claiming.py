@@ -1,0 +1,115 @@
+"""Which jobs of a push are unique, and what each of them claims."""
+
+from __future__ import annotations
+
+import uuid
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from . import lifecycle
+from .claims import Claim
+from .enterprise import policy_of
+from .errors import InvalidJob
+from .events import Event, EventName
+from .keys import lock_key
+from .push import CHUNK
+from .validate import check_job, check_json, due
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from .chain import Payload
+    from .parts import Parts
+    from .policy import Policies, Policy
+
+
+class Claiming:
+    """Makes the claims of the unique jobs of a push.
+
+    Args:
+        parts: those of `Unique`.
+        policies: what unique means for each jobtype.
+        now: seconds since the epoch.
+    """
+
+    def __init__(self, parts: Parts, policies: Policies, now: Callable[[], float]) -> None:
+        self._parts = parts
+        self._policies = policies
+        self._now = now
+
+    def claims(self, jobs: Sequence[Payload]) -> dict[int, Claim]:
+        """The claims of the unique jobs, by their place; all of them valid.
+
+        Raises:
+            InvalidJob: a job cannot be carried faithfully; the message names what is wrong.
+        """
+        claims: dict[int, Claim] = {}
+        now = datetime.fromtimestamp(self._now(), UTC)
+        for i, job in enumerate(jobs):
+            policy = self._policies.of(job["jobtype"])
+            try:
+                claim = self._claim(job, policy, now)
+            except InvalidJob as exc:
+                if policy is not None and not policy.enforce:
+                    self._tell_key_error(job, exc)
+                elif len(jobs) == 1:
+                    raise
+                else:
+                    raise InvalidJob(f"jobs[{i}].{exc}") from exc
+                claim = None
+            if claim is not None:
+                claims[i] = claim
+            elif len(jobs) > CHUNK:  # it may go out behind a chunk that has been pushed already
+                check_json(job)
+        if any(claim.policy.enforce for claim in claims.values()):
+            _refuse_repeated_jids(jobs)
+        return claims
+
+    def key(self, job: Payload) -> str:
+        """The key of a job's work.
+
+        Raises:
+            InvalidJob: it has none, since it is not unique, or is impossible.
+        """
+        policy = policy_of(job, self._policies.of(job["jobtype"]))
+        if policy is None:
+            raise InvalidJob(
+                f"jobtype: {job['jobtype']!r} has no policy, so its jobs have no lock; "
+                "pass custom={'unique_for': …} where they say so themselves"
+            )
+        return lock_key(policy, job)
+
+    def name(self, jobtype: str) -> str:
+        """What stands in the keys of a jobtype: its name, or the scope that it has."""
+        policy = self._policies.of(jobtype)
+        return jobtype if policy is None or policy.scope is None else policy.scope
+
+    def _claim(self, job: Payload, policy: Policy | None, now: datetime) -> Claim | None:
+        policy = policy_of(job, policy)
+        if policy is None:
+            return None
+        check_job(job)
+        # Where its time is fixed, nothing is added to it.
+        wait = (lifecycle.wait if policy.renew else lifecycle.delay)(due(job), now)
+        return Claim(job, policy, lock_key(policy, job), wait, *self._names(job["jid"]))
+
+    def _names(self, jid: str) -> tuple[str, str]:
+        """Owner and jid for a job to be pushed: its own, unless a job of that jid was pushed."""
+        if not self._parts.pushes.has_arrived(jid):
+            return jid, jid
+        fresh = uuid.uuid4().hex
+        return fresh, fresh
+
+    def _tell_key_error(self, job: Payload, exc: InvalidJob) -> None:
+        jid, jobtype = str(job["jid"]), job["jobtype"]
+        self._parts.hooks.tell(Event(EventName.KEY_ERROR, "", jid, jid, jobtype, str(exc)))
+
+
+def _refuse_repeated_jids(jobs: Sequence[Payload]) -> None:
+    """PUSHB is answered by jid, and two jobs of one jid destroy each other's reservation."""
+    seen: set[str] = set()
+    for i, job in enumerate(jobs):
+        jid = job["jid"]
+        if jid in seen:
+            raise InvalidJob(f"jobs[{i}].jid: {jid!r} stands twice in this batch; leave it to Job")
+        seen.add(jid)
