@@ -55,7 +55,8 @@ def test_what_is_no_middleware_is_named(wrong, told):
 
 
 @pytest.mark.parametrize(
-    ("status", "true"), [(status, status in {"pushed", "unguarded", "observed"}) for status in PushStatus]
+    ("status", "true"),
+    [(status, status in {"pushed", "unguarded", "observed"}) for status in PushStatus],
 )
 def test_a_result_is_true_when_pushed(status, true):
     assert bool(PushResult(status=status, jid="j", submitted_jid="j")) is true
