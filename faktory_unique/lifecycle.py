@@ -40,7 +40,7 @@ class Act(Enum):
     RELEASE = "mine → freed"
     RELEASE_IF_OVER = "mine → freed, where a failure means that the job is not retried"
     FOLLOW = "mine → freed, or held for as long as the retry can wait, or the dead is kept"
-    EXTEND = "mine → held, for as long as the copy can wait; never shortened"
+    EXTEND = "mine → held, for as long as the copy, or this attempt, can take; never shortened"
 
 
 TABLE: Mapping[Step, Mapping[Until, Act]] = {
@@ -73,10 +73,24 @@ def change(step: Step, stamp: Stamp, job: dict[str, Any], delay: float = 0) -> C
     made = _change(TABLE[step][stamp.until], stamp, job, delay)
     if step is not Step.FETCH or not (stamp.replaceable or stamp.replaces):
         return made
-    if made is None and stamp.replaces is not None:
-        made = Change(stamp.key, (), held(stamp.owner), whole_seconds(stamp.ttl))
-    made = made or look(stamp.key)
+    if made is None:
+        return take_place(stamp, job)
     return made._replace(unless_gone=stamp.owner, replaces=stamp.replaces)
+
+
+def take_place(stamp: Stamp, job: dict[str, Any]) -> Change:
+    """FETCH of a job that can replace or be replaced, and is not to run yet, or has no more to do.
+
+    Takes the place of the job that it replaces, if that is still there; the reply tells whether it
+    is to step aside itself.
+    """
+    if stamp.replaces is None:
+        return look(stamp.key)._replace(unless_gone=stamp.owner)
+    fixed = stamp.until == "expiry" or not stamp.renew
+    ttl = whole_seconds(stamp.ttl if fixed else attempt(stamp, job))
+    return Change(
+        *(stamp.key, (), held(stamp.owner), ttl), unless_gone=stamp.owner, replaces=stamp.replaces
+    )
 
 
 def _change(act: Act, stamp: Stamp, job: dict[str, Any], delay: float) -> Change | None:
@@ -84,7 +98,9 @@ def _change(act: Act, stamp: Stamp, job: dict[str, Any], delay: float) -> Change
         case Act.HOLD:
             return hold(stamp, job)
         case Act.EXTEND:
-            return extend(stamp, with_margin(delay) + stamp.ttl)
+            # A worker that dies amid it leaves the job to its reservation: of one that has not
+            # been held, that silence is covered by nothing else.
+            return extend(stamp, max(with_margin(delay) + stamp.ttl, attempt(stamp, job)))
         case Act.FOLLOW:
             return follow(stamp, job)
         case Act.RELEASE:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 from collections import Counter, defaultdict
 from contextlib import contextmanager
+from itertools import count
 
 from faktory_unique import PushStatus
 from faktory_unique.reserved import failures_before
 from faktory_unique.stamp import read_stamp
-from tests.simulation.works import RESERVED, Work
+from tests.simulation.works import RESERVED, Sent, Work
 
 
 class JobTruth:
@@ -31,6 +32,12 @@ class JobTruth:
         self._running = defaultdict(dict)
         self._waits_since = {}
         self._reserved_by = {}
+        self._handling = {}
+        self._order = count()
+        self._accepted_at = {}
+        self._begun_at = {}
+        self._stepped_aside = []
+        self._replaced_when_fetched = set()
         self._watch(manager)
 
     # ---- what workers do ---------------------------------------------------------------------
@@ -46,11 +53,32 @@ class JobTruth:
             process.works_on = None
             del self._running[job["jid"]][process.name]
 
-    def began(self, jid):
-        """A handler begins; how often one has for this work."""
+    @contextmanager
+    def handling(self, process, jid):
+        """Within, a handler runs: how often one has for this work."""
         work = self.work_of(self.job(jid))
+        if read_stamp(self.job(jid)).exclusive:
+            self._check_alone(process, work)
+        self._handling[process.name] = process, work, self._truth.now()
+        try:
+            yield self._began(jid, work)
+        finally:
+            del self._handling[process.name]
+
+    def _check_alone(self, process, work):
+        """No other handler of an exclusive job of the same key runs, that may still run."""
+        for other, others, since in self._handling.values():
+            runs = not other.dead and self._truth.now() < since + RESERVED
+            if others.key == work.key and runs and not self._truth.struck.stood_still(other.name):
+                if not self._truth.struck.stood_still(process.name):
+                    self._truth.broke("two at once", f"{work.owner} runs, and {others.owner} does")
+
+    def _began(self, jid, work):
         work.begun += 1
         self._begun.add(jid)
+        self._begun_at[work.owner] = self.moment()
+        if jid in self._replaced_when_fetched and not self._truth.struck.any_of(work.touched):
+            self._truth.broke("superseded", f"{jid} runs, and was replaced before it was fetched")
         # Of `start`, a later attempt has no lock as a rule: nobody can tell that it should have.
         first = jid == work.owner and not self.job(jid).get("failure")
         if work.lapsed and first and work.until == "start":
@@ -76,6 +104,10 @@ class JobTruth:
         self._dropped.add(jid)
         work = self.work_of(self.job(jid))
         work.done, work.must_be_told = True, False
+
+    def moment(self):
+        """Now, in an order of all that happens, also where the clock stands."""
+        return next(self._order)
 
     def job(self, jid):
         """A job's payload, as it was last fetched."""
@@ -126,6 +158,25 @@ class JobTruth:
     def gone(self):
         """The jids of jobs that were accepted, and did not end by any report or expiry."""
         return [jid for jid in self._payloads if jid not in self._over]
+
+    def unheard(self):
+        """The jids of jobs that stepped aside, and for which nothing that was as new ran."""
+        return [
+            jid
+            for jid, owner, since in self._stepped_aside
+            if not self._ran_for(owner, since, set())
+        ]
+
+    def _ran_for(self, owner, since, asked):
+        """Whether a job in the place of this owner's was begun since, or has died; or its own."""
+        asked.add(owner)
+        for work in self._truth.works.values():
+            if work.replaces == owner and work.owner not in asked:
+                if self._begun_at.get(work.owner, -1) > since or work.died:
+                    return True
+                if self._ran_for(work.owner, since, asked):
+                    return True
+        return False
 
     def undone(self):
         """Works that were begun and not done, though nothing kept who had them from that."""
@@ -196,6 +247,8 @@ class JobTruth:
             self._check_copy(actor.works_on, job)
             self.work_of(actor.works_on).live.discard(actor.works_on["jid"])
         work = self._truth.works.setdefault(stamp.owner, Work(stamp.owner, stamp.key, stamp.until))
+        if stamp.replaces is not None and actor.works_on is None:
+            work.replaces, work.in_place = stamp.replaces, False
         if self._truth.locks.lease_is_over(stamp.owner):
             self._truth.locks.note_lapse(work)
         for other in self._truth.works.values():
@@ -204,6 +257,11 @@ class JobTruth:
         work.accepted += 1
         work.live.add(jid)
         work.touched.add(actor.name)
+        actor.owners.add(stamp.owner)
+        # A copy that is put back is as old as what it is a copy of.
+        of = actor.works_on["jid"] if actor.works_on is not None else None
+        since = actor.since if isinstance(actor, Sent) else self.moment()
+        self._accepted_at[jid] = self._accepted_at.get(of, since)
 
     def _check_copy(self, job, copy):
         """A copy is the same work, with the retries that were left."""
@@ -217,14 +275,22 @@ class JobTruth:
             return
         work.touched.add(self._truth.actor.name)
         work.unheld = True
+        if work.replaced:
+            self._replaced_when_fetched.add(jid)
         work.live.add(jid)  # again, where its worker has pushed a copy and died before its ACK
 
     def _overlaps(self, other, work):
+        # What it was pushed in the place of steps aside; so does a late copy of what was replaced.
+        if work.replaces == other.owner or work.replaced:
+            return
+        if work.replaces is not None and work.replaces == other.replaces:  # two at once
+            return
         # The first of several copies to end frees the lock of all.
         if other.lapsed or (self._truth.may_be_twice(other) and other.ends):
             return
         # The copy of a job that is put back is no new work: it goes on without the lock it had not.
-        if work.accepted and (work.lapsed or (work.until == "start" and work.begun)):
+        had_none = work.lapsed or not work.in_place or (work.until == "start" and work.begun)
+        if work.accepted and had_none:
             return
         if self._truth.unguarded & {other.owner, work.owner}:
             return
@@ -240,8 +306,16 @@ class JobTruth:
 
     def _acknowledged(self, jid):
         if not (self._executed[jid] or jid in self._replaced or jid in self._dropped):
-            self._truth.broke("lost", f"{jid} was acknowledged and never done")
+            self._steps_aside(jid)
         self._is_over(jid)
+
+    def _steps_aside(self, jid):
+        """A job was acknowledged unrun: only for one that Faktory has accepted in its place."""
+        owner = self.work_of(self.job(jid)).owner
+        if any(work.replaces == owner for work in self._truth.works.values()):
+            self._stepped_aside.append((jid, owner, self._accepted_at[jid]))
+        else:
+            self._truth.broke("lost", f"{jid} was acknowledged and never done")
 
     def _is_over(self, jid):
         self._over.add(jid)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from faktory_unique.change import is_leased, owner_of
+from faktory_unique.change import is_leased, owner_of, successor_of
+from faktory_unique.keys import is_beside, run_key
 from faktory_unique.stamp import read_stamp
 from faktory_unique.testing.fake import FakeStore
 from tests.simulation.works import Sent
@@ -25,6 +26,7 @@ class LockTruth:
         self._may_lapse = may_lapse
         self._run_out = set()
         self._owners = set()
+        self._runners = {}
 
     @property
     def _is_fixed(self):
@@ -65,19 +67,52 @@ class LockTruth:
         """A process has changed a lock."""
         if change.value is None and found is None:
             return
-        actor = self._truth.actor
-        owner = owner_of(change.value or found)
+        actor, owner = self._truth.actor, change.owner
         if change.value is not None:
             self._owners.add(owner)
             self._run_out.discard(owner)
         if found is None and is_leased(change.value):
             actor.owners.add(owner)
-        if found is not None and (owner_of(found) != owner or owner not in self.may_change(actor)):
-            self._truth.broke("foreign", f"{actor} has changed the lock of {owner_of(found)}")
-        if change.value is None:
-            self._freed(found)
-        else:
+        self._check_whose(change, found)
+        if change.value is not None:
             self._set(change, owner, found)
+        elif owner_of(found) == owner:
+            self._freed(found)
+        else:  # in the place of one that waits, a `start` job begins
+            self._truth.works[owner].begun = self._truth.works[owner].begun or 1
+
+    def _check_whose(self, change, found):
+        """A lock is changed for its owner, or for one that was pushed in his place."""
+        if found is None:
+            return
+        actor, other = self._truth.actor, self._truth.works.get(owner_of(found))
+        mine = owner_of(found) == change.owner
+        replaces = other is not None and other.owner == change.replaces and other.replaced
+        if not (mine or replaces) or change.owner not in self.may_change(actor):
+            self._truth.broke("foreign", f"{actor} has changed the lock of {owner_of(found)}")
+
+    def buried(self, owner):
+        """The store says that another was pushed in the place of this owner's job."""
+        if owner in self._truth.works:
+            self._truth.works[owner].replaced = True
+
+    def has_no_place(self, change, found):
+        """Another has the place that this job was pushed for; or it is to step aside itself."""
+        work = self._truth.works.get(change.owner)
+        aside = successor_of(found) is not None and change.unless_gone == change.owner
+        has_it = change.owner in {successor_of(found), found}
+        if work is not None and work.is_live and not (aside or has_it):
+            self.note_lapse(work)
+
+    def run_lock_changed(self, change, found):
+        """A run lock was taken, held or freed."""
+        actor = self._truth.actor
+        token = change.value or found
+        if found is None and change.value is not None:
+            self._runners[token] = actor.name
+        elif token is not None and self._runners.get(token) != actor.name:
+            self._truth.broke("foreign", f"{actor} has changed the run lock of {token}")
+
 
     def _freed(self, value):
         owner = owner_of(value)
@@ -108,7 +143,10 @@ class LockTruth:
         if change.ttl > self._longest_ttl:
             self._truth.broke("too long", f"the lock of {owner} lives {change.ttl} s")
         # What is owed to the lock of a job that ended meanwhile may last longer, but not be taken.
-        if found is None and not is_leased(change.value):
+        work.in_place = True
+        if change.replaces is not None and found == change.replaces:
+            work.must_be_told = False  # it has its place again, or only now
+        if found is None and not is_leased(change.value) and change.replaces is None:
             work.taken_anew = actor
         if actor.works_on is not None:
             work.unheld = work.unheld and is_leased(change.value)
@@ -145,8 +183,12 @@ class LockTruth:
             or struck.any_stood_still(work.touched)
         )
 
-    def may_be_left(self, value):
+    def may_be_left(self, key, value):
         """Whether a lock whose job is over may stand until its time is out."""
+        if key == run_key(key[1:].partition("}")[0]):
+            return self._truth.struck.any_of([self._runners[value]])
+        if is_beside(key):  # a tombstone
+            return True
         struck, work = self._truth.struck, self._truth.works.get(owner_of(value))
         if self._outlives(work) or (is_leased(value) and struck.anybody):
             return True
@@ -170,13 +212,22 @@ class Store(FakeStore):
 
     def _change(self, change):
         found = super()._change(change)
-        if change.happened(found) and change.expected:
+        if is_beside(change.key):
+            if change.happened(found):
+                self.truth.run_lock_changed(change, found)
+        elif change.happened(found) and not change.changes_nothing:
             self.truth.changed(change, found)
+        elif change.replaces is not None:
+            self.truth.has_no_place(change, found)
         return found
+
+    def _bury(self, change, replaced, lock):
+        super()._bury(change, replaced, lock)
+        self.truth.buried(replaced)
 
     def _lapse(self):
         before = dict(self._locks)
         super()._lapse()
         for key, (value, _) in before.items():
-            if key not in self._locks:
+            if key not in self._locks and not is_beside(key):
                 self.truth.lapsed(value)

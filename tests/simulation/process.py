@@ -191,13 +191,13 @@ class Process:
 
     def _handle(self, jid, *_args):
         self._handler_step("handler begins")
-        attempt = self.world.truth.jobs.began(jid)
-        try:
-            self.world.handler(self, attempt)
-        except ValueError:
-            self.world.truth.jobs.ended_badly(jid)
-            raise
-        self._handler_step("handler ends")
+        with self.world.truth.jobs.handling(self, jid) as attempt:
+            try:
+                self.world.handler(self, attempt)
+            except ValueError:
+                self.world.truth.jobs.ended_badly(jid)
+                raise
+            self._handler_step("handler ends")
         self.world.truth.jobs.ended_well(jid)
 
     def _step(self):

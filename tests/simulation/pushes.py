@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
-
 from tests.simulation.faults import Fault
-from tests.simulation.scenario import failing, lasting, once, scenario
+from tests.simulation.scenario import due_in, failing, lasting, once, scenario
 
 
 @scenario()
@@ -33,16 +31,10 @@ def waited_longer_than_its_ttl(world):
     world.process("worker", lambda process: (process.sleep(70), process.work()))
 
 
-def _due_in(process, seconds):
-    return (
-        datetime.fromtimestamp(process.world.clock(), UTC) + timedelta(seconds=seconds)
-    ).isoformat()
-
-
 @scenario()
 def scheduled(world):
     def push(process):
-        once(process, at=_due_in(process, 600))
+        once(process, at=due_in(process, 600))
 
     world.process("producer", push)
     world.process("worker")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 
 from faktory_unique import RetryLater
 from tests.simulation.schedule import NeverOverError
@@ -67,6 +68,12 @@ def scenario(
 def once(process, **fields):
     """Pushes one job until it is known to be there."""
     process.push_until_known(process.job(**fields))
+
+
+def due_in(process, seconds):
+    """The `at` of a job that is due so many seconds from now."""
+    now = datetime.fromtimestamp(process.world.clock(), UTC)
+    return (now + timedelta(seconds=seconds)).isoformat()
 
 
 def failing(times):

@@ -59,7 +59,8 @@ class Truth:
 
     def as_of_now(self, process):
         """A process as it is now, to act later."""
-        return Sent(process.name, process.works_on, self.locks.may_change(process))
+        owners = self.locks.may_change(process)
+        return Sent(process.name, process.works_on, owners, self.jobs.moment())
 
     def told(self, event):
         """An event was given to a hook."""
@@ -77,9 +78,11 @@ class Truth:
         self.broken.append((name, told))
 
     def breaches(self, locks):
-        """Each breach of a promise, at the end, when these are the values of all locks."""
+        """Each breach of a promise, at the end, when these are all locks: key → value."""
         for jid in self.jobs.gone():
             self.broke("lost", f"{jid} was accepted, and is gone")
+        for jid in self.jobs.unheard():
+            self.broke("lost", f"{jid} stepped aside, and nothing ran in its place")
         for work in self.jobs.undone():
             self.broke("lost", f"{work.owner} was begun, and never done")
         for work in self.works.values():
@@ -87,7 +90,7 @@ class Truth:
             killed = work.taken_anew is not None and self.struck.killed([work.taken_anew.name])
             if work.must_be_told and not killed and work.owner not in self._reported:
                 self.broke("unreported", f"nobody told that the lock of {work.owner} had run out")
-        for value in locks:
-            if not self.locks.may_be_left(value):
-                self.broke("orphan", f"the lock {value} stands, and nothing was to keep it")
+        for key, value in locks.items():
+            if not self.locks.may_be_left(key, value):
+                self.broke("orphan", f"{key}: {value} stands, and nothing was to keep it")
         return self.broken

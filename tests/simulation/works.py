@@ -27,6 +27,9 @@ class Work:
         done: whether a handler came to a good end.
         failed: whether one came to a bad end.
         died: whether it has run out of retries.
+        replaces: the owner in whose place it was pushed.
+        in_place: whether it has its lock: what replaces another gets it when it has been pushed.
+        replaced: whether the store says that another was pushed in its place.
     """
 
     owner: str
@@ -46,17 +49,27 @@ class Work:
     done: bool = False
     failed: bool = False
     died: bool = False
+    replaces: str | None = None
+    in_place: bool = True
+    replaced: bool = False
+
+    @property
+    def is_live(self):
+        """Whether a copy is on the server."""
+        return bool(self.live)
 
     @property
     def is_guarded(self):
         """Whether an equal may not be pushed now."""
-        return bool(self.live) and not (self.until == "start" and self.begun)
+        has_lock = self.in_place and not self.replaced
+        return bool(self.live) and has_lock and not (self.until == "start" and self.begun)
 
 
 @dataclass(frozen=True)
 class Sent:
-    """Who has sent what is carried out late: what it might do then."""
+    """Who has sent what is carried out late, and when: what it might do then."""
 
     name: str
     works_on: dict | None
     owners: set
+    since: int

@@ -134,7 +134,7 @@ class World:
         self.is_over = True
         self.schedule.run(lambda: not self.schedule.tasks, MOST_SECONDS)
         try:
-            return self.truth.breaches(self.store.values().values())
+            return self.truth.breaches(self.store.values())
         finally:
             self.faktory.close()
 
