@@ -134,7 +134,7 @@ def replaced_while_it_runs_alone(world):
     world.process("other-worker")
 
 
-@scenario(lasting(12, again=12), exclusive=True, until="start")
+@scenario(lasting(40, again=5), exclusive=True, until="start")
 def one_runs_and_one_waits(world):
     world.process("producer", _twice)
     world.process("worker")
@@ -171,3 +171,38 @@ def store_away_at_the_turn_of_an_exclusive_job(world):
     world.truth.struck.add(None, Fault.DOWN)
     world.process("producer", once)
     world.process("worker", work, again=_work)
+
+
+@scenario(lasting(20, again=5), exclusive=True, until="start")
+def store_away_while_one_runs_and_one_waits(world):
+    def work(process):
+        process.sleep(2)
+        process.meanwhile("FETCH", lambda: world.store_away.begin(8))
+        process.work()
+
+    world.truth.struck.add(None, Fault.DOWN)
+    world.process("producer", _twice)
+    world.process("worker")
+    world.process("other-worker", work, again=_work)
+
+
+@scenario(on_conflict="replace")
+def swapped_when_all_is_over(world):
+    """The producer reaches nobody when its push has arrived, and the worker is done before."""
+
+    def push(process):
+        once(process)
+        world.truth.struck.add(process, Fault.CUT_OFF)
+        process.meanwhile("PUSHB", lambda: process.cut_off.begin(30))
+        process.push(process.job())
+        process.sleep(50)
+
+    world.process("producer", push)
+    world.process("worker", _after(1, _work))
+
+
+@scenario(lasting(2), on_conflict="replace")
+def two_producers_that_replace(world):
+    for name in ("producer", "other-producer"):
+        world.process(name, _twice)
+    world.process("worker")

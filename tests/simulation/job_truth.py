@@ -69,9 +69,9 @@ class JobTruth:
         """No other handler of an exclusive job of the same key runs, that may still run."""
         for other, others, since in self._handling.values():
             runs = not other.dead and self._truth.now() < since + RESERVED
-            if others.key == work.key and runs and not self._truth.struck.stood_still(other.name):
-                if not self._truth.struck.stood_still(process.name):
-                    self._truth.broke("two at once", f"{work.owner} runs, and {others.owner} does")
+            still = self._truth.struck.any_stood_still([process.name, other.name])
+            if others.key == work.key and runs and not still:
+                self._truth.broke("two at once", f"{work.owner} runs, and {others.owner} does")
 
     def _began(self, jid, work):
         work.begun += 1
@@ -125,9 +125,20 @@ class JobTruth:
                 self._truth.broke("untrue", f"{result.jid} was said to be pushed")
             if result.status is PushStatus.DUPLICATE:
                 self._check_duplicate(result)
+            if result and there:
+                self._check_place(result)
             refused = result.status in {PushStatus.REFUSED, PushStatus.NOT_SENT}
             if refused and there and result.jid not in before:
                 self._truth.broke("untrue", f"{result.jid} was said to be {result.status}")
+
+    def _check_place(self, result):
+        """What was pushed in the place of another has it, or it was said that it has not."""
+        work, replaced = self.work_of(self.job(result.jid)), self._truth.works.get(result.replaced)
+        stood_still = self._truth.struck.any_stood_still(work.touched)
+        if result.confirmed and work.is_live and not (work.in_place or stood_still):
+            self._truth.broke("untrue", f"{work.owner} was said to have its place")
+        if replaced is not None and not (replaced.replaced or self._truth.struck.anybody):
+            self._truth.broke("not replaced", f"{replaced.owner}, by {work.owner}")
 
     def _check_duplicate(self, result):
         """A duplicate names the work that is there, or that another push is about to bring."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from faktory_unique.change import is_leased, owner_of, successor_of
 from faktory_unique.keys import is_beside, run_key
+from faktory_unique.lifecycle import RUN_LEASE
 from faktory_unique.stamp import read_stamp
 from faktory_unique.testing.fake import FakeStore
 from tests.simulation.works import Sent
@@ -110,9 +111,10 @@ class LockTruth:
         token = change.value or found
         if found is None and change.value is not None:
             self._runners[token] = actor.name
+            if change.ttl > RUN_LEASE:
+                self._truth.broke("too long", f"the run lock {token} was taken for {change.ttl} s")
         elif token is not None and self._runners.get(token) != actor.name:
             self._truth.broke("foreign", f"{actor} has changed the run lock of {token}")
-
 
     def _freed(self, value):
         owner = owner_of(value)

@@ -144,6 +144,16 @@ class SequencesThatKeepTheDead(Sequences):
         super().__init__(on_death="keep")
 
 
+class SequencesThatReplace(Sequences):
+    def __init__(self):
+        super().__init__(on_conflict="replace")
+
+
+class SequencesOneAtATime(Sequences):
+    def __init__(self):
+        super().__init__(until="start", exclusive=True)
+
+
 # More of them where somebody has the time: `SIMULATION_EXAMPLES=5000`.
 _LIKE_THIS = settings(
     max_examples=int(os.environ.get("SIMULATION_EXAMPLES", "40")),
@@ -158,3 +168,7 @@ TestSequencesUntilStart = SequencesUntilStart.TestCase
 TestSequencesUntilStart.settings = _LIKE_THIS
 TestSequencesThatKeepTheDead = SequencesThatKeepTheDead.TestCase
 TestSequencesThatKeepTheDead.settings = _LIKE_THIS
+TestSequencesThatReplace = SequencesThatReplace.TestCase
+TestSequencesThatReplace.settings = _LIKE_THIS
+TestSequencesOneAtATime = SequencesOneAtATime.TestCase
+TestSequencesOneAtATime.settings = _LIKE_THIS

@@ -1,0 +1,140 @@
+"""What jobs that replace or exclude each other do, done wrong."""
+
+from __future__ import annotations
+
+from faktory_unique import Drop, PushStatus, PutBack, lifecycle
+from faktory_unique.change import look, owner_of
+from faktory_unique.chunk import ChunkLocks
+from faktory_unique.claims import Claim
+from faktory_unique.holding import Holding
+from faktory_unique.keys import run_key
+from faktory_unique.lifecycle import Act, Step
+from faktory_unique.push import BatchPush
+from faktory_unique.reserved import reserve
+from faktory_unique.running import RunLock
+from faktory_unique.store import MemoryStore
+from tests.simulation.mutating import mutation
+
+
+@mutation("replaced_in_its_queue", (MemoryStore, "_bury"))
+def swapped_without_a_tombstone(_bury):
+    return lambda _self, _change, _replaced, _lock: None
+
+
+@mutation("replaced_in_its_queue", (lifecycle, "replace"))
+def a_replaced_job_keeps_its_lock(replace):
+    return lambda *given: replace(*given)._replace(expected=("nobody",), replaces=None)
+
+
+@mutation("swapped_when_all_is_over", (lifecycle, "replace"))
+def a_late_swap_heeds_no_tombstone(replace):
+    return lambda *given: replace(*given)._replace(unless_gone="nobody")
+
+
+@mutation("swapped_when_all_is_over", (lifecycle, "change"))
+def a_replacing_job_leaves_no_tombstone_when_it_is_fetched(change):
+    def mutated(step, *given):
+        made = change(step, *given)
+        return made and made._replace(replaces=None)
+
+    return mutated
+
+
+@mutation("replaced_by_a_refused_push", (BatchPush, "_push"))
+def swapped_before_it_is_pushed(push):
+    def mutated(self, locks, going, sending):
+        for claim in going.values():
+            if claim.replaces:
+                self._parts.store.run([claim.confirm()])
+        return push(self, locks, going, sending)
+
+    return mutated
+
+
+@mutation("replaced_by_a_refused_push", (ChunkLocks, "settle"))
+def swapped_for_a_push_that_was_refused(settle):
+    def mutated(self, results):
+        for i, claim in self.going.items():
+            if claim.replaces and results[i].status is PushStatus.REFUSED:
+                self._parts.store.run([claim.confirm()])
+        return settle(self, results)
+
+    return mutated
+
+
+@mutation("a_replaced_job_is_pushed_again", (Claim, "take"))
+def an_owner_that_was_replaced_goes_out_again(take):
+    return lambda self: take(self)._replace(unless_gone=None)
+
+
+@mutation("replaced_by_two_at_once", (Claim, "amiss"))
+def nobody_is_told_of_a_place_that_another_has(_amiss):
+    return lambda _self, _found, _elapsed: ""
+
+
+@mutation("waited_longer_than_its_ttl", (Holding, "_aside"))
+def a_job_steps_aside_for_whoever_has_its_lock(aside):
+    def mutated(self, found):
+        if found is not None and owner_of(found) != self._stamp.owner:
+            return Drop("another has it")
+        return aside(self, found)
+
+    return mutated
+
+
+@mutation("replaced_in_its_queue", (Holding, "_aside"))
+def a_replaced_job_runs(_aside):
+    return lambda _self, _found: None
+
+
+@mutation("one_runs_and_one_waits", (RunLock, "end"))
+def a_run_lock_is_never_freed(_end):
+    return lambda _self: None
+
+
+def _running_all_the_same(fetched, delay):
+    def mutated(self, *, runs):
+        instead = fetched(self, runs=runs)
+        return None if isinstance(instead, PutBack) and instead.delay == delay else instead
+
+    return mutated
+
+
+@mutation("one_runs_and_one_waits", (Holding, "fetched"))
+def an_exclusive_job_waits_for_nobody(fetched):
+    return _running_all_the_same(fetched, 5)
+
+
+@mutation("store_away_while_one_runs_and_one_waits", (Holding, "fetched"))
+def an_exclusive_job_runs_where_the_store_is_away(fetched):
+    return _running_all_the_same(fetched, 10)
+
+
+@mutation("one_runs_and_one_waits", (lifecycle, "hold_run"))
+def a_run_lock_is_not_held(hold_run):
+    return lambda *given: hold_run(*given)._replace(ttl=lifecycle.RUN_LEASE)
+
+
+@mutation("one_runs_and_one_waits", (RunLock, "lost"))
+def a_run_lock_is_freed_by_whoever_waits(_lost):
+    def mutated(self):
+        [token] = self._parts.store.run([look(run_key(self._key))])
+        self._parts.store.run([lifecycle.end_run(self._key, token)])
+
+    return mutated
+
+
+@mutation("one_runs_and_one_waits", (lifecycle, "begin_run"))
+def a_run_lock_is_taken_for_the_reservation_at_once(begin_run):
+    return lambda *given: begin_run(*given)._replace(ttl=reserve({}))
+
+
+@mutation("exclusive_past_its_reservation", (lifecycle, "TABLE"))
+def a_job_that_waits_its_turn_keeps_the_time_its_lock_has(_table):
+    rows = {**lifecycle.TABLE[Step.PUT_BACK], "start": Act.LEAVE}
+    return {**lifecycle.TABLE, Step.PUT_BACK: rows}
+
+
+@mutation("one_runs_and_one_waits", (lifecycle, "extend"))
+def a_put_back_extends_by_its_delay_alone(extend):
+    return lambda stamp, _ttl: extend(stamp, 15 + stamp.ttl)

@@ -1,0 +1,100 @@
+"""What a push does to its lock, done wrong."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from faktory_unique import PushStatus, lifecycle
+from faktory_unique.change import Change, held, leased
+from faktory_unique.chunk import ChunkLocks
+from faktory_unique.claims import Pushes
+from faktory_unique.faktory import producer
+from faktory_unique.push import BatchPush
+from tests.simulation.mutating import mutation
+
+
+@mutation("single", (lifecycle, "take"))
+def no_lease(_take):
+    return lambda key, owner, lease, **_more: Change(key, (None,), held(owner), int(lease * 10))
+
+
+@mutation("bulk", (lifecycle, "confirm"))
+def a_confirm_that_overwrites(_confirm):
+    def confirm(key, owner, ttl):
+        return Change(key, (leased(owner), held(owner), None), held(owner), int(ttl))
+
+    return confirm
+
+
+@mutation("scheduled", (lifecycle, "confirm"))
+def no_confirm(confirm):
+    return lambda key, owner, ttl: confirm(key, owner, ttl)._replace(expected=("nobody",))
+
+
+@mutation("refused_push_after_a_faster_worker", (lifecycle, "give_back"))
+def a_refused_push_frees_a_held_lock(_give_back):
+    return lambda key, owner: Change(key, (leased(owner), held(owner)), None, 0)
+
+
+@mutation("single", (lifecycle, "give_back"))
+def a_refused_push_keeps_its_lease_for_ever(_give_back):
+    return lambda key, owner: Change(key, (leased(owner),), held(owner), 600)
+
+
+@mutation("two_producers", (ChunkLocks, "_duplicate"))
+def a_duplicate_tells_its_own_jid(duplicate):
+    def mutated(self, claim, value):
+        return replace(duplicate(self, claim, value), jid=claim.submitted_jid)
+
+    return mutated
+
+
+@mutation("two_producers", (ChunkLocks, "_duplicate"))
+def a_duplicate_of_a_lease_is_said_to_be_confirmed(duplicate):
+    return lambda self, claim, value: replace(duplicate(self, claim, value), confirmed=True)
+
+
+@mutation("unknown_push_that_arrived", (ChunkLocks, "settle"))
+def an_unknown_push_frees_its_lock(settle):
+    def mutated(self, results):
+        told = settle(self, results)
+        if any(results[i].status is PushStatus.UNKNOWN for i in self.going):
+            self.give_back()
+        return told
+
+    return mutated
+
+
+@mutation("two_producers", (BatchPush, "_send"))
+def pushed_before_the_lock_is_taken(_send):
+    def mutated(self, chunk):
+        claims = {i: self._claims[i] for i in chunk}
+        answers = self._call_next([claim.stamped() for claim in claims.values()])
+        locks = ChunkLocks(self._parts, claims)
+        self._results = dict(zip(claims, answers, strict=True)) | locks.take()
+        self._results = [self._results.get(i, self._not_sent(i)) for i in range(len(self._jobs))]
+        locks.settle(self._results)
+        locks.close()
+        return True
+
+    return mutated
+
+
+@mutation("same_job_pushed_again_after_its_lease", (Pushes, "was_unknown"))
+def a_jid_whose_push_was_unknown_is_sent_again(_was_unknown):
+    return lambda _self, _jid: False
+
+
+@mutation("same_job_pushed_again_while_it_runs", (Pushes, "has_arrived"))
+def a_jid_that_has_arrived_is_sent_again(_has_arrived):
+    return lambda _self, _jid: False
+
+
+@mutation("scheduled", (lifecycle, "wait"))
+def a_scheduled_job_has_no_time_to_wait(_wait):
+    return lambda _due, _now: 0.0
+
+
+@mutation("single", (producer, "is_refusal"))
+def every_error_counts_as_a_refusal(_is_refusal):
+    return lambda _error: True

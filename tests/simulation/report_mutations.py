@@ -1,0 +1,84 @@
+"""What a worker reports, and when, done wrong."""
+
+from __future__ import annotations
+
+from faktory_unique import Answer, lifecycle, reserved
+from faktory_unique.faktory import copies, reservation
+from faktory_unique.faktory.handling import Handling
+from tests.simulation.mutating import mutation
+
+
+@mutation("ack_after_the_rerun_began", (reservation, "LATE_BAND"))
+def an_ack_is_sent_too_late(_band):
+    return 10_000
+
+
+@mutation("fail_around_expiry", (reservation, "RESEND_BAND"), (reservation, "LATE_BAND"))
+def a_fail_is_sent_again_past_its_band(_band):
+    return 10_000
+
+
+@mutation("single", (reservation.Reservation, "__init__"))
+def acknowledged_before_it_is_done(init):
+    def mutated(self, client, job, *given):
+        init(self, client, job, *given)
+        self.ack(job)
+
+    return mutated
+
+
+@mutation("put_back_at_once", (reservation, "copy_due_in"))
+def a_put_back_under_the_same_jid(copy_due_in):
+    return lambda job, delay, now: {**copy_due_in(job, delay, now), "jid": job["jid"]}
+
+
+@mutation("put_back_after_a_failure", (reservation, "copy_due_in"))
+def a_put_back_forgets_the_failures(copy_due_in):
+    def mutated(*given):
+        return {n: v for n, v in copy_due_in(*given).items() if n != "failure"}
+
+    return mutated
+
+
+@mutation("put_back", (reservation, "copy_due_in"))
+def a_put_back_has_all_retries_again(copy_due_in):
+    return lambda *given: {**copy_due_in(*given), "retry": 25}
+
+
+@mutation("retry_later_on_the_last_attempt", (reservation, "outcome"))
+def a_last_attempts_copy_is_not_pushed_again(_outcome):
+    return lambda _job: reserved.Outcome.RETRIED
+
+
+@mutation("put_back", (reservation, "copy_due_in"))
+def a_put_back_forgets_its_stamp(copy_due_in):
+    return lambda job, delay, now: {**copy_due_in(job, delay, now), "custom": {}}
+
+
+@mutation("put_back", (reservation.Reservation, "put_back"))
+def acknowledged_before_its_copy_is_pushed(_put_back):
+    def mutated(self, job, delay):
+        answer = self.ack(job)
+        self._push(copies.copy_due_in(job, delay, self._client.now()))
+        return answer
+
+    return mutated
+
+
+@mutation("put_back", (reservation.Reservation, "_push"))
+def a_copy_whose_push_is_unknown_counts_as_pushed(push):
+    def mutated(self, copy):
+        answer = push(self, copy)
+        return Answer.ACCEPTED if answer is Answer.UNKNOWN else answer
+
+    return mutated
+
+
+@mutation("put_back", (Handling, "_put_back"))
+def a_put_back_job_is_acknowledged_and_no_copy_pushed(_put_back):
+    return lambda self, reservation, _delay: self._end(reservation, None)
+
+
+@mutation("death", (lifecycle, "outcome"), (reservation, "outcome"))
+def every_failure_counts_as_retried(_outcome):
+    return lambda _job: reserved.Outcome.RETRIED
