@@ -322,7 +322,8 @@ class JobTruth:
 
     def _steps_aside(self, jid):
         """A job was acknowledged unrun: only for one that Faktory has accepted in its place."""
-        owner = self.work_of(self.job(jid)).owner
+        work = self.work_of(self.job(jid))
+        owner, work.must_be_told = work.owner, False
         if any(work.replaces == owner for work in self._truth.works.values()):
             self._stepped_aside.append((jid, owner, self._accepted_at[jid]))
         else:
