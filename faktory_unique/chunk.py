@@ -200,13 +200,14 @@ class ChunkLocks:
         A lease is not replaced: whether its job will be there nobody knows.
         """
         claim, owner = self._claims[i], owner_of(value)
+        itself = owner in {claim.owner, claim.submitted_jid}
         if not claim.policy.enforce:
             claim.pushed_as = PushStatus.OBSERVED
-            if owner == claim.owner:  # its own jid has been sent
+            if itself:  # its jid has been sent, or is being
                 claim.jid = uuid.uuid4().hex
             self._go(i)
             self._tell(claim, EventName.OBSERVED, f"{owner} has it")
-        elif not claim.is_replaceable or owner == claim.owner:
+        elif not claim.is_replaceable or itself:
             return {i: self._duplicate(claim, value)}
         elif is_leased(value):
             claim.pushed_as = PushStatus.UNGUARDED
