@@ -104,7 +104,8 @@ class Holding:
         """Takes the run lock of an exclusive job; what to do instead of running it."""
         stamp = self._stamp
         changes = [self._run_lock.begin()]
-        if stamp.replaceable or stamp.replaces:  # or one that was replaced would be put back until nobody knows
+        if stamp.replaceable or stamp.replaces:
+            # Now, and not when its turn has come: by then nobody may know any more who is replaced.
             changes.append(lifecycle.take_place(stamp, self._job))
         token, *found = self._parts.store.run(changes)
         aside = self._aside(*found) if found else None

@@ -26,6 +26,7 @@ from faktory_unique import (
 )
 from faktory_unique.faktory.handling import End, Handling, Perform
 from faktory_unique.faktory.reservation import Reservation
+from faktory_unique.keys import run_key, tombstone_key
 from faktory_unique.store import RedisStore
 from faktory_unique.testing import Clock, FakeFaktory
 
@@ -37,14 +38,17 @@ class Flaky:
 
     def __init__(self, store):
         self._store = store
-        self.away = False
+        self.away = self.mute = False
         if hasattr(store, "now"):
             self.now = store.now
 
     def run(self, changes):
         if self.away:
             raise StoreUnavailable("away")
-        return self._store.run(changes)
+        found = self._store.run(changes)
+        if self.mute:
+            raise StoreUnavailable("no answer in time")
+        return found
 
     def read(self, keys):
         return self._store.read(keys)
@@ -92,10 +96,10 @@ class Ground:
         fields = {"jobtype": "Cell", "args": [1], "retry": 3, "reserve_for": 60, **fields}
         return Producer(self.client, [unique, *middleware]).push(Job(**fields))
 
-    def fetch(self, unique, *middleware):
+    def fetch(self, unique, *middleware, queue="default"):
         """The next job, begun as a consumer begins it."""
         since = time.monotonic(), self.client.now()
-        job = self.client._fetch(["default"])
+        job = self.client._fetch([queue])
         assert job is not None
         handling = Handling([unique, *middleware], {"Cell": (print, False)})
         fetched = Fetched(Reservation(self.client, job, since, threading.Event()), None)
@@ -127,6 +131,26 @@ class Ground:
     def ttl(self, result):
         """Seconds that it has left, rounded up."""
         return self.value_and_ttl(result.key)[1]
+
+    def run_lock(self, result):
+        """The value of its key's run lock, and the seconds that has left, rounded up."""
+        return self.value_and_ttl(run_key(result.key))
+
+    def tombstone(self, result, owner):
+        """Who stands for an owner whose job was replaced, and for how many seconds yet."""
+        return self.value_and_ttl(tombstone_key(result.key, owner))
+
+    def between_runs(self, act):
+        """Does something once, after the next time that the store is asked."""
+        run = self.store.run
+
+        def once(changes):
+            self.store.run = run
+            found = run(changes)
+            act()
+            return found
+
+        self.store.run = once
 
     def events(self):
         """The names of the events seen, oldest first."""

@@ -4,7 +4,19 @@ from __future__ import annotations
 
 import pytest
 
-from faktory_unique.change import Change, held, is_leased, leased, look, owner_of, whole_seconds
+from faktory_unique.change import (
+    SWAP_KEPT,
+    TOMBSTONE,
+    Change,
+    gone,
+    held,
+    is_leased,
+    leased,
+    look,
+    owner_of,
+    successor_of,
+    whole_seconds,
+)
 from faktory_unique.policy import LONGEST
 
 
@@ -42,3 +54,54 @@ def test_a_look_expects_nothing_and_so_changes_nothing():
 
 def test_a_change_shortens_a_lock_unless_it_says_otherwise():
     assert not Change("k", ("o",), "o", 60).extends
+
+
+@pytest.mark.parametrize("owner", ["jid-00000001", "a?b-jid-1", "é"])
+def test_a_reply_tells_who_has_replaced_the_owner(owner):
+    assert successor_of(gone(owner)) == owner
+
+
+@pytest.mark.parametrize("found", [None, held("jid-00000001"), leased("jid-00000001"), "a??b"])
+def test_no_value_of_a_lock_is_taken_for_such_a_reply(found):
+    assert successor_of(found) is None
+
+
+@pytest.mark.parametrize(
+    ("change", "owner"),
+    [
+        (Change("k", ("o?", "o"), None, 0), "o"),
+        (Change("k", (None,), "o?", 60), "o"),
+        (Change("k", (), "o", 60, replaces="x"), "o"),
+        (Change("k", ("o?", "o"), None, 0, replaces="x"), "o"),
+    ],
+)
+def test_a_change_is_about_the_lock_of_one_owner(change, owner):
+    assert change.owner == owner
+
+
+class TestReplacing:
+    CHANGE = Change("k", ("o?", "o", None), "o", 60, replaces="x")
+
+    def test_it_happens_to_the_replaced_owners_held_lock_too(self):
+        assert [self.CHANGE.happened(found) for found in ("x", None, "x?", gone("x"), "y")] == [
+            True,
+            True,
+            False,
+            False,
+            False,
+        ]
+
+    def test_what_replaces_nobody_does_not_happen_to_what_is_not_there(self):
+        assert not Change("k", ("o",), "o", 60).happened(None)
+
+    def test_it_is_no_mere_look(self):
+        assert not look("k")._replace(replaces="x").changes_nothing
+        assert not Change("k", (None,), "o", 60).changes_nothing
+        assert look("k")._replace(unless_gone="o").changes_nothing
+
+    def test_it_is_made_late_as_it_is(self):
+        """Whether it comes too late is told by the tombstone."""
+        assert self.CHANGE.to_mine() is self.CHANGE
+
+    def test_a_tombstone_outlives_the_time_for_which_a_swap_is_kept(self):
+        assert (TOMBSTONE, SWAP_KEPT) == (90, 60)

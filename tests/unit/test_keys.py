@@ -10,7 +10,14 @@ import pytest
 import rfc8785
 
 from faktory_unique import InvalidJob, Policy
-from faktory_unique.keys import lock_key
+from faktory_unique.keys import (
+    beginning_of,
+    is_beside,
+    lock_key,
+    name_in,
+    run_key,
+    tombstone_key,
+)
 
 
 def job(*args, jobtype="Email", queue="default"):
@@ -132,3 +139,49 @@ def test_a_key_function_must_return_json():
 def test_a_key_function_that_fails_refuses_the_job():
     with pytest.raises(InvalidJob, match=r"key: the policy's function raised IndexError"):
         lock_key(Policy(key=lambda args: args[5]), job(1))
+
+
+NAMES = ["Email", "Billing::Invoice", "a:b:", ":", "{Email}", "%7B", "a%{b}%25", "*?[x]\\", "Grüße"]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_name_can_be_read_off_a_key(name):
+    key = lock_key(Policy(), job(1, jobtype=name))
+    assert name_in(key) == name
+    assert key.startswith(beginning_of(name))
+    assert key.startswith(beginning_of(None))
+    assert lock_key(Policy(scope=name), job(1)).startswith(beginning_of(name))
+
+
+def test_the_beginning_of_one_name_can_be_that_of_a_longer_one():
+    """Which is why whoever looks for keys by it asks for their names, too."""
+    key = lock_key(Policy(), job(1, jobtype="Billing::Invoice"))
+    assert key.startswith(beginning_of("Billing"))
+    assert not key.startswith(beginning_of("Bill"))
+    assert name_in(key) != "Billing"
+
+
+@pytest.mark.parametrize(
+    "key",
+    ["", "Email:abc", "unique:2:Email:abc", "unique:1:", "unique:1:abc", "unique:1::abc"],
+)
+def test_what_is_no_key_of_a_lock_has_no_name(key):
+    assert name_in(key) is None
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_what_stands_beside_a_lock_names_its_whole_key_in_braces(name):
+    """One pair of them: a Redis Cluster puts both into the slot of what stands there."""
+    key = lock_key(Policy(), job(1, jobtype=name))
+    for beside in (tombstone_key(key, "jid-00000001"), run_key(key)):
+        assert beside.startswith(f"{{{key}}}:")
+        assert beside[1 : beside.index("}")] == key
+        assert is_beside(beside)
+        assert name_in(beside) is None
+        assert not beside.startswith(beginning_of(None))
+    assert not is_beside(key)
+
+
+def test_side_keys_are_written_as_specified():
+    assert tombstone_key("unique:1:A:x", "jid-1") == "{unique:1:A:x}:gone:jid-1"
+    assert run_key("unique:1:A:x") == "{unique:1:A:x}:run"

@@ -146,17 +146,33 @@ class TestFail:
         assert lifecycle.change(Step.FAIL, stamp(until, on_death=on_death), ONE_SHOT) == FREED
 
 
+@pytest.mark.parametrize("until", ["success", "start"])
 class TestPutBack:
-    @pytest.mark.parametrize(("delay", "wait"), [(0, 0), (1, 11), (90, 100)])
-    def test_until_success_it_lives_for_as_long_as_the_copy_can_wait(self, delay, wait):
-        change = lifecycle.change(Step.PUT_BACK, stamp(), FRESH, delay)
-        assert change == extended_to(wait + TTL)
+    """Also until start: of a job that waits its turn, or whose lock could not be freed."""
 
-    def test_without_a_delay_the_copy_is_due_at_once(self):
-        assert lifecycle.change(Step.PUT_BACK, stamp(), FRESH) == extended_to(TTL)
+    @pytest.mark.parametrize(
+        ("job", "delay", "seconds"),
+        [
+            (FRESH, 0, RESERVE + FIRST_RETRY + TTL),
+            (FRESH, 90, RESERVE + FIRST_RETRY + TTL),
+            (FRESH, RESERVE + FIRST_RETRY, RESERVE + FIRST_RETRY + 10 + TTL),
+            (ONE_SHOT, 0, TTL),
+            (ONE_SHOT, 1, 11 + TTL),
+            (ONE_SHOT, 90, 100 + TTL),
+        ],
+    )
+    def test_it_lives_for_as_long_as_the_copy_can_wait_or_this_attempt_be_silent(
+        self, until, job, delay, seconds
+    ):
+        """A worker that dies amid the put-back leaves the job to its reservation."""
+        change = lifecycle.change(Step.PUT_BACK, stamp(until), job, delay)
+        assert change == extended_to(seconds)
 
-    def test_not_renewed_it_is_left_alone(self):
-        assert lifecycle.change(Step.PUT_BACK, stamp(renew=False), FRESH, 90) is None
+    def test_without_a_delay_the_copy_is_due_at_once(self, until):
+        assert lifecycle.change(Step.PUT_BACK, stamp(until), ONE_SHOT) == extended_to(TTL)
+
+    def test_not_renewed_it_is_left_alone(self, until):
+        assert lifecycle.change(Step.PUT_BACK, stamp(until, renew=False), FRESH, 90) is None
 
 
 @pytest.mark.parametrize("job", [FRESH, LAST_ATTEMPT, ONE_SHOT])
@@ -191,3 +207,10 @@ def test_the_table_has_a_cell_for_each_step_and_until():
 def test_a_wait_is_never_negative_and_has_a_margin_where_there_is_one(due, expected):
     """Promotion runs every 5 s and can skip a tick (server/task_runner.go:119-121)."""
     assert lifecycle.wait(due, NOW) == expected
+
+
+@pytest.mark.parametrize(("seconds", "expected"), [(None, 0), (-3600, 0), (0, 0), (1, 1)])
+def test_a_delay_is_a_wait_without_the_margin(seconds, expected):
+    """For a lock whose time is fixed: nothing is added to it."""
+    due = None if seconds is None else NOW + timedelta(seconds=seconds)
+    assert lifecycle.delay(due, NOW) == expected

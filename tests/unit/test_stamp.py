@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from faktory_unique.stamp import Stamp, read_stamp, without_stamp
+from faktory_unique.stamp import VERSION, Stamp, read_stamp, unknown_stamp, without_stamp
 
 STAMP = Stamp(key="unique:1:Email:x", owner="jid-00000001", until="success", ttl=600.0)
 
@@ -69,6 +69,10 @@ def test_what_is_usual_is_not_written():
         {"on_death": "keep"},
         {"renew": False, "on_death": "keep", "until": "start", "ttl": 0.5},
         {"until": "expiry"},
+        {"enforce": False},
+        {"exclusive": True},
+        {"replaceable": True},
+        {"replaceable": True, "replaces": "jid-00000000"},
     ],
 )
 def test_what_is_unusual_is(fields):
@@ -78,8 +82,50 @@ def test_what_is_unusual_is(fields):
     assert fields.items() <= stamped["custom"]["unique"].items()
 
 
-@pytest.mark.parametrize("wrong", [{"until": "soon"}, {"renew": 1}, {"on_death": "mourn"}])
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"until": "soon"},
+        {"renew": 1},
+        {"on_death": "mourn"},
+        {"enforce": None},
+        {"exclusive": "yes"},
+        {"replaceable": 0},
+        {"replaces": True},
+        {"owner": None},
+        {"ttl": "1h"},
+    ],
+)
 def test_a_stamp_with_a_value_that_means_nothing_here_is_left_alone(wrong):
     stamped = STAMP.written_on({})
     stamped["custom"]["unique"].update(wrong)
     assert read_stamp(stamped) is None
+
+
+OLD = {"v": 1, "key": "k", "owner": "o", "until": "success", "ttl": 60}
+
+
+def test_a_stamp_of_version_1_is_read_as_it_was_meant():
+    """It knew of nothing that came since, and all of that is as usual."""
+    assert read_stamp({"custom": {"unique": OLD}}) == Stamp("k", "o", "success", 60.0)
+    told = {**OLD, "until": "start", "renew": False, "on_death": "keep"}
+    assert read_stamp({"custom": {"unique": told}}) == Stamp("k", "o", "start", 60.0, False, "keep")
+
+
+class TestUnknown:
+    @pytest.mark.parametrize(
+        "written",
+        [{"v": 3}, {**OLD, "v": VERSION + 1}, {**OLD, "v": "2"}, {**OLD, "until": "soon"}],
+    )
+    def test_what_says_which_version_it_is_of_and_cannot_be_read_is_shown(self, written):
+        assert unknown_stamp({"custom": {"unique": written}}) == written
+
+    @pytest.mark.parametrize("written", [OLD, {**OLD, "v": 2}])
+    def test_what_can_be_read_is_not(self, written):
+        assert unknown_stamp({"custom": {"unique": written}}) is None
+
+    @pytest.mark.parametrize(
+        "custom", [None, "text", {}, {"unique": True}, {"unique": {"key": "k"}}, {"unique": {}}]
+    )
+    def test_what_is_the_users_own_is_not(self, custom):
+        assert unknown_stamp({"custom": custom}) is None
