@@ -31,7 +31,7 @@ def mutants(source):
     """Pairs of a name, such as `line 31: a + b → a - b`, and the changed source."""
     tree = ast.parse(source)
     nodes = list(ast.walk(tree))
-    silent = _docstrings(nodes) | _types(nodes)
+    silent = _docstrings(nodes) | _types(nodes) | _decorators(nodes)
     for place, node in enumerate(nodes):
         if node in silent:
             continue
@@ -58,6 +58,17 @@ def _types(nodes):
     return {node.slice for node in nodes if isinstance(node, ast.Subscript)}
 
 
+def _decorators(nodes):
+    """What stands behind an @: how many answers are remembered is nobody's claim."""
+    return {
+        part
+        for node in nodes
+        if isinstance(node, ast.FunctionDef)
+        for decorator in node.decorator_list
+        for part in ast.walk(decorator)
+    }
+
+
 def _changes(node):
     """What a node can become: one thing each."""
     change = _CHANGES.get(type(node))
@@ -65,10 +76,13 @@ def _changes(node):
 
 
 def _compared(node):
-    [op] = node.ops
-    for operators in (_COMPARED, _REVERSED):
-        if type(op) in operators:
-            yield _with(node, ops=[operators[type(op)]()])
+    """Each comparison of a chain, `1 <= n <= most`, in turn."""
+    for place, op in enumerate(node.ops):
+        for operators in (_COMPARED, _REVERSED):
+            if type(op) in operators:
+                changed = [*node.ops]
+                changed[place] = operators[type(op)]()
+                yield _with(node, ops=changed)
 
 
 def _computed(node):

@@ -294,7 +294,9 @@ class JobTruth:
         # What it was pushed in the place of steps aside; so does a late copy of what was replaced.
         if work.replaces == other.owner or work.replaced:
             return
-        if work.replaces is not None and work.replaces == other.replaces:  # two at once
+        # Two replace one at once: the other has its place, or what came after that has.
+        replaced = self._truth.works.get(work.replaces)
+        if replaced is not None and (replaced.replaced or work.replaces == other.replaces):
             return
         # The first of several copies to end frees the lock of all.
         if other.lapsed or (self._truth.may_be_twice(other) and other.ends):
