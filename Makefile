@@ -15,7 +15,7 @@ INPUTS ?= 1000000
 comma := ,
 space := $(subst ,, )
 
-.PHONY: help demo test conformance chaos fuzz check lint types floors servers bench clean
+.PHONY: help demo test conformance chaos fuzz check lint types floors servers simulation recipes bench clean
 
 help:
 	@echo "make demo          the main job, done before your eyes on a Faktory in memory"
@@ -43,12 +43,19 @@ fuzz: $(INSTALLED)
 	$(BIN)/python -m tests.fuzz.canonical $(INPUTS)
 
 # The simulation by itself: the rest covers all that it does, and watched it takes twice as long.
+# Beside it the recipes, which mostly wait.
 check: lint types floors servers
 	$(BIN)/python -m benchmarks --quick
-	$(BIN)/coverage run -m pytest --ignore tests/simulation
-	$(BIN)/pytest tests/simulation
+	$(BIN)/coverage run -m pytest --ignore tests/simulation --ignore tests/recipes
+	$(MAKE) --jobs 2 --output-sync simulation recipes
 	$(BIN)/coverage report
 	$(BIN)/coverage report --fail-under=100 --include='$(subst $(space),$(comma),$(COVERED))'
+
+simulation: $(INSTALLED)
+	$(BIN)/pytest tests/simulation
+
+recipes: $(INSTALLED)
+	$(BIN)/pytest tests/recipes
 
 bench: $(INSTALLED) servers
 	$(BIN)/python -m benchmarks

@@ -54,8 +54,9 @@ class PushResult:
         confirmed: whether the lock stands for as long as the job waits. False: it is only leased,
             by a push whose outcome is open or not yet confirmed.
         retry_after: seconds after which an unconfirmed lock has been confirmed or is gone.
-        error: what Faktory said, or what went wrong, where the status is no good news; of a
-            duplicate, only where the policy says `on_conflict="raise"`.
+        error: what Faktory said, or what went wrong, where the status is no good news; of an
+            `observed` job, who has its key; of a duplicate, only where the policy says
+            `on_conflict="raise"`.
         replaced: the job that steps aside for this one, by the jid under which it was first pushed.
     """
 

@@ -129,7 +129,7 @@ class ChunkLocks:
     def _told(self, claim: Claim, result: PushResult) -> PushResult:
         """The result of a job that has no lock to be confirmed."""
         if result.status is PushStatus.PUSHED:
-            return replace(result, status=claim.pushed_as, confirmed=False)
+            return replace(result, status=claim.pushed_as, confirmed=False, error=claim.why)
         if result.status is PushStatus.UNKNOWN:
             self._parts.pushes.ended_unknown(claim.submitted_jid)
             self._tell(claim, EventName.PUSH_UNKNOWN)
@@ -185,8 +185,7 @@ class ChunkLocks:
         for i, claim in claims.items():
             self._go(i)
             if not claim.took:
-                claim.pushed_as = PushStatus.UNGUARDED
-                self._tell(claim, EventName.UNGUARDED, str(exc))
+                self._without_a_lock(claim, PushStatus.UNGUARDED, str(exc))
 
     def _go(self, i: int) -> None:
         """Has a job go out; under a new jid, where its own may have been sent by this process."""
@@ -202,21 +201,24 @@ class ChunkLocks:
         claim, owner = self._claims[i], owner_of(value)
         itself = owner in {claim.owner, claim.submitted_jid}
         if not claim.policy.enforce:
-            claim.pushed_as = PushStatus.OBSERVED
             if itself:  # its jid has been sent, or is being
                 claim.jid = uuid.uuid4().hex
             self._go(i)
-            self._tell(claim, EventName.OBSERVED, f"{owner} has it")
+            self._without_a_lock(claim, PushStatus.OBSERVED, f"{owner} has it")
         elif not claim.is_replaceable or itself:
             return {i: self._duplicate(claim, value)}
         elif is_leased(value):
-            claim.pushed_as = PushStatus.UNGUARDED
             self._go(i)
-            self._tell(claim, EventName.UNGUARDED, f"{owner} has it, and is not confirmed")
+            told = f"{owner} has it, and cannot be replaced before it is confirmed"
+            self._without_a_lock(claim, PushStatus.UNGUARDED, told)
         else:
             claim.replaces = owner
             self._go(i)
         return {}
+
+    def _without_a_lock(self, claim: Claim, pushed_as: PushStatus, why: str) -> None:
+        claim.pushed_as, claim.why = pushed_as, why
+        self._tell(claim, EventName(pushed_as), why)
 
     def _duplicate(self, claim: Claim, value: str) -> PushResult:
         self._tell(claim, EventName.DUPLICATE, f"{owner_of(value)} has it")

@@ -35,6 +35,7 @@ class Claim:
         replaces: the owner of the held lock that it goes out in the place of.
         pushed_as: what it is called once it is pushed: `unguarded` or `observed` where it goes out
             without a lock.
+        why: what for, in words.
     """
 
     job: Payload
@@ -46,6 +47,7 @@ class Claim:
     took: bool = False
     replaces: str | None = None
     pushed_as: PushStatus = PushStatus.PUSHED
+    why: str | None = None
 
     @property
     def submitted_jid(self) -> str:

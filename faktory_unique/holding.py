@@ -147,8 +147,8 @@ class Holding:
         successor = successor_of(found)
         if successor is None:
             return None
-        self._tell(EventName.SUPERSEDED, f"{successor} was pushed in its place")
-        return Drop(f"{successor} was pushed in its place")
+        self._tell(EventName.SUPERSEDED, f"replaced by {successor}")
+        return Drop(f"replaced by {successor}")
 
     def _reported(self, step: Step | None) -> None:
         self._run_lock.end()

@@ -102,8 +102,8 @@ class BatchPush:
                 followers.append((i, leader))
             else:
                 claim.pushed_as = PushStatus.OBSERVED
-                told = f"{self._jobs[leader]['jid']} has it"
-                self._parts.hooks.tell(claim.event(EventName.OBSERVED, told))
+                claim.why = f"{self._jobs[leader]['jid']} has it"
+                self._parts.hooks.tell(claim.event(EventName.OBSERVED, claim.why))
                 leaders.append(i)
         return leaders, followers
 

@@ -1,0 +1,152 @@
+"""Pushes after the commit: what is rolled back pushes nothing, what is committed pushes once."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import textwrap
+
+import pytest
+from sqlalchemy import event
+
+from tests.recipes.page import copied
+from tests.recipes.workers import Worker
+
+
+class TestSQLAlchemy:
+    @pytest.fixture
+    def orders(self, recipe, tmp_path, monkeypatch):
+        monkeypatch.chdir(tmp_path)  # which its database is in
+        orders = recipe("orders.py")
+        orders.module.Base.metadata.create_all(orders.module.engine)
+        yield orders
+        orders.module.engine.dispose()
+
+    def test_a_rollback_pushes_nothing(self, orders, jobs_left):
+        def refuse(session):
+            raise RuntimeError("no stock")
+
+        sessions = orders.module.Session
+        event.listen(sessions, "before_commit", refuse)
+        try:
+            with pytest.raises(RuntimeError, match="no stock"):
+                orders.module.place_order(5)
+        finally:
+            event.remove(sessions, "before_commit", refuse)
+        assert jobs_left() == 0
+        assert not list(orders.module.unique.locks())
+        orders.module.place_order(5)
+        assert jobs_left() == 1
+
+    def test_a_commit_pushes_once_and_the_worker_sees_the_row(self, orders, all_done):
+        orders.work()
+        orders.module.place_order(5)
+        all_done()
+        assert orders.lines() == ["receipt for order 1: 5"]
+
+    def test_a_transaction_without_jobs_needs_no_faktory(self, orders, monkeypatch):
+        monkeypatch.setenv("FAKTORY_URL", "tcp://127.0.0.1:1")
+        with orders.module.unit_of_work() as (session, _):
+            session.add(orders.module.Order(total=5))
+
+    def test_the_event_comes_for_a_savepoint_too(self, orders):
+        """Why the page does without it."""
+        heard = []
+        with orders.module.Session(orders.module.engine) as session:
+            event.listen(session, "after_commit", heard.append)
+            with session.begin_nested():
+                session.add(orders.module.Order(total=5))
+            assert heard
+            session.rollback()
+
+
+SETTINGS = """
+INSTALLED_APPS = ["shop"]
+DATABASES = {"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": "shop.sqlite3"}}
+DEFAULT_AUTO_FIELD = "django.db.models.AutoField"
+USE_TZ = True
+"""
+
+MODELS = """
+from django.db import models
+
+class Order(models.Model):
+    total = models.IntegerField()
+"""
+
+BEGINNING = """
+import django
+django.setup()
+from django.db import connection, transaction
+from faktory_unique import Client
+from faktory_unique.testing import sizes
+from shop.models import Order
+from shop.orders import place_order, unique
+
+def jobs():
+    with Client() as client:
+        return sum(sizes(client).queues.values())
+"""
+
+
+class TestDjango:
+    @pytest.fixture
+    def project(self, tmp_path):
+        """The project that the page speaks of, with the page's two files."""
+        for name in ("shop/orders.py", "shop/management/commands/work.py"):
+            copied(name, tmp_path)
+        for folder in ("shop", "shop/management", "shop/management/commands"):
+            (tmp_path / folder / "__init__.py").touch()
+        (tmp_path / "settings.py").write_text(SETTINGS, encoding="utf-8")
+        (tmp_path / "shop" / "models.py").write_text(MODELS, encoding="utf-8")
+        return tmp_path
+
+    @pytest.fixture
+    def django(self, project, servers, monkeypatch):
+        """`django(code)`: runs code in the project; Django's state is a process's own."""
+        monkeypatch.setenv("DJANGO_SETTINGS_MODULE", "settings")
+
+        def run(code):
+            code = BEGINNING + textwrap.dedent(code)
+            ended = subprocess.run(
+                [sys.executable, "-c", code],
+                cwd=project,
+                capture_output=True,
+                text=True,
+                check=False,
+            )
+            assert ended.returncode == 0, ended.stderr
+
+        run("with connection.schema_editor() as editor: editor.create_model(Order)")
+        return run
+
+    def test_a_rollback_pushes_nothing(self, django):
+        django("""
+            try:
+                with transaction.atomic():
+                    place_order(5)
+                    raise RuntimeError("no stock")
+            except RuntimeError:
+                pass
+            assert Order.objects.count() == 0
+            assert jobs() == 0
+            assert not list(unique.locks())
+            with transaction.atomic():
+                place_order(5)
+                assert jobs() == 0, "before the commit"
+            assert jobs() == 1
+        """)
+
+    def test_a_commit_pushes_once_and_the_worker_sees_the_row(
+        self, django, project, monkeypatch, all_done
+    ):
+        said = []
+        # As `python manage.py work` does; the project is in the folder.
+        monkeypatch.setenv("PYTHONPATH", str(project))
+        worker = Worker(["-m", "django", "work"], project, said)
+        try:
+            django("place_order(5)")
+            all_done()
+        finally:
+            worker.end()
+        assert [each.line for each in said] == ["receipt for order 1: 5"]
