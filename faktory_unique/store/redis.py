@@ -96,7 +96,7 @@ class RedisStore:
         replies = self._talk(partial(_ask, commands=commands))
         _refuse_errors(replies)
         return [
-            None if value is None or left < 0 else (_text(value), left / 1_000)
+            None if value is None or left < 0 else (value.decode("utf-8", "replace"), left / 1_000)
             for value, left in zip(replies[::2], replies[1::2], strict=True)
         ]
 
@@ -109,7 +109,7 @@ class RedisStore:
             replies = self._talk(partial(_ask, commands=[command]))
             _refuse_errors(replies)
             cursor, keys = replies[0]
-            yield [_text(key) for key in keys]
+            yield [key.decode("utf-8", "replace") for key in keys]
             if cursor == b"0":
                 return
 
@@ -180,22 +180,23 @@ class RedisStore:
 
     def _command(self, change: Change) -> Command:
         key, expected, value, ttl, extends, unless_gone, _ = change
+        if unless_gone is None:
+            if not expected:
+                return ("GET", key)
+            if expected == (None,) and value is not None and self._has_set_nx_get:
+                return ("SET", key, value, "NX", "GET", "EX", ttl)
         told = (value or "", ttl, int(extends))
         values = [e or "" for e in expected]
-        if unless_gone is not None:
-            keys, successor = _tombstones(change)
-            script = CHANGE_WITH_TOMBSTONES.sha
-            return ("EVALSHA", script, len(keys), *keys, *told, *successor, *values)
-        if not expected:
-            return ("GET", key)
-        if expected == (None,) and value is not None and self._has_set_nx_get:
-            return ("SET", key, value, "NX", "GET", "EX", ttl)
-        return ("EVALSHA", CHANGE.sha, 1, key, *told, *values)
+        if unless_gone is None:
+            return ("EVALSHA", CHANGE.sha, 1, key, *told, *values)
+        keys, successor = _tombstones(change, unless_gone)
+        script = CHANGE_WITH_TOMBSTONES.sha
+        return ("EVALSHA", script, len(keys), *keys, *told, *successor, *values)
 
 
-def _tombstones(change: Change) -> tuple[list[str], Command]:
+def _tombstones(change: Change, unless_gone: str) -> tuple[list[str], Command]:
     """The keys of a change with tombstones, and what the script must know of who is replaced."""
-    keys = [change.key, tombstone_key(change.key, change.unless_gone or "")]
+    keys = [change.key, tombstone_key(change.key, unless_gone)]
     if change.replaces is None:
         return keys, ("", "", 0)
     keys.append(tombstone_key(change.key, change.replaces))
@@ -215,8 +216,8 @@ def _ask(connection: redis.Connection, commands: Sequence[Command]) -> list[Repl
     return replies
 
 
-def _text(value: bytes) -> str:
-    return value.decode("utf-8", "replace")
+def _text(value: bytes | None) -> str | None:
+    return None if value is None else value.decode("utf-8", "replace")
 
 
 def _is_quiet(connection: redis.Connection) -> bool:
@@ -237,19 +238,16 @@ def _found(changes: Sequence[Change], replies: list[Reply]) -> list[str | None]:
     Raises:
         StoreError: some replies are errors; its `done` has the changes that were made all the same.
     """
-    found = [
-        None if r is None else r if isinstance(r, ResponseError) else _text(r) for r in replies
-    ]
     try:
         _refuse_errors(replies)
     except StoreError as exc:
         exc.done = tuple(
             change
-            for change, reply in zip(changes, found, strict=True)
-            if not isinstance(reply, ResponseError) and change.happened(reply)
+            for change, reply in zip(changes, replies, strict=True)
+            if not isinstance(reply, ResponseError) and change.happened(_text(reply))
         )
         raise
-    return found  # type: ignore[return-value]  # no error is among them
+    return [_text(reply) for reply in replies]
 
 
 def _refuse_errors(replies: list[Reply]) -> None:
