@@ -5,6 +5,7 @@ The open-source server cannot list jobs, so nothing here guesses which locks are
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from . import lifecycle
@@ -14,7 +15,7 @@ from .events import Event, EventName
 from .keys import beginning_of, name_in
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from .claiming import Claiming
     from .parts import Parts
@@ -28,7 +29,7 @@ class Lock(NamedTuple):
         name: the jobtype whose work it stands for, or the scope that its policy has.
         owner: the jid under which the work was first pushed.
         leased: whether the push is still unconfirmed.
-        ttl: seconds that it has left.
+        ttl: seconds that it has left; infinity where somebody else has made it last for ever.
     """
 
     key: str
@@ -70,7 +71,9 @@ class ByHand:
             StoreError: the store is away.
         """
         if not isinstance(args, list | tuple):
-            raise InvalidJob(f"args: a {type(args).__name__} and not a list; pass [{args!r}]")
+            raise InvalidJob(f"args: {type(args).__name__}, and not a list; pass the job's args")
+        if custom is not None and not isinstance(custom, Mapping):
+            raise InvalidJob(f"custom: {type(custom).__name__}, and no dict; pass the job's custom")
         job = {"jobtype": jobtype, "args": args, "queue": queue, "custom": dict(custom or {})}
         return next(self._read([self._claiming.key(job)]), None)
 

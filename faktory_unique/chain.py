@@ -55,8 +55,8 @@ class PushResult:
             by a push whose outcome is open or not yet confirmed.
         retry_after: seconds after which an unconfirmed lock has been confirmed or is gone.
         error: what Faktory said, or what went wrong, where the status is no good news; of an
-            `observed` job, who has its key; of a duplicate, only where the policy says
-            `on_conflict="raise"`.
+            `unguarded` or `observed` job, why it has no lock; of a duplicate, only where the policy
+            says `on_conflict="raise"`.
         replaced: the job that steps aside for this one, by the jid under which it was first pushed.
     """
 

@@ -31,11 +31,14 @@ class Change(NamedTuple):
         value: the value it gets; None frees it.
         ttl: whole seconds that the new value lives; of no meaning where value is None.
         extends: whether a lock that would have lived longer keeps the time it has.
-        unless_gone: an owner. Where its tombstone stands, nothing is changed, and the reply is
-            `gone` of who has replaced it.
+        unless_gone: the owner of this change. Where his tombstone stands, nothing is changed, and
+            the reply is `gone` of who has replaced him. So no two can replace each other.
         replaces: an owner whose held lock is expected, too, and who gets a tombstone, unless he has
-            one, that names the owner of this change and lives as long as his lock would have. He
-            gets it whatever the lock is: the change is for a job that Faktory has accepted.
+            one or the lock is this owner's already. It names the owner of this change, and lives as
+            long as his lock would have. He gets it also where the lock is a third's: the change is
+            for a job that Faktory has accepted. Of who gets it, an absent lock is expected, too.
+        once: whether nothing is changed where who is replaced has his tombstone; the reply is
+            `gone` of whom it names.
     """
 
     key: str
@@ -45,11 +48,13 @@ class Change(NamedTuple):
     extends: bool = False
     unless_gone: str | None = None
     replaces: str | None = None
+    once: bool = False
 
     @property
     def owner(self) -> str:
-        """Whose lock the change is about: it stands in what is expected, or in what is set."""
-        return owner_of(next(v for v in (*self.expected, self.value) if v is not None))
+        """Whose lock the change is about."""
+        told = (value for value in (*self.expected, self.value) if value is not None)
+        return self.unless_gone or owner_of(next(told))
 
     @property
     def changes_nothing(self) -> bool:
@@ -61,13 +66,23 @@ class Change(NamedTuple):
         return found in self.expected or (found is not None and found == self.replaces)
 
     def to_mine(self) -> Change:
-        """The same change, but that it makes no lock where none is.
+        """The same change, but that it makes no lock where none is, and takes nobody's.
 
-        One that replaces is as it is: whether it comes late is told by the tombstone.
+        One that replaces once is as it is: whether it comes late is told by the tombstone.
         """
-        if self.replaces is not None:
+        if self.once:
             return self
-        return self._replace(expected=tuple(value for value in self.expected if value is not None))
+        mine = tuple(value for value in self.expected if value is not None)
+        return self._replace(expected=mine, replaces=None)
+
+    def to_take(self, found: str | None) -> Change | None:
+        """What is left of this change once `to_mine` has found a value; None where nothing is."""
+        if self.once or self.to_mine().happened(found) or successor_of(found) is not None:
+            return None
+        others = tuple(value for value in self.expected if value is None)
+        if self.replaces is None and not (others and found is None):
+            return None
+        return self._replace(expected=others)
 
 
 def whole_seconds(duration: float) -> int:

@@ -56,13 +56,15 @@ class ChunkLocks:
         results: Results = {}
         claims: dict[int, Claim] = {}
         for i, claim in self._claims.items():
+            if not self._parts.pushes.begin(claim.submitted_jid, self):
+                # A second thread with the same Job must not take the lease for its own.
+                results |= self._meet(i, leased(claim.submitted_jid))
+                continue
+            self._begun.append(claim.submitted_jid)
             if claim.pushed_as is PushStatus.OBSERVED:
                 self._go(i)
-            elif self._parts.pushes.begin(claim.submitted_jid, self):
-                self._begun.append(claim.submitted_jid)
+            else:
                 claims[i] = claim
-            else:  # a second thread with the same Job must not take the lease for its own
-                results |= self._meet(i, leased(claim.submitted_jid))
         try:
             found = self._run_takes(claims)
         except StoreError as exc:

@@ -13,7 +13,7 @@ from .errors import InvalidJob
 from .events import Event, EventName
 from .keys import lock_key
 from .push import CHUNK
-from .validate import check_job, check_json, due
+from .validate import check_job, check_jobtype, check_json, due
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -44,6 +44,7 @@ class Claiming:
             InvalidJob: a job cannot be carried faithfully; the message names what is wrong.
         """
         claims: dict[int, Claim] = {}
+        jids: set[str] = set()
         now = datetime.fromtimestamp(self._now(), UTC)
         for i, job in enumerate(jobs):
             policy = self._policies.of(job["jobtype"])
@@ -58,11 +59,16 @@ class Claiming:
                     raise InvalidJob(f"jobs[{i}].{exc}") from exc
                 claim = None
             if claim is not None:
+                if not claim.policy.enforce and claim.jid in jids:
+                    claim.jid = uuid.uuid4().hex  # nothing is refused, and no jid sent twice
+                jids.add(claim.jid)
                 claims[i] = claim
             elif len(jobs) > CHUNK:  # it may go out behind a chunk that has been pushed already
                 check_json(job)
         if any(claim.policy.enforce for claim in claims.values()):
-            _refuse_repeated_jids(jobs)
+            _refuse_repeated_jids(
+                [claims[i].jid if i in claims else job["jid"] for i, job in enumerate(jobs)]
+            )
         return claims
 
     def key(self, job: Payload) -> str:
@@ -71,17 +77,22 @@ class Claiming:
         Raises:
             InvalidJob: it has none, since it is not unique, or is impossible.
         """
-        policy = policy_of(job, self._policies.of(job["jobtype"]))
+        jobtype = check_jobtype(job["jobtype"])
+        policy = policy_of(job, self._policies.of(jobtype))
         if policy is None:
             raise InvalidJob(
-                f"jobtype: {job['jobtype']!r} has no policy, so its jobs have no lock; "
-                "pass custom={'unique_for': …} where they say so themselves"
+                f"jobtype: {jobtype!r} is not unique, so there is no lock; give it a policy, or "
+                "pass custom={'unique_for': …} as its jobs have it where they say so themselves"
             )
         return lock_key(policy, job)
 
     def name(self, jobtype: str) -> str:
-        """What stands in the keys of a jobtype: its name, or the scope that it has."""
-        policy = self._policies.of(jobtype)
+        """What stands in the keys of a jobtype: its name, or the scope that it has.
+
+        Raises:
+            InvalidJob: it is no jobtype.
+        """
+        policy = self._policies.of(check_jobtype(jobtype))
         return jobtype if policy is None or policy.scope is None else policy.scope
 
     def _claim(self, job: Payload, policy: Policy | None, now: datetime) -> Claim | None:
@@ -105,11 +116,10 @@ class Claiming:
         self._parts.hooks.tell(Event(EventName.KEY_ERROR, "", jid, jid, jobtype, str(exc)))
 
 
-def _refuse_repeated_jids(jobs: Sequence[Payload]) -> None:
+def _refuse_repeated_jids(jids: Sequence[str]) -> None:
     """PUSHB is answered by jid, and two jobs of one jid destroy each other's reservation."""
     seen: set[str] = set()
-    for i, job in enumerate(jobs):
-        jid = job["jid"]
+    for i, jid in enumerate(jids):
         if jid in seen:
             raise InvalidJob(f"jobs[{i}].jid: {jid!r} stands twice in this batch; leave it to Job")
         seen.add(jid)

@@ -69,7 +69,7 @@ class Claim:
         self, jid: str, *, confirmed: bool, retry_after: float | None = None
     ) -> PushResult:
         """The result where another job has the key: that of this jid."""
-        raises = self.policy.on_conflict == "raise"
+        raises = self.policy.enforce and self.policy.on_conflict == "raise"
         return PushResult(
             status=PushStatus.DUPLICATE,
             jid=jid,

@@ -7,7 +7,6 @@ unique by class, args and queue for that long, its delay added, whatever becomes
 
 from __future__ import annotations
 
-from functools import lru_cache
 from typing import Any
 
 from .errors import InvalidJob, shown
@@ -52,7 +51,7 @@ def policy_of(job: dict[str, Any], policy: Policy | None) -> Policy | None:
             f"custom.{_FOR}: {shown(unique_for)} seconds; it is 1 to {LONGEST}, "
             "or false for a job that is not to be unique"
         )
-    if until not in {None, "success", "start"}:
+    if until not in (None, "success", "start"):  # a tuple, since it may be a list
         raise InvalidJob(
             f'custom.{_UNTIL}: {shown(until)} is neither "success" nor "start"; '
             "for more, give its jobtype a Policy"
@@ -60,7 +59,6 @@ def policy_of(job: dict[str, Any], policy: Policy | None) -> Policy | None:
     return _with_own_words(policy or Policy(), float(unique_for), until or "success")
 
 
-@lru_cache(maxsize=1_000)
 def _with_own_words(policy: Policy, unique_for: float, until: Until) -> Policy:
     own = {"ttl": unique_for, "until": until, "renew": False, "on_death": "release"}
     selection = {"per_queue": True, "scope": None, "by": None, "key": None}

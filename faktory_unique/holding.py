@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING
 
 from . import lifecycle
 from .chain import Answer, Drop, PutBack
-from .change import look, owner_of, successor_of
+from .change import owner_of, successor_of
 from .errors import StoreError
 from .events import Event, EventName
 from .lifecycle import Act, Step
 from .reserved import reserve_for
 from .running import RunLock, runner
+from .store import run_in_steps
 
 if TYPE_CHECKING:
     from .chain import Payload
@@ -64,8 +65,8 @@ class Holding:
         try:
             if exclusive and (instead := self._await_turn()) is not None:
                 return instead
-            if exclusive or frees or stamp.replaces is not None:
-                return self._prepare(change, exclusive=exclusive)
+            if change is not None and (exclusive or frees or stamp.replaces is not None):
+                return self._prepare(change)
         except StoreError as exc:
             self._run_lock.give_up()
             self._tell(EventName.STORE_ERROR, f"FETCH: {exc}; the job is put back")
@@ -102,31 +103,30 @@ class Holding:
 
     def _await_turn(self) -> PutBack | Drop | None:
         """Takes the run lock of an exclusive job; what to do instead of running it."""
-        stamp = self._stamp
+        stamp, store = self._stamp, self._parts.store
         changes = [self._run_lock.begin()]
         if stamp.replaceable or stamp.replaces:
             # Now, and not when its turn has come: by then nobody may know any more who is replaced.
             changes.append(lifecycle.take_place(stamp, self._job))
-        token, *found = self._parts.store.run(changes)
+        token, *found = store.run(changes)
         aside = self._aside(*found) if found else None
-        if token is not None:
-            self._run_lock.lost()
-        elif aside is not None:
+        if token is None and aside is not None:
             self._run_lock.end()
-        if aside is None and token is not None:
-            self._tell(EventName.EXCLUDED, f"{runner(token)} runs")
-            return PutBack(_TURN)
-        return aside
+            return aside
+        if token is None:
+            hold = self._run_lock.hold()
+            [token] = store.run([hold])
+            if hold.happened(token):
+                return None
+        self._run_lock.lost()
+        if aside is not None:
+            return aside
+        self._tell(EventName.EXCLUDED, f"{runner(token)} runs" if token else "it took too long")
+        return PutBack(_TURN)
 
-    def _prepare(self, change: Change | None, *, exclusive: bool) -> PutBack | Drop | None:
+    def _prepare(self, change: Change) -> Drop | None:
         """Makes what must be made before the job runs; what to do instead of running it."""
-        run = [self._run_lock.hold()] if exclusive else []
-        *of_run, found = self._parts.store.run([*run, change or look(self._stamp.key)])
-        if not all(made.happened(value) for made, value in zip(run, of_run, strict=True)):
-            self._run_lock.lost()  # its moment was over
-            return PutBack(_TURN)
-        if change is None:
-            return None
+        [found] = run_in_steps(self._parts.store, [change])
         self._tell_found(Step.FETCH, change, found)
         aside = self._aside(found)
         if aside is not None:

@@ -88,9 +88,8 @@ def take_place(stamp: Stamp, job: dict[str, Any]) -> Change:
         return look(stamp.key)._replace(unless_gone=stamp.owner)
     fixed = stamp.until == "expiry" or not stamp.renew
     ttl = whole_seconds(stamp.ttl if fixed else attempt(stamp, job))
-    return Change(
-        *(stamp.key, (), held(stamp.owner), ttl), unless_gone=stamp.owner, replaces=stamp.replaces
-    )
+    place = Change(stamp.key, (), held(stamp.owner), ttl)
+    return place._replace(unless_gone=stamp.owner, replaces=stamp.replaces)
 
 
 def _change(act: Act, stamp: Stamp, job: dict[str, Any], delay: float) -> Change | None:
@@ -194,9 +193,8 @@ def replace(key: str, owner: str, replaced: str, ttl: float) -> Change:
 
     Where he has his tombstone already, the worker was faster, or a third replaces him, too.
     """
-    return Change(
-        *(key, (None,), held(owner), whole_seconds(ttl)), unless_gone=replaced, replaces=replaced
-    )
+    swap = Change(key, (None,), held(owner), whole_seconds(ttl))
+    return swap._replace(unless_gone=owner, replaces=replaced, once=True)
 
 
 def give_back(key: str, owner: str) -> Change:

@@ -24,7 +24,7 @@ class Parts:
         pushes: the jids that are being pushed, or must not be sent again.
         hooks: who is told of events.
         clock: seconds from any start, by which leases run.
-        runs: the tokens of the run locks that jobs of this process hold, by jid.
+        runs: the tokens of the run locks that jobs of this process hold, by their attempt.
     """
 
     store: Store
@@ -32,4 +32,4 @@ class Parts:
     pushes: Pushes
     hooks: Hooks
     clock: Callable[[], float]
-    runs: dict[str, str] = field(default_factory=dict)
+    runs: dict[tuple[object, ...], str] = field(default_factory=dict)

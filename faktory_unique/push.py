@@ -114,7 +114,9 @@ class BatchPush:
             return False
         claim, jid = self._claims[i], self._claims[i].submitted_jid
         if led.status in _THERE:
-            self._parts.hooks.tell(claim.event(EventName.DUPLICATE, f"{led.jid} has it"))
+            self._parts.hooks.tell(
+                claim.event(EventName.DUPLICATE, f"{led.jid or 'another'} has it")
+            )
             self._results[i] = claim.duplicate(
                 led.jid, confirmed=led.confirmed, retry_after=led.retry_after
             )

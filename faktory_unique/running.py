@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from . import lifecycle
 from .errors import StoreError
-from .reserved import reserve
+from .reserved import failures_before, reserve
 
 if TYPE_CHECKING:
     from .chain import Payload
@@ -33,21 +33,24 @@ class RunLock:
         self._parts = parts
         self._job = job
         self._key = stamp.key
+        # One worker can have two attempts at the same jid, the first having outlived its
+        # reservation: each is queued at a time of its own.
+        self._attempt = (job["jid"], job.get("enqueued_at"), failures_before(job))
 
     def begin(self) -> Change:
         """What takes it, for a moment."""
         # Its job can be read off it; the rest makes it this attempt's, whoever has the same jid.
         token = f"{self._job['jid']}:{uuid.uuid4().hex[:16]}"
-        self._parts.runs[self._job["jid"]] = token
+        self._parts.runs[self._attempt] = token
         return lifecycle.begin_run(self._key, token)
 
     def hold(self) -> Change:
         """What has it stand for the reservation."""
-        return lifecycle.hold_run(self._key, self._parts.runs[self._job["jid"]], self._job)
+        return lifecycle.hold_run(self._key, self._parts.runs[self._attempt], self._job)
 
     def lost(self) -> None:
         """Another has it."""
-        self._parts.runs.pop(self._job["jid"], None)
+        self._parts.runs.pop(self._attempt, None)
 
     def end(self) -> None:
         """Frees it, if this job has it; once the store is back, where it is away."""
@@ -66,7 +69,7 @@ class RunLock:
             self._parts.kept.retry_in_background()
 
     def _end(self) -> Change | None:
-        token = self._parts.runs.pop(self._job["jid"], None)
+        token = self._parts.runs.pop(self._attempt, None)
         return None if token is None else lifecycle.end_run(self._key, token)
 
 

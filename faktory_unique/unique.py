@@ -174,7 +174,7 @@ class Unique(Middleware, ByHand):
         stamp = unknown_stamp(job)
         if stamp is not None:
             key, owner = str(stamp.get("key", "")), str(stamp.get("owner", ""))
-            told = f"version {stamp['v']!r}, and this one knows {VERSION}; update this worker"
+            told = f"version {stamp['v']!r}: this worker knows those up to {VERSION}, if undamaged"
             self._parts.hooks.tell(
                 Event(EventName.UNKNOWN_STAMP, key, owner, job["jid"], job["jobtype"], told)
             )

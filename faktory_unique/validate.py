@@ -28,9 +28,7 @@ def check_job(job: dict[str, Any]) -> None:
     Raises:
         InvalidJob: the message names the field and its value.
     """
-    jobtype = job.get("jobtype")
-    if not isinstance(jobtype, str) or not jobtype:
-        raise InvalidJob(f"jobtype: {jobtype!r} is empty or no text; name what the job does")
+    check_jobtype(job.get("jobtype"))
     jid = job.get("jid")
     if not isinstance(jid, str) or len(jid.encode("utf-8", "replace")) < _SHORTEST_JID:
         raise InvalidJob(f"jid: {jid!r} has fewer than {_SHORTEST_JID} bytes; leave it to Job")
@@ -50,6 +48,17 @@ def check_job(job: dict[str, Any]) -> None:
     custom = job.get("custom")
     if custom:
         check_json(custom, "custom")
+
+
+def check_jobtype(jobtype: object) -> str:
+    """The jobtype as it is.
+
+    Raises:
+        InvalidJob: it is none.
+    """
+    if not isinstance(jobtype, str) or not jobtype:
+        raise InvalidJob(f"jobtype: {jobtype!r} is empty or no text; name what the job does")
+    return jobtype
 
 
 def check_json(value: object, name: str = "job") -> None:

@@ -9,7 +9,7 @@ import time
 from typing import TYPE_CHECKING
 from weakref import WeakValueDictionary
 
-from faktory_unique.change import TOMBSTONE, gone, held
+from faktory_unique.change import TOMBSTONE, gone, held, leased
 from faktory_unique.keys import tombstone_key
 
 if TYPE_CHECKING:
@@ -72,32 +72,40 @@ class MemoryStore:
         """Keeps the locks: closing a store never frees one."""
 
     def _change(self, change: Change) -> str | None:
-        if change.unless_gone is not None:
-            tombstone = self._locks.get(tombstone_key(change.key, change.unless_gone))
-            if tombstone is not None:
-                return gone(tombstone[0])
         lock = self._locks.get(change.key)
         found = None if lock is None else lock[0]
+        expected = change.happened(found)
+        if change.unless_gone is not None:
+            successor = self._tombstone(change, change.unless_gone)
+            if successor is not None:
+                return gone(successor)
         if change.replaces is not None:
-            self._bury(change, change.replaces, lock)
-        if change.happened(found):
-            if change.value is None:
-                self._locks.pop(change.key, None)
-            else:
-                expiry = self._clock() + change.ttl
-                if change.extends and lock is not None:
-                    expiry = max(expiry, lock[1])
-                self._set(change.key, change.value, expiry)
+            successor = self._tombstone(change, change.replaces)
+            if successor is not None and change.once:
+                return gone(successor)
+            if successor is None and found not in {held(change.owner), leased(change.owner)}:
+                self._bury(change, change.replaces, lock)
+                expected = expected or found is None
+        if expected and change.value is None:
+            self._locks.pop(change.key, None)
+        elif expected and change.value is not None:
+            expiry = self._clock() + change.ttl
+            if change.extends and lock is not None:
+                expiry = max(expiry, lock[1])
+            self._set(change.key, change.value, expiry)
         return found
 
+    def _tombstone(self, change: Change, owner: str) -> str | None:
+        """Who has replaced an owner."""
+        tombstone = self._locks.get(tombstone_key(change.key, owner))
+        return None if tombstone is None else tombstone[0]
+
     def _bury(self, change: Change, replaced: str, lock: tuple[str, float] | None) -> None:
-        """Writes the tombstone of who is replaced, unless he has one."""
-        key = tombstone_key(change.key, replaced)
-        if key not in self._locks:
-            expiry = self._clock() + max(change.ttl, TOMBSTONE)
-            if lock is not None and lock[0] == held(replaced):
-                expiry = max(expiry, lock[1])
-            self._set(key, change.owner, expiry)
+        """Writes the tombstone of who is replaced."""
+        expiry = self._clock() + max(change.ttl, TOMBSTONE)
+        if lock is not None and lock[0] == held(replaced):
+            expiry = max(expiry, lock[1])
+        self._set(tombstone_key(change.key, replaced), change.owner, expiry)
 
     def _set(self, key: str, value: str, expiry: float) -> None:
         self._locks[key] = value, expiry

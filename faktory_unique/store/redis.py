@@ -6,6 +6,7 @@ import os
 import re
 from collections import deque
 from functools import partial
+from math import inf
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import hiredis
@@ -19,7 +20,7 @@ from redis.exceptions import (
 )
 from redis.retry import Retry
 
-from faktory_unique.change import TOMBSTONE
+from faktory_unique.change import TOMBSTONE, held
 from faktory_unique.errors import StoreError, StoreUnavailable
 from faktory_unique.keys import tombstone_key
 
@@ -96,7 +97,8 @@ class RedisStore:
         replies = self._talk(partial(_ask, commands=commands))
         _refuse_errors(replies)
         return [
-            None if value is None or left < 0 else (value.decode("utf-8", "replace"), left / 1_000)
+            # -1: it has no TTL, which none of ours is without.
+            value and (value.decode("utf-8", "replace"), inf if left < 0 else left / 1_000)
             for value, left in zip(replies[::2], replies[1::2], strict=True)
         ]
 
@@ -179,7 +181,7 @@ class RedisStore:
         return replies
 
     def _command(self, change: Change) -> Command:
-        key, expected, value, ttl, extends, unless_gone, _ = change
+        key, expected, value, ttl, extends, unless_gone, *_ = change
         if unless_gone is None:
             if not expected:
                 return ("GET", key)
@@ -198,9 +200,10 @@ def _tombstones(change: Change, unless_gone: str) -> tuple[list[str], Command]:
     """The keys of a change with tombstones, and what the script must know of who is replaced."""
     keys = [change.key, tombstone_key(change.key, unless_gone)]
     if change.replaces is None:
-        return keys, ("", "", 0)
+        return keys, ("", "", 0, 0)
     keys.append(tombstone_key(change.key, change.replaces))
-    return keys, (change.owner, change.replaces, max(change.ttl, TOMBSTONE))
+    life = max(change.ttl, TOMBSTONE)
+    return keys, (change.owner, held(change.replaces), life, int(change.once))
 
 
 def _ask(connection: redis.Connection, commands: Sequence[Command]) -> list[Reply]:

@@ -13,10 +13,11 @@ With tombstones:
 
 KEYS[2]  the tombstone that forbids all; what it says is returned, and two question marks
 KEYS[3]  where another is replaced: his tombstone
-ARGV[4]  what it is to say
+ARGV[4]  by whom, which is what it is to say
 ARGV[5]  the value of his lock, which the lock may have, too
 ARGV[6]  seconds that his tombstone lives at the least
-ARGV[7…] the values that the lock may have
+ARGV[7]  1: his tombstone, where he has it, forbids all, too
+ARGV[8…] the values that the lock may have
 """
 
 from __future__ import annotations
@@ -68,16 +69,21 @@ end
 local found = redis.call('GET', KEYS[1])
 local expected = false
 if KEYS[3] then
+  successor = redis.call('GET', KEYS[3])
+  if successor and ARGV[7] == '1' then
+    return successor .. '??'
+  end
   expected = found == ARGV[5]
-  if redis.call('EXISTS', KEYS[3]) == 0 then
+  if not (successor or found == ARGV[4] or found == ARGV[4] .. '?') then
     local life = tonumber(ARGV[6])
     if expected then
       life = math.max(life, redis.call('TTL', KEYS[1]))
     end
     redis.call('SET', KEYS[3], ARGV[4], 'EX', life)
+    expected = expected or not found
   end
 end
-for i = 7, #ARGV do
+for i = 8, #ARGV do
   expected = expected or ARGV[i] == (found or '')
 end
 if expected then

@@ -26,13 +26,12 @@ def run_in_steps(store: Store, changes: Sequence[Change]) -> list[str | None]:
         StoreError: as `Store.run`; a change of which a step was made can be made again.
     """
     found = store.run([change.to_mine() for change in changes])
-    taking = [
-        i
+    left = {
+        i: rest
         for i, change in enumerate(changes)
-        if found[i] is None and None in change.expected and change.replaces is None
-    ]
-    if taking:
-        takes = [changes[i]._replace(expected=(None,)) for i in taking]
-        for i, value in zip(taking, store.run(takes), strict=True):
+        if (rest := change.to_take(found[i])) is not None
+    }
+    if left:
+        for i, value in zip(left, store.run(list(left.values())), strict=True):
             found[i] = value
     return found

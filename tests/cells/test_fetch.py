@@ -97,8 +97,8 @@ class TestUntilSuccess:
         ground.ack(ground.fetch(unique))
         assert ground.lock(result) == held(result.jid)
         ground.store.away = False
-        wait_for(lambda: ground.lock(result) is None)
-        assert ground.events()[-1] == "released"
+        wait_for(lambda: ground.events()[-1] == "released")
+        assert ground.lock(result) is None
 
     def test_a_hold_that_comes_after_the_end_takes_nothing_anew(self, ground, wait_for):
         """The retry may have run elsewhere by then, and have freed the lock."""

@@ -23,12 +23,12 @@ def swapped_without_a_tombstone(_bury):
 
 @mutation("replaced_in_its_queue", (lifecycle, "replace"))
 def a_replaced_job_keeps_its_lock(replace):
-    return lambda *given: replace(*given)._replace(expected=("nobody",), replaces=None)
+    return lambda *given: replace(*given)._replace(expected=("nobody",), replaces=None, once=False)
 
 
 @mutation("swapped_when_all_is_over", (lifecycle, "replace"))
 def a_late_swap_heeds_no_tombstone(replace):
-    return lambda *given: replace(*given)._replace(unless_gone="nobody")
+    return lambda *given: replace(*given)._replace(once=False)
 
 
 @mutation("swapped_when_all_is_over", (lifecycle, "change"))

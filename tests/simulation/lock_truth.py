@@ -213,11 +213,13 @@ class Store(FakeStore):
         return [expiry for _, expiry in self._locks.values() if expiry > now]
 
     def _change(self, change):
+        before = self._locks.get(change.key)
         found = super()._change(change)
+        made = change.happened(found) or self._locks.get(change.key) != before
         if is_beside(change.key):
-            if change.happened(found):
+            if made:
                 self.truth.run_lock_changed(change, found)
-        elif change.happened(found) and not change.changes_nothing:
+        elif made and not change.changes_nothing:
             self.truth.changed(change, found)
         elif change.replaces is not None:
             self.truth.has_no_place(change, found)

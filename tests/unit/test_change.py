@@ -99,9 +99,24 @@ class TestReplacing:
         assert not Change("k", (None,), "o", 60).changes_nothing
         assert look("k")._replace(unless_gone="o").changes_nothing
 
-    def test_it_is_made_late_as_it_is(self):
+    def test_one_that_replaces_once_is_made_late_as_it_is(self):
         """Whether it comes too late is told by the tombstone."""
-        assert self.CHANGE.to_mine() is self.CHANGE
+        swap = self.CHANGE._replace(once=True)
+        assert swap.to_mine() is swap
+        assert swap.to_take(None) is None
+
+    def test_else_what_is_mine_comes_first(self):
+        assert self.CHANGE.to_mine() == Change("k", ("o?", "o"), "o", 60)
+        assert [self.CHANGE.to_take(found) for found in ("o", "o?", gone("y"))] == [None] * 3
+
+    @pytest.mark.parametrize("found", ["x", "x?", "y", None])
+    def test_then_his_place(self, found):
+        """Also where a third has it: the tombstone is still to be written."""
+        assert self.CHANGE.to_take(found) == Change("k", (None,), "o", 60, replaces="x")
+
+    def test_without_a_value_it_is_known_whose_it_is(self):
+        change = Change("k", (), None, 0, unless_gone="o", replaces="x")
+        assert change.owner == "o"
 
     def test_a_tombstone_outlives_the_time_for_which_a_swap_is_kept(self):
         assert (TOMBSTONE, SWAP_KEPT) == (90, 60)

@@ -437,7 +437,7 @@ def test_a_push_that_outlasts_its_lease_says_that_its_lock_lapsed(faktory, clock
     unique = Unique(store, {"Email": Policy(ttl=600, lease=30)})
 
     def dawdle(_jobs):
-        clock.now += 31
+        clock.now += 30
 
     faktory.meanwhile = dawdle
     [result] = unique.push([job()], faktory)

@@ -1,0 +1,79 @@
+"""Every store, and what is asked behind its back."""
+
+from __future__ import annotations
+
+import pytest
+import redis
+
+from faktory_unique.change import Change, look
+from faktory_unique.store import MemoryStore, RedisStore, Store, open_store
+
+KEY = "unique:1:Email:abc"
+OWNER = "jid-00000001"
+OTHER = "jid-00000002"
+
+
+@pytest.fixture(
+    params=[
+        *(
+            pytest.param(kind, marks=pytest.mark.redis)
+            for kind in ("redis", "redis 6.2", "unix socket", "client")
+        ),
+        "memory",
+    ]
+)
+def store(request):
+    match request.param:
+        case "memory":
+            opened = open_store("memory://")
+        case "redis 6.2":
+            server = request.getfixturevalue("old_redis_server")
+            redis.Redis.from_url(server.url).flushall()
+            opened = open_store(server.url)
+        case kind:
+            url = request.getfixturevalue("redis_url")
+            if kind == "unix socket":
+                url = request.getfixturevalue("redis_server").unix_url
+            opened = open_store(redis.Redis.from_url(url) if kind == "client" else url)
+    yield opened
+    opened.close()
+
+
+def ttl(store: Store, key: str = KEY) -> float:
+    """Seconds left, asked behind the store's back where it is a Redis."""
+    if isinstance(store, MemoryStore):
+        return store.ttl(key) or 0
+    return raw(store).pttl(key) / 1000
+
+
+def raw(store: RedisStore) -> redis.Redis:
+    options = {n: v for n, v in store._options.items() if n != "retry"}
+    if "path" in options:
+        options["unix_socket_path"] = options.pop("path")
+    return redis.Redis(**options)
+
+
+def each(store: Store, *changes: Change) -> list[str | None]:
+    """Several changes of one key: one after the other, since a batch promises no order."""
+    return [store.run([change])[0] for change in changes]
+
+
+def value(store: Store, key: str = KEY) -> str | None:
+    return store.run([look(key)])[0]
+
+
+def commands_seen(url, act):
+    """What the server is sent on behalf of a fresh store, its login aside."""
+    store = RedisStore(url)
+    store.run([look("warm-up")])
+    client = redis.Redis.from_url(url)
+    with client.monitor() as monitor:
+        act(store)
+        client.ping()
+        seen = []
+        for command in monitor.listen():
+            if command["command"] in {"PING", "CLIENT SETINFO LIB-NAME", "INFO"}:
+                break
+            if command["client_type"] != "lua":
+                seen.append(command["command"])
+    return [c for c in seen if not c.startswith(("CLIENT ", "HELLO", "SELECT"))]

@@ -1,0 +1,156 @@
+"""What a job says of being unique in Enterprise's words, and what comes of it."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from faktory_unique import InvalidJob, Policy, Unique
+from faktory_unique.change import look
+from faktory_unique.enterprise import policy_of
+from faktory_unique.keys import lock_key
+from faktory_unique.policy import LONGEST
+from tests.unit.pushing import Faktory, job
+
+MAIL = Policy(
+    ttl="1h",
+    until="expiry",
+    exclusive=True,
+    on_conflict="raise",
+    on_death="keep",
+    on_store_error="push",
+    lease=20,
+    scope="mail",
+    by=[0],
+)
+
+
+@pytest.mark.parametrize("policy", [None, MAIL], ids=["no policy", "a policy"])
+class TestWhatItSays:
+    @pytest.mark.parametrize(
+        ("custom", "ttl", "until"),
+        [
+            ({"unique_for": 600}, 600, "success"),
+            ({"unique_for": 600.5}, 600.5, "success"),
+            ({"unique_for": 1}, 1, "success"),
+            ({"unique_for": LONGEST}, LONGEST, "success"),
+            ({"unique_for": 600, "unique_until": None}, 600, "success"),
+            ({"unique_for": 600, "unique_until": "success"}, 600, "success"),
+            ({"unique_for": 600, "unique_until": "start"}, 600, "start"),
+        ],
+    )
+    def test_it_is_unique_by_class_args_and_queue_for_so_long(self, policy, custom, ttl, until):
+        own = policy_of({"custom": custom}, policy)
+        assert (own.ttl, own.until, own.renew, own.on_death) == (ttl, until, False, "release")
+        assert (own.per_queue, own.scope, own.by, own.key) == (True, None, None, None)
+
+    @pytest.mark.parametrize(
+        "custom", [{"unique_for": False}, {"unique_for": False, "unique_until": "start"}]
+    )
+    def test_false_lets_one_job_through(self, policy, custom):
+        assert policy_of({"custom": custom}, policy) is None
+
+    @pytest.mark.parametrize(
+        "custom", [None, "text", {}, {"unique": 1}, {"unique_for": None}, {"unique_until": None}]
+    )
+    def test_one_that_says_nothing_has_the_policy_of_its_jobtype(self, policy, custom):
+        assert policy_of({"custom": custom}, policy) is policy
+        assert policy_of({}, policy) is policy
+
+    @pytest.mark.parametrize(
+        ("custom", "told"),
+        [
+            ({"unique_for": "10m"}, "custom.unique_for: '10m' is no number of seconds"),
+            ({"unique_for": True}, "custom.unique_for: True is no number of seconds"),
+            ({"unique_for": [60]}, "custom.unique_for: [60] is no number of seconds"),
+            ({"unique_for": 0}, "custom.unique_for: 0 seconds; it is 1 to 315360000"),
+            ({"unique_for": 0.9}, "custom.unique_for: 0.9 seconds; it is 1 to"),
+            ({"unique_for": -5}, "custom.unique_for: -5 seconds; it is 1 to"),
+            ({"unique_for": LONGEST + 1}, "custom.unique_for: 315360001 seconds; it is 1 to"),
+            ({"unique_for": float("nan")}, "custom.unique_for: nan seconds; it is 1 to"),
+            ({"unique_for": float("inf")}, "custom.unique_for: inf seconds; it is 1 to"),
+            (
+                {"unique_for": 60, "unique_until": "expiry"},
+                "custom.unique_until: 'expiry' is neither",
+            ),
+            ({"unique_for": 60, "unique_until": True}, "custom.unique_until: True is neither"),
+            ({"unique_for": 60, "unique_until": ""}, "custom.unique_until: '' is neither"),
+            ({"unique_until": "start"}, "custom.unique_until: 'start' stands without unique_for"),
+            ({"unique_for": None, "unique_until": "start"}, "custom.unique_until: 'start' stands"),
+        ],
+    )
+    def test_what_enterprise_does_not_take_is_an_error_that_names_it(self, policy, custom, told):
+        with pytest.raises(InvalidJob) as caught:
+            policy_of({"custom": custom}, policy)
+        assert str(caught.value).startswith(told)
+
+
+def test_what_enterprise_has_no_words_for_comes_from_the_policy():
+    own = policy_of({"custom": {"unique_for": 600}}, MAIL)
+    kept = ("exclusive", "on_conflict", "enforce", "on_store_error", "lease")
+    assert {n: getattr(own, n) for n in kept} == {n: getattr(MAIL, n) for n in kept}
+    assert MAIL.until == "expiry"
+
+
+def test_without_a_policy_it_is_as_policies_usually_are():
+    assert policy_of({"custom": {"unique_for": 600}}, None) == Policy(
+        ttl=600, renew=False, per_queue=True
+    )
+
+
+def test_the_key_is_that_of_a_policy_by_queue():
+    own = policy_of({"custom": {"unique_for": 600}}, Policy(key=lambda args: args[0]))
+    assert lock_key(own, job(1)) == lock_key(Policy(per_queue=True), job(1))
+    assert lock_key(own, job(1)) != lock_key(own, job(1, queue="other"))
+    assert lock_key(own, job(1)) != lock_key(own, job(1, jobtype="Other"))
+
+
+class TestPushed:
+    @pytest.fixture
+    def unique(self):
+        return Unique("memory://", {"Email": Policy(ttl="1h", renew=True)})
+
+    def lock(self, unique, result):
+        return unique.store.run([look(result.key)])[0], unique.store.ttl(result.key)
+
+    def test_one_without_a_policy_is_unique_by_its_own_word(self, unique):
+        faktory, custom = Faktory(), {"unique_for": 600}
+        [first] = unique.push([job(1, jobtype="Other", custom=custom)], faktory)
+        [again] = unique.push([job(1, jid="other-jid", jobtype="Other", custom=custom)], faktory)
+        assert (again.status, again.jid) == ("duplicate", first.jid)
+        value, ttl = self.lock(unique, first)
+        assert value == first.jid
+        assert 599 < ttl <= 600
+
+    def test_one_that_says_false_is_pushed_beside_its_equal(self, unique):
+        faktory = Faktory()
+        unique.push([job(1)], faktory)
+        [let] = unique.push([job(1, jid="other-jid", custom={"unique_for": False})], faktory)
+        assert (let.status, let.key) == ("pushed", None)
+        assert faktory.received[1][0]["custom"] == {"unique_for": False}
+
+    def test_its_delay_is_added_and_nothing_else(self, unique):
+        at = (datetime.now(UTC) + timedelta(hours=1)).isoformat()
+        [result] = unique.push([job(1, at=at, custom={"unique_for": 600})], Faktory())
+        assert 4197 < self.lock(unique, result)[1] <= 4200
+
+    def test_its_words_stay_beside_the_stamp(self, unique):
+        faktory = Faktory()
+        unique.push([job(1, custom={"unique_for": 600, "unique_until": "start"})], faktory)
+        custom = faktory.received[0][0]["custom"]
+        assert (custom["unique_for"], custom["unique_until"]) == (600, "start")
+        stamp = custom["unique"]
+        assert (stamp["until"], stamp["ttl"], stamp["renew"]) == ("start", 600, False)
+
+    def test_what_it_says_wrongly_refuses_the_batch_before_anything(self, unique):
+        faktory = Faktory()
+        wrong = job(2, jobtype="Other", custom={"unique_for": "10m"})
+        with pytest.raises(InvalidJob, match=r"^jobs\[1\]\.custom\.unique_for: '10m' is no number"):
+            unique.push([job(1), wrong], faktory)
+        assert faktory.received == []
+        assert unique.store.values() == {}
+
+    def test_of_one_job_alone_the_error_says_no_place(self, unique):
+        with pytest.raises(InvalidJob, match=r"^custom\.unique_for: '10m' is no number"):
+            unique.push([job(1, custom={"unique_for": "10m"})], Faktory())

@@ -1,0 +1,92 @@
+"""What comes between two steps of a push, and what it still owes then."""
+
+from __future__ import annotations
+
+import pytest
+
+from faktory_unique import Policy, PushStatus, StoreUnavailable, Unique
+from faktory_unique.lifecycle import confirm, release
+from faktory_unique.store import MemoryStore
+from tests.unit.pushing import Clock, Faktory, job, lock
+
+POLICY = Policy(ttl=600, lease=30)
+
+
+class Interrupted(MemoryStore):
+    """Before one of its next calls is carried out, something else happens."""
+
+    def __init__(self, clock):
+        super().__init__(clock)
+        self.now = clock
+        self._left = 0
+
+    def before(self, call, act):
+        self._left, self._act = call, act
+
+    def run(self, changes):
+        self._left -= 1
+        if self._left == 0:
+            self._act()
+        return super().run(changes)
+
+
+def away():
+    raise StoreUnavailable("away")
+
+
+@pytest.fixture
+def clock():
+    return Clock()
+
+
+@pytest.fixture
+def unique(clock):
+    return Unique(Interrupted(clock), default=POLICY)
+
+
+def test_a_lease_of_its_own_that_is_confirmed_before_it_is_renewed_makes_it_a_duplicate(unique):
+    """By a worker that has got the job of the push whose outcome was unknown."""
+    faktory = Faktory()
+    faktory.errors = {"jid-00000001": PushStatus.UNKNOWN}
+    [first] = unique.push([job()], faktory)
+    fetched = confirm(first.key, "jid-00000001", 90)
+    unique.store.before(2, lambda: unique.store.run([fetched]))
+    [again] = unique.push([job()], faktory)
+    assert (again.status, again.jid) == (PushStatus.DUPLICATE, "jid-00000001")
+    assert lock(unique, again) == ("jid-00000001", 90)
+    assert len(faktory.jids) == 1
+
+
+def test_a_confirm_that_is_owed_yields_to_what_a_worker_owes(unique):
+    """Of this process: it has fetched the job, and could not free its lock."""
+    faktory = Faktory()
+
+    def work(jobs):
+        stamp = jobs[0]["custom"]["unique"]
+        unique._parts.kept.keep(
+            release(stamp["key"], stamp["owner"]), 60, lambda _c, _f: None, yields=False
+        )
+        unique.store.before(1, away)
+
+    faktory.meanwhile = work
+    [result] = unique.push([job()], faktory)
+    unique.close()
+    assert lock(unique, result) == (None, None)
+
+
+@pytest.mark.parametrize(("after", "made"), [(19, True), (20, False)])
+def test_a_confirm_is_owed_for_what_is_left_of_the_lease(unique, clock, after, made):
+    """Which has run since before the take, and is longer in the store of this test."""
+    faktory = Faktory()
+
+    def dawdle(_jobs):
+        clock.now += 10
+        unique.store.before(1, away)
+
+    faktory.meanwhile = dawdle
+    [result] = unique.push([job()], faktory)
+    value, expiry = unique.store._locks[result.key]
+    unique.store._set(result.key, value, expiry + 1_000)
+    clock.now += after
+    unique.close()
+    assert lock(unique, result)[0] == ("jid-00000001" if made else "jid-00000001?")

@@ -1,0 +1,58 @@
+"""A server that keeps jobs unique itself: what its NOTUNIQUE means for a push and its lock."""
+
+from __future__ import annotations
+
+import pytest
+
+from faktory_unique import Policy, PushResult, PushStatus, Unique
+from faktory_unique.change import look
+from faktory_unique.faktory.refusals import is_not_unique
+from tests.unit.pushing import Faktory, job
+
+
+class NotUniqueFaktory(Faktory):
+    """Answers as a Producer has it from a server that has an equal job, but does not say which."""
+
+    def answer(self, job):
+        if job["jid"] in self.errors:
+            return PushResult(status=PushStatus.DUPLICATE, jid="", submitted_jid=job["jid"])
+        return super().answer(job)
+
+
+@pytest.fixture
+def faktory():
+    faktory = NotUniqueFaktory()
+    faktory.errors = {"jid-00000001"}
+    return faktory
+
+
+@pytest.mark.parametrize(
+    ("on_conflict", "error"),
+    [("skip", None), ("replace", None), ("raise", "another job is there already")],
+)
+def test_the_job_is_a_duplicate_of_nobody_knows_which_and_leaves_no_lock(
+    faktory, on_conflict, error
+):
+    seen = []
+    unique = Unique("memory://", default=Policy(on_conflict=on_conflict), hooks=[seen.append])
+    [result] = unique.push([job()], faktory)
+    assert (result.status, result.jid, result.submitted_jid) == ("duplicate", "", "jid-00000001")
+    assert (result.confirmed, result.error) == (True, error)
+    assert unique.store.run([look(result.key)]) == [None]
+    assert [event.name for event in seen] == ["acquired", "duplicate"]
+    assert seen[-1].told == "by the server's own account"
+
+
+def test_those_that_follow_it_in_a_batch_are_duplicates_too(faktory):
+    unique = Unique("memory://", default=Policy())
+    results = unique.push([job(), job(jid="jid-b-000")], faktory)
+    assert [(r.status, r.jid) for r in results] == [("duplicate", ""), ("duplicate", "")]
+    assert faktory.jids == ["jid-00000001"]
+
+
+@pytest.mark.parametrize(
+    ("error", "expected"),
+    [("NOTUNIQUE Job not unique", True), ("NOTUNIQUE", True), ("OOM not unique", False)],
+)
+def test_it_is_told_by_its_code(error, expected):
+    assert is_not_unique(error) is expected
