@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from faktory_unique import PutBack
-from faktory_unique.change import held
+from faktory_unique import PutBack, StoreUnavailable
+from faktory_unique.change import Change, held
+from faktory_unique.keys import run_key
 from tests.cells.conflicts import ATTEMPT, UNTIL, After, lock, replacing
 
 
@@ -103,3 +104,64 @@ class TestExclusiveToo:
         assert fetched.runs
         assert "lapsed" not in ground.events()
         assert lock(ground, result) == (held(result.jid), 600)
+
+
+class TestASlowAttempt:
+    """It outlives its reservation, and the server gives the job to the same worker again."""
+
+    def test_its_end_leaves_the_run_lock_of_the_next(self, fake):
+        unique = fake.unique(exclusive=True)
+        result = fake.push(unique)
+        slow = fake.fetch(unique)
+        fake.advance(200)
+        again = fake.fetch(unique)
+        assert again.runs
+        assert again.job["jid"] == slow.job["jid"]
+        token, _ = fake.run_lock(result)
+        fake.ack(slow)
+        assert fake.run_lock(result)[0] == token
+        fake.ack(again)
+        assert fake.run_lock(result) == (None, None)
+
+
+class TestWhatComesLate:
+    def test_until_start_a_job_whose_moment_is_over_keeps_its_lock(self, fake):
+        """Only who has his turn frees it."""
+        unique = fake.unique(until="start", exclusive=True)
+        result = fake.push(unique)
+
+        def take_over():
+            token, _ = fake.run_lock(result)
+            key = run_key(result.key)
+            fake.store.run([Change(key, (token,), "another-jid:0", 50)])
+
+        fake.between_runs(take_over)
+        assert fake.fetch(unique).step == PutBack(5)
+        assert fake.lock(result) == result.jid
+        assert fake.run_lock(result)[0] == "another-jid:0"
+
+    @pytest.mark.parametrize("policy", [{"exclusive": True}, {"on_conflict": "replace"}])
+    def test_a_hold_makes_no_lock_once_its_job_is_done(self, fake, policy):
+        unique = fake.unique(**policy)
+        if "on_conflict" in policy:
+            fake.push(unique, queue="old")
+        result = fake.push(unique)
+        late, run = [], fake.store.run
+
+        def swallow(changes):
+            if any(change.key == result.key and change.value for change in changes):
+                late.append(changes)
+                fake.store.run = run
+                raise StoreUnavailable("no answer in time")
+            return run(changes)
+
+        fake.store.run = swallow
+        fetched = fake.fetch(unique)
+        assert fetched.step == PutBack(10)
+        fake.handle(fetched)
+        unique._parts.kept.retry()
+        fake.advance(15)
+        fake.ack(fake.fetch(unique))
+        assert fake.lock(result) is None
+        fake.store.run(late[0])
+        assert fake.lock(result) is None

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
+import redis
 
 from faktory_unique import InvalidJob, Lock, Policy, StoreUnavailable, Unique
 from faktory_unique.change import Change
@@ -84,6 +87,9 @@ class TestHolder:
             ("Email", "1", None, "args: str, and not a list"),
             ("Email", 1, None, "args: int, and not a list"),
             ("Email", [1], {"unique_for": "10m"}, "custom.unique_for: '10m'"),
+            ("Email", [1], {"unique_for": False}, "jobtype: 'Email' is not unique"),
+            ("Email", [1], "unique_for", "custom: str, and no dict"),
+            (5, [1], None, "jobtype: 5 is empty or no text"),
         ],
     )
     def test_where_there_can_be_no_key_the_error_says_why(
@@ -92,6 +98,22 @@ class TestHolder:
         for ask in (unique.holder, unique.release):
             with pytest.raises(InvalidJob, match=told):
                 ask(jobtype, args, custom=custom)
+
+
+def test_a_lock_that_somebody_has_made_last_for_ever_is_seen(redis_url):
+    """It keeps pushes away: by hand is how it goes."""
+    with Unique(redis_url, default=Policy()) as unique:
+        [result] = unique.push([job(1)], Faktory())
+        with redis.Redis.from_url(redis_url) as server:
+            server.persist(result.key)
+        assert unique.holder("Email", [1]).ttl == math.inf
+        assert unique.release("Email", [1]).key == result.key
+
+
+@pytest.mark.parametrize("jobtype", [5, "", b"Email"])
+def test_locks_are_those_of_a_jobtype(unique, jobtype):
+    with pytest.raises(InvalidJob, match="jobtype: "):
+        list(unique.locks(jobtype))
 
 
 class TestRelease:

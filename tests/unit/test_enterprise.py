@@ -154,3 +154,18 @@ class TestPushed:
     def test_of_one_job_alone_the_error_says_no_place(self, unique):
         with pytest.raises(InvalidJob, match=r"^custom\.unique_for: '10m' is no number"):
             unique.push([job(1, custom={"unique_for": "10m"})], Faktory())
+
+    @pytest.mark.parametrize("until", [["start"], {}, 5, True])
+    def test_an_until_of_any_kind_is_refused_by_name(self, unique, until):
+        wrong = job(1, custom={"unique_for": 600, "unique_until": until})
+        with pytest.raises(InvalidJob, match=r"^custom\.unique_until: .* is neither"):
+            unique.push([wrong], Faktory())
+
+    def test_the_policy_of_its_jobtype_may_have_any_callable_as_key(self):
+        class Pick:
+            __hash__ = None
+
+            def __call__(self, args):
+                return args[0]
+
+        assert policy_of({"custom": {"unique_for": 600}}, Policy(key=Pick())).ttl == 600

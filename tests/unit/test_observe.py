@@ -157,6 +157,15 @@ class TestABatch:
         assert [r.status for r in results] == ["pushed", "observed", "pushed"]
         assert len(set(faktory.jids)) == 3
 
+    def test_no_jid_of_it_is_sent_twice_by_two_threads(self, unique, faktory):
+        def as_a_second_thread_would(_jobs):
+            faktory.meanwhile = lambda _jobs: None
+            unique.push([job(1, "jid-b-000")], faktory)
+
+        faktory.meanwhile = as_a_second_thread_would
+        unique.push([job(1, "jid-a-000"), job(1, "jid-b-000")], faktory)
+        assert len(faktory.jids) == len(set(faktory.jids)) == 3
+
     def test_but_what_is_enforced_is_refused_twice(self, faktory, seen):
         unique = observing(MemoryStore(), seen, Payment=Policy())
         jobs = [job(1), *(job(n, "jid-p-000", jobtype="Payment") for n in (1, 2))]

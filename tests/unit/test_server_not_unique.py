@@ -56,3 +56,9 @@ def test_those_that_follow_it_in_a_batch_are_duplicates_too(faktory):
 )
 def test_it_is_told_by_its_code(error, expected):
     assert is_not_unique(error) is expected
+
+
+def test_observing_raises_nothing(faktory):
+    unique = Unique("memory://", default=Policy(enforce=False, on_conflict="raise"))
+    [result] = unique.push([job(1)], faktory)
+    assert (result.status, result.error) == ("duplicate", None)
