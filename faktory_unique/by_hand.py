@@ -13,6 +13,7 @@ from .change import is_leased, owner_of
 from .errors import InvalidJob
 from .events import Event, EventName
 from .keys import beginning_of, name_in
+from .validate import check_jobtype
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -88,8 +89,9 @@ class ByHand:
         """Frees the lock that stands for this work, whoever has it.
 
         For a job that was discarded by hand, which nobody tells of. Where the job is there still it
-        runs all the same, and an equal one can be pushed beside it. Arguments and errors as those
-        of `holder`.
+        runs all the same, and an equal one can be pushed beside it. The run lock of an `exclusive`
+        job stays, which ends by itself with the reservation. Arguments and errors as those of
+        `holder`.
 
         Returns:
             The lock that was freed; None where there was none.
@@ -106,9 +108,9 @@ class ByHand:
         Raises:
             StoreError: the store is away.
         """
-        name = None if jobtype is None else self._claiming.name(jobtype)
-        for keys in self._parts.store.scan(beginning_of(name)):
-            yield from self._read([key for key in keys if name is None or name_in(key) == name])
+        for name in (None,) if jobtype is None else self._claiming.names(jobtype):
+            for keys in self._parts.store.scan(beginning_of(name)):
+                yield from self._read([key for key in keys if name is None or name_in(key) == name])
 
     def release_jids(self, jobtype: str, jids: Iterable[str]) -> list[Lock]:
         """Frees the locks of jobs that were discarded by hand.
@@ -122,10 +124,12 @@ class ByHand:
             The locks that were freed.
 
         Raises:
+            InvalidJob: there is no such jobtype.
             TypeError: jids is a text, and no list of them.
             StoreError: the store is away; what was freed stays free.
         """
-        if isinstance(jids, str):
+        check_jobtype(jobtype)
+        if isinstance(jids, str | bytes):
             raise TypeError(f"jids is a list: pass [{jids!r}]")
         wanted = set(jids)
         return self._release([lock for lock in self.locks(jobtype) if lock.owner in wanted])

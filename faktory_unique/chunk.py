@@ -90,7 +90,7 @@ class ChunkLocks:
     def leave(self) -> None:
         """Leaves the locks to their leases, after an error that may have come after the send."""
         for claim in self.going.values():
-            self._parts.pushes.ended_unknown(claim.submitted_jid)
+            self._parts.pushes.ended_unknown(claim.submitted_jid, claim.owner)
 
     def settle(self, results: Sequence[PushResult]) -> Results:
         """Confirms the locks of pushed jobs, gives back those of jobs that were not.
@@ -117,10 +117,11 @@ class ChunkLocks:
         elapsed = self._parts.clock() - self._since
         for n, (i, claim) in enumerate(pushed.items()):
             result = replace(results[i], replaced=claim.replaces)
-            if found is None:
-                told[i] = _on_lease(result, claim)
-            else:
-                told[i] = self._confirmed(claim, result, claim.amiss(found[n], elapsed))
+            told[i] = (
+                self._unconfirmed(claim, result)
+                if found is None
+                else self._confirmed(claim, result, found[n], elapsed)
+            )
         return told
 
     def close(self) -> None:
@@ -133,7 +134,7 @@ class ChunkLocks:
         if result.status is PushStatus.PUSHED:
             return replace(result, status=claim.pushed_as, confirmed=False, error=claim.why)
         if result.status is PushStatus.UNKNOWN:
-            self._parts.pushes.ended_unknown(claim.submitted_jid)
+            self._parts.pushes.ended_unknown(claim.submitted_jid, claim.owner)
             self._tell(claim, EventName.PUSH_UNKNOWN)
             return _on_lease(result, claim)
         if result.status is PushStatus.DUPLICATE:
@@ -141,14 +142,25 @@ class ChunkLocks:
             return claim.duplicate(result.jid, confirmed=True)
         return result
 
-    def _confirmed(self, claim: Claim, result: PushResult, amiss: str) -> PushResult:
+    def _confirmed(
+        self, claim: Claim, result: PushResult, found: str | None, elapsed: float
+    ) -> PushResult:
         """The result of a job whose lock was to be confirmed."""
-        if amiss:
-            self._tell(claim, EventName.LAPSED, amiss)
+        amiss = claim.amiss(found, elapsed)
+        if not amiss:
+            in_place = f"in the place of {claim.replaces}" if claim.replaces else ""
+            self._tell(claim, EventName.CONFIRMED, in_place)
+            return result
+        self._tell(claim, EventName.LAPSED, amiss)
+        # Where a third has replaced him, it is for the third that he steps aside.
+        replaced = claim.replaces if successor_of(found) is None else None
+        return replace(result, confirmed=False, replaced=replaced)
+
+    def _unconfirmed(self, claim: Claim, result: PushResult) -> PushResult:
+        """The result of a job whose lock is to be confirmed when the store is back."""
+        if claim.replaces is not None:  # there is no lease to wait for
             return replace(result, confirmed=False)
-        in_place = f"in the place of {claim.replaces}" if claim.replaces else ""
-        self._tell(claim, EventName.CONFIRMED, in_place)
-        return result
+        return _on_lease(result, claim)
 
     def _run_takes(self, claims: Mapping[int, Claim]) -> dict[int, str | None]:
         """What was found under each claim's key; None or the own lease: it is leased by us now."""
@@ -192,7 +204,7 @@ class ChunkLocks:
     def _go(self, i: int) -> None:
         """Has a job go out; under a new jid, where its own may have been sent by this process."""
         claim = self.going[i] = self._claims[i]
-        if self._parts.pushes.was_unknown(claim.jid):
+        if self._parts.pushes.was_unknown(claim.submitted_jid):
             claim.jid = uuid.uuid4().hex
 
     def _meet(self, i: int, value: str) -> Results:

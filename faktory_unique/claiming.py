@@ -86,14 +86,16 @@ class Claiming:
             )
         return lock_key(policy, job)
 
-    def name(self, jobtype: str) -> str:
+    def names(self, jobtype: str) -> tuple[str, ...]:
         """What stands in the keys of a jobtype: its name, or the scope that it has.
+
+        Of a job that says itself that it is unique, its name in any case.
 
         Raises:
             InvalidJob: it is no jobtype.
         """
         policy = self._policies.of(check_jobtype(jobtype))
-        return jobtype if policy is None or policy.scope is None else policy.scope
+        return (jobtype,) if policy is None or policy.scope is None else (policy.scope, jobtype)
 
     def _claim(self, job: Payload, policy: Policy | None, now: datetime) -> Claim | None:
         policy = policy_of(job, policy)
@@ -105,7 +107,13 @@ class Claiming:
         return Claim(job, policy, lock_key(policy, job), wait, *self._names(job["jid"]))
 
     def _names(self, jid: str) -> tuple[str, str]:
-        """Owner and jid for a job to be pushed: its own, unless a job of that jid was pushed."""
+        """Owner and jid for a job to be pushed: its own, unless a job of that jid was pushed.
+
+        One whose push ended unknown has the owner that it went out for then.
+        """
+        owner = self._parts.pushes.owner_of_unknown(jid)
+        if owner is not None:
+            return owner, jid
         if not self._parts.pushes.has_arrived(jid):
             return jid, jid
         fresh = uuid.uuid4().hex

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import OrderedDict
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -151,22 +152,27 @@ class Pushes:
     # Without a lock, which a fork could leave taken: each step is atomic.
 
     def __init__(self, most: int = 10_000) -> None:
-        self._unknown: OrderedDict[str, None] = OrderedDict()
-        self._pushed: OrderedDict[str, None] = OrderedDict()
+        self._unknown: OrderedDict[str, str] = OrderedDict()
+        self._pushed: OrderedDict[str, str] = OrderedDict()
         self._going_on: dict[tuple[int, str], object] = {}
         self._most = most
 
-    def ended_unknown(self, jid: str) -> None:
-        """A push of this jid may have arrived."""
-        self._remember(self._unknown, jid)
+    def ended_unknown(self, jid: str, owner: str) -> None:
+        """A push of this jid, for this owner, may have arrived."""
+        self._remember(self._unknown, jid, owner)
 
     def arrived(self, jid: str) -> None:
         """A job of this jid was pushed."""
-        self._remember(self._pushed, jid)
+        self._remember(self._pushed, jid, jid)
+        self._unknown.pop(jid, None)
 
     def was_unknown(self, jid: str) -> bool:
         """Whether a push of this jid may have arrived."""
         return jid in self._unknown
+
+    def owner_of_unknown(self, jid: str) -> str | None:
+        """For whom a job of this jid was pushed whose outcome is open."""
+        return self._unknown.get(jid)
 
     def has_arrived(self, jid: str) -> bool:
         """Whether a job of this jid was pushed."""
@@ -181,9 +187,10 @@ class Pushes:
         """Its push is over."""
         self._going_on.pop((os.getpid(), jid), None)
 
-    def _remember(self, jids: OrderedDict[str, None], jid: str) -> None:
+    def _remember(self, owners: OrderedDict[str, str], jid: str, owner: str) -> None:
         """Forgets the oldest of too many; two threads at once forget one more at the worst."""
-        jids[jid] = None
-        jids.move_to_end(jid)
-        if len(jids) > self._most:
-            jids.popitem(last=False)
+        owners.pop(jid, None)
+        owners[jid] = owner
+        if len(owners) > self._most:
+            with suppress(KeyError):
+                owners.popitem(last=False)

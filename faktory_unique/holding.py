@@ -49,7 +49,7 @@ class Holding:
         self._parts = parts
         self._job = job
         self._stamp = stamp
-        self._run_lock = RunLock(parts, job, stamp)
+        self._run_lock = RunLock(parts, job, stamp, partial(self._tell, EventName.STORE_ERROR))
 
     def fetched(self, *, runs: bool) -> PutBack | Drop | None:
         """The job is to run, or, where `runs` is False, to be dropped: what to do instead, if any.
@@ -59,6 +59,8 @@ class Holding:
         for duplicates of what this run may have missed, or say whose turn or place it is.
         """
         stamp = self._stamp
+        if not runs and stamp.replaces is not None:
+            stamp = stamp._replace(replaces=None)  # for what is not to run, nothing steps aside
         change = lifecycle.change(Step.FETCH, stamp, self._job)
         exclusive = stamp.exclusive and runs
         frees = stamp.enforce and lifecycle.TABLE[Step.FETCH][stamp.until] is Act.RELEASE
@@ -76,6 +78,10 @@ class Holding:
         if change.changes_nothing:
             return self._look(change)
         return self._aside(self._make(Step.FETCH, change, reserve_for(self._job)))
+
+    def not_reported(self) -> None:
+        """Reporting raised, and nobody knows what became of it: but the handler is over."""
+        self._run_lock.end()
 
     def ending(self) -> None:
         """The job is about to be reported, and may be another worker's soon."""
@@ -148,6 +154,9 @@ class Holding:
         if successor is None:
             return None
         self._tell(EventName.SUPERSEDED, f"replaced by {successor}")
+        if self._stamp.until == "start":  # else its ACK sees to it, if the lock is its own again
+            release = lifecycle.release(self._stamp.key, self._stamp.owner)
+            self._make(Step.ACK, release, self._stamp.ttl)
         return Drop(f"replaced by {successor}")
 
     def _reported(self, step: Step | None) -> None:

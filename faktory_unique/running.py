@@ -14,6 +14,8 @@ from .errors import StoreError
 from .reserved import failures_before, reserve
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from .chain import Payload
     from .change import Change
     from .parts import Parts
@@ -27,10 +29,14 @@ class RunLock:
         parts: those of `Unique`, which know it from FETCH to the report.
         job: the payload as fetched.
         stamp: what it bears.
+        tell: told in words when it cannot be freed.
     """
 
-    def __init__(self, parts: Parts, job: Payload, stamp: Stamp) -> None:
+    def __init__(
+        self, parts: Parts, job: Payload, stamp: Stamp, tell: Callable[[str], None]
+    ) -> None:
         self._parts = parts
+        self._tell = tell
         self._job = job
         self._key = stamp.key
         # One worker can have two attempts at the same jid, the first having outlived its
@@ -58,7 +64,8 @@ class RunLock:
         if change is not None:
             try:
                 self._parts.kept.run(change, reserve(self._job), _tell_nobody)
-            except StoreError:
+            except StoreError as exc:
+                self._tell(f"run lock: {exc}; freed when it is back")
                 self._parts.kept.retry_in_background()
 
     def give_up(self) -> None:

@@ -160,7 +160,11 @@ class Unique(Middleware, ByHand):
         if holding is None:
             return send()
         holding.ending()
-        answer = send()
+        try:
+            answer = send()
+        except BaseException:
+            holding.not_reported()
+            raise
         follow(holding, answer)
         return answer
 

@@ -95,6 +95,8 @@ class RedisStore:
         """The value of each lock, and the seconds that it has left; see `Store.read`."""
         commands = [command for key in keys for command in (("GET", key), ("PTTL", key))]
         replies = self._talk(partial(_ask, commands=commands))
+        # What somebody else keeps under such a name is no lock.
+        replies = [None if _is_of_another_type(reply) else reply for reply in replies]
         _refuse_errors(replies)
         return [
             # -1: it has no TTL, which none of ours is without.
@@ -229,6 +231,10 @@ def _is_quiet(connection: redis.Connection) -> bool:
         return not connection.can_read(0)
     except (RedisError, OSError):
         return False
+
+
+def _is_of_another_type(reply: Reply) -> bool:
+    return isinstance(reply, ResponseError) and str(reply).startswith("WRONGTYPE")
 
 
 def _is_syntax_error(reply: Reply) -> bool:

@@ -294,9 +294,12 @@ class JobTruth:
         # What it was pushed in the place of steps aside; so does a late copy of what was replaced.
         if work.replaces == other.owner or work.replaced:
             return
-        # Two replace one at once: the other has its place, or what came after that has.
+        # The place that it was pushed for is another's by now: two replace one at once, or that one
+        # was over, or had lost its lock, when a third was pushed.
         replaced = self._truth.works.get(work.replaces)
-        if replaced is not None and (replaced.replaced or work.replaces == other.replaces):
+        if replaced is not None and (
+            not replaced.is_guarded or replaced.lapsed or work.replaces == other.replaces
+        ):
             return
         # The first of several copies to end frees the lock of all.
         if other.lapsed or (self._truth.may_be_twice(other) and other.ends):

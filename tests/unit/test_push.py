@@ -450,7 +450,7 @@ def test_a_push_that_outlasts_its_lease_says_that_its_lock_lapsed(faktory, clock
 def test_what_is_remembered_of_pushes_is_bounded_and_the_oldest_forgotten(of):
     pushes = Pushes(most=2)
     remember, asked = {
-        "unknown": (pushes.ended_unknown, pushes.was_unknown),
+        "unknown": (lambda jid: pushes.ended_unknown(jid, "owner"), pushes.was_unknown),
         "arrived": (pushes.arrived, pushes.has_arrived),
     }[of]
     for jid in ("a", "b", "a", "c"):

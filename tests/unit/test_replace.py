@@ -150,7 +150,7 @@ class TestWhatTheSwapFinds:
     ):
         self.meanwhile(faktory, lambda: unique.store.run([replace(old.key, "third-jid", OLD, 77)]))
         [new] = unique.push([job(jid=NEW)], faktory)
-        assert (bool(new), new.confirmed, new.replaced) == (True, False, OLD)
+        assert (bool(new), new.confirmed, new.replaced) == (True, False, None)
         assert lock(unique, new) == ("third-jid", 77)
         assert tombstone(unique, old)[0] == "third-jid"
         assert names(seen) == ["lapsed"]

@@ -62,7 +62,7 @@ def names(seen, jid=NEW):
 def test_the_job_is_pushed_and_its_lock_open(unique, seen):
     new = swap_that_is_owed(unique)
     assert (new.status, new.replaced) == ("pushed", OLD)
-    assert (new.confirmed, new.retry_after) == (False, 30)
+    assert (new.confirmed, new.retry_after) == (False, None)
     assert lock(unique, new)[0] == OLD
     assert names(seen) == ["store_error"]
 

@@ -49,9 +49,9 @@ def parts(store, clock):
     kept.give_up()
 
 
-def of(parts, jid="jid-00000002"):
+def of(parts, jid="jid-00000002", tell=lambda _told: None):
     """Made anew at each step of a job, as `Unique` does."""
-    return RunLock(parts, {**JOB, "jid": jid}, STAMP)
+    return RunLock(parts, {**JOB, "jid": jid}, STAMP, tell)
 
 
 def begun(parts, **job):
@@ -117,8 +117,9 @@ def freed(store):
 
 def test_with_the_store_away_its_end_is_made_later(parts, store):
     begun(parts)
-    store.away = True
-    of(parts).end()
+    store.away, told = True, []
+    of(parts, tell=told.append).end()
+    assert told == ["run lock: away; freed when it is back"]
     assert len(parts.kept) == 1
     store.away = False
     assert freed(store)
