@@ -84,12 +84,14 @@ class Policy(BaseModel):
             its ttl.
         exclusive: whether no two jobs of one key may run at once: one that would is put back for
             some seconds, without spending a retry. For as long as `reserve_for`, which nobody
-            enforces.
+            enforces. With until="start", one can wait while another runs. It is no mutex for
+            different work: what has one key is one piece of work, and else a duplicate.
         on_conflict: what a push does whose equal is there: "skip" it, and answer `duplicate`;
             "raise" `NotUnique`; or "replace" the job that is there, which then steps aside when a
-            worker gets it. With `at`, that is debouncing: the newest runs, once it is quiet.
+            worker gets it. With `at`, that is debouncing: the newest runs, once it is quiet. Not
+            with until="expiry", whose lock stands when its job is done: each push would go out.
         enforce: False observes: nothing is kept from being pushed or run, and what would be a
-            duplicate is told as an `observed` event.
+            duplicate is told as an `observed` event. A store that is away costs its time-out.
         renew: whether a fetched job's lock lives for as long as the attempt, a retry and its wait
             can take. Without that its time is counted from the push alone, and a job that takes
             longer goes on unguarded.

@@ -6,17 +6,21 @@ from collections import Counter, defaultdict
 from typing import NamedTuple
 
 from tests.chaos.copies import rerun_reason
+from tests.chaos.fates import Fate, Fates, unfounded
 from tests.chaos.lapses import overlap_reason
 from tests.chaos.lives import lives
 from tests.chaos.locks import blocked
+from tests.chaos.places import is_replaced, ran_replaced
 from tests.chaos.reasons import REASONS
-
-# The delay of a put-back, a tick of the promotion, and some time in the queue.
-_COPY_WAITING = 15.0
+from tests.chaos.settings import REPLACE, is_of
+from tests.chaos.turns import at_once, held_up, missed
 
 
 class Overlap(NamedTuple):
-    """Two live jobs of one key, or a work that was done twice; `reason` is None: unexplained."""
+    """Two jobs of one key that live, or run, and may not; or a work that was done twice.
+
+    Where `reason` is None, nothing explains it.
+    """
 
     key: str
     told: str
@@ -33,24 +37,36 @@ class Accounts:
     Attributes:
         accepted: works that are on the server by an answer.
         executed: those of them that came to a good end.
-        lost: those that did not, and are not there.
-        gone: those of them that the server itself has lost: see `_went_with_faktory`.
+        superseded: those that did not, and stepped aside for one that did: see `Fate`.
+        lost: those that did neither, and are not there.
+        gone: those of them that the server itself has lost: see `went_with_faktory`.
+        unfounded: works that stepped aside for none that Faktory has in their place.
         overlaps: see `Overlap`.
         strays: owners that no producer has pushed.
         blocked: pushes that were turned away, and nothing explains it, by work that was over.
+        excluded: how often a job was put back while another of its key ran.
+        held_up: those times that it was for a run that was over, and nothing explains it.
+        missed: pushes that were turned away by work that began before, and never again.
     """
 
     def __init__(self, facts, still_there=()):
         self._facts = facts
         works = facts.works.values()
         self.accepted = [work for work in works if work.accepted is not None]
-        self.executed = [work for work in self.accepted if work.done]
-        missing = [w for w in self.accepted if not w.done and w.owner not in still_there]
-        self.gone = [work for work in missing if _went_with_faktory(facts, work)]
-        self.lost = [work for work in missing if work not in self.gone]
-        self.strays = [work for work in works if not work.pushes]
+        fates = Fates(facts, still_there)
+        came_to = defaultdict(list)
+        for work in self.accepted:
+            came_to[fates.of(work)].append(work)
+        self.executed, self.superseded = came_to[Fate.DONE], came_to[Fate.ASIDE]
+        self.gone, self.lost = came_to[Fate.GONE], came_to[Fate.LOST]
+        self.unfounded = [work for work, _ in unfounded(facts)]
+        # A Job that was replaced goes out under another name, if it does.
+        self.strays = [w for w in works if not w.pushes and (w.copies or not is_of(w.key, REPLACE))]
         self.blocked = [push for push, why in blocked(facts) if why is None]
-        self.overlaps = [*self._reruns(), *self._pairs()]
+        self.excluded = sum(e["name"] == "excluded" for work in works for e in work.events)
+        self.held_up = [event for event, why in held_up(facts) if why is None]
+        self.missed = [push for push, holder in missed(facts) if fates.of(holder) is Fate.DONE]
+        self.overlaps = [*self._reruns(), *self._pairs(), *self._at_once(), *self._ran_replaced()]
 
     @property
     def explained(self):
@@ -61,18 +77,19 @@ class Accounts:
     def good(self):
         """Whether nothing is lost or blocked, and every overlap explained."""
         unexplained = len(self.overlaps) - len(self.explained)
-        return not (self.lost or self.strays or self.blocked or unexplained)
+        kept_away = self.blocked or self.held_up or self.missed
+        return not (self.lost or self.unfounded or self.strays or kept_away or unexplained)
 
     def cases(self):
         """A line for each case that needs one, and one for each reason."""
-        for work in self.lost:
-            yield f"lost: owner={work.owner} key={work.key}"
-        for work in self.gone:
-            yield f"gone with faktory: owner={work.owner} key={work.key}"
-        for work in self.strays:
-            yield f"stray: owner={work.owner} key={work.key}"
-        for push in self.blocked:
-            yield f"blocked: {push.who} by owner={push.holder} key={push.key}, which was over"
+        for name, works in (
+            ("lost", self.lost),
+            ("gone with faktory", self.gone),
+            ("stepped aside for nobody", self.unfounded),
+            ("stray", self.strays),
+        ):
+            yield from (f"{name}: owner={work.owner} key={work.key}" for work in works)
+        yield from self._kept_away()
         for overlap in self.overlaps:
             if overlap.reason is None:
                 yield f"unexplained overlap: key={overlap.key}: {overlap.told}"
@@ -80,16 +97,33 @@ class Accounts:
         for reason, number in sorted(reasons.items()):
             yield f"overlaps explained by {reason}: {number} ({REASONS[reason]})"
 
+    def _kept_away(self):
+        """A line for each push and each job that nothing was to keep away."""
+        for push in self.blocked:
+            yield f"blocked: {push.who} by owner={push.holder} key={push.key}, which was over"
+        for push in self.missed:
+            yield f"missed: {push.who} by owner={push.holder} key={push.key}, which had begun"
+        for event in self.held_up:
+            yield f"held up: jid={event['jid']} key={event['key']}: {event['told']}, which was over"
+
     def last_line(self, faults, orphans, findings=0):
         """The line that says it all."""
-        gone = f" gone_with_faktory={len(self.gone)}" if self.gone else ""
-        gone += f" blocked={len(self.blocked)}" if self.blocked else ""
-        gone += f" strays={len(self.strays)}" if self.strays else ""
-        gone += f" findings={findings}" if findings else ""
+        told = {
+            "superseded": len(self.superseded),
+            "excluded": self.excluded,
+            "gone_with_faktory": len(self.gone),
+            "blocked": len(self.blocked),
+            "held_up": len(self.held_up),
+            "missed": len(self.missed),
+            "unfounded": len(self.unfounded),
+            "strays": len(self.strays),
+            "findings": findings,
+        }
+        more = "".join(f" {name}={number}" for name, number in told.items() if number)
         return (
             f"chaos: pushes={self._facts.calls} accepted={len(self.accepted)} "
             f"executed={len(self.executed)} faults={faults} lost={len(self.lost)} "
-            f"overlaps={len(self.overlaps)} explained={len(self.explained)} orphans={orphans}{gone}"
+            f"overlaps={len(self.overlaps)} explained={len(self.explained)} orphans={orphans}{more}"
         )
 
     def _reruns(self):
@@ -113,30 +147,23 @@ class Accounts:
                 if push is None:
                     continue
                 for other, life in living:
-                    if other is not work and life.born <= push.began and life.died > push.ended:
+                    if other is work or is_replaced(self._facts, other, push.ended):
+                        continue  # it is to step aside
+                    if life.born <= push.began and life.died > push.ended:
                         told = f"owner={work.owner} was pushed while jid={life.copy.jid} of "
                         told += f"owner={other.owner} was live"
                         reason = overlap_reason(self._facts, other, life.copy, push)
                         yield Overlap(key, told, reason)
 
+    def _at_once(self):
+        """Runs of one key at one time, of those that exclude each other."""
+        for (other, second), (one, first), reason in at_once(self._facts):
+            told = f"jid={second.jid} of owner={other.owner} began while jid={first.jid} of "
+            yield Overlap(one.key, f"{told}owner={one.owner} ran", reason)
 
-def _went_with_faktory(facts, work):
-    """Whether a Faktory that got SIGKILL has lost the job between two places of its storage.
-
-    It had been accepted before and was in no place of the storage when the server stood still; no
-    ACK of it had been sent, but for that of a put-back whose copy could still be waiting; and
-    nothing was seen of it later.
-    """
-    return any(
-        work.accepted.ended < kill["began"]
-        and work.owner not in kill["owners"]
-        and not _acked_before(work, kill["began"])
-        and all(copy.seen < kill["began"] for copy in work.copies.values())
-        for kill in facts.kills
-    )
-
-
-def _acked_before(work, when):
-    latest = {"ack": when, "put_back": when - _COPY_WAITING}
-    reports = [report for copy in work.copies.values() for report in copy.reports]
-    return any(r.what in latest and r.began < latest[r.what] for r in reports)
+    def _ran_replaced(self):
+        """Runs of works that were replaced."""
+        for work in self._facts.works.values():
+            for run, reason in ran_replaced(self._facts, work):
+                told = f"jid={run.jid} of owner={work.owner} ran, and was replaced"
+                yield Overlap(work.key, told, reason)

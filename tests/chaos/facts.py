@@ -6,7 +6,7 @@ import math
 from collections import defaultdict
 from datetime import datetime
 
-from tests.chaos.records import Copy, Push, Report, Work
+from tests.chaos.records import Copy, Push, Report, Run, Work
 
 _PROMOTION = 10
 
@@ -26,6 +26,7 @@ class Facts:
         gone: by process that was told to end, when it had.
         calm: when the last fault was over.
         calls: how many pushes there were.
+        successors: by owner, the works that were to go out in its place.
     """
 
     def __init__(self, lines):
@@ -34,7 +35,9 @@ class Facts:
         self.ends, self.gone = {}, {}
         self.calm = math.inf
         self.calls = 0
+        self.successors = defaultdict(set)
         self._pushes = defaultdict(dict)
+        self._latest = {}
         for line in lines:
             read = getattr(self, f"_{line['what']}", None)
             if read is not None:
@@ -66,11 +69,26 @@ class Facts:
         push = Push(line["who"], line["jid"], line["key"], line["mono"], _wait(line))
         self._work({**line, "owner": line["jid"]}).pushes.append(push)
         self._pushes[line["who"], line["call"]][line["jid"]] = push
+        self._latest[line["who"], line["jid"]] = push
         self.calls += 1
+
+    def _sent(self, line):
+        work, push = self._work(line), self._latest[line["who"], line["job"]]
+        if push.owner != work.owner:
+            # One that was replaced already: it goes out as other work, under a name of its own.
+            self.works[push.owner].pushes.remove(push)
+            work.pushes.append(push)
+            push.owner = work.owner
+            took = work.event("acquired", after=push.began)
+            push.took = took and took["mono"]
+        push.jid, push.sent, push.replaces = line["jid"], line["mono"], line["replaces"]
+        if push.replaces:
+            self.successors[push.replaces].add(work.owner)
 
     def _result(self, line):
         push = self._pushes[line["who"], line["call"]][line["jid"]]
         push.status, push.ended = line["status"], line["mono"]
+        push.confirmed = line["confirmed"]
         if push.accepted:
             push.jid = line["stands"]
         elif push.status == "duplicate":
@@ -79,7 +97,7 @@ class Facts:
     def _event(self, line):
         work = self._work(line)
         work.events.append(line)
-        if line["name"] in {"acquired", "unguarded"}:
+        if line["name"] in {"acquired", "unguarded"} and work.pushes:
             push = work.pushes[-1]  # of the one process that has this Job
             push.jid = line["jid"]
             push.took = line["mono"] if line["name"] == "acquired" else None
@@ -87,18 +105,36 @@ class Facts:
     def _fetch(self, line):
         copy = self._copy(line)
         copy.parent = line["parent"]
+        copy.replaces = line.get("replaces")
         copy.fetches.append(line)
+        if copy.replaces:
+            self.successors[copy.replaces].add(line["owner"])
+
+    def _fetch_answer(self, line):
+        fetch = self._fetched(line)
+        fetch["answer"], fetch["answered"] = line["answer"], line["mono"]
 
     def _start(self, line):
-        self._copy(line)
+        copy = self._copy(line)
+        copy.runs.append(Run(line["who"], line["jid"], self._fetched(line), line["mono"]))
+
+    def _fetched(self, line):
+        """The line of the FETCH that this one is about."""
+        fetches = self._copy(line).fetches
+        return next(each for each in reversed(fetches) if each["who"] == line["who"])
 
     def _end(self, line):
         copy = self._copy(line)
+        for run in reversed(copy.runs):
+            if run.who == line["who"] and run.ended == math.inf:
+                run.ended = line["mono"]
+                break
         if line["outcome"] == "done":
             copy.done.append(line)
 
     def _report(self, line):
-        self._copy(line).reports.append(Report(line["what"], line["who"], line["mono"]))
+        report = Report(line["what"], line["who"], line["mono"], delay=line.get("delay", 0.0))
+        self._copy(line).reports.append(report)
 
     def _answer(self, line):
         what = line["what"].removesuffix("_answer")

@@ -9,7 +9,8 @@ from typing import NamedTuple
 
 from tests.chaos.copies import copies_reason
 from tests.chaos.locks import attempt
-from tests.chaos.settings import LEASE, TTL
+from tests.chaos.places import no_place_reason
+from tests.chaos.settings import EXCLUSIVE, LEASE, TTL, is_of
 
 # Redis counts in whole seconds, rounded up, from a moment within the step that set it.
 _ROUNDING = 1.0
@@ -20,6 +21,9 @@ _GIVEN_BACK = {"not_sent", "refused"}
 
 # The longest that the store has for one change, connecting included.
 _ONE_CHANGE = 2.0
+
+# What gives a lock another time, if it stands, and makes none.
+_MAKE_NONE = {"confirmed", "put_back"}
 
 
 class _Setting(NamedTuple):
@@ -41,17 +45,20 @@ def overlap_reason(facts, first, copy, push):
     """
     if push.status == "unguarded":
         return "unguarded"
-    taken = push.took if push.took is not None else push.ended
+    taken = next(when for when in (push.took, push.sent, push.ended) if when is not None)
     settings = [each for each in _settings(facts, first) if each.began <= taken]
-    standing = [each for each in settings if each.name != "confirmed"]
+    standing = [each for each in settings if each.name not in _MAKE_NONE]
     if not standing:
-        return "unguarded" if first.event("unguarded", before=taken) else None
+        unguarded = first.event("unguarded", before=taken)
+        return "unguarded" if unguarded else no_place_reason(facts, first, taken)
     began = standing[-1].began
     if _within(facts.forgotten, began, taken):
         return "redis_forgot"
     freed_by = _freed_by(first, copy, began, taken)
     if freed_by is not None:
         return copies_reason(facts, first, copy, freed_by)
+    if _freed_unheard(first, began, taken):
+        return "freed_unheard"
     return _time_over(facts, first, [s for s in settings if s.began >= began], taken)
 
 
@@ -62,14 +69,43 @@ def _settings(facts, work):
     for event in work.events:
         if event["name"] == "confirmed":
             ttl = TTL + max((push.wait for push in work.pushes), default=0)
-            found.append(_Setting(event["mono"], ttl, "confirmed"))
+            # Nothing was leased to one that takes another's place.
+            leased = any(push.began <= event["mono"] for push in taken)
+            swapped = not leased or event["told"].startswith("in the place of")
+            found.append(_Setting(event["mono"], ttl, "swapped" if swapped else "confirmed"))
         elif event["name"] in {"held", "reacquired"}:
             fetch = _fetch_before(work, event)
             if fetch is not None:
                 # One that the store failed at first is made later.
                 began = max(fetch["mono"], event["mono"] - _ONE_CHANGE)
                 found.append(_Setting(began, attempt(fetch["failures"]), "held"))
+    if is_of(work.key, EXCLUSIVE):
+        found += _put_backs(work, found)
     return sorted(found)
+
+
+def _put_backs(work, settings):
+    """What has given the lock of a job that waits its turn a longer time, while it stood."""
+    until = max((each.began + each.ttl for each in settings), default=0)
+    for copy in work.copies.values():
+        for report in copy.reports:
+            failed = work.event("store_error", after=report.began, before=report.ended)
+            if report.what == "put_back" and report.began < until and not failed:
+                failures = max((fetch["failures"] for fetch in copy.fetches), default=0)
+                made = _Setting(report.began, attempt(failures), "put_back")
+                until = max(until, made.began + made.ttl)
+                yield made
+
+
+def _freed_unheard(work, since, until):
+    """Whether a FETCH that was to free the lock may have, and put its job back, hearing nothing."""
+    return is_of(work.key, EXCLUSIVE) and any(
+        event["name"] == "store_error"
+        and event["told"].startswith("FETCH")
+        and "connecting to" not in event["told"]  # nothing was sent
+        for event in work.events
+        if since < event["mono"] < until + _ONE_CHANGE
+    )
 
 
 def _fetch_before(work, event):
@@ -107,12 +143,16 @@ def _time_over(facts, work, since, taken):
         return "store_error"
     if "held" in names:  # no attempt may take that long
         return None
-    return _waited(work, taken) if "confirmed" in names else _on_lease(facts, work, began, taken)
+    if names.isdisjoint({"confirmed", "swapped"}):
+        return _on_lease(facts, work, began, taken)
+    return _waited(work, taken)
 
 
 def _waited(work, taken):
     # The store may fail the hold that would notice, until the run is over.
     noticed = work.event("lapsed", "reacquired", "store_error", after=taken)
+    if is_of(work.key, EXCLUSIVE):  # one that waits its turn does not ask for its lock
+        noticed = noticed or work.event("excluded", after=taken)
     return "waited_longer_than_ttl" if noticed else None
 
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 from datetime import datetime
 from typing import NamedTuple
 
+from tests.chaos.settings import EXCLUSIVE, is_of
+
 
 class Life(NamedTuple):
-    """The time within which a copy was live for certain; it may have been longer.
+    """The time within which a copy was live for certain, and its lock to stand; it may be longer.
 
     Attributes:
         copy: which.
@@ -23,9 +25,22 @@ class Life(NamedTuple):
 def lives(work):
     """The lives of all copies of a work that are known to have been."""
     by_jid = {push.jid: push for push in work.pushes if push.accepted}
-    known = [Life(copy, _born(work, copy, by_jid), _died(copy)) for copy in work.copies.values()]
+    begun = _begun(work)
+    known = [
+        Life(copy, _born(work, copy, by_jid), min(_died(copy), begun))
+        for copy in work.copies.values()
+    ]
     # What was pushed and never seen again may have been gone at any time.
     return [life for life in known if life.born < life.died]
+
+
+def _begun(work):
+    """When its lock is freed at the latest of whose kind pushes count until it starts."""
+    if not is_of(work.key, EXCLUSIVE):
+        return float("inf")
+    # One that is put back has its lock still; of one that is not known to be it may be free.
+    fetches = [line for copy in work.copies.values() for line in copy.fetches]
+    return min((f["mono"] for f in fetches if f.get("answer") != "PutBack"), default=float("inf"))
 
 
 def _born(work, copy, by_jid):
@@ -39,11 +54,11 @@ def _born(work, copy, by_jid):
             for report in work.copies[copy.parent].reports
             if report.what == "put_back" and report.answer == "accepted"
         ][-1:]
-    known += [_enqueued(line) for line in copy.fetches[:1]]
+    known += [enqueued(line) for line in copy.fetches[:1]]
     return min(known, default=float("inf"))
 
 
-def _enqueued(line):
+def enqueued(line):
     """When the server put the job in its queue, by the monotonic clock."""
     told = line["enqueued_at"]
     if not told:

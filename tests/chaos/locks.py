@@ -5,8 +5,15 @@ from __future__ import annotations
 import math
 from typing import NamedTuple
 
+from tests.chaos.beside import (
+    is_run_lock,
+    is_tombstone,
+    why_no_run_lock,
+    why_no_tombstone,
+    why_run_lock_left,
+)
 from tests.chaos.quiet import retry_wait
-from tests.chaos.settings import LEASE, RESERVE_FOR, TTL
+from tests.chaos.settings import EXCLUSIVE, LEASE, RESERVE_FOR, TTL, is_of
 
 # docs/design.md §5: the reaper's round; the promotion's tick, for a job that is scheduled (6 s
 # ahead at most) or put back (10 s at most).
@@ -34,9 +41,12 @@ class Lock(NamedTuple):
 def blocked(facts):
     """Pushes that were turned away by the lock of a work that was over: with a word why, or None.
 
-    A lock is free a moment after the ACK was answered, unless something kept it from that.
+    A lock is free a moment after the ACK was answered, unless something kept it from that. Where it
+    is free when the job starts, see `tests.chaos.turns.missed`.
     """
     for work in facts.works.values():
+        if is_of(work.key, EXCLUSIVE):
+            continue
         for push in work.pushes:
             holder = facts.works.get(push.holder)
             if holder is not None and push.began > holder.over + _RELEASING:
@@ -49,18 +59,26 @@ def attempt(failures):
     return RESERVE_FOR + _REAPING + retry_wait(failures) + TTL
 
 
-def orphans_at_once(locks, facts):
-    """The locks that may not be, each with a word why."""
-    judged = [(lock, _why_orphan(lock, facts)) for lock in locks]
+def orphans_at_once(locks, facts, now):
+    """The locks that may not be, each with a word why; `now` by the monotonic clock."""
+    judged = [(lock, _why_orphan(lock, facts, now)) for lock in locks]
     return [(lock, why) for lock, why in judged if why is not None]
 
 
-def waited_for(locks, facts):
-    """The others, each with a word why it is there."""
-    return [(k, _why_left(k, facts)) for k in locks if _why_orphan(k, facts) is None]
+def waited_for(locks, facts, now):
+    """The others, each with a word why it is there; but for tombstones, which keep nobody away."""
+    return [
+        (lock, (why_run_lock_left if is_run_lock(lock) else _why_left)(lock, facts))
+        for lock in locks
+        if not is_tombstone(lock) and _why_orphan(lock, facts, now) is None
+    ]
 
 
-def _why_orphan(lock, facts):
+def _why_orphan(lock, facts, now):
+    if is_tombstone(lock):
+        return why_no_tombstone(lock, facts)
+    if is_run_lock(lock):
+        return why_no_run_lock(lock, facts, now)
     if lock.ttl == -1:
         return "it lives for ever"
     allowed = _allowed(lock, facts)

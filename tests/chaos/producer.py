@@ -8,15 +8,35 @@ import os
 import random
 import signal
 import time
-from datetime import UTC, datetime, timedelta
 
-from faktory_unique import Client, Job, Producer, StoreError, Unique
+from faktory_unique import Client, Middleware, Producer, StoreError, Unique
 from faktory_unique.errors import FaktoryError
 from tests.chaos.journal import Journal
-from tests.chaos.settings import CLIENT_TIMEOUT, JOBTYPE, KEYS, POLICY, RESERVE_FOR, key_of
+from tests.chaos.mix import JOB, draw
+from tests.chaos.settings import CLIENT_TIMEOUT, POLICIES, key_of
 
 _TRIES = 4
 _OPEN = ("unknown", "not_sent")
+
+
+class Sending(Middleware):
+    """Notes what goes out, within `Unique`: under which jid, and in whose place."""
+
+    def __init__(self, journal):
+        self._journal = journal
+
+    def push(self, jobs, call_next):
+        for job in jobs:
+            stamp = job["custom"]["unique"]
+            self._journal.note(
+                *("sent",),
+                job=job["custom"][JOB],
+                jid=job["jid"],
+                owner=stamp["owner"],
+                key=stamp["key"],
+                replaces=stamp.get("replaces"),
+            )
+        return call_next(jobs)
 
 
 class Pushing:
@@ -40,23 +60,14 @@ class Pushing:
     def run(self, url, unique):
         """Connects, and pushes until stopped."""
         with Client(url, timeout=CLIENT_TIMEOUT) as client:
-            producer = Producer(client, middleware=[unique])
+            producer = Producer(client, middleware=[unique, Sending(self._journal)])
             while not self.stopped:
-                jobs = [self._job() for _ in range(self._number())]
+                jobs = [draw(self._rng) for _ in range(self._number())]
                 self._push_until_known(producer, jobs)
                 time.sleep(self._rng.uniform(0.02, 0.25))
 
     def _number(self):
         return self._rng.randint(2, 8) if self._rng.random() < 0.15 else 1
-
-    def _job(self):
-        job = Job(
-            jobtype=JOBTYPE, args=[self._rng.randrange(KEYS)], reserve_for=RESERVE_FOR, retry=25
-        )
-        if self._rng.random() < 0.15:
-            due = datetime.now(UTC) + timedelta(seconds=self._rng.uniform(1, 6))
-            job.at = due.isoformat()
-        return job
 
     def _push_until_known(self, producer, jobs):
         """Pushes the same jobs again while it is not known what became of them, a few times."""
@@ -70,7 +81,7 @@ class Pushing:
         """Pushes; the jobs whose end is open."""
         call = next(self._calls)
         for job in jobs:
-            key = key_of(job.args[0])
+            key = key_of(job.jobtype, job.args[0])
             self._journal.note("pushing", call=call, jid=job.jid, key=key, at=job.at)
         try:
             if len(jobs) == 1:
@@ -102,9 +113,10 @@ def main():
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, pushing.stop)
     # One of them pushes unguarded where the store is away.
-    policy = POLICY.model_copy(update={"on_store_error": os.environ["CHAOS_ON_STORE_ERROR"]})
+    away = {"on_store_error": os.environ["CHAOS_ON_STORE_ERROR"]}
+    policies = {name: policy.model_copy(update=away) for name, policy in POLICIES.items()}
     journal.note("up")
-    with Unique(default=policy, hooks=[journal.note_event]) as unique:
+    with Unique(policies=policies, hooks=[journal.note_event]) as unique:
         while not pushing.stopped:
             try:
                 pushing.run(os.environ["FAKTORY_URL"], unique)

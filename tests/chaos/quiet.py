@@ -13,6 +13,7 @@ _REAPING = 30
 _PROMOTION = 10
 
 _LATER = 3  # the longest that a handler has its job come back
+_TURNS = 3 * (5 + _PROMOTION)  # for those before it to run, of those that exclude each other
 _BACKLOG = 45  # to work off what is queued, on a machine that is busy
 _STEADY = 6.0
 _LOOK = 0.5
@@ -32,7 +33,7 @@ def longest(jobs, now):
 
     A job that is scheduled, or waits for its retry, has that to wait. One that is reserved may be
     nobody's: its reservation runs out, and its retry comes. Then it may fail for the first time,
-    which only a job does that never has, and come back later once.
+    which only a job does that never has, and come back later once, and wait for its turn.
     """
     waits = [0.0]
     for job in jobs:
@@ -40,7 +41,7 @@ def longest(jobs, now):
             waits.append(RESERVE_FOR + _REAPING + retry_wait(job.failures))
         elif job.score:
             waits.append(max(0.0, job.score - now) + _PROMOTION)
-    return max(waits) + retry_wait(0) + _LATER + _PROMOTION + _BACKLOG
+    return max(waits) + retry_wait(0) + _LATER + _PROMOTION + _TURNS + _BACKLOG
 
 
 def wait_until_quiet(server, report):

@@ -24,6 +24,9 @@ class Push:
         jid: under which it went out, if it got a lock or went out without; else None.
         holder: of a duplicate, the owner that has the lock; else None.
         took: when it was told that it had the lock; None where it was not.
+        sent: when its job was about to go out; None where it never was.
+        replaces: the owner in whose place it went out; None where in nobody's.
+        confirmed: whether the lock was said to stand for as long as the job waits.
     """
 
     who: str
@@ -36,6 +39,9 @@ class Push:
     jid: str | None = None
     holder: str | None = None
     took: float | None = None
+    sent: float | None = None
+    replaces: str | None = None
+    confirmed: bool = False
 
     @property
     def accepted(self):
@@ -49,13 +55,36 @@ class Push:
 
 @dataclass
 class Report:
-    """An ACK, a FAIL or a put-back, from before it was sent; `answer` is None where none came."""
+    """An ACK, a FAIL or a put-back, from before it was sent; `answer` is None where none came.
+
+    `delay`: of a put-back, seconds until the copy is due.
+    """
 
     what: str
     who: str
     began: float
     ended: float = math.inf
     answer: str | None = None
+    delay: float = 0.0
+
+
+@dataclass
+class Run:
+    """One run of a handler.
+
+    Attributes:
+        who: the worker, in one of whose processes it is.
+        jid: of the job.
+        fetch: the line of the FETCH that it follows.
+        began: when the handler began.
+        ended: when it came to an end; infinite where it never did.
+    """
+
+    who: str
+    jid: str
+    fetch: dict
+    began: float
+    ended: float = math.inf
 
 
 @dataclass
@@ -63,6 +92,8 @@ class Copy:
     """A job as the server has it: one jid.
 
     Attributes:
+        replaces: the owner in whose place it was pushed, as it says itself.
+        runs: in order.
         fetches: lines of each FETCH.
         reports: in order.
         done: lines of each good end of its handler.
@@ -71,6 +102,8 @@ class Copy:
 
     jid: str
     parent: str | None = None
+    replaces: str | None = None
+    runs: list = field(default_factory=list)
     fetches: list = field(default_factory=list)
     reports: list = field(default_factory=list)
     done: list = field(default_factory=list)
@@ -106,6 +139,26 @@ class Work:
         """Its good ends, in order, as pairs of a copy and the line."""
         ends = [(copy, line) for copy in self.copies.values() for line in copy.done]
         return sorted(ends, key=lambda end: end[1]["mono"])
+
+    @property
+    def runs(self):
+        """The runs of its handlers, in order."""
+        runs = [run for copy in self.copies.values() for run in copy.runs]
+        return sorted(runs, key=lambda run: run.began)
+
+    def replaces(self, owner):
+        """When it was first seen to be in this owner's place, if Faktory has it so; else None.
+
+        It has what a push was answered for, and what a worker was given.
+        """
+        pushed = [p.sent for p in self.pushes if p.accepted and p.replaces == owner]
+        given = [
+            copy.fetches[0]["mono"]
+            for copy in self.copies.values()
+            if copy.replaces == owner and copy.fetches
+        ]
+        sent = [p.sent for p in self.pushes if p.replaces == owner and p.sent is not None]
+        return min(sent + given) if pushed or given else None
 
     def event(self, *names, after=0.0, before=math.inf):
         """The first event of one of these names, strictly within these times."""

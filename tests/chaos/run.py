@@ -11,6 +11,7 @@ import redis
 from scripts.servers import HOST, FaktoryServer, RedisServer
 from tests.chaos import journal as journals
 from tests.chaos.accounts import Accounts
+from tests.chaos.beside import is_tombstone
 from tests.chaos.crew import Crew
 from tests.chaos.facts import Facts
 from tests.chaos.faults import Faults
@@ -125,8 +126,9 @@ def _locks_left(url, facts, progress):
     """The orphans among the locks that are left; those that may be there are waited for."""
     with redis.Redis.from_url(url, decode_responses=True) as store:
         first = _locks(store)
-        orphans = orphans_at_once(first, facts)
-        waiting = waited_for(first, facts)
+        now = time.monotonic()
+        orphans = orphans_at_once(first, facts, now)
+        waiting = waited_for(first, facts, now)
         for lock, why in waiting:
             say(f"a lock is left for {lock.ttl} s: {lock.key} of {lock.value}: {why}")
         bound = max((lock.ttl for lock, _ in waiting), default=0) + 2
@@ -136,7 +138,8 @@ def _locks_left(url, facts, progress):
             progress.say(f"locks to run out within {bound} s: {store.exists(*keys)}")
             time.sleep(_TENDING)
         known = {lock.key for lock, _ in orphans}
-        outlived = [(lock, "it outlived its time") for lock in _locks(store)]
+        left = [lock for lock in _locks(store) if not is_tombstone(lock)]
+        outlived = [(lock, "it outlived its time") for lock in left]
         return orphans + [each for each in outlived if each[0].key not in known]
 
 

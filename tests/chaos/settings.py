@@ -6,7 +6,8 @@ from faktory_unique import Policy
 from faktory_unique.keys import lock_key
 
 JOBTYPE = "Chaos"
-KEYS = 40
+EXCLUSIVE = "ChaosExclusive"
+REPLACE = "ChaosReplace"
 
 TTL = 20
 LEASE = 10
@@ -16,7 +17,14 @@ RESERVE_FOR = 60
 CLIENT_TIMEOUT = 3
 """Seconds of a client's call; a lease is longer."""
 
-POLICY = Policy(ttl=TTL, lease=LEASE)
+POLICIES = {
+    JOBTYPE: Policy(ttl=TTL, lease=LEASE),
+    EXCLUSIVE: Policy(ttl=TTL, lease=LEASE, until="start", exclusive=True),
+    REPLACE: Policy(ttl=TTL, lease=LEASE, on_conflict="replace"),
+}
+
+KEYS = {JOBTYPE: 40, EXCLUSIVE: 5, REPLACE: 10}
+"""How many there are of each: few, so that jobs meet."""
 
 PRODUCERS = 3
 WORKERS = 3
@@ -30,6 +38,11 @@ which runs beside the grace period, what it hands back (3.5), its processes (1),
 the store (2) and its last report (3), with room for a machine that is busy."""
 
 
-def key_of(number):
-    """The lock's key for the job with this argument."""
-    return lock_key(POLICY, {"jobtype": JOBTYPE, "args": [number]})
+def key_of(jobtype, number):
+    """The lock's key for the job of this jobtype with this argument."""
+    return lock_key(POLICIES[jobtype], {"jobtype": jobtype, "args": [number]})
+
+
+def is_of(key, jobtype):
+    """Whether this is the key of a lock of the jobtype's."""
+    return f":{jobtype}:" in key

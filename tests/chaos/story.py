@@ -34,35 +34,65 @@ class Story:
         ahead=0,
         who="p",
         holder=None,
+        replaces=None,
+        job=None,
     ):
-        """A push that took its lock; with `status` None its process was never heard of again."""
+        """A push that took its lock, or that of the owner whom it replaces.
+
+        With `status` None its process was never heard of again; `job` is the jid of the Job, where
+        the owner is another.
+        """
         self._calls += 1
         ended = began + 0.1 if ended is None else ended
         at = datetime.fromtimestamp(EPOCH + began + ahead, UTC).isoformat() if ahead else ""
-        self._note(began, who, "pushing", call=self._calls, jid=owner, key=key, at=at)
+        self._note(began, who, "pushing", call=self._calls, jid=job or owner, key=key, at=at)
         if status == "unguarded":
             self.event("unguarded", owner, began + 0.01, key=key, jid=jid, who=who)
-        elif status != "duplicate":
+        elif status != "duplicate" and not replaces:
             self.event("acquired", owner, began + 0.01, key=key, jid=jid, who=who)
+        if replaces or job:
+            sent = {"job": job or owner, "jid": jid or owner, "owner": owner, "key": key}
+            self._note(began + 0.02, who, "sent", **sent, replaces=replaces)
         if status == "pushed":
-            self.event("confirmed", owner, ended - 0.01, key=key, jid=jid, who=who)
+            told = f"in the place of {replaces}" if replaces else ""
+            self.event("confirmed", owner, ended - 0.01, key=key, jid=jid, who=who, told=told)
         if status is not None:
             result = {"status": status, "stands": holder or jid or owner, "confirmed": True}
-            self._note(ended, who, "result", call=self._calls, jid=owner, key=key, **result)
+            about = {"call": self._calls, "jid": job or owner, "key": key}
+            self._note(ended, who, "result", **about, **result)
 
-    def event(self, name, owner, mono, *, key="k", jid=None, who="w"):
+    def event(self, name, owner, mono, *, key="k", jid=None, who="w", told=""):
         """Something that happened to a lock."""
-        about = {"name": name, "key": key, "owner": owner, "jid": jid or owner, "told": ""}
+        about = {"name": name, "key": key, "owner": owner, "jid": jid or owner, "told": told}
         self._note(mono, who, "event", **about)
 
-    def fetch(self, owner, mono, *, jid=None, who="w", failures=0, parent=None, held="held"):
-        """A fetch, and what became of the lock (None: the worker was not told)."""
+    def fetch(
+        self,
+        owner,
+        mono,
+        *,
+        jid=None,
+        who="w",
+        failures=0,
+        parent=None,
+        held="held",
+        told="",
+        replaces=None,
+        answer=None,
+    ):
+        """A fetch, what became of the lock (None: the worker was not told), and the answer."""
         job = {"jid": jid or owner, "owner": owner, "key": "k"}
         enqueued = datetime.fromtimestamp(EPOCH + mono, UTC).isoformat()
         more = {"failures": failures, "parent": parent, "enqueued_at": enqueued}
-        self._note(mono, who, "fetch", **job, **more)
+        self._note(mono, who, "fetch", **job, **more, replaces=replaces)
         if held is not None:
-            self.event(held, owner, mono + 0.01, jid=jid, who=who)
+            self.event(held, owner, mono + 0.01, jid=jid, who=who, told=told)
+        if answer is not None:
+            self._note(mono + 0.02, who, "fetch_answer", **job, answer=answer)
+
+    def started(self, owner, mono, *, jid=None, who="w"):
+        """Its handler begins."""
+        self._note(mono, who, "start", jid=jid or owner, owner=owner, key="k")
 
     def done(self, owner, mono, *, jid=None, who="w"):
         """Its handler comes to a good end."""
@@ -76,9 +106,16 @@ class Story:
         if answer is not None:
             self._note(mono + 0.02, who, f"{what}_answer", **job, answer=answer)
 
-    def run(self, owner, mono, *, jid=None, who="w", parent=None, takes=1.0):
-        """A fetch, a good end and an ACK."""
-        self.fetch(owner, mono, jid=jid, who=who, parent=parent)
+    def aside(self, owner, mono, successor, *, jid=None, who="w"):
+        """A fetch of a job that was replaced, and its ACK."""
+        told = f"replaced by {successor}"
+        self.fetch(owner, mono, jid=jid, who=who, held="superseded", told=told, answer="Drop")
+        self.report("ack", owner, mono + 0.1, jid=jid, who=who)
+
+    def run(self, owner, mono, *, jid=None, who="w", parent=None, takes=1.0, **fetched):
+        """A fetch, a handler that comes to a good end, and an ACK."""
+        self.fetch(owner, mono, jid=jid, who=who, parent=parent, answer="Run", **fetched)
+        self.started(owner, mono + 0.05, jid=jid, who=who)
         self.done(owner, mono + takes, jid=jid, who=who)
         self.report("ack", owner, mono + takes, jid=jid, who=who)
 
@@ -96,9 +133,14 @@ class Story:
         more = {"server": "faktory", "began": mono, "owners": list(owners), "jids": list(owners)}
         self._note(mono, "controller", "killed", **more)
 
+    def delayed(self, server, began, ended):
+        """What was sent to it came later."""
+        about = {"kind": "delay", "target": server, "victim": None}
+        self._note(ended, "controller", "fault", began=began, ended=ended, **about)
+
     def stopped(self, who, began, ended):
         """SIGSTOP, and SIGCONT later."""
-        more = {"kind": "stop", "victim": who, "began": began, "ended": ended}
+        more = {"kind": "stop", "target": "worker", "victim": who, "began": began, "ended": ended}
         self._note(ended, "controller", "fault", **more)
 
     def calm(self, mono):
@@ -130,3 +172,11 @@ def overlap(story, taken):
     story.push("y", taken)
     story.run("x", taken + 2)
     story.run("y", taken + 4)
+
+
+def without_place(story, owner, began, of, key):
+    """A push in the place of one whose place was another's by then."""
+    story.push(owner, began, key=key, replaces=of, status="unconfirmed")
+    story._lines[-1]["status"] = "pushed"
+    told = f"another has the place of {of}, too"
+    story.event("lapsed", owner, began + 0.09, who="p", told=told)

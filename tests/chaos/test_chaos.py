@@ -14,12 +14,14 @@ from tests.chaos.conftest import Run
 from tests.conftest import need
 
 # 15 s of faults; then, at the very most, what is reserved runs out (90), waits for its second retry
-# (84) and its first (54), and the longest lock runs out (194): with the ends of processes, 10 min.
+# (84) and its first (54), and for its turn (45), and the longest lock runs out (194): with the ends
+# of processes, 10 min.
 LONGEST = 600
 
 LAST_LINE = re.compile(
     r"chaos: pushes=\d+ accepted=[1-9]\d* executed=[1-9]\d* faults=[1-9]\d* lost=0 "
-    r"overlaps=(\d+) explained=\1 orphans=0( gone_with_faktory=\d+)?"
+    r"overlaps=(\d+) explained=\1 orphans=0"
+    r"( superseded=[1-9]\d*)?( excluded=[1-9]\d*)?( gone_with_faktory=\d+)?"
 )
 
 

@@ -19,9 +19,9 @@ def story():
     return story
 
 
-def is_orphan(story, lock):
+def is_orphan(story, lock, now=1000.0):
     facts = story.facts()
-    orphans, waiting = orphans_at_once([lock], facts), waited_for([lock], facts)
+    orphans, waiting = orphans_at_once([lock], facts, now), waited_for([lock], facts, now)
     assert len(orphans) + len(waiting) == 1
     return bool(orphans)
 
@@ -116,8 +116,8 @@ def test_a_lock_of_nobody():
 
 
 def test_quiet_waits_for_the_longest_of_all():
-    """Of a fresh job: its first retry, 54; to come back later, 3 + 10; the backlog, 45."""
-    after = 54 + 3 + 10 + 45
+    """Of a fresh job: its retry, 54; to come back, 3 + 10; its turn, 45; the backlog, 45."""
+    after = 54 + 3 + 10 + 45 + 45
     assert longest([], 1000) == after
     assert longest([Stored("q:default", "j", "o", 0, 0)], 1000) == after
     assert longest([Stored("retries", "j", "o", 3, 1100)], 1000) == 100 + 10 + after

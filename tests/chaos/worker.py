@@ -11,7 +11,7 @@ from faktory_unique import Client, Consumer, Middleware, Unique
 from faktory_unique.errors import FaktoryError
 from tests.chaos.handler import work
 from tests.chaos.journal import Journal
-from tests.chaos.settings import CLIENT_TIMEOUT, GRACE, JOBTYPE, SLOTS
+from tests.chaos.settings import CLIENT_TIMEOUT, GRACE, POLICIES, SLOTS
 
 
 class Journalling(Middleware):
@@ -53,6 +53,7 @@ def _about(job):
         "key": stamp["key"],
         "failures": failure.get("retry_count", 0) + 1 if failure else 0,
         "parent": job["custom"].get("chaos_parent"),
+        "replaces": stamp.get("replaces"),
     }
 
 
@@ -79,7 +80,8 @@ def main():
                 context=context,
                 middleware=[Journalling(journal), unique],
             )
-            consumer.register(JOBTYPE, work)
+            for jobtype in POLICIES:
+                consumer.register(jobtype, work)
             consumer.run()
     journal.note("down")
 
