@@ -79,6 +79,25 @@ def test_a_change_is_about_the_lock_of_one_owner(change, owner):
     assert change.owner == owner
 
 
+@pytest.mark.parametrize(
+    ("expected", "found", "left"),
+    [
+        (("o?", "o", None), None, (None,)),
+        (("o?", "o", None), "o", None),
+        (("o?", "o", None), "x", None),
+        (("o?", "o", None), gone("x"), None),
+        (("o?", "o"), None, None),
+        (("o?", "o"), "x", None),
+        ((None,), None, (None,)),
+        ((), None, None),
+        ((), "x", None),
+    ],
+)
+def test_a_lock_is_taken_where_none_was_found_and_that_is_expected(expected, found, left):
+    change = Change("k", expected, "o", 60)
+    assert change.to_take(found) == (None if left is None else change._replace(expected=left))
+
+
 class TestReplacing:
     CHANGE = Change("k", ("o?", "o", None), "o", 60, replaces="x")
 
