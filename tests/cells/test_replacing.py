@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from faktory_unique import PutBack
+from faktory_unique import Drop, Middleware, PutBack
 from faktory_unique.change import Change, held, leased
 from faktory_unique.lifecycle import release
 from tests.cells.conflicts import FETCHED, UNTIL, After, held_for, lock, old_and_new, replacing
@@ -115,3 +115,23 @@ class TestTheReplacing:
         assert fetched.runs
         ground.ack(fetched)
         assert ground.lock(old) is None
+
+    @pytest.mark.parametrize("until", ["success", "start"])
+    def test_where_a_middleware_drops_it_nothing_steps_aside_for_it(self, ground, until):
+        """Before the producer has made its swap: the old one is still the one that is to run."""
+
+        class Dropping(Middleware):
+            def fetch(self, job, call_next):
+                return Drop("not wanted any more")
+
+        def go_away():
+            ground.store.away = True
+
+        unique = replacing(ground, until)
+        old, new = old_and_new(ground, unique, After(go_away))
+        ground.store.away = False
+        unique._parts.kept._entries.clear()  # its producer is killed
+        ground.handle(ground.fetch(unique, Dropping()))
+        assert ground.lock(new) == held(old.jid)
+        assert ground.tombstone(old, old.jid) == (None, None)
+        assert ground.fetch(unique, queue="old").runs
