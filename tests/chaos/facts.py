@@ -97,8 +97,10 @@ class Facts:
     def _event(self, line):
         work = self._work(line)
         work.events.append(line)
-        if line["name"] in {"acquired", "unguarded"} and work.pushes:
-            push = work.pushes[-1]  # of the one process that has this Job
+        push = work.pushes[-1] if work.pushes else None  # of the one process that has this Job
+        # Under another owner than its Job's it is not known yet: see `_sent`.
+        going_on = push is not None and push.status is None
+        if line["name"] in {"acquired", "unguarded"} and going_on:
             push.jid = line["jid"]
             push.took = line["mono"] if line["name"] == "acquired" else None
 

@@ -87,14 +87,17 @@ def _settings(facts, work):
 def _put_backs(work, settings):
     """What has given the lock of a job that waits its turn a longer time, while it stood."""
     until = max((each.began + each.ttl for each in settings), default=0)
-    for copy in work.copies.values():
-        for report in copy.reports:
-            failed = work.event("store_error", after=report.began, before=report.ended)
-            if report.what == "put_back" and report.began < until and not failed:
-                failures = max((fetch["failures"] for fetch in copy.fetches), default=0)
-                made = _Setting(report.began, attempt(failures), "put_back")
-                until = max(until, made.began + made.ttl)
-                yield made
+    reports = [(report.began, c, report) for c in work.copies.values() for report in c.reports]
+    for began, copy, report in sorted(reports, key=lambda each: each[0]):
+        failed = any(
+            event["name"] == "store_error" and event["told"].startswith("PUT_BACK")
+            for event in work.events
+            if began <= event["mono"] <= report.ended
+        )
+        if report.what == "put_back" and began < until and not failed:
+            failures = max((fetch["failures"] for fetch in copy.fetches), default=0)
+            until = max(until, began + attempt(failures))
+            yield _Setting(began, attempt(failures), "put_back")
 
 
 def _freed_unheard(work, since, until):
@@ -151,9 +154,20 @@ def _time_over(facts, work, since, taken):
 def _waited(work, taken):
     # The store may fail the hold that would notice, until the run is over.
     noticed = work.event("lapsed", "reacquired", "store_error", after=taken)
-    if is_of(work.key, EXCLUSIVE):  # one that waits its turn does not ask for its lock
-        noticed = noticed or work.event("excluded", after=taken)
-    return "waited_longer_than_ttl" if noticed else None
+    return "waited_longer_than_ttl" if noticed or _may_have_started(work, taken) else None
+
+
+def _may_have_started(work, taken):
+    """Whether a worker that was given it later could not tell that its lock was to stand.
+
+    Where a lock is freed when its job starts, a job that has failed or was put back may have.
+    """
+    fetches = [fetch for copy in work.copies.values() for fetch in copy.fetches]
+    return is_of(work.key, EXCLUSIVE) and any(
+        fetch["failures"] or fetch["jid"] != work.owner
+        for fetch in fetches
+        if fetch["mono"] > taken
+    )
 
 
 def _on_lease(facts, work, began, taken):
