@@ -179,11 +179,16 @@ def _path(path: object) -> int | str:
 
 
 class Policies:
-    """Which policy a jobtype has: by its name, else by the first glob that fits."""
+    """Which policy a jobtype has: by its name, else by the most telling glob that fits.
+
+    That is the one with the most characters that are no wildcard, so that it does not matter in
+    which of the sources of settings it stands; of equals, the first.
+    """
 
     def __init__(self, policies: Mapping[str, Policy], default: Policy | None = None) -> None:
         self._exact = dict(policies)
-        self._globs = [(name, p) for name, p in policies.items() if any(c in name for c in "*?[")]
+        globs = [(name, p) for name, p in policies.items() if any(c in name for c in "*?[")]
+        self._globs = sorted(globs, key=lambda glob: -len(re.sub(r"\[[^]]*\]|[*?]", "", glob[0])))
         self._default = default
 
     def of(self, jobtype: str) -> Policy | None:

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("faktory_unique")
 
+_WITHOUT_HANDLER = "; this worker has no handler for it: register one, or give it another queue"
+
 
 @dataclass(frozen=True, slots=True)
 class Perform:
@@ -122,11 +124,12 @@ class Handling:
         else:
             # Its type alone: the message may hold args.
             log.warning(
-                "job failed: jobtype=%s jid=%s: %s: to be %s",
+                "job failed: jobtype=%s jid=%s: %s: to be %s%s",
                 job["jobtype"],
                 job["jid"],
                 error.errtype,
                 outcome(job).value,
+                _WITHOUT_HANDLER if error.errtype == "NoHandler" else "",
             )
             answer = compose(self._middleware, "fail", reservation.fail)(job, error)
         verb = "ACK" if error is None else "FAIL"

@@ -18,7 +18,6 @@ class TestSQLAlchemy:
     def orders(self, recipe, tmp_path, monkeypatch):
         monkeypatch.chdir(tmp_path)  # which its database is in
         orders = recipe("orders.py")
-        orders.module.Base.metadata.create_all(orders.module.engine)
         yield orders
         orders.module.engine.dispose()
 

@@ -146,7 +146,7 @@ class TestPolicies:
             ("Weird[1]*", A),
         ],
     )
-    def test_the_exact_name_wins_then_the_first_glob_then_the_default(self, jobtype, expected):
+    def test_the_exact_name_wins_then_a_glob_then_the_default(self, jobtype, expected):
         policies = Policies(
             {
                 "Billing::*": self.B,
@@ -158,6 +158,20 @@ class TestPolicies:
             self.D,
         )
         assert policies.of(jobtype) is expected
+
+    @pytest.mark.parametrize(
+        ("globs", "best"),
+        [
+            (["*", "R*", "Rep*"], "Rep*"),
+            (["Rep*", "R*", "*"], "Rep*"),
+            (["*epo", "Rep[aeiou]*"], "*epo"),
+            (["[QRST]*", "*o"], "*o"),
+            (["R*", "*o"], "R*"),
+        ],
+    )
+    def test_of_globs_the_most_telling_wins(self, globs, best):
+        policies = {glob: Policy(ttl=n + 1) for n, glob in enumerate(globs)}
+        assert Policies(policies).of("Repo") is policies[best]
 
     def test_without_a_default_other_jobtypes_are_not_unique(self):
         assert Policies({"Email": self.A}).of("Other") is None
