@@ -16,7 +16,7 @@ INPUTS ?= 1000000
 comma := ,
 space := $(subst ,, )
 
-.PHONY: help demo test conformance chaos fuzz check lint types floors servers simulation recipes bench clean
+.PHONY: help demo test conformance chaos fuzz check lint types floors servers watched beside bench clean
 
 help:
 	@echo "make demo          the main job, done before your eyes on a Faktory in memory"
@@ -43,20 +43,20 @@ chaos: $(INSTALLED) servers
 fuzz: $(INSTALLED)
 	$(BIN)/python -m tests.fuzz.canonical $(INPUTS)
 
-# The simulation by itself: the rest covers all that it does, and watched it takes twice as long.
-# Beside it the recipes, which mostly wait.
+# Beside the tests that are watched for coverage, which wait for servers most of the time: the
+# recipes, which wait, too, and the simulation, which does nothing that the others do not cover.
 check: lint types floors servers
 	$(BIN)/python -m benchmarks --quick
-	$(BIN)/coverage run -m pytest --ignore tests/simulation --ignore tests/recipes
-	$(MAKE) --jobs 2 --output-sync simulation recipes
+	$(MAKE) --jobs 2 --output-sync=line watched beside
 	$(BIN)/coverage report
 	$(BIN)/coverage report --fail-under=100 --include='$(subst $(space),$(comma),$(COVERED))'
 
-simulation: $(INSTALLED)
-	$(BIN)/pytest tests/simulation
+watched: $(INSTALLED)
+	$(BIN)/coverage run -m pytest --ignore tests/simulation --ignore tests/recipes
 
-recipes: $(INSTALLED)
+beside: $(INSTALLED)
 	$(BIN)/pytest tests/recipes
+	$(BIN)/pytest tests/simulation
 
 bench: $(INSTALLED) servers
 	$(BIN)/python -m benchmarks
