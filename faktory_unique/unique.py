@@ -162,7 +162,7 @@ class Unique(Middleware, ByHand):
         holding.ending()
         try:
             answer = send()
-        except BaseException:
+        except BaseException:  # of whatever kind: the handler is over all the same
             holding.not_reported()
             raise
         follow(holding, answer)

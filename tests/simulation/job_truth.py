@@ -5,12 +5,11 @@ from __future__ import annotations
 import json
 from collections import Counter, defaultdict
 from contextlib import contextmanager
-from itertools import count
 
-from faktory_unique import PushStatus
 from faktory_unique.reserved import failures_before
 from faktory_unique.stamp import read_stamp
-from tests.simulation.works import RESERVED, Sent, Work
+from tests.simulation.aside_truth import AsideTruth
+from tests.simulation.works import RESERVED, Work
 
 
 class JobTruth:
@@ -19,6 +18,9 @@ class JobTruth:
     Args:
         truth: of the world.
         manager: the server's, whose methods it watches.
+
+    Attributes:
+        asides: of the jobs that step aside for others.
     """
 
     def __init__(self, truth, manager):
@@ -33,11 +35,7 @@ class JobTruth:
         self._waits_since = {}
         self._reserved_by = {}
         self._handling = {}
-        self._order = count()
-        self._accepted_at = {}
-        self._begun_at = {}
-        self._stepped_aside = []
-        self._replaced_when_fetched = set()
+        self.asides = AsideTruth(truth)
         self._watch(manager)
 
     # ---- what workers do ---------------------------------------------------------------------
@@ -76,9 +74,7 @@ class JobTruth:
     def _began(self, jid, work):
         work.begun += 1
         self._begun.add(jid)
-        self._begun_at[work.owner] = self.moment()
-        if jid in self._replaced_when_fetched and not self._truth.struck.any_of(work.touched):
-            self._truth.broke("superseded", f"{jid} runs, and was replaced before it was fetched")
+        self.asides.begins(jid, work)
         # Of `start`, a later attempt has no lock as a rule: nobody can tell that it should have.
         first = jid == work.owner and not self.job(jid).get("failure")
         if work.lapsed and first and work.until == "start":
@@ -105,10 +101,6 @@ class JobTruth:
         work = self.work_of(self.job(jid))
         work.done, work.must_be_told = True, False
 
-    def moment(self):
-        """Now, in an order of all that happens, also where the clock stands."""
-        return next(self._order)
-
     def job(self, jid):
         """A job's payload, as it was last fetched."""
         return self._payloads[jid]
@@ -116,38 +108,6 @@ class JobTruth:
     def jids(self):
         """Of all jobs that were accepted."""
         return set(self._payloads)
-
-    def check_results(self, results, before):
-        """What a push told its caller must be so; `before`: the jids that were there already."""
-        for result in results:
-            there = result.jid in self._payloads
-            if result and not there:
-                self._truth.broke("untrue", f"{result.jid} was said to be pushed")
-            if result.status is PushStatus.DUPLICATE:
-                self._check_duplicate(result)
-            if result and there:
-                self._check_place(result)
-            refused = result.status in {PushStatus.REFUSED, PushStatus.NOT_SENT}
-            if refused and there and result.jid not in before:
-                self._truth.broke("untrue", f"{result.jid} was said to be {result.status}")
-
-    def _check_place(self, result):
-        """What was pushed in the place of another has it, or it was said that it has not."""
-        work, replaced = self.work_of(self.job(result.jid)), self._truth.works.get(result.replaced)
-        stood_still = self._truth.struck.any_stood_still(work.touched)
-        if result.confirmed and work.is_live and not (work.in_place or stood_still):
-            self._truth.broke("untrue", f"{work.owner} was said to have its place")
-        if replaced is not None and not (replaced.replaced or self._truth.struck.anybody):
-            self._truth.broke("not replaced", f"{replaced.owner}, by {work.owner}")
-
-    def _check_duplicate(self, result):
-        """A duplicate names the work that is there, or that another push is about to bring."""
-        if not (self._truth.locks.has_had(result.jid) or result.jid in self._payloads):
-            self._truth.broke("untrue", f"{result.jid}, which never had a lock, was said to be it")
-        elif result.confirmed and not (
-            result.jid in self._truth.works or result.jid in self._payloads
-        ):
-            self._truth.broke("untrue", f"{result.jid}, never accepted, was said to be confirmed")
 
     def runs_elsewhere(self, owner, name):
         """Whether another worker runs a copy, and may believe in its reservation.
@@ -169,25 +129,6 @@ class JobTruth:
     def gone(self):
         """The jids of jobs that were accepted, and did not end by any report or expiry."""
         return [jid for jid in self._payloads if jid not in self._over]
-
-    def unheard(self):
-        """The jids of jobs that stepped aside, and for which nothing that was as new ran."""
-        return [
-            jid
-            for jid, owner, since in self._stepped_aside
-            if not self._ran_for(owner, since, set())
-        ]
-
-    def _ran_for(self, owner, since, asked):
-        """Whether a job in the place of this owner's was begun since, or has died; or its own."""
-        asked.add(owner)
-        for work in self._truth.works.values():
-            if work.replaces == owner and work.owner not in asked:
-                if self._begun_at.get(work.owner, -1) > since or work.died:
-                    return True
-                if self._ran_for(work.owner, since, asked):
-                    return True
-        return False
 
     def undone(self):
         """Works that were begun and not done, though nothing kept who had them from that."""
@@ -269,10 +210,7 @@ class JobTruth:
         work.live.add(jid)
         work.touched.add(actor.name)
         actor.owners.add(stamp.owner)
-        # A copy that is put back is as old as what it is a copy of.
-        of = actor.works_on["jid"] if actor.works_on is not None else None
-        since = actor.since if isinstance(actor, Sent) else self.moment()
-        self._accepted_at[jid] = self._accepted_at.get(of, since)
+        self.asides.accepted(jid, actor)
 
     def _check_copy(self, job, copy):
         """A copy is the same work, with the retries that were left."""
@@ -286,8 +224,7 @@ class JobTruth:
             return
         work.touched.add(self._truth.actor.name)
         work.unheld = True
-        if work.replaced:
-            self._replaced_when_fetched.add(jid)
+        self.asides.fetched(jid, work)
         work.live.add(jid)  # again, where its worker has pushed a copy and died before its ACK
 
     def _overlaps(self, other, work):
@@ -322,17 +259,8 @@ class JobTruth:
 
     def _acknowledged(self, jid):
         if not (self._executed[jid] or jid in self._replaced or jid in self._dropped):
-            self._steps_aside(jid)
+            self.asides.steps_aside(jid, self.work_of(self.job(jid)))
         self._is_over(jid)
-
-    def _steps_aside(self, jid):
-        """A job was acknowledged unrun: only for one that Faktory has accepted in its place."""
-        work = self.work_of(self.job(jid))
-        owner, work.must_be_told = work.owner, False
-        if any(work.replaces == owner for work in self._truth.works.values()):
-            self._stepped_aside.append((jid, owner, self._accepted_at[jid]))
-        else:
-            self._truth.broke("lost", f"{jid} was acknowledged and never done")
 
     def _is_over(self, jid):
         self._over.add(jid)

@@ -147,7 +147,7 @@ class Process:
         except (FaktoryError, StoreError) as exc:
             results = exc.results
         self.owners |= {result.jid for result in results}
-        self.world.truth.jobs.check_results(results, before)
+        self.world.truth.results.check(results, before)
         return results or [None] * len(jobs)
 
     def push_until_known(self, job, *, pause=5):

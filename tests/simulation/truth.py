@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from faktory_unique import EventName
 from tests.simulation.job_truth import JobTruth
 from tests.simulation.lock_truth import LockTruth
+from tests.simulation.result_truth import ResultTruth
 from tests.simulation.struck import Struck
 from tests.simulation.works import Sent
 
@@ -29,6 +30,7 @@ class Truth:
 
     Attributes:
         jobs: of those on the server.
+        results: of what pushes told.
         locks: of those in the store.
         works: what the jobs and locks are of, by owner.
         struck: the faults so far.
@@ -44,6 +46,7 @@ class Truth:
         self.unguarded = set()
         self.actor = None
         self.broken = []
+        self.results = ResultTruth(self)
         self.jobs = JobTruth(self, world.faktory._core.manager)
         self.locks = LockTruth(self, world.policy, world.longest_ttl, world.may_lapse)
         self._reported = set()
@@ -60,7 +63,7 @@ class Truth:
     def as_of_now(self, process):
         """A process as it is now, to act later."""
         owners = self.locks.may_change(process)
-        return Sent(process.name, process.works_on, owners, self.jobs.moment())
+        return Sent(process.name, process.works_on, owners, self.jobs.asides.moment())
 
     def told(self, event):
         """An event was given to a hook."""
@@ -81,7 +84,7 @@ class Truth:
         """Each breach of a promise, at the end, when these are all locks: key → value."""
         for jid in self.jobs.gone():
             self.broke("lost", f"{jid} was accepted, and is gone")
-        for jid in self.jobs.unheard():
+        for jid in self.jobs.asides.unheard():
             self.broke("lost", f"{jid} stepped aside, and nothing ran in its place")
         for work in self.jobs.undone():
             self.broke("lost", f"{work.owner} was begun, and never done")
