@@ -12,6 +12,7 @@ from .chain import PushResult, PushStatus
 from .change import SWAP_KEPT, is_leased, leased, owner_of, successor_of
 from .errors import StoreError
 from .events import EventName
+from .taking import run_takes
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -66,7 +67,7 @@ class ChunkLocks:
             else:
                 claims[i] = claim
         try:
-            found = self._run_takes(claims)
+            found = run_takes(self._parts, claims)
         except StoreError as exc:
             if not all(claim.goes_without for claim in claims.values()):
                 self.give_back()
@@ -161,38 +162,6 @@ class ChunkLocks:
         if claim.replaces is not None:  # there is no lease to wait for
             return replace(result, confirmed=False)
         return _on_lease(result, claim)
-
-    def _run_takes(self, claims: Mapping[int, Claim]) -> dict[int, str | None]:
-        """What was found under each claim's key; None or the own lease: it is leased by us now."""
-        self._parts.kept.settle([claim.key for claim in claims.values()])
-        found = self._run(claims, [claim.take() for claim in claims.values()])
-        gone = {i: claims[i] for i, v in found.items() if successor_of(v) is not None}
-        if gone:  # a Job that was replaced once: under its old name it would step aside again
-            for claim in gone.values():
-                fresh = uuid.uuid4().hex
-                claim.owner, claim.jid = fresh, fresh
-            found |= self._run(gone, [claim.take() for claim in gone.values()])
-        renewing = {i: claims[i] for i, v in found.items() if v == leased(claims[i].owner)}
-        if renewing:
-            for claim in renewing.values():
-                claim.jid = uuid.uuid4().hex  # its own may have been sent
-            renewals = [lifecycle.renew(c.key, c.owner, c.policy.lease) for c in renewing.values()]
-            renewed = self._run(renewing, renewals)
-            # Of a lease that was over between the two: it was there, and its jid has been sent.
-            found |= {i: v or leased(claims[i].owner) for i, v in renewed.items()}
-        return found
-
-    def _run(self, claims: Mapping[int, Claim], changes: Sequence[Change]) -> dict[int, str | None]:
-        """The value found under each claim's key; where there was none, this push has taken it."""
-        try:
-            found = self._parts.store.run(changes)
-        except StoreError as exc:
-            for claim, change in zip(claims.values(), changes, strict=True):
-                claim.took = claim.took or (change.expected == (None,) and change in exc.done)
-            raise
-        for claim, value in zip(claims.values(), found, strict=True):
-            claim.took = value is None
-        return dict(zip(claims, found, strict=True))
 
     def _go_unguarded(self, claims: Mapping[int, Claim], exc: StoreError) -> None:
         """Lets the jobs go out without a lock where they have none."""

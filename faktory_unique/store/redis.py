@@ -20,11 +20,9 @@ from redis.exceptions import (
 )
 from redis.retry import Retry
 
-from faktory_unique.change import TOMBSTONE, held
 from faktory_unique.errors import StoreError, StoreUnavailable
-from faktory_unique.keys import tombstone_key
 
-from .script import CHANGE, CHANGE_WITH_TOMBSTONES
+from .commands import SCRIPTS, command_of
 from .url import pool_of
 
 if TYPE_CHECKING:
@@ -34,15 +32,14 @@ if TYPE_CHECKING:
 
     from faktory_unique.change import Change
 
-Command: TypeAlias = tuple[str | bytes | int, ...]
+    from .commands import Command
+
 Reply: TypeAlias = Any  # bytes, a number, a list, None, or a ResponseError
 
 # Seconds, where neither URL nor client says: together below two, within which a producer is to know
 # that its Redis hangs, and far below a lease.
 CONNECT_TIMEOUT = 0.5
 ANSWER_TIMEOUT = 1.0
-
-_SCRIPTS = (CHANGE, CHANGE_WITH_TOMBSTONES)
 
 _PAGE = 1_000  # keys that a SCAN looks at: well under a millisecond of Redis' time
 
@@ -155,8 +152,7 @@ class RedisStore:
             connection = self._connection()
             try:
                 replies = exchange(connection)
-            except BaseException:
-                # A reply may still be under way: nobody else may read it as theirs.
+            except BaseException:  # a reply may be under way, which nobody else may read as theirs
                 connection.disconnect()
                 raise
         except (AuthenticationError, AuthorizationError, ResponseError) as exc:
@@ -167,7 +163,7 @@ class RedisStore:
         return replies
 
     def _exchange(self, connection: redis.Connection, changes: Sequence[Change]) -> list[Reply]:
-        replies = _ask(connection, [self._command(change) for change in changes])
+        replies = _ask(connection, self._commands(changes))
         if self._has_set_nx_get and any(_is_syntax_error(reply) for reply in replies):
             self._has_set_nx_get = False
         # Commands that an older or restarted server did not know have changed nothing: again.
@@ -175,37 +171,16 @@ class RedisStore:
             i for i, r in enumerate(replies) if isinstance(r, NoScriptError) or _is_syntax_error(r)
         ]
         if again:
-            loads = [("SCRIPT", "LOAD", script.text) for script in _SCRIPTS]
-            commands = [*loads, *(self._command(changes[i]) for i in again)]
+            loads = [("SCRIPT", "LOAD", script.text) for script in SCRIPTS]
+            commands = [*loads, *self._commands([changes[i] for i in again])]
             answers = _ask(connection, commands)[len(loads) :]
             for i, answer in zip(again, answers, strict=True):
                 replies[i] = answer
         return replies
 
-    def _command(self, change: Change) -> Command:
-        key, expected, value, ttl, extends, unless_gone, *_ = change
-        if unless_gone is None:
-            if not expected:
-                return ("GET", key)
-            if expected == (None,) and value is not None and self._has_set_nx_get:
-                return ("SET", key, value, "NX", "GET", "EX", ttl)
-        told = (value or "", ttl, int(extends))
-        values = [e or "" for e in expected]
-        if unless_gone is None:
-            return ("EVALSHA", CHANGE.sha, 1, key, *told, *values)
-        keys, successor = _tombstones(change, unless_gone)
-        script = CHANGE_WITH_TOMBSTONES.sha
-        return ("EVALSHA", script, len(keys), *keys, *told, *successor, *values)
-
-
-def _tombstones(change: Change, unless_gone: str) -> tuple[list[str], Command]:
-    """The keys of a change with tombstones, and what the script must know of who is replaced."""
-    keys = [change.key, tombstone_key(change.key, unless_gone)]
-    if change.replaces is None:
-        return keys, ("", "", 0, 0)
-    keys.append(tombstone_key(change.key, change.replaces))
-    life = max(change.ttl, TOMBSTONE)
-    return keys, (change.owner, held(change.replaces), life, int(change.once))
+    def _commands(self, changes: Sequence[Change]) -> list[Command]:
+        nx_get = self._has_set_nx_get
+        return [command_of(change, nx_get=nx_get) for change in changes]
 
 
 def _ask(connection: redis.Connection, commands: Sequence[Command]) -> list[Reply]:
