@@ -1,5 +1,5 @@
 # `make demo` and `make test` set up all they need: a virtual environment and, for the tests,
-# redis-server and Faktory.
+# redis-server, Faktory, and the packages of programs in other languages.
 PYTHON ?= python3
 BIN := .venv/bin
 INSTALLED := .venv/.installed
@@ -16,7 +16,7 @@ INPUTS ?= 1000000
 comma := ,
 space := $(subst ,, )
 
-.PHONY: help demo test conformance chaos fuzz check lint types floors servers watched beside bench clean
+.PHONY: help demo test conformance chaos fuzz check lint types floors servers languages watched beside bench clean
 
 help:
 	@echo "make demo          the main job, done before your eyes on a Faktory in memory"
@@ -31,7 +31,7 @@ help:
 demo: $(INSTALLED)
 	env -u FAKTORY_URL -u FAKTORY_UNIQUE_STORE $(BIN)/python -m faktory_unique demo
 
-test: $(INSTALLED) servers
+test: $(INSTALLED) servers languages
 	$(BIN)/pytest
 
 conformance: $(INSTALLED) servers
@@ -44,17 +44,19 @@ fuzz: $(INSTALLED)
 	$(BIN)/python -m tests.fuzz.canonical $(INPUTS)
 
 # Beside the tests that are watched for coverage, which wait for servers most of the time: the
-# recipes, which wait, too, and the simulation, which does nothing that the others do not cover.
-check: lint types floors servers
+# recipes and the vectors, which wait, too, and the simulation, which does nothing that the others do
+# not cover.
+check: lint types floors servers languages
 	$(BIN)/python -m benchmarks --quick
 	$(MAKE) --jobs 2 --output-sync=line watched beside
 	$(BIN)/coverage report
 	$(BIN)/coverage report --fail-under=100 --include='$(subst $(space),$(comma),$(COVERED))'
 
 watched: $(INSTALLED)
-	$(BIN)/coverage run -m pytest --ignore tests/simulation --ignore tests/recipes
+	$(BIN)/coverage run -m pytest --ignore tests/simulation --ignore tests/recipes --ignore tests/vectors
 
 beside: $(INSTALLED)
+	$(BIN)/pytest tests/vectors
 	$(BIN)/pytest tests/recipes
 	$(BIN)/pytest tests/simulation
 
@@ -73,6 +75,9 @@ floors: $(INSTALLED)
 
 servers:
 	@bash scripts/provision.sh
+
+languages:
+	@bash scripts/languages.sh
 
 $(INSTALLED): pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.12")'

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from .canonical import canonical
 from .errors import InvalidJob
+from .policy import is_position
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -40,6 +41,7 @@ def lock_key(policy: Policy, job: dict[str, Any]) -> str:
         InvalidJob: a selected value is missing, or is not JSON that Faktory carries faithfully.
     """
     name = policy.scope if policy.scope is not None else job["jobtype"]
+    jobtype = canonical(name, path="jobtype")
     args: list[Any] = job["args"]
     # What Faktory cannot carry is refused in every argument, selected or not: the job goes whole.
     whole = canonical(args, path="args")
@@ -48,15 +50,12 @@ def lock_key(policy: Policy, job: dict[str, Any]) -> str:
         middle = b'"args":%b,"by":%b,"jobtype":%b' % (
             selected,
             canonical(policy.by, path="by"),
-            canonical(name, path="jobtype"),
+            jobtype,
         )
     elif policy.key is not None:
-        middle = b'"jobtype":%b,"key":%b' % (
-            canonical(name, path="jobtype"),
-            _chosen(policy.key, args),
-        )
+        middle = b'"jobtype":%b,"key":%b' % (jobtype, _chosen(policy.key, args))
     else:
-        middle = b'"args":%b,"jobtype":%b' % (whole, canonical(name, path="jobtype"))
+        middle = b'"args":%b,"jobtype":%b' % (whole, jobtype)
     if policy.per_queue:
         middle += b',"queue":%b' % canonical(job.get("queue") or "default", path="queue")
     digest = urlsafe_b64encode(sha256(b"{%b}" % middle).digest()[:_DIGEST_BYTES]).rstrip(b"=")
@@ -100,7 +99,7 @@ def _select(args: list[Any], path: int | str) -> object:
     for step in str(path).split("."):
         if isinstance(found, dict) and step in found:
             found, walked = found[step], f"{walked}.{step}"
-        elif isinstance(found, list | tuple) and step.isdecimal() and int(step) < len(found):
+        elif isinstance(found, list | tuple) and is_position(step) and int(step) < len(found):
             found, walked = found[int(step)], f"{walked}[{step}]"
         else:
             raise InvalidJob(

@@ -165,13 +165,20 @@ class Policy(BaseModel):
         return self
 
 
+def is_position(step: str) -> bool:
+    """Whether a step of a path is a position in a list: in one spelling, since it makes the key."""
+    return re.fullmatch(r"0|[1-9][0-9]{0,15}", step, re.ASCII) is not None
+
+
 def _path(path: object) -> int | str:
-    if isinstance(path, str) and path.isascii() and path.isdecimal():
+    if isinstance(path, str) and is_position(path):
         path = int(path)
     if isinstance(path, int) and not isinstance(path, bool) and 0 <= path <= _LAST_POSITION:
         return path
-    if isinstance(path, str) and re.fullmatch(r"[0-9]+(\.[^.]+)+", path, re.ASCII):
-        return path
+    if isinstance(path, str) and is_position(path.partition(".")[0]):
+        _, *steps = path.split(".")
+        if steps and all(steps):
+            return path
     raise ValueError(
         f"{shown(path)} is not a path into args; begin with the position of an argument, counted "
         "from 0, and go on with keys or positions behind dots: 0 or '1.user_id'"

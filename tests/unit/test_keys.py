@@ -117,6 +117,10 @@ def test_braces_are_escaped_so_that_side_keys_share_the_locks_cluster_slot():
         (["1.name"], "args[1]: has no 'name', which `by` '1.name' selects"),
         (["1.tags.2"], "args[1].tags: has no '2', which `by` '1.tags.2' selects"),
         (["0.x"], "args[0]: has no 'x', which `by` '0.x' selects"),
+        # A position has one spelling: each would be a key of its own.
+        (["1.tags.01"], "args[1].tags: has no '01', which `by` '1.tags.01' selects"),
+        (["1.tags.\u0660"], "args[1].tags: has no '\u0660', which `by`"),
+        ([f"1.tags.{'9' * 5000}"], "args[1].tags: has no '9999"),
     ],
 )
 def test_a_missing_path_is_an_error_that_names_it(by, told):

@@ -108,7 +108,23 @@ def test_a_path_has_one_spelling(by, kept):
 
 
 @pytest.mark.parametrize(
-    "by", [[], [-1], ["user_id"], [""], ["1."], ["1..a"], [True], [1.5], [None], ["²"], [2**53]]
+    "by",
+    [
+        [],
+        [-1],
+        ["user_id"],
+        [""],
+        ["1."],
+        ["1..a"],
+        ["01"],
+        ["01.a"],
+        ["٣.a"],
+        [True],
+        [1.5],
+        [None],
+        ["²"],
+        [2**53],
+    ],
 )
 def test_a_path_that_leads_nowhere_is_named(by):
     with pytest.raises(ValidationError) as caught:

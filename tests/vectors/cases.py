@@ -1,0 +1,143 @@
+"""The cases of keys.json, before their keys: `python -m tests.vectors.make` adds these.
+
+Args, and the value that a policy's code has chosen, are JSON text: how a number is written is what
+half of them are about.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import random
+import struct
+from itertools import count
+
+from tests.vectors import tables
+
+
+def cases():
+    """All of them, each a dict with a name of its own."""
+    yield from _numbers()
+    yield from _texts()
+    yield from _nested()
+    yield from _policies()
+    yield from _drawn(random.Random(8785), 60)
+    yield from _refused()
+
+
+def _case(name, args="[]", jobtype="Email", **more):
+    return {"name": name, "jobtype": jobtype, "args": args, **more}
+
+
+def _numbers():
+    for ieee in tables.IEEE_754:
+        yield _case(f"number/{ieee}", f"[{_double(ieee)!r}]")
+    for spellings in tables.SPELLINGS:
+        for text in spellings:
+            yield _case(f"number/written {text}", f"[{text}]")
+    yield _case("number/the largest integers", "[9007199254740991, -9007199254740991]")
+    yield _case("number/they beside a fraction", "[9007199254740991, 0.5, -9007199254740991]")
+    yield _case("number/true is not 1", "[true]")
+    yield _case("number/nor is text", '["1"]')
+
+
+def _texts():
+    for name, text in tables.TEXTS.items():
+        for way, ascii_only in (("raw", False), ("escaped", True)):
+            if ascii_only is False or not text.isascii():
+                yield _case(f"text/{name}, {way}", json.dumps([text], ensure_ascii=ascii_only))
+    yield _case("text/escapes that need not be", '["\\u0041\\/\\u005C\\u0022\\u000A"]')
+    for name, keys in tables.KEYS.items():
+        for order, names in (("", keys), (", backwards", keys[::-1])):
+            value = {key: n for n, key in zip(count(), names)}
+            yield _case(f"keys/{name}{order}", json.dumps([value], ensure_ascii=False))
+        yield _case(f"keys/{name}, escaped", json.dumps([value]))
+
+
+def _nested():
+    for name, args in tables.NESTED.items():
+        yield _case(f"nested/{name}", json.dumps(args))
+    yield _case("nested/spaces and orders", '[ 42 ,\n{"tags":["a",15e-1],"user_id" :7.0}\t]')
+    yield _case("nested/200 levels", "[" * 200 + "]" * 200)
+    yield _case("nested/200 levels of objects", '[{"a":' * 99 + "[[]]" + "}]" * 99)
+
+
+def _policies():
+    for name in tables.NAMES:
+        yield _case(f"jobtype/{name}", "[1]", name)
+        yield _case(f"scope/{name}", "[1]", "Other", policy={"scope": name})
+    for queue in ("", "default", "critical", "a.b-c_D9"):
+        yield _case(f"queue/{queue}", "[1]", queue=queue, policy={"per_queue": True})
+        yield _case(f"queue/{queue}, which does not count", "[1]", queue=queue)
+    for by in tables.SELECTIONS:
+        yield _case(f"by/{json.dumps(by)}", tables.ARGS, policy={"by": by})
+    for chosen in tables.CHOSEN:
+        yield _case(f"key/{chosen}", tables.ARGS, policy={"key": chosen})
+    for step in ("Gr\u00fc\u00dfe", "\U0001f600", "with space", "%", "__proto__", "length"):
+        args = json.dumps([{step: [step, 1]}], ensure_ascii=False)
+        yield _case(f"by/key {step}", args, policy={"by": [f"0.{step}", f"0.{step}.1"]})
+    whole = {"by": ["1.user_id"], "scope": "mail", "per_queue": True}
+    yield _case("all/by, scope and queue", tables.ARGS, queue="low", policy=whole)
+    chosen = {"key": "[7]", "scope": "mail", "per_queue": True}
+    yield _case("all/key, scope and queue", tables.ARGS, queue="low", policy=chosen)
+    for custom in ({"unique_for": 600}, {"unique_for": 0.5e3, "unique_until": "start"}):
+        yield _case(f"own words/{json.dumps(custom)}", tables.ARGS, queue="low", custom=custom)
+        yield _case(
+            f"own words/{json.dumps(custom)}, whatever its policy",
+            *(tables.ARGS, "Email"),
+            queue="low",
+            custom=custom,
+            policy=whole,
+        )
+    yield _case("own words/no queue", tables.ARGS, custom={"unique_for": 60})
+    yield _case("own words/others do not count", tables.ARGS, custom={"locale": "de"}, policy=whole)
+
+
+def _refused():
+    for name, args in tables.REFUSED_ARGS.items():
+        yield _case(f"refused/{name}", args, refused=True)
+    by = {"by": [0]}
+    yield _case("refused/not selected, but it travels", "[1, 1e999]", policy=by, refused=True)
+    for chosen in ("9007199254740993", "NaN", '"\\ud800"', "[" * 201 + "]" * 201):
+        name = f"refused/chosen {chosen[:20]}"
+        yield _case(name, "[]", policy={"key": chosen}, refused=True)
+    for paths in tables.MISSING:
+        yield _case(f"refused/missing {paths}", "[1]", policy={"by": paths}, refused=True)
+    for paths in tables.NO_PATHS:
+        yield _case(f"refused/no path {paths}", '[{"x": 1}]', policy={"by": paths}, refused=True)
+    yield _case("refused/no jobtype", "[]", "", refused=True)
+
+
+def _drawn(source, number):
+    """Values of a seed: whatever nobody thought of."""
+    for n in range(number):
+        args = [_value(source, 4) for _ in range(source.randint(1, 4))]
+        text = json.dumps(args, ensure_ascii=source.random() < 0.5)
+        yield _case(f"drawn/{n}", text, _text(source, 1))
+
+
+def _value(source, depth):
+    kind = source.randrange(8 if depth else 6)
+    if kind == 6:
+        return [_value(source, depth - 1) for _ in range(source.randrange(4))]
+    if kind == 7:
+        return {_text(source): _value(source, depth - 1) for _ in range(source.randrange(5))}
+    if kind == 5:
+        return source.choice([None, True, False])
+    if kind in {3, 4}:
+        return _text(source)
+    if kind == 2:
+        return source.randint(-(2**53) + 1, 2**53 - 1)
+    while not math.isfinite(number := _double(f"{source.getrandbits(64):016x}")):
+        pass
+    return number if kind else round(source.uniform(-1e6, 1e6), source.randrange(8))
+
+
+def _text(source, shortest=0):
+    planes = [(0x20, 0x7F), (0, 0x20), (0x80, 0xD800), (0xE000, 0x10000), (0x10000, 0x110000)]
+    of = source.choices(planes, weights=[8, 1, 3, 1, 2], k=source.randint(shortest, 6))
+    return "".join(chr(source.randrange(*plane)) for plane in of)
+
+
+def _double(ieee):
+    return struct.unpack(">d", bytes.fromhex(ieee))[0]

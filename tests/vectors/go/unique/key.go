@@ -1,0 +1,170 @@
+// Package unique takes and frees the locks of jobs as docs/key-format.md has them.
+package unique
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"regexp"
+	"strconv"
+	"strings"
+
+	"github.com/gowebpki/jcs"
+)
+
+const deepest = 200
+
+var position = regexp.MustCompile(`^(0|[1-9][0-9]{0,15})$`)
+
+// Work is what makes a key: of the job, and of the policy of its jobtype.
+type Work struct {
+	Jobtype string
+	Queue   string
+	Args    json.RawMessage
+	Custom  map[string]any
+
+	Scope    string
+	By       []any           // paths into args: json.Number, or text
+	Key      json.RawMessage // chosen by code, in the place of args
+	PerQueue bool
+}
+
+// Key is the Redis key that stands for the work, as docs/key-format.md has it.
+func Key(work Work) (string, error) {
+	text, err := Canonical(work)
+	if err != nil {
+		return "", err
+	}
+	name := work.Jobtype
+	if work.Scope != "" && !work.hasOwnWords() {
+		name = work.Scope
+	}
+	digest := sha256.Sum256(text)
+	escaped := strings.NewReplacer("%", "%25", "{", "%7B", "}", "%7D").Replace(name)
+	return fmt.Sprintf("unique:1:%s:%s", escaped, base64.RawURLEncoding.EncodeToString(digest[:16])), nil
+}
+
+// Canonical is the text that is digested.
+func Canonical(work Work) ([]byte, error) {
+	if work.hasOwnWords() {
+		work.Scope, work.By, work.Key, work.PerQueue = "", nil, nil, true
+	}
+	args, err := value(work.Args) // all of them: the job travels whole
+	if err != nil {
+		return nil, err
+	}
+	described := map[string]any{"jobtype": work.Jobtype}
+	if work.Scope != "" {
+		described["jobtype"] = work.Scope
+	}
+	if described["jobtype"] == "" {
+		return nil, errors.New("no jobtype")
+	}
+	switch {
+	case work.By != nil:
+		described["by"], described["args"], err = selected(args, work.By)
+	case work.Key != nil:
+		described["key"], err = value(work.Key)
+	default:
+		described["args"] = args
+	}
+	if err != nil {
+		return nil, err
+	}
+	if work.PerQueue {
+		described["queue"] = "default"
+		if work.Queue != "" {
+			described["queue"] = work.Queue
+		}
+	}
+	text, err := json.Marshal(described)
+	if err != nil {
+		return nil, err
+	}
+	return jcs.Transform(text)
+}
+
+func (work Work) hasOwnWords() bool {
+	switch work.Custom["unique_for"].(type) {
+	case json.Number, float64:
+		return true
+	}
+	return false
+}
+
+// value reads JSON that every language reads alike, and refuses what is none. It is brought into its
+// canonical form first: encoding/json would make U+FFFD of a lone surrogate without a word.
+func value(text json.RawMessage) (any, error) {
+	tokens := json.NewDecoder(bytes.NewReader(text))
+	tokens.UseNumber()
+	for depth := 0; ; {
+		token, err := tokens.Token()
+		if token == nil && err != nil {
+			break // at the end, or where it is no JSON, which Transform tells
+		}
+		switch token := token.(type) {
+		case json.Delim:
+			if depth += map[json.Delim]int{'[': 1, '{': 1, ']': -1, '}': -1}[token]; depth > deepest {
+				return nil, fmt.Errorf("nested deeper than %d levels", deepest)
+			}
+		case json.Number:
+			if _, err := integer(token); !strings.ContainsAny(token.String(), ".eE") && err != nil {
+				return nil, err
+			}
+		}
+	}
+	wrapped := append(append([]byte("["), text...), ']') // Transform takes no bare number or text
+	canonical, err := jcs.Transform(wrapped)
+	if err != nil {
+		return nil, err
+	}
+	decoder := json.NewDecoder(bytes.NewReader(canonical))
+	decoder.UseNumber()
+	var values []any
+	if err := decoder.Decode(&values); err != nil || len(values) != 1 {
+		return nil, fmt.Errorf("not one value: %w", err)
+	}
+	return values[0], nil
+}
+
+func integer(number json.Number) (int64, error) {
+	whole, err := strconv.ParseInt(number.String(), 10, 64)
+	if err != nil || whole > 1<<53-1 || whole < -(1<<53-1) {
+		return 0, fmt.Errorf("%s is beyond ±(2**53-1) and would be rounded", number)
+	}
+	return whole, nil
+}
+
+func selected(args any, by []any) (paths, values []any, err error) {
+	for _, path := range by {
+		steps := strings.Split(fmt.Sprint(path), ".")
+		first, err := integer(json.Number(steps[0]))
+		if err != nil || !position.MatchString(steps[0]) || strings.Contains(fmt.Sprint(path)+".", "..") {
+			return nil, nil, fmt.Errorf("%v is not a path into args", path)
+		}
+		found := args
+		for _, step := range steps {
+			var there bool
+			switch node := found.(type) {
+			case []any:
+				i, err := strconv.Atoi(step)
+				if there = err == nil && position.MatchString(step) && i < len(node); there {
+					found = node[i]
+				}
+			case map[string]any:
+				found, there = node[step]
+			}
+			if !there {
+				return nil, nil, fmt.Errorf("args have no %v", path)
+			}
+		}
+		if len(steps) == 1 {
+			path = first
+		}
+		paths, values = append(paths, path), append(values, found)
+	}
+	return paths, values, nil
+}

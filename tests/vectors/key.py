@@ -1,0 +1,99 @@
+"""The key of a job's work, as docs/key-format.md has it, by the rfc8785 package.
+
+`python -m tests.vectors.key keys.json` prints the key of each case, or why there is none, as JSON.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import re
+import sys
+from pathlib import Path
+
+import rfc8785
+
+DEEPEST = 200
+POSITION = re.compile(r"0|[1-9][0-9]{0,15}", re.ASCII)
+ESCAPED = {"%": "%25", "{": "%7B", "}": "%7D"}
+
+
+def canonical(jobtype, args, queue="", custom=None, policy=None):
+    """The text that is digested, and the name that stands in the key.
+
+    Raises:
+        ValueError: there is none.
+    """
+    policy = policy or {}
+    if isinstance((custom or {}).get("unique_for"), int | float):
+        policy = {"per_queue": True}
+    checked(args)  # all of them: the job travels whole
+    work = {"jobtype": policy.get("scope") or jobtype}
+    if not work["jobtype"]:
+        raise ValueError("no jobtype")
+    if "by" in policy:
+        work["by"] = [path_of(path) for path in policy["by"]]
+        work["args"] = [select(args, path) for path in work["by"]]
+    elif "key" in policy:
+        work["key"] = checked(policy["key"])
+    else:
+        work["args"] = args
+    if policy.get("per_queue"):
+        work["queue"] = queue or "default"
+    return rfc8785.dumps(work), work["jobtype"]
+
+
+def lock_key(text, name):
+    """The Redis key."""
+    digest = base64.urlsafe_b64encode(hashlib.sha256(text).digest()[:16]).decode().rstrip("=")
+    return f"unique:1:{''.join(ESCAPED.get(sign, sign) for sign in name)}:{digest}"
+
+
+def path_of(path):
+    position, *steps = str(path).split(".")
+    if not POSITION.fullmatch(position) or int(position) >= 2**53 or "" in steps:
+        raise ValueError(f"{path} is not a path into args")
+    return path if steps else int(position)
+
+
+def select(args, path):
+    for step in str(path).split("."):
+        there = (
+            POSITION.fullmatch(step) and int(step) < len(args)
+            if isinstance(args, list)
+            else (isinstance(args, dict) and step in args)
+        )
+        if not there:
+            raise ValueError(f"args have no {path}")
+        args = args[int(step) if isinstance(args, list) else step]
+    return args
+
+
+def checked(value):
+    if depth(value) > DEEPEST:
+        raise ValueError(f"nested deeper than {DEEPEST} levels")
+    rfc8785.dumps(value)  # raises where a value is not JSON
+    return value
+
+
+def depth(value):
+    inner = value.values() if isinstance(value, dict) else value
+    return 1 + max(map(depth, inner), default=0) if isinstance(value, dict | list) else 0
+
+
+def answer(case):
+    try:
+        policy = dict(case.get("policy", {}))
+        if "key" in policy:
+            policy["key"] = json.loads(policy["key"])
+        args = json.loads(case["args"])
+        text, name = canonical(case["jobtype"], args, case.get("queue"), case.get("custom"), policy)
+    except ValueError as exc:
+        return {"refused": str(exc)}
+    return {"canonical": text.decode(), "key": lock_key(text, name)}
+
+
+if __name__ == "__main__":
+    cases = json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))["cases"]
+    sys.stdout.write(json.dumps([answer(case) for case in cases]))

@@ -1,0 +1,69 @@
+// The key of a job's work, as docs/key-format.md has it. Args are JavaScript's values; an integer
+// beyond ±(2**53-1) is a BigInt, and refused.
+
+import { createHash } from "node:crypto";
+
+import canonicalize from "canonicalize";
+
+const DEEPEST = 200;
+const POSITION = /^(0|[1-9][0-9]{0,15})$/;
+
+/** The Redis key that stands for the work of this job; throws where there is none. */
+export function lockKey(job, policy = {}) {
+  const work = workOf(job, policy);
+  const digest = createHash("sha256").update(canonicalize(work)).digest().subarray(0, 16);
+  const name = work.jobtype.replace(/[%{}]/g, encodeURIComponent);
+  return `unique:1:${name}:${digest.toString("base64url")}`;
+}
+
+/** The object whose RFC 8785 bytes are digested. */
+export function workOf({ jobtype, queue, args, custom }, policy) {
+  const ownWords = typeof custom?.unique_for === "number";
+  const { scope = jobtype, by, key, per_queue } = ownWords ? { per_queue: true } : policy;
+  if (!scope) throw new Error("no jobtype");
+  checked(args); // all of them: the job travels whole
+  const work = { jobtype: scope };
+  if (by) {
+    work.by = by.map(pathOf);
+    work.args = work.by.map((path) => select(args, path));
+  } else if (key) {
+    work.key = checked(key(args));
+  } else {
+    work.args = args;
+  }
+  if (per_queue) work.queue = queue || "default";
+  return work;
+}
+
+function pathOf(path) {
+  const [position, ...steps] = String(path).split(".");
+  if (!POSITION.test(position) || !Number.isSafeInteger(Number(position)) || steps.includes("")) {
+    throw new Error(`${path} is not a path into args`);
+  }
+  return steps.length ? path : Number(position);
+}
+
+function select(args, path) {
+  return String(path)
+    .split(".")
+    .reduce((found, step) => {
+      if (Array.isArray(found) ? POSITION.test(step) && step < found.length : isObject(found) && Object.hasOwn(found, step)) {
+        return found[step];
+      }
+      throw new Error(`args have no ${path}`);
+    }, args);
+}
+
+function checked(value) {
+  if (depth(value) > DEEPEST) throw new Error(`nested deeper than ${DEEPEST} levels`);
+  canonicalize(value); // throws where a value is not JSON
+  return value;
+}
+
+function depth(value) {
+  return isObject(value) ? 1 + Math.max(0, ...Object.values(value).map(depth)) : 0;
+}
+
+function isObject(value) {
+  return typeof value === "object" && value !== null;
+}

@@ -1,0 +1,83 @@
+// What the tests ask of Node:
+//
+//   node main.mjs keys keys.json            the key of each case, or why there is none, as JSON
+//   node main.mjs push JOB TTL              pushes a job; the jid of the one that is there then
+//   node main.mjs work [plain] JOBTYPE…     works jobs until SIGTERM; plain: knows nothing of locks
+//
+// FAKTORY_URL and REDIS_URL say where. The first argument of a job can be "fail", or "wait", and
+// the second then the seconds.
+
+import { readFileSync, writeSync } from "node:fs";
+import { setTimeout } from "node:timers/promises";
+
+import canonicalize from "canonicalize";
+import faktory from "faktory-worker";
+import { isInteger, parse } from "lossless-json";
+import { createClient } from "redis";
+
+import { lockKey, workOf } from "./key.mjs";
+import { frees, push } from "./lock.mjs";
+
+// JSON.parse would round an integer before anybody could refuse it.
+function numberOf(text) {
+  const number = Number(text);
+  return isInteger(text) && !Number.isSafeInteger(number) ? BigInt(text) : number;
+}
+
+const read = (text) => parse(text, null, numberOf);
+
+function answer({ jobtype, queue, args, custom, policy = {} }) {
+  try {
+    const job = { jobtype, queue, args: read(args), custom };
+    const { key: chosen } = policy;
+    const asked = chosen === undefined ? policy : { ...policy, key: () => read(chosen) };
+    return { canonical: canonicalize(workOf(job, asked)), key: lockKey(job, asked) };
+  } catch (error) {
+    return { refused: String(error.message) };
+  }
+}
+
+async function redis() {
+  return createClient({ url: process.env.REDIS_URL }).connect();
+}
+
+const commands = {
+  keys(file) {
+    const { cases } = JSON.parse(readFileSync(file, "utf8"));
+    writeSync(1, JSON.stringify(cases.map(answer)));
+  },
+
+  async push(job, ttl) {
+    const [store, client] = [await redis(), await faktory.connect()];
+    try {
+      console.log(await push(store, client, JSON.parse(job), Number(ttl)));
+    } finally {
+      await client.close();
+      await store.close();
+    }
+  },
+
+  async work(...jobtypes) {
+    const plain = jobtypes[0] === "plain";
+    const store = await redis();
+    for (const jobtype of plain ? jobtypes.slice(1) : jobtypes) {
+      faktory.register(jobtype, (...args) => async ({ job }) => {
+        console.log(job.jid);
+        if (args[0] === "wait") await setTimeout(args[1] * 1000);
+        if (args[0] === "fail") throw new Error("asked to fail");
+      });
+    }
+    const client = await faktory.connect();
+    if (!plain) faktory.use(frees(store, client));
+    const worker = await faktory.work();
+    process.removeAllListeners("SIGTERM"); // of which the worker's leaves the connections open
+    process.once("SIGTERM", async () => {
+      await worker.stop();
+      await client.close();
+      await store.close();
+    });
+  },
+};
+
+const [command, ...words] = process.argv.slice(2);
+await commands[command](...words);

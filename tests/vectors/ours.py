@@ -1,0 +1,26 @@
+"""The key of a case by the library itself."""
+
+from __future__ import annotations
+
+import json
+
+from pydantic import ValidationError
+
+from faktory_unique import InvalidJob, Policy
+from faktory_unique.enterprise import policy_of
+from faktory_unique.keys import lock_key
+from faktory_unique.validate import check_jobtype
+
+
+def answer(case):
+    """As the programs of other languages tell it, but for the text that is digested."""
+    try:
+        asked = dict(case.get("policy", {}))
+        if "key" in asked:
+            chosen = json.loads(asked["key"])
+            asked["key"] = lambda _args: chosen
+        job = {**case, "args": json.loads(case["args"])}
+        check_jobtype(job["jobtype"])
+        return {"key": lock_key(policy_of(job, Policy(**asked)), job)}
+    except (InvalidJob, ValidationError) as exc:
+        return {"refused": str(exc)}

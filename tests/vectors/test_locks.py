@@ -1,0 +1,236 @@
+"""Go and Node take and free the locks that Python does, on a real Faktory and a real Redis.
+
+`lock.go` and `lock.mjs` are what docs/key-format.md shows; `main.go` and `main.mjs` run them in the
+worker libraries of their languages.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from contextlib import ExitStack
+from itertools import permutations
+
+import pytest
+from redis import Redis
+
+from faktory_unique import Client, Job, Policy, Producer, Unique
+from faktory_unique.testing import LocalConsumer, running, sizes, wait_for
+from tests.recipes.breaking import Breaking
+from tests.vectors.foreign import Foreign, ForeignError
+
+LANGUAGES = ["go", "node"]
+TTL = 3_600
+
+
+@pytest.fixture
+def foreign(request, faktory_url, redis_url, tmp_path):
+    environment = {"FAKTORY_URL": faktory_url, "REDIS_URL": redis_url}
+    with ExitStack() as stack:
+        yield Foreign(request.getfixturevalue, environment, tmp_path, stack)
+
+
+@pytest.fixture
+def unique(redis_url):
+    policies = {name: Policy(ttl=TTL, until=name) for name in ("success", "start", "expiry")}
+    with Unique(redis_url, policies, default=Policy(ttl=TTL)) as unique:
+        yield unique
+
+
+@pytest.fixture
+def client(faktory_url):
+    with Client(faktory_url) as client:
+        yield client
+
+
+@pytest.fixture
+def push(client, unique):
+    """Pushes from Python."""
+    producer = Producer(client, [unique])
+
+    def push(*args, jobtype="Email"):
+        return producer.push(Job(jobtype=jobtype, args=list(args)))
+
+    return push
+
+
+def job(jid, *args, **more):
+    return {"jid": jid, "jobtype": "Email", "args": list(args), **more}
+
+
+ARGS = [42, {"b": 1.50, "\U0001f600": ["\ue000"], "a": None}]
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_a_lock_that_another_language_has_stops_a_push_here(foreign, unique, push, language):
+    assert foreign.push(language, job("job-of-theirs", *ARGS), TTL) == "job-of-theirs"
+    result = push(*ARGS)
+    assert (result.status, result.jid, result.confirmed) == ("duplicate", "job-of-theirs", True)
+    lock = unique.holder("Email", ARGS)
+    assert (lock.owner, lock.leased, lock.key) == ("job-of-theirs", False, result.key)
+    assert TTL - 10 < lock.ttl <= TTL
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_a_lock_that_is_taken_here_stops_a_push_there(foreign, client, push, language):
+    ours = push(*ARGS)
+    assert foreign.push(language, job("job-of-theirs", *reversed(ARGS)), TTL) == "job-of-theirs"
+    assert foreign.push(language, job("job-of-theirs-2", *ARGS), TTL) == ours.jid
+    assert sizes(client).queues == {"default": 2}
+
+
+@pytest.mark.parametrize(("one", "other"), list(permutations(LANGUAGES)))
+def test_they_stop_each_other(foreign, client, one, other):
+    assert foreign.push(one, job("job-of-the-one", *ARGS), TTL) == "job-of-the-one"
+    assert foreign.push(other, job("job-of-the-other", *ARGS), TTL) == "job-of-the-one"
+    assert sizes(client).queues == {"default": 1}
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_a_push_whose_answer_is_lost_leaves_a_lease_and_the_jobs_worker_frees_it(
+    foreign, faktory_server, unique, push, language
+):
+    with Breaking(faktory_server.port, after_pushes=1) as way:
+        foreign.environment["FAKTORY_URL"] = way.url
+        with pytest.raises(ForeignError):
+            foreign.push(language, job("job-of-theirs", *ARGS), TTL)
+        assert way.broken == 1
+    result = push(*ARGS)
+    assert (result.status, result.jid, result.confirmed) == ("duplicate", "job-of-theirs", False)
+    assert 0 < unique.holder("Email", ARGS).ttl <= 60
+    foreign.environment["FAKTORY_URL"] = faktory_server.url
+    foreign.work(language, "Email")
+    wait_for(lambda: unique.holder("Email", ARGS) is None)
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_a_push_that_is_refused_gives_its_lock_back(foreign, unique, language):
+    refused = job("job-of-theirs", *ARGS, reserve_for=100_000)
+    with pytest.raises(ForeignError, match="reserved for more than one day"):
+        foreign.push(language, refused, TTL)
+    assert unique.holder("Email", ARGS) is None
+
+
+@pytest.mark.parametrize("worker", LANGUAGES)
+def test_a_job_that_is_pushed_here_and_worked_there_frees_its_lock(foreign, unique, push, worker):
+    result = push(*ARGS)
+    told = foreign.work(worker, "Email")
+    wait_for(lambda: unique.holder("Email", ARGS) is None)
+    assert result.jid in told.read_text(encoding="utf-8")
+    assert push(*ARGS)
+
+
+@pytest.mark.parametrize("producer", LANGUAGES)
+@pytest.mark.parametrize("worker", ["python", *LANGUAGES])
+def test_a_job_that_is_pushed_there_is_freed_wherever_it_is_worked(
+    foreign, faktory_url, unique, producer, worker
+):
+    foreign.push(producer, job("job-of-theirs", *ARGS), TTL)
+    assert unique.holder("Email", ARGS)
+    if worker == "python":
+        with Client(faktory_url, role="consumer") as client:
+            consumer = LocalConsumer(client, middleware=[unique])
+            consumer.register("Email", lambda *_args: None)
+            with running(consumer):
+                wait_for(lambda: unique.holder("Email", ARGS) is None)
+    else:
+        foreign.work(worker, "Email")
+        wait_for(lambda: unique.holder("Email", ARGS) is None)
+
+
+@pytest.mark.parametrize("worker", LANGUAGES)
+def test_the_lock_stands_until_faktory_has_answered_the_ack(foreign, new_faktory, unique, worker):
+    faktory = new_faktory()
+    foreign.environment["FAKTORY_URL"] = faktory.url
+    with Client(faktory.url) as client:
+        result = Producer(client, [unique]).push(Job(jobtype="Email", args=["wait", 1]))
+    told = foreign.work(worker, "Email")
+    wait_for(lambda: result.jid in told.read_text(encoding="utf-8"))
+    faktory.pause()
+    time.sleep(2)  # the handler is over, and its ACK under way
+    assert unique.holder("Email", ["wait", 1]).owner == result.jid
+    faktory.resume()
+    wait_for(lambda: unique.holder("Email", ["wait", 1]) is None)
+
+
+@pytest.mark.parametrize("worker", LANGUAGES)
+def test_the_second_ack_of_a_job_counts_for_nothing(
+    foreign, faktory_server, client, unique, push, worker
+):
+    def processed():
+        return json.loads(faktory_server.ask("INFO")[0])["faktory"]["total_processed"]
+
+    before = processed()
+    for n in range(20):
+        push(n)
+    foreign.work(worker, "Email")
+    wait_for(lambda: list(unique.locks()) == [])
+    wait_for(lambda: sizes(client).working == 0)
+    time.sleep(0.5)  # of the last job, too, a second one has come by now
+    assert processed() - before == 20
+
+
+@pytest.mark.parametrize("worker", LANGUAGES)
+def test_a_job_that_fails_keeps_its_lock(foreign, client, unique, push, worker):
+    result = push("fail")
+    foreign.work(worker, "Email")
+    wait_for(lambda: sizes(client).retries == 1)
+    assert unique.holder("Email", ["fail"]).owner == result.jid
+    assert push("fail").jid == result.jid
+
+
+@pytest.mark.parametrize("worker", LANGUAGES)
+def test_another_owners_lock_is_left_alone(foreign, client, unique, push, redis_url, worker):
+    result = push(*ARGS)
+    with Redis.from_url(redis_url) as redis:
+        redis.set(result.key, "another-owner", ex=60)
+    told = foreign.work(worker, "Email")
+    wait_for(lambda: result.jid in told.read_text(encoding="utf-8"))
+    push(7)
+    wait_for(lambda: unique.holder("Email", [7]) is None)
+    assert unique.holder("Email", ARGS).owner == "another-owner"
+
+
+@pytest.mark.parametrize("worker", LANGUAGES)
+@pytest.mark.parametrize("until", ["start", "expiry"])
+def test_until_is_heeded(foreign, client, unique, push, worker, until):
+    """Freed before the handler, which fails; or not at all."""
+    args = ["fail"] if until == "start" else [1]
+    push(*args, jobtype=until)
+    told = foreign.work(worker, until)
+    wait_for(lambda: told.stat().st_size)
+    wait_for(lambda: not (sizes(client).working or sizes(client).queues.get("default")))
+    assert (unique.holder(until, args) is None) == (until == "start")
+
+
+@pytest.mark.parametrize("worker", LANGUAGES)
+def test_a_stamp_of_a_version_to_come_is_left_alone(foreign, client, redis_url, worker):
+    stamp = {"v": 3, "key": "unique:1:Email:x", "owner": "job-of-the-future", "until": "success"}
+    with Redis.from_url(redis_url) as redis:
+        redis.set(stamp["key"], stamp["owner"])
+        Producer(client).push(Job(jobtype="Email", args=[], custom={"unique": stamp}))
+        told = foreign.work(worker, "Email")
+        wait_for(lambda: told.stat().st_size)
+        wait_for(lambda: sizes(client).working == 0)
+        assert redis.get(stamp["key"]) == b"job-of-the-future"
+
+
+@pytest.mark.parametrize("worker", LANGUAGES)
+def test_with_a_worker_that_knows_nothing_the_job_runs_once_and_the_lock_lapses(
+    foreign, client, unique, push, redis_url, worker
+):
+    result = push(*ARGS)
+    told = foreign.work(worker, "plain", "Email")
+    wait_for(lambda: result.jid in told.read_text(encoding="utf-8"))
+    wait_for(lambda: sizes(client).working == 0)
+    assert push(*ARGS).jid == result.jid
+    lock = unique.holder("Email", ARGS)
+    assert not lock.leased
+    assert TTL - 60 < lock.ttl <= TTL
+    with Redis.from_url(redis_url) as redis:
+        redis.pexpire(result.key, 1)
+        wait_for(lambda: unique.holder("Email", ARGS) is None)
+    again = push(*ARGS)
+    assert again.status == "pushed"
+    wait_for(lambda: again.jid in told.read_text(encoding="utf-8"))
+    assert told.read_text(encoding="utf-8").count(result.jid) == 1
