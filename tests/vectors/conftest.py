@@ -5,10 +5,13 @@ from __future__ import annotations
 import shutil
 import subprocess
 import sys
+from contextlib import ExitStack
 
 import pytest
 
+from faktory_unique import Client, Job, Policy, Producer, Unique
 from tests.conftest import need
+from tests.vectors.foreign import TTL, Foreign
 from tests.vectors.known import HERE
 
 PROVISION = "run scripts/languages.sh"
@@ -44,3 +47,35 @@ def program_words(request):
         return [*request.getfixturevalue(name), "keys"]
 
     return words
+
+
+@pytest.fixture
+def foreign(request, faktory_url, redis_url, tmp_path):
+    environment = {"FAKTORY_URL": faktory_url, "REDIS_URL": redis_url}
+    with ExitStack() as stack:
+        yield Foreign(request.getfixturevalue, environment, tmp_path, stack)
+
+
+@pytest.fixture
+def unique(redis_url):
+    policies = {name: Policy(ttl=TTL, until=name) for name in ("success", "start", "expiry")}
+    policies["newest"] = Policy(on_conflict="replace", exclusive=True)
+    with Unique(redis_url, policies, default=Policy(ttl=TTL)) as unique:
+        yield unique
+
+
+@pytest.fixture
+def client(faktory_url):
+    with Client(faktory_url) as client:
+        yield client
+
+
+@pytest.fixture
+def push(client, unique):
+    """Pushes from Python."""
+    producer = Producer(client, [unique])
+
+    def push(*args, jobtype="Email"):
+        return producer.push(Job(jobtype=jobtype, args=list(args)))
+
+    return push

@@ -6,6 +6,9 @@ import json
 import os
 import subprocess
 
+# Seconds that the locks of the tests live.
+TTL = 3_600
+
 
 class Foreign:
     """The programs of other languages, on the servers of a test.
@@ -23,9 +26,9 @@ class Foreign:
         self._folder = folder
         self._stack = stack
 
-    def push(self, language, job, ttl):
+    def push(self, language, job):
         """The jid of the job that is there once the program has pushed."""
-        words = [*self._words(language), "push", json.dumps(job), str(ttl)]
+        words = [*self._words(language), "push", json.dumps(job), str(TTL)]
         ended = subprocess.run(
             words,
             env=self.environment,

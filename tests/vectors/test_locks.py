@@ -8,50 +8,17 @@ from __future__ import annotations
 
 import json
 import time
-from contextlib import ExitStack
 from itertools import permutations
 
 import pytest
 from redis import Redis
 
-from faktory_unique import Client, Job, Policy, Producer, Unique
+from faktory_unique import Client, Job, Producer, RetryLater
 from faktory_unique.testing import LocalConsumer, running, sizes, wait_for
 from tests.recipes.breaking import Breaking
-from tests.vectors.foreign import Foreign, ForeignError
+from tests.vectors.foreign import TTL, ForeignError
 
 LANGUAGES = ["go", "node"]
-TTL = 3_600
-
-
-@pytest.fixture
-def foreign(request, faktory_url, redis_url, tmp_path):
-    environment = {"FAKTORY_URL": faktory_url, "REDIS_URL": redis_url}
-    with ExitStack() as stack:
-        yield Foreign(request.getfixturevalue, environment, tmp_path, stack)
-
-
-@pytest.fixture
-def unique(redis_url):
-    policies = {name: Policy(ttl=TTL, until=name) for name in ("success", "start", "expiry")}
-    with Unique(redis_url, policies, default=Policy(ttl=TTL)) as unique:
-        yield unique
-
-
-@pytest.fixture
-def client(faktory_url):
-    with Client(faktory_url) as client:
-        yield client
-
-
-@pytest.fixture
-def push(client, unique):
-    """Pushes from Python."""
-    producer = Producer(client, [unique])
-
-    def push(*args, jobtype="Email"):
-        return producer.push(Job(jobtype=jobtype, args=list(args)))
-
-    return push
 
 
 def job(jid, *args, **more):
@@ -63,7 +30,7 @@ ARGS = [42, {"b": 1.50, "\U0001f600": ["\ue000"], "a": None}]
 
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_a_lock_that_another_language_has_stops_a_push_here(foreign, unique, push, language):
-    assert foreign.push(language, job("job-of-theirs", *ARGS), TTL) == "job-of-theirs"
+    assert foreign.push(language, job("job-of-theirs", *ARGS)) == "job-of-theirs"
     result = push(*ARGS)
     assert (result.status, result.jid, result.confirmed) == ("duplicate", "job-of-theirs", True)
     lock = unique.holder("Email", ARGS)
@@ -74,15 +41,15 @@ def test_a_lock_that_another_language_has_stops_a_push_here(foreign, unique, pus
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_a_lock_that_is_taken_here_stops_a_push_there(foreign, client, push, language):
     ours = push(*ARGS)
-    assert foreign.push(language, job("job-of-theirs", *reversed(ARGS)), TTL) == "job-of-theirs"
-    assert foreign.push(language, job("job-of-theirs-2", *ARGS), TTL) == ours.jid
+    assert foreign.push(language, job("job-of-theirs", *reversed(ARGS))) == "job-of-theirs"
+    assert foreign.push(language, job("job-of-theirs-2", *ARGS)) == ours.jid
     assert sizes(client).queues == {"default": 2}
 
 
 @pytest.mark.parametrize(("one", "other"), list(permutations(LANGUAGES)))
 def test_they_stop_each_other(foreign, client, one, other):
-    assert foreign.push(one, job("job-of-the-one", *ARGS), TTL) == "job-of-the-one"
-    assert foreign.push(other, job("job-of-the-other", *ARGS), TTL) == "job-of-the-one"
+    assert foreign.push(one, job("job-of-the-one", *ARGS)) == "job-of-the-one"
+    assert foreign.push(other, job("job-of-the-other", *ARGS)) == "job-of-the-one"
     assert sizes(client).queues == {"default": 1}
 
 
@@ -93,7 +60,7 @@ def test_a_push_whose_answer_is_lost_leaves_a_lease_and_the_jobs_worker_frees_it
     with Breaking(faktory_server.port, after_pushes=1) as way:
         foreign.environment["FAKTORY_URL"] = way.url
         with pytest.raises(ForeignError):
-            foreign.push(language, job("job-of-theirs", *ARGS), TTL)
+            foreign.push(language, job("job-of-theirs", *ARGS))
         assert way.broken == 1
     result = push(*ARGS)
     assert (result.status, result.jid, result.confirmed) == ("duplicate", "job-of-theirs", False)
@@ -107,7 +74,7 @@ def test_a_push_whose_answer_is_lost_leaves_a_lease_and_the_jobs_worker_frees_it
 def test_a_push_that_is_refused_gives_its_lock_back(foreign, unique, language):
     refused = job("job-of-theirs", *ARGS, reserve_for=100_000)
     with pytest.raises(ForeignError, match="reserved for more than one day"):
-        foreign.push(language, refused, TTL)
+        foreign.push(language, refused)
     assert unique.holder("Email", ARGS) is None
 
 
@@ -125,7 +92,7 @@ def test_a_job_that_is_pushed_here_and_worked_there_frees_its_lock(foreign, uniq
 def test_a_job_that_is_pushed_there_is_freed_wherever_it_is_worked(
     foreign, faktory_url, unique, producer, worker
 ):
-    foreign.push(producer, job("job-of-theirs", *ARGS), TTL)
+    foreign.push(producer, job("job-of-theirs", *ARGS))
     assert unique.holder("Email", ARGS)
     if worker == "python":
         with Client(faktory_url, role="consumer") as client:
@@ -213,6 +180,37 @@ def test_a_stamp_of_a_version_to_come_is_left_alone(foreign, client, redis_url, 
         wait_for(lambda: told.stat().st_size)
         wait_for(lambda: sizes(client).working == 0)
         assert redis.get(stamp["key"]) == b"job-of-the-future"
+
+
+@pytest.mark.parametrize("worker", LANGUAGES)
+def test_a_copy_that_was_put_back_here_frees_the_lock_there(
+    foreign, faktory_url, client, unique, push, worker
+):
+    """It has a jid of its own, and its owner's lock."""
+    result = push(*ARGS)
+
+    def not_yet(*_args):
+        raise RetryLater(2)
+
+    with Client(faktory_url, role="consumer") as consuming:
+        consumer = LocalConsumer(consuming, middleware=[unique])
+        consumer.register("Email", not_yet)
+        with running(consumer):
+            wait_for(lambda: sizes(client).scheduled == 1)
+    assert unique.holder("Email", ARGS).owner == result.jid
+    told = foreign.work(worker, "Email")
+    wait_for(lambda: unique.holder("Email", ARGS) is None, timeout=20)  # due jobs move every 5 s
+    assert result.jid not in told.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("worker", LANGUAGES)
+def test_where_nobody_heeds_tombstones_and_run_locks_all_jobs_run(foreign, unique, push, worker):
+    """Those that were replaced, too; and the lock goes with the one whose it is."""
+    results = [push("same", jobtype="newest") for _ in range(3)]
+    told = foreign.work(worker, "newest")
+    wait_for(lambda: all(r.jid in told.read_text(encoding="utf-8") for r in results))
+    assert [r.replaced for r in results] == [None, results[0].jid, results[1].jid]
+    wait_for(lambda: unique.holder("newest", ["same"]) is None)
 
 
 @pytest.mark.parametrize("worker", LANGUAGES)

@@ -1,0 +1,84 @@
+"""What a worker does to a job's lock at each step: `python -m tests.vectors.life` writes life.json.
+
+For workers in other languages: docs/key-format.md §6, in numbers.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from faktory_unique.lifecycle import Step, change
+from faktory_unique.stamp import read_stamp
+
+FILE = Path(__file__).with_name("life.json")
+
+# A put-back with its delay.
+STEPS = ["FETCH", "ACK", "ACK_LATE", "FAIL", "PUT_BACK 0", "PUT_BACK 5", "PUT_BACK 100000"]
+
+_STAMP = {"v": 2, "key": "unique:1:Email:x", "owner": "owner-01", "until": "success", "ttl": 600}
+
+# The usual one goes with each job; each other one with jobs of each outcome.
+STAMPS = {
+    "start": {"until": "start"},
+    "expiry": {"until": "expiry"},
+    "keep": {"on_death": "keep"},
+    "start, keep": {"until": "start", "on_death": "keep"},
+    "not renewed": {"renew": False},
+    "not renewed, keep": {"renew": False, "on_death": "keep"},
+    "start, not renewed": {"until": "start", "renew": False},
+    "version 1": {"v": 1},
+    "fractions": {"ttl": 90.25},
+    "ten years": {"ttl": 315_360_000},
+    "all the usual": {"renew": True, "on_death": "release", "enforce": True, "exclusive": False},
+    "a member to come": {"colour": "red"},
+    "version 3": {"v": 3},
+    "no version": {"v": None},
+    "until what": {"until": "later"},
+    "ttl as text": {"ttl": "600"},
+    "renewed, perhaps": {"renew": "yes"},
+}
+
+JOBS = {
+    "retried": {"retry": 25},
+    "dropped": {"retry": 0},
+    "dead": {"retry": 3, "failure": {"retry_count": 2, "remaining": 0}},
+    "last but one": {"retry": 3, "failure": {"retry_count": 1, "remaining": 1}},
+    "failed once": {"retry": 3, "failure": {"retry_count": 0, "remaining": 2}},
+    "failed often": {"retry": 25, "failure": {"retry_count": 9, "remaining": 15}},
+    "dead at once": {"retry": -1},
+    "retry not said": {},
+    "retry not said, failed once": {"failure": {"retry_count": 0, "remaining": 24}},
+    "reserved for 0": {"retry": 25, "reserve_for": 0},
+    "reserved for 1": {"retry": 25, "reserve_for": 1},
+    "reserved for 600": {"retry": 0, "reserve_for": 600},
+    "reserved for two days": {"retry": 0, "reserve_for": 172_800},
+}
+
+
+def cases():
+    """Each a dict with a name of its own, a job as fetched, and the change at each step, if any."""
+    pairs = [("usual", job) for job in JOBS]
+    pairs += [(stamp, job) for stamp in STAMPS for job in ("retried", "dropped", "dead")]
+    for stamp, job in pairs:
+        told = {n: v for n, v in {**_STAMP, **STAMPS.get(stamp, {})}.items() if v is not None}
+        payload = {"jid": "copy-0001", "jobtype": "Email", "args": [], **JOBS[job]}
+        payload["custom"] = {"unique": told, "locale": "de"}
+        changes = {step: ours(payload, *step.split()) for step in STEPS}
+        yield {"name": f"{stamp}/{job}", "job": payload, "changes": changes}
+
+
+def ours(job, step, delay="0"):
+    stamp = read_stamp(job)
+    made = None if stamp is None else change(Step[step], stamp, job, int(delay))
+    return made and {
+        "expected": list(made.expected),
+        "value": made.value,
+        "ttl": made.ttl,
+        "extends": made.extends,
+    }
+
+
+if __name__ == "__main__":
+    lines = ",\n".join(json.dumps(case) for case in cases())
+    FILE.write_text(f'{{"format": 2, "cases": [\n{lines}\n]}}\n', encoding="utf-8")
