@@ -8,6 +8,7 @@ import pytest
 
 from faktory_unique import Policy
 from faktory_unique.keys import lock_key
+from tests.vectors import life
 from tests.vectors.known import CASES, HERE
 
 PAGE = (HERE.parents[1] / "docs" / "key-format.md").read_text(encoding="utf-8")
@@ -31,6 +32,7 @@ def test_its_example_has_the_key_that_it_shows():
 
 def test_it_counts_the_cases():
     assert f"has {len(CASES)} cases" in PAGE
+    assert f"for each of {len(list(life.cases()))} jobs" in PAGE
 
 
 def test_its_links_lead_somewhere():

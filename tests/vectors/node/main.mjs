@@ -1,6 +1,7 @@
 // What the tests ask of Node:
 //
 //   node main.mjs keys keys.json            the key of each case, or why there is none, as JSON
+//   node main.mjs life life.json            the changes of each case, as JSON
 //   node main.mjs push JOB TTL              pushes a job; the jid of the one that is there then
 //   node main.mjs work [plain] JOBTYPE…     works jobs until SIGTERM; plain: knows nothing of locks
 //
@@ -16,6 +17,7 @@ import { isInteger, parse } from "lossless-json";
 import { createClient } from "redis";
 
 import { lockKey, workOf } from "./key.mjs";
+import { change } from "./life.mjs";
 import { frees, push } from "./lock.mjs";
 
 // JSON.parse would round an integer before anybody could refuse it.
@@ -45,6 +47,16 @@ const commands = {
   keys(file) {
     const { cases } = JSON.parse(readFileSync(file, "utf8"));
     writeSync(1, JSON.stringify(cases.map(answer)));
+  },
+
+  life(file) {
+    const { cases } = JSON.parse(readFileSync(file, "utf8"));
+    const told = ({ job, changes }) =>
+      Object.keys(changes).map((step) => {
+        const [name, delay] = step.split(" ");
+        return [step, change(name, job, Number(delay ?? 0))];
+      });
+    writeSync(1, JSON.stringify(cases.map((one) => Object.fromEntries(told(one)))));
   },
 
   async push(job, ttl) {
