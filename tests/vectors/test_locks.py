@@ -66,6 +66,8 @@ def test_a_push_whose_answer_is_lost_leaves_a_lease_and_the_jobs_worker_frees_it
     assert (result.status, result.jid, result.confirmed) == ("duplicate", "job-of-theirs", False)
     assert 0 < unique.holder("Email", ARGS).ttl <= 60
     foreign.environment["FAKTORY_URL"] = faktory_server.url
+    with pytest.raises(ForeignError, match="not confirmed: try again"):
+        foreign.push(language, job("job-of-theirs-2", *ARGS))
     foreign.work(language, "Email")
     wait_for(lambda: unique.holder("Email", ARGS) is None)
 
@@ -168,6 +170,31 @@ def test_until_is_heeded(foreign, client, unique, push, worker, until):
     wait_for(lambda: told.stat().st_size)
     wait_for(lambda: not (sizes(client).working or sizes(client).queues.get("default")))
     assert (unique.holder(until, args) is None) == (until == "start")
+
+
+@pytest.mark.parametrize("worker", LANGUAGES)
+def test_a_job_whose_lock_goes_at_its_start_waits_for_the_store(foreign, new_redis, client, worker):
+    """Without a retry being spent: it may have none."""
+    redis = new_redis()
+    foreign.environment["REDIS_URL"] = redis.url
+    producer = Producer(client)
+    stamp = {"v": 2, "key": "unique:1:Email:x", "owner": "job-0001", "until": "start", "ttl": 60}
+    with Redis.from_url(redis.url) as store:
+        told = foreign.work(worker, "Email")
+        producer.push(Job(jid="job-0001", jobtype="Email", args=[], custom={"unique": stamp}))
+        wait_for(lambda: "job-0001" in told.read_text(encoding="utf-8"))
+        store.set(stamp["key"], "job-0002", ex=60)
+        redis.pause()
+        stamp["owner"] = "job-0002"
+        last = Job(jid="job-0002", jobtype="Email", args=[], retry=0, custom={"unique": stamp})
+        producer.push(last)
+        wait_for(lambda: sizes(client).working)
+        time.sleep(4)  # longer than an answer is awaited for
+        assert sizes(client).working == 1
+        assert "job-0002" not in told.read_text(encoding="utf-8")
+        redis.resume()
+        wait_for(lambda: "job-0002" in told.read_text(encoding="utf-8"), timeout=30)
+        assert store.get(stamp["key"]) is None
 
 
 @pytest.mark.parametrize("worker", LANGUAGES)

@@ -1,3 +1,5 @@
+import { setTimeout } from "node:timers/promises";
+
 import { lockKey } from "./key.mjs";
 
 // A compared change: the lock gets another value, or is freed, if it has one of two.
@@ -11,13 +13,14 @@ return found`;
 const change = (redis, key, owner, value = "", ttl = 0) =>
   redis.eval(CHANGE, { keys: [key], arguments: [...owner, value, String(ttl)] });
 
-/** Pushes a job that is due at once, unless its equal is there: the jid of the one that is. */
+/** Pushes a job that is due at once, unless its equal is there: the jid of the one that is then. */
 export async function push(redis, faktory, job, ttl) {
   const key = lockKey(job);
   const { jid: held } = job;
   const leased = `${held}?`;
   const found = await redis.set(key, leased, { NX: true, GET: true, EX: 60 });
-  if (found !== null) return found.replace(/[?]$/, "");
+  if (found?.endsWith("?")) throw new Error(`push of ${found} not confirmed: try again in a minute`);
+  if (found !== null) return found;
   const unique = { v: 2, key, owner: held, until: "success", ttl };
   // Where this throws, the job may be there: its lock is left to the lease.
   const refused = await faktory.pushBulk([{ ...job, custom: { ...job.custom, unique } }]);
@@ -27,16 +30,19 @@ export async function push(redis, faktory, job, ttl) {
   return held;
 }
 
-/** A worker's middleware: frees the lock of a job once Faktory has acknowledged it. */
-export const frees = (redis, faktory) => async ({ job }, next) => {
+/** A worker's middleware, its first: frees the lock of a job once Faktory has acknowledged it. */
+export const frees = (redis, faktory) => async ({ job, signal }, next) => {
   const { v, key, owner, until } = job.custom?.unique ?? {};
-  if (v !== 1 && v !== 2) return next(); // without a lock, or of a version that we know nothing of
-  const free = () => change(redis, key, [owner, `${owner}?`]);
-  const reserved = Math.max(job.reserve_for || 1800, 60);
+  if ((v !== 1 && v !== 2) || !key || !owner) return next(); // no lock, or one to be left alone
+  const free = () => change(redis, key, [owner, `${owner}?`]).then(() => true, () => false);
+  const reserved = Math.min(Math.max(job.reserve_for || 1800, 60), 86_400);
   const over = Date.now() + (reserved - 10) * 1000;
-  if (until === "start") await free();
+  while (until === "start" && !(await free())) {
+    if (Date.now() > over) throw new Error("its lock cannot be freed");
+    await setTimeout(1000);
+  }
   await next(); // where it throws, the worker reports it, and the lock is left to its TTL
-  if (until !== "success" || Date.now() > over) return;
+  if (until !== "success" || signal.aborted || Date.now() > over) return;
   // The worker sends an ACK of its own after this, which the server finds nothing to do for.
-  await faktory.ack(job.jid).then(free).catch(() => {}); // or its TTL frees it
+  await faktory.ack(job.jid).then(() => void free(), () => {}); // where it fails, the TTL frees it
 };

@@ -40,7 +40,8 @@ function answer({ jobtype, queue, args, custom, policy = {} }) {
 }
 
 async function redis() {
-  return createClient({ url: process.env.REDIS_URL }).connect();
+  // Without a listener an error ends the process; with one, the client connects again.
+  return createClient({ url: process.env.REDIS_URL }).on("error", console.error).connect();
 }
 
 const commands = {
@@ -86,7 +87,7 @@ const commands = {
     process.once("SIGTERM", async () => {
       await worker.stop();
       await client.close();
-      await store.close();
+      store.destroy();
     });
   },
 };

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"strings"
 	"time"
 
@@ -21,7 +22,7 @@ if found == ARGV[1] or found == ARGV[2] then
 end
 return found`)
 
-// Push pushes a job that is due at once, unless its equal is there: the jid of the one that is.
+// Push pushes a job that is due at once, unless its equal is there: the jid of the one that is then.
 func Push(ctx context.Context, r *redis.Client, c *faktory.Client, job *faktory.Job, ttl int) (string, error) {
 	args, err := json.Marshal(job.Args)
 	if err != nil {
@@ -33,8 +34,11 @@ func Push(ctx context.Context, r *redis.Client, c *faktory.Client, job *faktory.
 	}
 	leased, held := job.Jid+"?", job.Jid
 	take := redis.SetArgs{Mode: "NX", Get: true, TTL: time.Minute}
-	if found, err := r.SetArgs(ctx, key, leased, take).Result(); err != redis.Nil {
-		return strings.TrimSuffix(found, "?"), err
+	found, err := r.SetArgs(ctx, key, leased, take).Result()
+	if strings.HasSuffix(found, "?") {
+		return "", fmt.Errorf("push of %s not confirmed: try again in a minute", found)
+	} else if err != redis.Nil {
+		return found, err
 	}
 	stamp := map[string]any{"v": 2, "key": key, "owner": held, "until": "success", "ttl": ttl}
 	refused, err := c.PushBulk([]*faktory.Job{job.SetCustom("unique", stamp)})
@@ -48,7 +52,7 @@ func Push(ctx context.Context, r *redis.Client, c *faktory.Client, job *faktory.
 	return held, err
 }
 
-// Frees is a worker's middleware: it frees the lock of a job once Faktory has acknowledged it.
+// Frees is a worker's middleware, its first: it frees the lock of a job once Faktory has acknowledged it.
 func Frees(r *redis.Client) worker.MiddlewareFunc {
 	return func(ctx context.Context, job *faktory.Job, next func(context.Context) error) error {
 		var stamp struct {
@@ -56,22 +60,23 @@ func Frees(r *redis.Client) worker.MiddlewareFunc {
 			Key, Owner, Until string
 		}
 		custom, _ := json.Marshal(job.Custom["unique"])
-		if json.Unmarshal(custom, &stamp) != nil || stamp.V < 1 || stamp.V > 2 {
-			return next(ctx) // without a lock, or of a version that we know nothing of
+		if json.Unmarshal(custom, &stamp) != nil || stamp.V < 1 || stamp.V > 2 || stamp.Key == "" || stamp.Owner == "" {
+			return next(ctx) // no lock, or one to be left alone
 		}
-		free := func() error {
-			keys := []string{stamp.Key}
-			return change.Run(ctx, r, keys, stamp.Owner, stamp.Owner+"?", "", 0).Err()
+		free := func() bool {
+			found := change.Run(context.WithoutCancel(ctx), r, []string{stamp.Key}, stamp.Owner, stamp.Owner+"?", "", 0)
+			return found.Err() == nil || found.Err() == redis.Nil
 		}
 		reserved := time.Duration(job.ReserveFor) * time.Second
-		if job.ReserveFor == 0 {
+		if reserved == 0 {
 			reserved = 30 * time.Minute
 		}
-		over := time.Now().Add(max(reserved, time.Minute) - 10*time.Second)
-		if stamp.Until == "start" {
-			if err := free(); err != nil && err != redis.Nil {
-				return err
+		over := time.Now().Add(min(max(reserved, time.Minute), 24*time.Hour) - 10*time.Second)
+		for stamp.Until == "start" && !free() {
+			if time.Now().After(over) {
+				return errors.New("its lock cannot be freed")
 			}
+			time.Sleep(time.Second)
 		}
 		if err := next(ctx); err != nil || stamp.Until != "success" || time.Now().After(over) {
 			return err // the worker reports it, and the lock is left to its TTL
@@ -79,7 +84,7 @@ func Frees(r *redis.Client) worker.MiddlewareFunc {
 		// The worker sends an ACK of its own after this, which the server finds nothing to do for.
 		ack := func(c *faktory.Client) error { return c.Ack(job.Jid) }
 		if worker.HelperFor(ctx).With(ack) == nil {
-			_ = free() // or its TTL does
+			free() // where it fails, the TTL does
 		}
 		return nil
 	}
