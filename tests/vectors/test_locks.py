@@ -66,7 +66,7 @@ def test_a_push_whose_answer_is_lost_leaves_a_lease_and_the_jobs_worker_frees_it
     assert (result.status, result.jid, result.confirmed) == ("duplicate", "job-of-theirs", False)
     assert 0 < unique.holder("Email", ARGS).ttl <= 60
     foreign.environment["FAKTORY_URL"] = faktory_server.url
-    with pytest.raises(ForeignError, match="not confirmed: try again"):
+    with pytest.raises(ForeignError, match="unconfirmed: try again"):
         foreign.push(language, job("job-of-theirs-2", *ARGS))
     foreign.work(language, "Email")
     wait_for(lambda: unique.holder("Email", ARGS) is None)

@@ -44,14 +44,15 @@ function pathOf(path) {
 }
 
 function select(args, path) {
-  return String(path)
-    .split(".")
-    .reduce((found, step) => {
-      if (Array.isArray(found) ? POSITION.test(step) && step < found.length : isObject(found) && Object.hasOwn(found, step)) {
-        return found[step];
-      }
-      throw new Error(`args have no ${path}`);
-    }, args);
+  let found = args;
+  for (const step of String(path).split(".")) {
+    const there = Array.isArray(found)
+      ? POSITION.test(step) && Number(step) < found.length
+      : isObject(found) && Object.hasOwn(found, step);
+    if (!there) throw new Error(`args have no ${path}`);
+    found = found[step];
+  }
+  return found;
 }
 
 function checked(value) {
@@ -61,7 +62,8 @@ function checked(value) {
 }
 
 function depth(value) {
-  return isObject(value) ? 1 + Math.max(0, ...Object.values(value).map(depth)) : 0;
+  if (!isObject(value)) return 0;
+  return 1 + Object.values(value).reduce((deepest, inner) => Math.max(deepest, depth(inner)), 0);
 }
 
 function isObject(value) {

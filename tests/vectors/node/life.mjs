@@ -38,7 +38,9 @@ export function change(step, job, delay = 0) {
   const [leased, held] = [`${owner}?`, owner];
   const seconds = (time) => Math.ceil(Math.min(time, LONGEST));
   const release = { expected: [leased, held], value: null, ttl: 0, extends: false };
-  const make = (expected, time, longer) => ({ expected, value: held, ttl: seconds(time), extends: longer });
+  const make = (expected, time, longer) => {
+    return { expected, value: held, ttl: seconds(time), extends: longer };
+  };
   const extend = (time) => (renew ? make([leased, held], time, true) : null);
   const { outcome, retryWait, attempt } = next(job, stamp);
   const over = outcome === "dropped" || (outcome === "dead" && stamp.on_death === "release");

@@ -13,13 +13,13 @@ return found`;
 const change = (redis, key, owner, value = "", ttl = 0) =>
   redis.eval(CHANGE, { keys: [key], arguments: [...owner, value, String(ttl)] });
 
-/** Pushes a job that is due at once, unless its equal is there: the jid of the one that is then. */
+/** Pushes a job that is due at once, unless its equal is there: the jid of the one that is. */
 export async function push(redis, faktory, job, ttl) {
   const key = lockKey(job);
   const { jid: held } = job;
   const leased = `${held}?`;
   const found = await redis.set(key, leased, { NX: true, GET: true, EX: 60 });
-  if (found?.endsWith("?")) throw new Error(`push of ${found} not confirmed: try again in a minute`);
+  if (found?.endsWith("?")) throw new Error(`push of ${found} unconfirmed: try again in a minute`);
   if (found !== null) return found;
   const unique = { v: 2, key, owner: held, until: "success", ttl };
   // Where this throws, the job may be there: its lock is left to the lease.

@@ -3,7 +3,7 @@
 //   node main.mjs keys keys.json            the key of each case, or why there is none, as JSON
 //   node main.mjs life life.json            the changes of each case, as JSON
 //   node main.mjs push JOB TTL              pushes a job; the jid of the one that is there then
-//   node main.mjs work [plain] JOBTYPE…     works jobs until SIGTERM; plain: knows nothing of locks
+//   node main.mjs work [plain] JOBTYPE…     works until SIGTERM; plain: knows nothing of locks
 //
 // FAKTORY_URL and REDIS_URL say where. The first argument of a job can be "fail", or "wait", and
 // the second then the seconds.

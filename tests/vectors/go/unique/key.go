@@ -44,7 +44,7 @@ func Key(work Work) (string, error) {
 	}
 	digest := sha256.Sum256(text)
 	escaped := strings.NewReplacer("%", "%25", "{", "%7B", "}", "%7D").Replace(name)
-	return fmt.Sprintf("unique:1:%s:%s", escaped, base64.RawURLEncoding.EncodeToString(digest[:16])), nil
+	return "unique:1:" + escaped + ":" + base64.RawURLEncoding.EncodeToString(digest[:16]), nil
 }
 
 // Canonical is the text that is digested.
@@ -89,14 +89,14 @@ func Canonical(work Work) ([]byte, error) {
 
 func (work Work) hasOwnWords() bool {
 	switch work.Custom["unique_for"].(type) {
-	case json.Number, float64:
+	case json.Number, float64, int, uint:
 		return true
 	}
 	return false
 }
 
-// value reads JSON that every language reads alike, and refuses what is none. It is brought into its
-// canonical form first: encoding/json would make U+FFFD of a lone surrogate without a word.
+// value reads JSON that every language reads alike, and refuses what is none. It is brought into
+// its canonical form first: encoding/json would make U+FFFD of a lone surrogate without a word.
 func value(text json.RawMessage) (any, error) {
 	tokens := json.NewDecoder(bytes.NewReader(text))
 	tokens.UseNumber()

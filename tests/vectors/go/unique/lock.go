@@ -22,13 +22,15 @@ if found == ARGV[1] or found == ARGV[2] then
 end
 return found`)
 
-// Push pushes a job that is due at once, unless its equal is there: the jid of the one that is then.
-func Push(ctx context.Context, r *redis.Client, c *faktory.Client, job *faktory.Job, ttl int) (string, error) {
+// Push pushes a job that is due at once, unless its equal is there: the jid of the one that is.
+func Push(
+	ctx context.Context, r *redis.Client, c *faktory.Client, job *faktory.Job, ttl int,
+) (string, error) {
 	args, err := json.Marshal(job.Args)
 	if err != nil {
 		return "", err
 	}
-	key, err := Key(Work{Jobtype: job.Type, Args: args})
+	key, err := Key(Work{Jobtype: job.Type, Queue: job.Queue, Args: args, Custom: job.Custom})
 	if err != nil {
 		return "", err
 	}
@@ -36,7 +38,7 @@ func Push(ctx context.Context, r *redis.Client, c *faktory.Client, job *faktory.
 	take := redis.SetArgs{Mode: "NX", Get: true, TTL: time.Minute}
 	found, err := r.SetArgs(ctx, key, leased, take).Result()
 	if strings.HasSuffix(found, "?") {
-		return "", fmt.Errorf("push of %s not confirmed: try again in a minute", found)
+		return "", fmt.Errorf("push of %s unconfirmed: try again in a minute", found)
 	} else if err != redis.Nil {
 		return found, err
 	}
@@ -52,7 +54,7 @@ func Push(ctx context.Context, r *redis.Client, c *faktory.Client, job *faktory.
 	return held, err
 }
 
-// Frees is a worker's middleware, its first: it frees the lock of a job once Faktory has acknowledged it.
+// Frees is a worker's middleware, its first: it frees a job's lock once Faktory has its ACK.
 func Frees(r *redis.Client) worker.MiddlewareFunc {
 	return func(ctx context.Context, job *faktory.Job, next func(context.Context) error) error {
 		var stamp struct {
@@ -60,12 +62,14 @@ func Frees(r *redis.Client) worker.MiddlewareFunc {
 			Key, Owner, Until string
 		}
 		custom, _ := json.Marshal(job.Custom["unique"])
-		if json.Unmarshal(custom, &stamp) != nil || stamp.V < 1 || stamp.V > 2 || stamp.Key == "" || stamp.Owner == "" {
+		readable := json.Unmarshal(custom, &stamp) == nil && (stamp.V == 1 || stamp.V == 2)
+		if !readable || stamp.Key == "" || stamp.Owner == "" {
 			return next(ctx) // no lock, or one to be left alone
 		}
 		free := func() bool {
-			found := change.Run(context.WithoutCancel(ctx), r, []string{stamp.Key}, stamp.Owner, stamp.Owner+"?", "", 0)
-			return found.Err() == nil || found.Err() == redis.Nil
+			ctx, keys := context.WithoutCancel(ctx), []string{stamp.Key}
+			err := change.Run(ctx, r, keys, stamp.Owner, stamp.Owner+"?", "", 0).Err()
+			return err == nil || err == redis.Nil
 		}
 		reserved := time.Duration(job.ReserveFor) * time.Second
 		if reserved == 0 {
