@@ -59,6 +59,7 @@ def _nested():
         yield _case(f"nested/{name}", json.dumps(args))
     yield _case("nested/spaces and orders", '[ 42 ,\n{"tags":["a",15e-1],"user_id" :7.0}\t]')
     yield _case("nested/200 levels", "[" * 200 + "]" * 200)
+    yield _case("nested/200 levels and a number", "[" * 200 + "1" + "]" * 200)
     yield _case("nested/200 levels of objects", '[{"a":' * 99 + "[[]]" + "}]" * 99)
 
 
@@ -71,6 +72,7 @@ def _policies():
         yield _case(f"queue/{queue}, which does not count", "[1]", queue=queue)
     for by in tables.SELECTIONS:
         yield _case(f"by/{json.dumps(by)}", tables.ARGS, policy={"by": by})
+    yield _case("by/a far position", json.dumps(list(range(200))), policy={"by": [120, "199"]})
     for chosen in tables.CHOSEN:
         yield _case(f"key/{chosen}", tables.ARGS, policy={"key": chosen})
     for step in ("Gr\u00fc\u00dfe", "\U0001f600", "with space", "%", "__proto__", "length"):

@@ -149,6 +149,7 @@ REFUSED_ARGS = {
     "two high surrogates": '["\\ud83d\\ud83d\\ude00"]',
     "a surrogate in a key": '[{"\\udfff": 1}]',
     "201 levels": "[" * 201 + "]" * 201,
+    "201 levels beside others": "[[], " + "[" * 200 + "]" * 200 + ", 1]",
     "201 levels of objects": '[{"a":' * 100 + "[]" + "}]" * 100,
 }
 

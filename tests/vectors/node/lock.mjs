@@ -32,12 +32,12 @@ export async function push(redis, faktory, job, ttl) {
 
 /** A worker's middleware, its first: frees the lock of a job once Faktory has acknowledged it. */
 export const frees = (redis, faktory) => async ({ job, signal }, next) => {
-  const { v, key, owner, until } = job.custom?.unique ?? {};
+  const { v, key, owner, until, enforce = true } = job.custom?.unique ?? {};
   if ((v !== 1 && v !== 2) || !key || !owner) return next(); // no lock, or one to be left alone
   const free = () => change(redis, key, [owner, `${owner}?`]).then(() => true, () => false);
   const reserved = Math.min(Math.max(job.reserve_for || 1800, 60), 86_400);
   const over = Date.now() + (reserved - 10) * 1000;
-  while (until === "start" && !(await free())) {
+  while (until === "start" && !(await free()) && enforce) {
     if (Date.now() > over) throw new Error("its lock cannot be freed");
     await setTimeout(1000);
   }

@@ -60,7 +60,9 @@ func Frees(r *redis.Client) worker.MiddlewareFunc {
 		var stamp struct {
 			V                 int
 			Key, Owner, Until string
+			Enforce           bool
 		}
+		stamp.Enforce = true
 		custom, _ := json.Marshal(job.Custom["unique"])
 		readable := json.Unmarshal(custom, &stamp) == nil && (stamp.V == 1 || stamp.V == 2)
 		if !readable || stamp.Key == "" || stamp.Owner == "" {
@@ -76,7 +78,7 @@ func Frees(r *redis.Client) worker.MiddlewareFunc {
 			reserved = 30 * time.Minute
 		}
 		over := time.Now().Add(min(max(reserved, time.Minute), 24*time.Hour) - 10*time.Second)
-		for stamp.Until == "start" && !free() {
+		for stamp.Until == "start" && !free() && stamp.Enforce {
 			if time.Now().After(over) {
 				return errors.New("its lock cannot be freed")
 			}
