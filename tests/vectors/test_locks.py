@@ -165,9 +165,9 @@ def test_another_owners_lock_is_left_alone(foreign, client, unique, push, redis_
 def test_until_is_heeded(foreign, client, unique, push, worker, until):
     """Freed before the handler, which fails; or not at all."""
     args = ["fail"] if until == "start" else [1]
-    push(*args, jobtype=until)
+    jid = push(*args, jobtype=until).jid
     told = foreign.work(worker, until)
-    wait_for(lambda: told.stat().st_size)
+    wait_for(lambda: jid in told.read_text(encoding="utf-8"))
     wait_for(lambda: not (sizes(client).working or sizes(client).queues.get("default")))
     assert (unique.holder(until, args) is None) == (until == "start")
 
@@ -202,9 +202,10 @@ def test_a_stamp_of_a_version_to_come_is_left_alone(foreign, client, redis_url, 
     stamp = {"v": 3, "key": "unique:1:Email:x", "owner": "job-of-the-future", "until": "success"}
     with Redis.from_url(redis_url) as redis:
         redis.set(stamp["key"], stamp["owner"])
-        Producer(client).push(Job(jobtype="Email", args=[], custom={"unique": stamp}))
+        job = Job(jobtype="Email", args=[], custom={"unique": stamp})
+        Producer(client).push(job)
         told = foreign.work(worker, "Email")
-        wait_for(lambda: told.stat().st_size)
+        wait_for(lambda: job.jid in told.read_text(encoding="utf-8"))
         wait_for(lambda: sizes(client).working == 0)
         assert redis.get(stamp["key"]) == b"job-of-the-future"
 
