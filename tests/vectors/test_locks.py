@@ -190,7 +190,6 @@ def test_a_job_whose_lock_goes_at_its_start_waits_until_it_can_be_freed(
             time.sleep(3)
             assert sizes(client).working == 1
             assert "job-0001" not in told.read_text(encoding="utf-8")
-            redis.delete(stamp["key"])
             redis.set(stamp["key"], "job-0001", ex=60)
         wait_for(lambda: "job-0001" in told.read_text(encoding="utf-8"))
         assert redis.exists(stamp["key"]) == (not enforce)
