@@ -6,10 +6,10 @@ import argparse
 import signal
 import sys
 import tempfile
-from contextlib import closing
+from contextlib import ExitStack, closing
 from functools import partial
 from pathlib import Path
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
@@ -17,10 +17,18 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from scripts.servers import FaktoryServer, RedisServer, missing_faktory, missing_redis
 
 from .delay import NAME, Rounds, measure_delay
-from .ground import Ground
+from .ground import BATCH, Ground
+from .many import FEW, MANY, Many
 from .measure import measure
-from .report import delay_table, machine, save, table
+from .pushes import Pushes
+from .report import delay_table, machine, memory_line, save, table
 from .rows import rows
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from .delay import Delay
+    from .measure import Result, Row
 
 ROUNDS = 40
 QUICK = 4
@@ -50,33 +58,50 @@ def main() -> int:
 
     signal.signal(signal.SIGTERM, _leave)
     console = Console(width=None if sys.stdout.isatty() else WIDTH)
+    columns = TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn()
+    measured: list[Result] = []
+    delays: list[Delay] = []
     with (
-        tempfile.TemporaryDirectory(prefix="benchmarks-") as folder,
-        RedisServer(Path(folder)) as server,
-        closing(Ground(server.url)) as ground,
+        tempfile.TemporaryDirectory(prefix="benchmarks-") as name,
+        ExitStack() as stack,
+        Progress(*columns, console=console, transient=True) as progress,
     ):
+        folder = Path(name)
+        server = stack.enter_context(RedisServer(folder / "redis"))
+        ground = stack.enter_context(closing(Ground(server.url)))
         about = machine(ground.admin)
-        measured = []
-        columns = TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn()
-        with Progress(*columns, console=console, transient=True) as progress:
-            for row in rows(ground):
-                task = progress.add_task(row.name, total=1 + rounds)
-                measured.append(measure(row, rounds, partial(progress.advance, task)))
-            delays = []
-            if faktory_missing is None:
-                with FaktoryServer(Path(folder, "faktory")) as faktory:
-                    counted = QUICK_DELAYS if arguments.quick else DELAYS
-                    task = progress.add_task(NAME, total=counted.all)
-                    tick = partial(progress.advance, task)
-                    urls = faktory.url, server.url
-                    delays.append(measure_delay(Path(folder), *urls, counted, tick))
+
+        def tick_of(what: str, total: int) -> Callable[[], object]:
+            return partial(progress.advance, progress.add_task(what, total=total))
+
+        def measure_all(of_one_ground: Iterable[Row]) -> None:
+            measured.extend(
+                measure(row, rounds, tick_of(row.name, 1 + rounds)) for row in of_one_ground
+            )
+
+        measure_all(rows(ground))
+        if faktory_missing is None:
+            faktory = stack.enter_context(FaktoryServer(folder / "faktory"))
+            with Pushes(ground, faktory) as pushes:
+                measure_all(pushes.rows())
+            counted = QUICK_DELAYS if arguments.quick else DELAYS
+            urls = faktory.url, server.url
+            delays.append(measure_delay(folder, *urls, counted, tick_of(NAME, counted.all)))
+        full, nearly_empty = (
+            stack.enter_context(RedisServer(folder / name)).url for name in ("full", "nearly-empty")
+        )
+        filled = tick_of(f"{MANY:,} locks", (MANY + FEW) // BATCH)
+        with closing(Many(full, nearly_empty, filled)) as many:
+            memory = many.memory()
+            measure_all([many.row()])
     console.print(table(measured))
     console.print(f"\n{rounds} rounds each\n", highlight=False)
     if delays:
         console.print(delay_table(delays))
     else:
-        console.print(f"{NAME}: left out, {faktory_missing}", highlight=False)
-    console.print(f"\nwritten to {save(about, measured, delays)}", highlight=False)
+        console.print(f"pushes, and {NAME}: left out, {faktory_missing}", highlight=False)
+    console.print(f"\n{memory_line(memory)}", highlight=False)
+    console.print(f"\nwritten to {save(about, measured, delays, memory)}", highlight=False)
     return 0
 
 

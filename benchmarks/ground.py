@@ -23,6 +23,7 @@ class Ground:
     """One Redis, with a connection for either side and one for what is not timed."""
 
     def __init__(self, url: str) -> None:
+        self.url = url
         self.store = RedisStore(url)
         self.client = redis.Redis.from_url(url)  # as it comes: nothing is set, nothing turned off
         self.admin = redis.Redis.from_url(url)

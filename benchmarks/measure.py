@@ -18,12 +18,14 @@ def nothing(_: int) -> None:
 class Row(NamedTuple):
     """What is compared. Each callable gets the number of operations in a round.
 
+    A side that is another program says itself how many seconds it took; else it is timed.
+
     Attributes:
         name: what stands in the table, "ours vs theirs".
         target: the ratio that is to be reached; None for a row that only informs.
         operations: how many a side does in each round; such that it takes about 50 ms or more.
-        ours: does them with faktory_unique. Timed.
-        theirs: does them without. Timed.
+        ours: does them with faktory_unique.
+        theirs: does them without.
         before: prepares the ground for either side. Not timed.
         after: raises where a side did not do what it is timed for. Not timed.
     """
@@ -31,8 +33,8 @@ class Row(NamedTuple):
     name: str
     target: float | None
     operations: int
-    ours: Callable[[int], None]
-    theirs: Callable[[int], None]
+    ours: Callable[[int], float | None]
+    theirs: Callable[[int], float | None]
     before: Callable[[int], None] = nothing
     after: Callable[[int], None] = nothing
 
@@ -69,7 +71,7 @@ def measure(row: Row, rounds: int, tick: Callable[[], object]) -> Result:
         rounds: how many to count; two or more, best even, so that each side goes first as often.
         tick: called after each round, the warm-up among them.
     """
-    seconds: dict[Callable[[int], None], list[float]] = {row.ours: [], row.theirs: []}
+    seconds: dict[Callable[[int], float | None], list[float]] = {row.ours: [], row.theirs: []}
     sides = [row.ours, row.theirs]
     for _ in range(1 + rounds):
         for side in sides:
@@ -92,16 +94,16 @@ def measure(row: Row, rounds: int, tick: Callable[[], object]) -> Result:
     )
 
 
-def _time(row: Row, side: Callable[[int], None]) -> float:
+def _time(row: Row, side: Callable[[int], float | None]) -> float:
     """Seconds that a side takes for its operations, with no garbage collection among them."""
     row.before(row.operations)
     gc.collect()
     gc.disable()
     try:
         start = perf_counter()
-        side(row.operations)
+        said = side(row.operations)
         took = perf_counter() - start
     finally:
         gc.enable()
     row.after(row.operations)
-    return took
+    return took if said is None else said

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     import redis
 
     from .delay import Delay
+    from .many import Memory
     from .measure import Result
 
 RESULTS = Path(__file__).parent / "results"
@@ -38,7 +39,9 @@ def machine(client: redis.Redis) -> dict[str, object]:
     }
 
 
-def save(about: dict[str, object], results: Sequence[Result], delays: Sequence[Delay]) -> Path:
+def save(
+    about: dict[str, object], results: Sequence[Result], delays: Sequence[Delay], memory: Memory
+) -> Path:
     """Write the results to a file named for the present second, in UTC; the path to show."""
     RESULTS.mkdir(exist_ok=True)
     path = RESULTS / f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}.json"
@@ -46,6 +49,7 @@ def save(about: dict[str, object], results: Sequence[Result], delays: Sequence[D
         "machine": about,
         "ratios": [result._asdict() for result in results],
         "delays": [delay._asdict() for delay in delays],
+        "memory": memory._asdict(),
     }
     path.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
     return path.relative_to(RESULTS.parent.parent)
@@ -84,6 +88,11 @@ def delay_table(delays: Sequence[Delay]) -> Table:
             f"{delay.ours_rounds}, {delay.theirs_rounds}",
         )
     return table
+
+
+def memory_line(memory: Memory) -> str:
+    """The memory of a lock, in a line."""
+    return f"{memory.name}: {memory.bytes}, target {memory.target} {VERDICTS[memory.verdict]}"
 
 
 def _empty(*titles: str) -> Table:

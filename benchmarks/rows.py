@@ -5,12 +5,16 @@ Loops and calls are written out on both sides, so that neither pays for a layer 
 
 from __future__ import annotations
 
+import csv
 import json
+import subprocess
+from functools import partial
 from hashlib import md5
 from typing import TYPE_CHECKING
 
 from redis.lock import Lock
 
+from faktory_unique.change import leased
 from faktory_unique.keys import lock_key
 from faktory_unique.lifecycle import release, take
 
@@ -23,7 +27,27 @@ if TYPE_CHECKING:
 
 def rows(ground: Ground) -> list[Row]:
     """All rows, in the order of the table."""
-    return [_key(), _take(ground), _take_and_release(ground), _bulk(ground), _release(ground)]
+    return [
+        _key(),
+        _take(ground),
+        _take_by_benchmark(ground),
+        _take_and_release(ground),
+        _bulk(ground),
+        _bulk_by_benchmark(ground),
+        _release(ground),
+    ]
+
+
+def redis_benchmark(url: str, pipelined: str, count: int) -> float:
+    """Seconds that redis-benchmark takes for so many takes, of keys that are not there."""
+    key = f"unique:1:SendMail:{'x' * 10}__rand_int__"
+    command = ("SET", key, leased(OWNER), "NX", "GET", "EX", str(LEASE))
+    many = ("-n", str(count), "-c", "1", "-P", pipelined, "-r", str(10**9), "--csv")
+    said = subprocess.run(
+        ["redis-benchmark", "-u", url, *many, *command], capture_output=True, text=True, check=True
+    )
+    *_, last = csv.reader(said.stdout.splitlines())
+    return count / float(last[1])
 
 
 def _key() -> Row:
@@ -52,6 +76,18 @@ def _take(ground: Ground) -> Row:
 
     name = "take one lock vs redis-py set(nx=True, ex=…)"
     return Row(name, 2.2, 1000, ours, theirs, ground.free, ground.is_full)
+
+
+def _take_by_benchmark(ground: Ground) -> Row:
+    store = ground.store
+
+    def ours(count: int) -> None:
+        for key in ground.keys(count):
+            store.run([take(key, OWNER, LEASE)])
+
+    name = "take one lock vs redis-benchmark -c 1 of the same command"
+    theirs = partial(redis_benchmark, ground.url, "1")
+    return Row(name, 0.85, MOST, ours, theirs, ground.free)
 
 
 def _take_and_release(ground: Ground) -> Row:
@@ -88,6 +124,18 @@ def _bulk(ground: Ground) -> Row:
 
     name = f"take {BATCH} in bulk vs redis-py pipeline of the same commands"
     return Row(name, 3.2, MOST, ours, theirs, ground.free, ground.is_full)
+
+
+def _bulk_by_benchmark(ground: Ground) -> Row:
+    store = ground.store
+
+    def ours(count: int) -> None:
+        for batch in ground.batches(count):
+            store.run([take(key, OWNER, LEASE) for key in batch])
+
+    name = f"take {BATCH} in bulk vs redis-benchmark -c 1 -P {BATCH}"
+    theirs = partial(redis_benchmark, ground.url, str(BATCH))
+    return Row(name, 0.7, MOST, ours, theirs, ground.free)
 
 
 def _release(ground: Ground) -> Row:

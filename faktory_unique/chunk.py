@@ -117,7 +117,9 @@ class ChunkLocks:
         found = self._change(changes)
         elapsed = self._parts.clock() - self._since
         for n, (i, claim) in enumerate(pushed.items()):
-            result = replace(results[i], replaced=claim.replaces)
+            result = results[i]
+            if claim.replaces is not None:
+                result = replace(result, replaced=claim.replaces)
             told[i] = (
                 self._unconfirmed(claim, result)
                 if found is None

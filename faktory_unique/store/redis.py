@@ -1,4 +1,4 @@
-"""Locks in Redis (6.2 or newer) or Valkey: packed by hiredis, on connections of the store's own."""
+"""Locks in Redis (6.2 or newer) or Valkey, on connections of the store's own."""
 
 from __future__ import annotations
 
@@ -7,9 +7,8 @@ import re
 from collections import deque
 from functools import partial
 from math import inf
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any
 
-import hiredis
 from redis.backoff import NoBackoff
 from redis.exceptions import (
     AuthenticationError,
@@ -23,6 +22,7 @@ from redis.retry import Retry
 from faktory_unique.errors import StoreError, StoreUnavailable
 
 from .commands import SCRIPTS, command_of
+from .line import Line
 from .url import pool_of
 
 if TYPE_CHECKING:
@@ -33,8 +33,7 @@ if TYPE_CHECKING:
     from faktory_unique.change import Change
 
     from .commands import Command
-
-Reply: TypeAlias = Any  # bytes, a number, a list, None, or a ResponseError
+    from .line import Reply
 
 # Seconds, where neither URL nor client says: together below two, within which a producer is to know
 # that its Redis hangs, and far below a lease.
@@ -75,7 +74,7 @@ class RedisStore:
             "retry": Retry(NoBackoff(), 0),  # a caller waits for one attempt, not for several
         }
         self._connection_class = pool.connection_class
-        self._idle: deque[redis.Connection] = deque()
+        self._idle: deque[Line] = deque()
         self._pid = os.getpid()
         self._has_set_nx_get = True  # Redis ≥ 7.0; found out by asking
 
@@ -91,7 +90,7 @@ class RedisStore:
     def read(self, keys: Sequence[str]) -> list[tuple[str, float] | None]:
         """The value of each lock, and the seconds that it has left; see `Store.read`."""
         commands = [command for key in keys for command in (("GET", key), ("PTTL", key))]
-        replies = self._talk(partial(_ask, commands=commands))
+        replies = self._talk(partial(Line.ask, commands=commands))
         # What somebody else keeps under such a name is no lock.
         replies = [None if _is_of_another_type(reply) else reply for reply in replies]
         _refuse_errors(replies)
@@ -107,7 +106,7 @@ class RedisStore:
         cursor = b"0"
         while True:
             command = ("SCAN", cursor, "MATCH", pattern, "COUNT", _PAGE)
-            replies = self._talk(partial(_ask, commands=[command]))
+            replies = self._talk(partial(Line.ask, commands=[command]))
             _refuse_errors(replies)
             cursor, keys = replies[0]
             yield [key.decode("utf-8", "replace") for key in keys]
@@ -117,7 +116,7 @@ class RedisStore:
     def close(self) -> None:
         """Closes idle connections; a later `run` opens new ones."""
         while self._idle:
-            self._idle.pop().disconnect()
+            self._idle.pop().close()
 
     @property
     def _place(self) -> str:
@@ -125,7 +124,7 @@ class RedisStore:
         host, port = self._options.get("host", "localhost"), self._options.get("port", 6379)
         return path or f"{host}:{port}"
 
-    def _connection(self) -> redis.Connection:
+    def _line(self) -> Line:
         if self._pid != os.getpid():  # forked: those connections are the parent's
             self._idle = deque()
             self._pid = os.getpid()
@@ -133,15 +132,12 @@ class RedisStore:
             try:
                 idle = self._idle.pop()
             except IndexError:
-                break
-            if _is_quiet(idle):
+                return Line(self._connection_class(**self._options))
+            if idle.is_quiet():
                 return idle
-            idle.disconnect()
-        connection: redis.Connection = self._connection_class(**self._options)
-        connection.connect()
-        return connection
+            idle.close()
 
-    def _talk(self, exchange: Callable[[redis.Connection], list[Reply]]) -> list[Reply]:
+    def _talk(self, exchange: Callable[[Line], list[Reply]]) -> list[Reply]:
         """An exchange on a connection of our own.
 
         Raises:
@@ -149,63 +145,46 @@ class RedisStore:
             StoreError: the login was refused.
         """
         try:
-            connection = self._connection()
+            line = self._line()
             try:
-                replies = exchange(connection)
+                replies = exchange(line)
             except BaseException:  # a reply may be under way, which nobody else may read as theirs
-                connection.disconnect()
+                line.close()
                 raise
         except (AuthenticationError, AuthorizationError, ResponseError) as exc:
             raise StoreError(f"Redis at {self._place} refuses the login: {exc}") from exc
         except (RedisError, OSError) as exc:
             raise StoreUnavailable(f"no answer from Redis at {self._place}: {exc}") from exc
-        self._idle.append(connection)
+        self._idle.append(line)
         return replies
 
-    def _exchange(self, connection: redis.Connection, changes: Sequence[Change]) -> list[Reply]:
-        replies = _ask(connection, self._commands(changes))
-        if self._has_set_nx_get and any(_is_syntax_error(reply) for reply in replies):
+    def _exchange(self, line: Line, changes: Sequence[Change]) -> list[Reply]:
+        replies = line.ask(self._commands(changes))
+        if _errors(replies):
+            self._ask_again(line, changes, replies)
+        return replies
+
+    def _ask_again(self, line: Line, changes: Sequence[Change], replies: list[Reply]) -> None:
+        """Sends what an older or restarted server did not know; nothing was changed by it."""
+        if any(_is_syntax_error(reply) for reply in replies):
             self._has_set_nx_get = False
-        # Commands that an older or restarted server did not know have changed nothing: again.
         again = [
             i for i, r in enumerate(replies) if isinstance(r, NoScriptError) or _is_syntax_error(r)
         ]
         if again:
             loads = [("SCRIPT", "LOAD", script.text) for script in SCRIPTS]
             commands = [*loads, *self._commands([changes[i] for i in again])]
-            answers = _ask(connection, commands)[len(loads) :]
+            answers = line.ask(commands)[len(loads) :]
             for i, answer in zip(again, answers, strict=True):
                 replies[i] = answer
-        return replies
 
     def _commands(self, changes: Sequence[Change]) -> list[Command]:
         nx_get = self._has_set_nx_get
         return [command_of(change, nx_get=nx_get) for change in changes]
 
 
-def _ask(connection: redis.Connection, commands: Sequence[Command]) -> list[Reply]:
-    """Sends all commands at once and reads their replies, errors among them as values."""
-    packed = b"".join([hiredis.pack_command(command) for command in commands])  # type: ignore[arg-type]  # its stub wants one type for all
-    connection.send_packed_command([packed], check_health=False)
-    replies: list[Reply] = []
-    for _ in commands:
-        try:
-            replies.append(connection.read_response(disable_decoding=True))
-        except ResponseError as exc:
-            replies.append(exc)
-    return replies
-
-
 def _text(value: bytes | None) -> str | None:
     return None if value is None else value.decode("utf-8", "replace")
-
-
-def _is_quiet(connection: redis.Connection) -> bool:
-    """Whether the server has neither closed the connection nor sent something unasked."""
-    try:
-        return not connection.can_read(0)
-    except (RedisError, OSError):
-        return False
 
 
 def _is_of_another_type(reply: Reply) -> bool:
@@ -235,8 +214,12 @@ def _found(changes: Sequence[Change], replies: list[Reply]) -> list[str | None]:
 
 
 def _refuse_errors(replies: list[Reply]) -> None:
-    errors = [reply for reply in replies if isinstance(reply, ResponseError)]
+    errors = _errors(replies)
     if errors:
         raise StoreError(
             f"Redis refused {len(errors)} of {len(replies)} commands: {errors[0]}"
         ) from errors[0]
+
+
+def _errors(replies: list[Reply]) -> list[ResponseError]:
+    return [reply for reply in replies if isinstance(reply, ResponseError)]

@@ -1,0 +1,99 @@
+"""What a million locks cost: in memory, and in time for the next one."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal, NamedTuple
+
+import redis
+
+from faktory_unique.keys import lock_key
+from faktory_unique.lifecycle import confirm, give_back, take
+from faktory_unique.store import RedisStore
+
+from .ground import BATCH, JOB, LEASE, OWNER, POLICY
+from .measure import Row
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+MANY = 10**6
+FEW = 10**3
+FRESH = 2_000  # locks taken in one round, and freed after it
+MOST_BYTES = 200
+TTL = 86_400
+
+
+class Memory(NamedTuple):
+    """What came out, as it is written to the results.
+
+    Attributes:
+        name: what was measured.
+        bytes: of Redis' memory for one lock, among MANY.
+        target: what it is to be at most.
+        verdict: "short" where it is more.
+    """
+
+    name: str
+    bytes: int
+    target: int
+    verdict: Literal["ok", "short"]
+
+
+class Many:
+    """Two Redis servers, one with MANY locks and one with FEW.
+
+    Args:
+        many: URL of the one.
+        few: URL of the other; both are empty, and nobody else's.
+        tick: called after each BATCH of locks.
+    """
+
+    def __init__(self, many: str, few: str, tick: Callable[[], object]) -> None:
+        self._many, self._few = RedisStore(many), RedisStore(few)
+        with redis.Redis.from_url(many) as admin:
+            before = admin.info("memory")["used_memory"]
+            _fill(self._many, MANY, tick)
+            self._bytes = (admin.info("memory")["used_memory"] - before) / MANY
+        _fill(self._few, FEW, tick)
+        self._fresh = [_key(-1 - n) for n in range(FRESH)]
+
+    def memory(self) -> Memory:
+        """What a lock takes."""
+        verdict: Literal["ok", "short"] = "ok" if self._bytes <= MOST_BYTES else "short"
+        return Memory("memory of one lock, bytes", round(self._bytes), MOST_BYTES, verdict)
+
+    def row(self) -> Row:
+        """What it costs to take one more."""
+
+        def among(store: RedisStore) -> Callable[[int], None]:
+            def side(count: int) -> None:
+                for key in self._fresh[:count]:
+                    store.run([take(key, OWNER, LEASE)])
+
+            return side
+
+        name = f"take one lock among {MANY:,} vs among {FEW:,} (1.1 times the time at most)"
+        sides = among(self._many), among(self._few)
+        return Row(name, round(1 / 1.1, 2), FRESH, *sides, self._free)
+
+    def close(self) -> None:
+        """Closes the connections."""
+        self._many.close()
+        self._few.close()
+
+    def _free(self, _count: int) -> None:
+        for store in (self._many, self._few):
+            store.run([give_back(key, OWNER) for key in self._fresh])
+
+
+def _fill(store: RedisStore, count: int, tick: Callable[[], object]) -> None:
+    """Has so many locks held, each of a jid of its own."""
+    for start in range(0, count, BATCH):
+        owners = {_key(n): f"{n:024x}" for n in range(start, start + BATCH)}
+        store.run([take(key, owner, LEASE) for key, owner in owners.items()])
+        store.run([confirm(key, owner, TTL) for key, owner in owners.items()])
+        tick()
+
+
+def _key(n: int) -> str:
+    return lock_key(POLICY, {**JOB, "args": [n, "welcome"]})

@@ -1,0 +1,102 @@
+"""What a push costs, on a real Faktory: with a lock, without one, and with a lock taken by hand."""
+
+from __future__ import annotations
+
+import uuid
+from contextlib import ExitStack
+from typing import TYPE_CHECKING, Self
+
+from pyfaktory.client import Client as StockClient
+from pyfaktory.producer import Producer as StockProducer
+
+from faktory_unique import Client, Job, Policy, Producer, Unique
+
+from .ground import BATCH, JOB, LEASE
+from .measure import Row
+
+if TYPE_CHECKING:
+    from scripts.servers import FaktoryServer
+
+    from .ground import Ground
+
+ONE_BY_ONE = 300
+IN_BULK = 3 * BATCH
+
+
+class Pushes:
+    """A producer of either side on one Faktory."""
+
+    def __init__(self, ground: Ground, faktory: FaktoryServer) -> None:
+        self._ground = ground
+        self._faktory = faktory
+        self._stack = ExitStack()
+        unique = self._stack.enter_context(Unique(ground.url, default=Policy()))
+        self._ours = Producer(self._stack.enter_context(Client(faktory.url)), [unique])
+        self._theirs = StockProducer(self._stack.enter_context(StockClient(faktory.url)))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_exc: object) -> None:
+        self._stack.close()
+
+    def rows(self) -> list[Row]:
+        """All rows, in the order of the table."""
+        return [self._duplicate(), self._push(), self._bulk()]
+
+    def _duplicate(self) -> Row:
+        def ours(count: int) -> None:
+            for n in range(count):
+                self._ours.push(_job(n))
+
+        def theirs(count: int) -> None:
+            for n in range(count):
+                self._theirs.push(_job(n))
+
+        def before(count: int) -> None:
+            self._fresh()
+            self._ours.push_bulk([_job(n) for n in range(count)])
+
+        name = "a duplicate refused vs a plain pyfaktory push"
+        return Row(name, 2.2, ONE_BY_ONE, ours, theirs, before)
+
+    def _push(self) -> Row:
+        client = self._ground.client
+
+        def ours(count: int) -> None:
+            for n in range(count):
+                self._ours.push(_job(n))
+
+        def theirs(count: int) -> None:
+            keys = self._ground.keys(count)
+            for n in range(count):
+                if client.set(keys[n], "1", nx=True, ex=LEASE):
+                    self._theirs.push(_job(n))
+
+        name = "unique push vs the hand-written helper: redis-py set, pyfaktory push"
+        return Row(name, 1.0, ONE_BY_ONE, ours, theirs, self._fresh, self._are_there)
+
+    def _bulk(self) -> Row:
+        def ours(count: int) -> None:
+            for start in range(0, count, BATCH):
+                self._ours.push_bulk([_job(n) for n in range(start, start + BATCH)])
+
+        def theirs(count: int) -> None:
+            for start in range(0, count, BATCH):
+                self._theirs.push_bulk([_job(n) for n in range(start, start + BATCH)])
+
+        name = f"unique push_bulk({BATCH}) vs plain pyfaktory push_bulk({BATCH})"
+        return Row(name, 0.8, IN_BULK, ours, theirs, self._fresh, self._are_there)
+
+    def _fresh(self, _count: int = 0) -> None:
+        self._ground.free(0)
+        self._faktory.ask("FLUSH")
+
+    def _are_there(self, count: int) -> None:
+        found = self._theirs.client.info()["faktory"]["queues"].get("default")
+        if found != count:
+            raise RuntimeError(f"{found} jobs are in the queue after a round instead of {count}")
+
+
+def _job(n: int) -> Job:
+    return Job(jid=uuid.uuid4().hex, jobtype=JOB["jobtype"], args=[n, "welcome"])

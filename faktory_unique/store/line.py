@@ -1,0 +1,85 @@
+"""A connection to Redis: opened and logged in by redis-py, then spoken to with nothing in between.
+
+redis-py takes longer for a command than a Redis on the same host does: its connections look after
+much that one command after the other on a plain connection does not need.
+"""
+
+from __future__ import annotations
+
+import select
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import hiredis
+from redis.connection import DefaultParser
+from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import InvalidResponse
+
+if TYPE_CHECKING:
+    import socket
+    from collections.abc import Sequence
+
+    import redis
+
+    from .commands import Command
+
+Reply: TypeAlias = Any  # bytes, a number, a list, None, or a ResponseError
+
+_READ_AT_ONCE = 65_536
+
+
+class Line:
+    """An open connection, for one exchange at a time.
+
+    Args:
+        connection: of redis-py; opened here. Its time-outs hold for each send and each read.
+
+    Raises:
+        redis.exceptions.RedisError: it cannot be opened, or the login is refused.
+        OSError: likewise.
+    """
+
+    def __init__(self, connection: redis.Connection) -> None:
+        connection.connect()
+        self._connection = connection
+        self._socket: socket.socket = connection._sock  # type: ignore[assignment]  # noqa: SLF001  # open, and there is no other way to it
+        self._reader = hiredis.Reader(InvalidResponse, DefaultParser.parse_error)
+        self._buffer = bytearray(_READ_AT_ONCE)
+        self._readable = select.poll()
+        self._readable.register(self._socket, select.POLLIN)
+
+    def ask(self, commands: Sequence[Command]) -> list[Reply]:
+        """Sends all commands at once and reads their replies, errors among them as values.
+
+        After an exception it is to be closed: a reply may be under way.
+
+        Raises:
+            redis.exceptions.ConnectionError: Redis has closed it, or is not ready to answer.
+            OSError: it broke, or nothing came in time.
+        """
+        pack = hiredis.pack_command
+        self._socket.sendall(b"".join([pack(command) for command in commands]))  # type: ignore[arg-type]  # its stub wants one type for all
+        gets = self._reader.gets
+        replies: list[Reply] = []
+        while len(replies) < len(commands):
+            reply = gets()
+            while reply is False:
+                self._read()
+                reply = gets()
+            if isinstance(reply, RedisConnectionError):
+                raise reply
+            replies.append(reply)
+        return replies
+
+    def _read(self) -> None:
+        length = self._socket.recv_into(self._buffer)
+        if not length:
+            raise RedisConnectionError("Redis has closed the connection")
+        self._reader.feed(self._buffer, 0, length)  # type: ignore[arg-type]  # any buffer will do
+
+    def is_quiet(self) -> bool:
+        """Whether Redis has neither closed the connection nor sent something unasked."""
+        return not (self._reader.has_data() or self._readable.poll(0))
+
+    def close(self) -> None:
+        """Closes it."""
+        self._connection.disconnect()

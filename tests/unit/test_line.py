@@ -1,0 +1,87 @@
+"""What a Redis that is not well says, over a connection of the store's own."""
+
+from __future__ import annotations
+
+import socket
+import threading
+
+import pytest
+from redis import Connection
+from redis.exceptions import BusyLoadingError, NoScriptError
+from redis.exceptions import ConnectionError as RedisConnectionError
+
+from faktory_unique import StoreUnavailable
+from faktory_unique.change import look
+from faktory_unique.store import RedisStore
+from faktory_unique.store.line import Line
+
+
+@pytest.fixture
+def says():
+    """`says(text)`: a port where each command is answered with this; empty: with a hang-up."""
+    listening = socket.create_server(("127.0.0.1", 0))
+    threads = []
+
+    def serve(text):
+        def run():
+            caller, _ = listening.accept()
+            with caller:
+                while heard := caller.recv(65_536):
+                    introduced = b"+OK\r\n" * heard.count(b"CLIENT")  # redis-py does that first
+                    if not introduced and not text:
+                        return
+                    caller.sendall(introduced or text)
+
+        threads.append(threading.Thread(target=run))
+        threads[-1].start()
+        return listening.getsockname()[1]
+
+    yield serve
+    for thread in threads:
+        thread.join(5)
+        assert not thread.is_alive()
+    listening.close()
+
+
+@pytest.fixture
+def line(says):
+    lines = []
+
+    def open_line(text):
+        lines.append(Line(Connection(port=says(text), protocol=2)))
+        return lines[-1]
+
+    yield open_line
+    for each in lines:
+        each.close()
+
+
+def test_replies_come_in_order_and_errors_among_them_as_values(line):
+    text = b"$2\r\nab\r\n$-1\r\n-NOSCRIPT No matching script\r\n:7\r\n"
+    ab, nothing, error, seven = line(text).ask([("GET", "a")] * 4)
+    assert (ab, nothing, seven) == (b"ab", None, 7)
+    assert isinstance(error, NoScriptError)
+
+
+def test_a_redis_that_is_loading_gives_no_answer(line):
+    with pytest.raises(BusyLoadingError):
+        line(b"-LOADING Redis is loading the dataset in memory\r\n").ask([("GET", "a")])
+
+
+def test_a_hang_up_gives_no_answer(line):
+    with pytest.raises(RedisConnectionError, match="has closed the connection"):
+        line(b"").ask([("GET", "a")])
+
+
+def test_what_was_not_asked_for_is_noticed(line):
+    """It would be read as the answer to the next command."""
+    noisy = line(b"+OK\r\n+OK\r\n")
+    assert noisy.is_quiet()
+    noisy.ask([("GET", "a")])
+    assert not noisy.is_quiet()
+
+
+@pytest.mark.parametrize("text", [b"-LOADING Redis is loading the dataset\r\n", b"", b"?\r\n"])
+def test_the_store_is_unavailable_then(says, text):
+    with pytest.raises(StoreUnavailable, match="no answer from Redis at"):
+        RedisStore(f"redis://127.0.0.1:{says(text)}?protocol=2").run([look("key")])
