@@ -79,13 +79,18 @@ def read_stamp(job: dict[str, Any]) -> Stamp | None:
             "exclusive": bool(exclusive),
             "replaceable": bool(replaceable),
             "replaces": str() | None as replaces,
-        }:
+        } if key and is_owner(owner) and ttl >= 1:
             return Stamp(
                 *(key, owner, until, float(ttl), renew, on_death),
                 *(enforce, exclusive, replaceable, replaces),
             )
         case _:
             return None
+
+
+def is_owner(owner: str) -> bool:
+    """Whether a lock can be this one's: another value would look like none, or like a lease."""
+    return owner != "" and not owner.endswith("?")
 
 
 def unknown_stamp(job: dict[str, Any]) -> dict[str, Any] | None:

@@ -67,7 +67,7 @@ def test_what_is_usual_is_not_written():
     [
         {"renew": False},
         {"on_death": "keep"},
-        {"renew": False, "on_death": "keep", "until": "start", "ttl": 0.5},
+        {"renew": False, "on_death": "keep", "until": "start", "ttl": 1.0},
         {"until": "expiry"},
         {"enforce": False},
         {"exclusive": True},
@@ -94,6 +94,10 @@ def test_what_is_unusual_is(fields):
         {"replaces": True},
         {"owner": None},
         {"ttl": "1h"},
+        {"ttl": 0.5},
+        {"key": ""},
+        {"owner": ""},
+        {"owner": "jid-00000001?"},
     ],
 )
 def test_a_stamp_with_a_value_that_means_nothing_here_is_left_alone(wrong):

@@ -37,6 +37,11 @@ STAMPS = {
     "until what": {"until": "later"},
     "ttl as text": {"ttl": "600"},
     "renewed, perhaps": {"renew": "yes"},
+    "ttl 0": {"ttl": 0},
+    "ttl 1": {"ttl": 1},
+    "no owner": {"owner": ""},
+    "a lease for an owner": {"owner": "owner-01?"},
+    "no key": {"key": ""},
 }
 
 JOBS = {

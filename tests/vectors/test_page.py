@@ -8,6 +8,7 @@ import pytest
 
 from faktory_unique import Policy
 from faktory_unique.keys import lock_key
+from faktory_unique.store.script import CHANGE
 from tests.vectors import life
 from tests.vectors.known import CASES, HERE
 
@@ -23,6 +24,10 @@ def blocks(language):
 )
 def test_a_program_stands_there_as_it_is_tested(language, file):
     assert blocks(language) == [(HERE / file).read_text(encoding="utf-8")]
+
+
+def test_its_script_is_that_of_the_library():
+    assert blocks("lua") == [CHANGE.text.decode()]
 
 
 def test_its_example_has_the_key_that_it_shows():

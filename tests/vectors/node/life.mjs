@@ -3,10 +3,10 @@
 const LONGEST = 315_360_000;
 
 const TYPES = {
-  key: (value) => typeof value === "string",
-  owner: (value) => typeof value === "string",
+  key: (value) => typeof value === "string" && value !== "",
+  owner: (value) => typeof value === "string" && value !== "" && !value.endsWith("?"),
   until: (value) => ["success", "start", "expiry"].includes(value),
-  ttl: (value) => typeof value === "number",
+  ttl: (value) => typeof value === "number" && value >= 1,
   renew: (value) => typeof value === "boolean",
   on_death: (value) => ["release", "keep"].includes(value),
   enforce: (value) => typeof value === "boolean",

@@ -11,12 +11,13 @@ if found == ARGV[1] or found == ARGV[2] then
 end
 return found`;
 const change = (redis, key, owner, value = "", ttl = 0) =>
-  redis.eval(CHANGE, { keys: [key], arguments: [...owner, value, String(ttl)] });
+  redis.eval(CHANGE, { keys: [key], arguments: [...owner, value, String(Math.ceil(ttl))] });
 
 /** Pushes a job that is due at once, unless its equal is there: the jid of the one that is. */
 export async function push(redis, faktory, job, ttl) {
-  const key = lockKey(job);
   const { jid: held } = job;
+  if (!(held?.length >= 8) || held.endsWith("?")) throw new Error(`${held} is no jid`);
+  const key = lockKey(job);
   const leased = `${held}?`;
   const found = await redis.set(key, leased, { NX: true, GET: true, EX: 60 });
   if (found?.endsWith("?")) throw new Error(`push of ${found} unconfirmed: try again in a minute`);
