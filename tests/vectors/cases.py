@@ -37,6 +37,8 @@ def _numbers():
             yield _case(f"number/written {text}", f"[{text}]")
     yield _case("number/the largest integers", "[9007199254740991, -9007199254740991]")
     yield _case("number/they beside a fraction", "[9007199254740991, 0.5, -9007199254740991]")
+    for text in ("1.7976931348623157e308", "1.7976931348623158e308", "0e400", "-0e999", "0.0e999"):
+        yield _case(f"number/at the edges {text}", f"[{text}]")
     yield _case("number/true is not 1", "[true]")
     yield _case("number/nor is text", '["1"]')
 
@@ -70,14 +72,22 @@ def _policies():
     for queue in ("", "default", "critical", "a.b-c_D9"):
         yield _case(f"queue/{queue}", "[1]", queue=queue, policy={"per_queue": True})
         yield _case(f"queue/{queue}, which does not count", "[1]", queue=queue)
+    yield _case("queue/expressly not", "[1]", queue="low", policy={"per_queue": False})
     for by in tables.SELECTIONS:
         yield _case(f"by/{json.dumps(by)}", tables.ARGS, policy={"by": by})
     yield _case("by/a far position", json.dumps(list(range(200))), policy={"by": [120, "199"]})
     for chosen in tables.CHOSEN:
         yield _case(f"key/{chosen}", tables.ARGS, policy={"key": chosen})
+    for args in ('[{"01": 1, "1": 2}]', '[{"1": 2, "01": 1}]'):
+        yield _case(f"by/a name that looks like a position {args}", args, policy={"by": ["0.1"]})
+    yield _case("by/null is a value", '[{"x": null}]', policy={"by": ["0.x"]})
     for step in ("Gr\u00fc\u00dfe", "\U0001f600", "with space", "%", "__proto__", "length"):
         args = json.dumps([{step: [step, 1]}], ensure_ascii=False)
         yield _case(f"by/key {step}", args, policy={"by": [f"0.{step}", f"0.{step}.1"]})
+    deep = "[" * 200 + "]" * 200
+    yield _case("key/200 levels", tables.ARGS, policy={"key": deep})
+    escaped = {"scope": "a%{", "per_queue": True}
+    yield _case("all/an escaped scope and queue", "[1]", queue="low", policy=escaped)
     whole = {"by": ["1.user_id"], "scope": "mail", "per_queue": True}
     yield _case("all/by, scope and queue", tables.ARGS, queue="low", policy=whole)
     chosen = {"key": "[7]", "scope": "mail", "per_queue": True}
@@ -91,6 +101,14 @@ def _policies():
             custom=custom,
             policy=whole,
         )
+    for unique_for in (1, 1.5, 315_360_000):
+        yield _case(f"own words/{unique_for}", "[1]", custom={"unique_for": unique_for})
+    nowhere = {"by": ["7.x"]}
+    custom = {"unique_for": 60}
+    yield _case("own words/whose policy leads nowhere", "[1]", custom=custom, policy=nowhere)
+    for custom in tables.NO_WORDS:
+        name = f"own words/none {json.dumps(custom)}"
+        yield _case(name, "[1]", queue="low", custom=custom, policy={"scope": "mail"})
     yield _case("own words/no queue", tables.ARGS, custom={"unique_for": 60})
     yield _case("own words/others do not count", tables.ARGS, custom={"locale": "de"}, policy=whole)
 
@@ -107,7 +125,20 @@ def _refused():
         yield _case(f"refused/missing {paths}", "[1]", policy={"by": paths}, refused=True)
     for paths in tables.NO_PATHS:
         yield _case(f"refused/no path {paths}", '[{"x": 1}]', policy={"by": paths}, refused=True)
+    for args, path in tables.NOWHERE:
+        yield _case(f"refused/nowhere {path} {args}", args, policy={"by": [path]}, refused=True)
+    for args in tables.NO_ARGS:
+        yield _case(f"refused/no args {args}", args, refused=True)
+    for custom in tables.REFUSED_WORDS:
+        yield _case(f"refused/words {json.dumps(custom)}", "[]", custom=custom, refused=True)
+    for args in ("[1e999]", "[9007199254740993]", '["\\ud800"]', f"[{'[' * 200}{']' * 200}]"):
+        name = f"refused/not chosen, but it travels {args[:20]}"
+        yield _case(name, args, policy={"key": "1"}, refused=True)
+    yield _case("refused/the next after all doubles", "[1.7976931348623159e308]", refused=True)
     yield _case("refused/no jobtype", "[]", "", refused=True)
+    yield _case("refused/no jobtype, but a scope", "[]", "", policy={"scope": "s"}, refused=True)
+    both = {"by": [0], "key": "1"}
+    yield _case("refused/two selections", "[1]", policy=both, refused=True)
 
 
 def _drawn(source, number):

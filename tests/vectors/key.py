@@ -15,6 +15,7 @@ from pathlib import Path
 import rfc8785
 
 DEEPEST = 200
+LONGEST = 315_360_000
 POSITION = re.compile(r"0|[1-9][0-9]{0,15}", re.ASCII)
 ESCAPED = {"%": "%25", "{": "%7B", "}": "%7D"}
 
@@ -25,15 +26,17 @@ def canonical(jobtype, args, queue="", custom=None, policy=None):
     Raises:
         ValueError: there is none.
     """
-    policy = policy or {}
-    if isinstance((custom or {}).get("unique_for"), int | float):
+    if says_itself(custom or {}):
         policy = {"per_queue": True}
+    policy = policy or {}
+    if not jobtype or not isinstance(args, list) or {"by", "key"} <= policy.keys():
+        raise ValueError("no jobtype, args that are no list, or two selections")
     checked(args)  # all of them: the job travels whole
-    work = {"jobtype": policy.get("scope") or jobtype}
-    if not work["jobtype"]:
-        raise ValueError("no jobtype")
+    work = {"jobtype": policy.get("scope", jobtype)}
     if "by" in policy:
         work["by"] = [path_of(path) for path in policy["by"]]
+        if not work["by"]:
+            raise ValueError("an empty selection")
         work["args"] = [select(args, path) for path in work["by"]]
     elif "key" in policy:
         work["key"] = checked(policy["key"])
@@ -42,6 +45,17 @@ def canonical(jobtype, args, queue="", custom=None, policy=None):
     if policy.get("per_queue"):
         work["queue"] = queue or "default"
     return rfc8785.dumps(work), work["jobtype"]
+
+
+def says_itself(custom):
+    """Whether the job says itself that it is unique, in Enterprise's words."""
+    unique_for, until = custom.get("unique_for"), custom.get("unique_until")
+    if unique_for is None and until is None:
+        return False
+    number = isinstance(unique_for, int | float) and not isinstance(unique_for, bool)
+    if not number or not 1 <= unique_for <= LONGEST or until not in {None, "success", "start"}:
+        raise ValueError(f"impossible words: {custom}")
+    return True
 
 
 def lock_key(text, name):

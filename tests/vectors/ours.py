@@ -9,7 +9,7 @@ from pydantic import ValidationError
 from faktory_unique import InvalidJob, Policy
 from faktory_unique.enterprise import policy_of
 from faktory_unique.keys import lock_key
-from faktory_unique.validate import check_jobtype
+from faktory_unique.validate import check_job
 
 
 def answer(case):
@@ -19,8 +19,8 @@ def answer(case):
         if "key" in asked:
             chosen = json.loads(asked["key"])
             asked["key"] = lambda _args: chosen
-        job = {**case, "args": json.loads(case["args"])}
-        check_jobtype(job["jobtype"])
+        job = {**case, "jid": "jid-0001", "args": json.loads(case["args"])}
+        check_job(job)
         return {"key": lock_key(policy_of(job, Policy(**asked)), job)}
-    except (InvalidJob, ValidationError) as exc:
+    except (InvalidJob, ValidationError, json.JSONDecodeError) as exc:
         return {"refused": str(exc)}

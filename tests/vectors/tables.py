@@ -130,6 +130,17 @@ SELECTIONS = [
 
 CHOSEN = ["null", "[]", "7", "7.0", '"7"', '{"b": 1, "a": [2.50]}', '["\\ud83d\\ude00"]']
 
+NO_ARGS = ["{}", "null", "7", '"[]"', "[1,]", "[01]", "[1] 2", "['a']", '["\n"]', ""]
+
+# What a job says itself, which is refused; and what is as if it said nothing.
+REFUSED_WORDS = [
+    *({"unique_for": value} for value in (0, 0.5, -1, "600", True, [600], 315_360_001)),
+    {"unique_for": 600, "unique_until": "expiry"},
+    {"unique_for": 600, "unique_until": True},
+    {"unique_until": "start"},
+]
+NO_WORDS = [{}, {"unique_for": None}, {"unique_for": None, "unique_until": None}, {"locale": "de"}]
+
 REFUSED_ARGS = {
     "an integer too large": "[9007199254740992]",
     "an integer too small": "[-9007199254740992]",
@@ -153,6 +164,26 @@ REFUSED_ARGS = {
     "201 levels of objects": '[{"a":' * 100 + "[]" + "}]" * 100,
 }
 
+# Selections that lead nowhere in these args. What a language finds in a list, a text or an object
+# besides its members is no member.
+NOWHERE = [
+    ("[[1, 2]]", "0.length"),
+    ("[[1, 2]]", "0.-1"),
+    ("[[1, 2]]", "0.01"),
+    ("[[1, 2]]", "0.2"),
+    ("[[1, 2]]", "0.\u0661"),
+    ("[[1, 2]]", "0. 1"),
+    ('["abc"]', "0.length"),
+    ('["abc"]', "0.0"),
+    ("[{}]", "0.toString"),
+    ("[{}]", "0.constructor"),
+    ("[{}]", "0.__proto__"),
+    ('[{"01": 1}]', "0.1"),
+    ('[{"1": 1}]', "0.01"),
+    ("[null]", "0.x"),
+    ("[1, 2]", 4294967296),
+]
+
 MISSING = [["0.length"], ["0.toString"], [1], ["0.x"], ["0.0"], ["0", 7], [9007199254740991]]
 NO_PATHS = [[-1], ["01"], ["01.x"], ["0."], [".0"], ["0..x"], ["x"], [""], ["+0"], ["0 "]]
-NO_PATHS += [["\u0660"], [9007199254740992], ["1e0"]]
+NO_PATHS += [["\u0660"], ["0\n"], ["1_0"], ["1 "], [], [9007199254740992], ["1e0"]]

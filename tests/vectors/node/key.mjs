@@ -6,6 +6,7 @@ import { createHash } from "node:crypto";
 import canonicalize from "canonicalize";
 
 const DEEPEST = 200;
+const LONGEST = 315_360_000;
 const POSITION = /^(0|[1-9][0-9]{0,15})$/;
 
 /** The Redis key that stands for the work of this job; throws where there is none. */
@@ -18,9 +19,11 @@ export function lockKey(job, policy = {}) {
 
 /** The object whose RFC 8785 bytes are digested. */
 export function workOf({ jobtype, queue, args, custom }, policy) {
-  const ownWords = typeof custom?.unique_for === "number";
-  const { scope = jobtype, by, key, per_queue } = ownWords ? { per_queue: true } : policy;
-  if (!scope) throw new Error("no jobtype");
+  const asked = saysItself(custom) ? { per_queue: true } : policy;
+  const { scope = jobtype, by, key, per_queue } = asked;
+  if (!jobtype || !scope || !Array.isArray(args) || (by && key) || by?.length === 0) {
+    throw new Error("no jobtype, args that are no list, or no selection");
+  }
   checked(args); // all of them: the job travels whole
   const work = { jobtype: scope };
   if (by) {
@@ -33,6 +36,17 @@ export function workOf({ jobtype, queue, args, custom }, policy) {
   }
   if (per_queue) work.queue = queue || "default";
   return work;
+}
+
+/** Whether the job says itself that it is unique, in Enterprise's words. */
+function saysItself(custom) {
+  const { unique_for: unique, unique_until: until } = custom ?? {};
+  if ((unique ?? null) === null && (until ?? null) === null) return false;
+  const fits = typeof unique === "number" && unique >= 1 && unique <= LONGEST;
+  if (!fits || ![undefined, null, "success", "start"].includes(until)) {
+    throw new Error(`impossible words: ${unique}, ${until}`);
+  }
+  return true;
 }
 
 function pathOf(path) {

@@ -38,12 +38,13 @@ export const frees = (redis, faktory) => async ({ job, signal }, next) => {
   const free = () => change(redis, key, [owner, `${owner}?`]).then(() => true, () => false);
   const reserved = Math.min(Math.max(job.reserve_for || 1800, 60), 86_400);
   const over = Date.now() + (reserved - 10) * 1000;
-  while (until === "start" && !(await free()) && enforce) {
-    if (Date.now() > over) throw new Error("its lock cannot be freed");
+  while (until === "start" && !(await free()) && enforce && Date.now() < over) {
     await setTimeout(1000);
   }
+  if (until === "start" && Date.now() > over) throw new Error("its lock was not freed in time");
   await next(); // where it throws, the worker reports it, and the lock is left to its TTL
   if (until !== "success" || signal.aborted || Date.now() > over) return;
   // The worker sends an ACK of its own after this, which the server finds nothing to do for.
-  await faktory.ack(job.jid).then(() => void free(), () => {}); // where it fails, the TTL frees it
+  const acked = await faktory.ack(job.jid).then(() => true, () => false);
+  if (acked && Date.now() < over) free(); // else its TTL does
 };

@@ -15,7 +15,10 @@ import (
 	"github.com/gowebpki/jcs"
 )
 
-const deepest = 200
+const (
+	deepest = 200
+	longest = 315_360_000
+)
 
 var position = regexp.MustCompile(`^(0|[1-9][0-9]{0,15})$`)
 
@@ -39,7 +42,7 @@ func Key(work Work) (string, error) {
 		return "", err
 	}
 	name := work.Jobtype
-	if work.Scope != "" && !work.hasOwnWords() {
+	if own, _ := work.saysItself(); work.Scope != "" && !own {
 		name = work.Scope
 	}
 	digest := sha256.Sum256(text)
@@ -49,19 +52,26 @@ func Key(work Work) (string, error) {
 
 // Canonical is the text that is digested.
 func Canonical(work Work) ([]byte, error) {
-	if work.hasOwnWords() {
+	own, err := work.saysItself()
+	if err != nil {
+		return nil, err
+	}
+	if own {
 		work.Scope, work.By, work.Key, work.PerQueue = "", nil, nil, true
+	}
+	if work.Jobtype == "" || work.By != nil && (work.Key != nil || len(work.By) == 0) {
+		return nil, errors.New("no jobtype, or no selection")
 	}
 	args, err := value(work.Args) // all of them: the job travels whole
 	if err != nil {
 		return nil, err
 	}
+	if _, isList := args.([]any); !isList {
+		return nil, errors.New("args are no list")
+	}
 	described := map[string]any{"jobtype": work.Jobtype}
 	if work.Scope != "" {
 		described["jobtype"] = work.Scope
-	}
-	if described["jobtype"] == "" {
-		return nil, errors.New("no jobtype")
 	}
 	switch {
 	case work.By != nil:
@@ -87,12 +97,21 @@ func Canonical(work Work) ([]byte, error) {
 	return jcs.Transform(text)
 }
 
-func (work Work) hasOwnWords() bool {
-	switch work.Custom["unique_for"].(type) {
-	case json.Number, float64, int, uint:
-		return true
+// saysItself tells whether the job says itself that it is unique, in Enterprise's words.
+func (work Work) saysItself() (bool, error) {
+	unique, until := work.Custom["unique_for"], work.Custom["unique_until"]
+	if unique == nil && until == nil {
+		return false, nil
 	}
-	return false
+	switch unique.(type) {
+	case json.Number, float64, int, uint:
+		seconds, err := strconv.ParseFloat(fmt.Sprint(unique), 64)
+		isKnown := until == nil || fmt.Sprint(until) == "success" || fmt.Sprint(until) == "start"
+		if err == nil && seconds >= 1 && seconds <= longest && isKnown {
+			return true, nil
+		}
+	}
+	return false, fmt.Errorf("impossible words: %v, %v", unique, until)
 }
 
 // value reads JSON that every language reads alike, and refuses what is none. It is brought into

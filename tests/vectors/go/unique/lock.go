@@ -78,19 +78,19 @@ func Frees(r *redis.Client) worker.MiddlewareFunc {
 			reserved = 30 * time.Minute
 		}
 		over := time.Now().Add(min(max(reserved, time.Minute), 24*time.Hour) - 10*time.Second)
-		for stamp.Until == "start" && !free() && stamp.Enforce {
-			if time.Now().After(over) {
-				return errors.New("its lock cannot be freed")
-			}
+		for stamp.Until == "start" && !free() && stamp.Enforce && time.Now().Before(over) {
 			time.Sleep(time.Second)
+		}
+		if stamp.Until == "start" && time.Now().After(over) {
+			return errors.New("its lock was not freed in time")
 		}
 		if err := next(ctx); err != nil || stamp.Until != "success" || time.Now().After(over) {
 			return err // the worker reports it, and the lock is left to its TTL
 		}
 		// The worker sends an ACK of its own after this, which the server finds nothing to do for.
 		ack := func(c *faktory.Client) error { return c.Ack(job.Jid) }
-		if worker.HelperFor(ctx).With(ack) == nil {
-			free() // where it fails, the TTL does
+		if worker.HelperFor(ctx).With(ack) == nil && time.Now().Before(over) {
+			free() // else its TTL does
 		}
 		return nil
 	}
