@@ -7,6 +7,7 @@ much that one command after the other on a plain connection does not need.
 from __future__ import annotations
 
 import select
+from itertools import islice
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import hiredis
@@ -16,7 +17,7 @@ from redis.exceptions import InvalidResponse
 
 if TYPE_CHECKING:
     import socket
-    from collections.abc import Sequence
+    from collections.abc import Iterable
 
     import redis
 
@@ -25,6 +26,10 @@ if TYPE_CHECKING:
 Reply: TypeAlias = Any  # bytes, a number, a list, None, or a ResponseError
 
 _READ_AT_ONCE = 65_536
+
+# Commands. Redis carries them out while the next are packed, and its replies to a thousand are far
+# from filling what lies between: it never waits for us to read.
+_SENT_AT_ONCE = 100
 
 
 class Line:
@@ -47,8 +52,8 @@ class Line:
         self._readable = select.poll()
         self._readable.register(self._socket, select.POLLIN)
 
-    def ask(self, commands: Sequence[Command]) -> list[Reply]:
-        """Sends all commands at once and reads their replies, errors among them as values.
+    def ask(self, commands: Iterable[Command]) -> list[Reply]:
+        """Sends all commands, then reads their replies, errors among them as values.
 
         After an exception it is to be closed: a reply may be under way.
 
@@ -56,11 +61,13 @@ class Line:
             redis.exceptions.ConnectionError: Redis has closed it, or is not ready to answer.
             OSError: it broke, or nothing came in time.
         """
-        pack = hiredis.pack_command
-        self._socket.sendall(b"".join([pack(command) for command in commands]))  # type: ignore[arg-type]  # its stub wants one type for all
+        pack, left, sent = hiredis.pack_command, iter(commands), 0
+        while packed := [pack(command) for command in islice(left, _SENT_AT_ONCE)]:  # type: ignore[arg-type]  # its stub wants one type for all
+            self._socket.sendall(b"".join(packed))
+            sent += len(packed)
         gets = self._reader.gets
         replies: list[Reply] = []
-        while len(replies) < len(commands):
+        while len(replies) < sent:
             reply = gets()
             while reply is False:
                 self._read()

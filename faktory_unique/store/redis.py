@@ -26,7 +26,7 @@ from .line import Line
 from .url import pool_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     import redis
 
@@ -178,9 +178,9 @@ class RedisStore:
             for i, answer in zip(again, answers, strict=True):
                 replies[i] = answer
 
-    def _commands(self, changes: Sequence[Change]) -> list[Command]:
+    def _commands(self, changes: Iterable[Change]) -> Iterator[Command]:
         nx_get = self._has_set_nx_get
-        return [command_of(change, nx_get=nx_get) for change in changes]
+        return (command_of(change, nx_get=nx_get) for change in changes)
 
 
 def _text(value: bytes | None) -> str | None:
