@@ -68,7 +68,7 @@ def read_stamp(job: dict[str, Any]) -> Stamp | None:
     """The stamp that a payload bears; None without one, or with one this version cannot read."""
     match {**_USUAL, **(_written(job) or {})}:
         case {
-            "v": 1 | 2,
+            "v": 1 | 2 as version,
             "key": str(key),
             "owner": str(owner),
             "until": "success" | "start" | "expiry" as until,
@@ -79,7 +79,7 @@ def read_stamp(job: dict[str, Any]) -> Stamp | None:
             "exclusive": bool(exclusive),
             "replaceable": bool(replaceable),
             "replaces": str() | None as replaces,
-        } if key and is_owner(owner) and ttl >= 1:
+        } if key and is_owner(owner) and ttl >= 1 and ttl is not True and version is not True:
             return Stamp(
                 *(key, owner, until, float(ttl), renew, on_death),
                 *(enforce, exclusive, replaceable, replaces),

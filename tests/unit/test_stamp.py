@@ -95,6 +95,8 @@ def test_what_is_unusual_is(fields):
         {"owner": None},
         {"ttl": "1h"},
         {"ttl": 0.5},
+        {"ttl": True},
+        {"v": True},
         {"key": ""},
         {"owner": ""},
         {"owner": "jid-00000001?"},

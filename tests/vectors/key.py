@@ -65,6 +65,8 @@ def lock_key(text, name):
 
 
 def path_of(path):
+    if type(path) not in {int, str}:
+        raise ValueError("no path into args")
     position, *steps = str(path).split(".")
     if not POSITION.fullmatch(position) or int(position) >= 2**53 or "" in steps:
         raise ValueError(f"{path} is not a path into args")

@@ -18,6 +18,8 @@ STEPS = ["FETCH", "ACK", "ACK_LATE", "FAIL", "PUT_BACK 0", "PUT_BACK 5", "PUT_BA
 
 _STAMP = {"v": 2, "key": "unique:1:Email:x", "owner": "owner-01", "until": "success", "ttl": 600}
 
+_MISSING = object()
+
 # The usual one goes with each job; each other one with jobs of each outcome.
 STAMPS = {
     "start": {"until": "start"},
@@ -33,12 +35,16 @@ STAMPS = {
     "all the usual": {"renew": True, "on_death": "release", "enforce": True, "exclusive": False},
     "a member to come": {"colour": "red"},
     "version 3": {"v": 3},
-    "no version": {"v": None},
+    "no version": {"v": _MISSING},
     "until what": {"until": "later"},
     "ttl as text": {"ttl": "600"},
     "renewed, perhaps": {"renew": "yes"},
     "ttl 0": {"ttl": 0},
     "ttl 1": {"ttl": 1},
+    "ttl true": {"ttl": True},
+    "version true": {"v": True},
+    "replaces a number": {"replaces": 7},
+    "enforced, perhaps": {"enforce": None},
     "no owner": {"owner": ""},
     "a lease for an owner": {"owner": "owner-01?"},
     "no key": {"key": ""},
@@ -66,7 +72,7 @@ def cases():
     pairs = [("usual", job) for job in JOBS]
     pairs += [(stamp, job) for stamp in STAMPS for job in ("retried", "dropped", "dead")]
     for stamp, job in pairs:
-        told = {n: v for n, v in {**_STAMP, **STAMPS.get(stamp, {})}.items() if v is not None}
+        told = {n: v for n, v in {**_STAMP, **STAMPS.get(stamp, {})}.items() if v != _MISSING}
         payload = {"jid": "copy-0001", "jobtype": "Email", "args": [], **JOBS[job]}
         payload["custom"] = {"unique": told, "locale": "de"}
         changes = {step: ours(payload, *step.split()) for step in STEPS}

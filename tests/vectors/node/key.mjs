@@ -50,6 +50,7 @@ function saysItself(custom) {
 }
 
 function pathOf(path) {
+  if (typeof path !== "string" && !Number.isInteger(path)) throw new Error("no path into args");
   const [position, ...steps] = String(path).split(".");
   if (!POSITION.test(position) || !Number.isSafeInteger(Number(position)) || steps.includes("")) {
     throw new Error(`${path} is not a path into args`);
@@ -71,13 +72,24 @@ function select(args, path) {
 
 function checked(value) {
   if (depth(value) > DEEPEST) throw new Error(`nested deeper than ${DEEPEST} levels`);
-  canonicalize(value); // throws where a value is not JSON
+  canonicalize(value); // throws at lone surrogates, NaN and infinities
   return value;
 }
 
 function depth(value) {
-  if (!isObject(value)) return 0;
-  return 1 + Object.values(value).reduce((deepest, inner) => Math.max(deepest, depth(inner)), 0);
+  if (!isObject(value)) {
+    if (value === null || ["boolean", "number", "string"].includes(typeof value)) return 0;
+    throw new Error(`${typeof value} is not JSON`);
+  }
+  const inner = Array.isArray(value) ? Array.from(value) : Object.values(plain(value));
+  return 1 + inner.reduce((deepest, one) => Math.max(deepest, depth(one)), 0);
+}
+
+/** The object, if it is no Date, Map or the like: JSON would make another value of it. */
+function plain(object) {
+  const prototype = Object.getPrototypeOf(object);
+  if (prototype === null || prototype === Object.prototype) return object;
+  throw new Error(`${prototype.constructor.name} is not JSON`);
 }
 
 function isObject(value) {

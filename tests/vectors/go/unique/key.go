@@ -11,6 +11,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/gowebpki/jcs"
 )
@@ -58,6 +59,9 @@ func Canonical(work Work) ([]byte, error) {
 	}
 	if own {
 		work.Scope, work.By, work.Key, work.PerQueue = "", nil, nil, true
+	}
+	if !utf8.ValidString(work.Jobtype + work.Scope + work.Queue) {
+		return nil, errors.New("jobtype, scope or queue is not UTF-8")
 	}
 	if work.Jobtype == "" || work.By != nil && (work.Key != nil || len(work.By) == 0) {
 		return nil, errors.New("no jobtype, or no selection")
@@ -159,6 +163,11 @@ func integer(number json.Number) (int64, error) {
 
 func selected(args any, by []any) (paths, values []any, err error) {
 	for _, path := range by {
+		switch path.(type) {
+		case string, json.Number, int:
+		default:
+			return nil, nil, fmt.Errorf("%v is not a path into args", path)
+		}
 		steps := strings.Split(fmt.Sprint(path), ".")
 		first, err := integer(json.Number(steps[0]))
 		if err != nil || !position.MatchString(steps[0]) || strings.Contains(fmt.Sprint(path)+".", "..") {

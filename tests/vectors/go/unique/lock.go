@@ -1,6 +1,7 @@
 package unique
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -22,23 +23,32 @@ if found == ARGV[1] or found == ARGV[2] then
 end
 return found`)
 
-// Push pushes a job that is due at once, unless its equal is there: the jid of the one that is.
+// Push pushes a new job that is due at once, unless its equal is there: the jid of the one that is.
 func Push(
 	ctx context.Context, r *redis.Client, c *faktory.Client, job *faktory.Job, ttl int,
 ) (string, error) {
+	leased, held := job.Jid+"?", job.Jid
+	if len(held) < 8 || strings.HasSuffix(held, "?") {
+		return "", fmt.Errorf("%s is no jid", held)
+	}
+	if _, says := job.GetCustom("unique_for"); says || job.At != "" || ttl < 1 {
+		return "", errors.New("not for such jobs")
+	}
 	args, err := json.Marshal(job.Args)
 	if err != nil {
 		return "", err
 	}
-	key, err := Key(Work{Jobtype: job.Type, Queue: job.Queue, Args: args, Custom: job.Custom})
+	if bytes.Contains(args, []byte(`\ufffd`)) { // so it writes what is no text, and that alone
+		return "", errors.New("args: text that is not UTF-8")
+	}
+	key, err := Key(Work{Jobtype: job.Type, Args: args})
 	if err != nil {
 		return "", err
 	}
-	leased, held := job.Jid+"?", job.Jid
 	take := redis.SetArgs{Mode: "NX", Get: true, TTL: time.Minute}
 	found, err := r.SetArgs(ctx, key, leased, take).Result()
 	if strings.HasSuffix(found, "?") {
-		return "", fmt.Errorf("push of %s unconfirmed: try again in a minute", found)
+		return "", fmt.Errorf("%s is unconfirmed: wait, then use a new jid", found)
 	} else if err != redis.Nil {
 		return found, err
 	}
@@ -50,6 +60,7 @@ func Push(
 	if why := refused[job.Jid]; why != "" {
 		held, err = "", errors.New(why)
 	}
+	ctx = context.WithoutCancel(ctx)
 	_ = change.Run(ctx, r, []string{key}, leased, leased, held, ttl).Err() // or the lease runs out
 	return held, err
 }
@@ -57,20 +68,13 @@ func Push(
 // Frees is a worker's middleware, its first: it frees a job's lock once Faktory has its ACK.
 func Frees(r *redis.Client) worker.MiddlewareFunc {
 	return func(ctx context.Context, job *faktory.Job, next func(context.Context) error) error {
-		var stamp struct {
-			V                 int
-			Key, Owner, Until string
-			Enforce           bool
-		}
-		stamp.Enforce = true
-		custom, _ := json.Marshal(job.Custom["unique"])
-		readable := json.Unmarshal(custom, &stamp) == nil && (stamp.V == 1 || stamp.V == 2)
-		if !readable || stamp.Key == "" || stamp.Owner == "" {
+		stamp, known := stampOf(job)
+		if !known {
 			return next(ctx) // no lock, or one to be left alone
 		}
-		free := func() bool {
-			ctx, keys := context.WithoutCancel(ctx), []string{stamp.Key}
-			err := change.Run(ctx, r, keys, stamp.Owner, stamp.Owner+"?", "", 0).Err()
+		freed := func() bool {
+			ctx, keys := context.WithoutCancel(ctx), []string{stamp.key}
+			err := change.Run(ctx, r, keys, stamp.owner, stamp.owner+"?", "", 0).Err()
 			return err == nil || err == redis.Nil
 		}
 		reserved := time.Duration(job.ReserveFor) * time.Second
@@ -78,20 +82,30 @@ func Frees(r *redis.Client) worker.MiddlewareFunc {
 			reserved = 30 * time.Minute
 		}
 		over := time.Now().Add(min(max(reserved, time.Minute), 24*time.Hour) - 10*time.Second)
-		for stamp.Until == "start" && !free() && stamp.Enforce && time.Now().Before(over) {
-			time.Sleep(time.Second)
+		if stamp.until == "start" && !freed() && stamp.enforce {
+			return putBack(ctx, *job)
 		}
-		if stamp.Until == "start" && time.Now().After(over) {
-			return errors.New("its lock was not freed in time")
-		}
-		if err := next(ctx); err != nil || stamp.Until != "success" || time.Now().After(over) {
+		if err := next(ctx); err != nil || stamp.until != "success" || time.Now().After(over) {
 			return err // the worker reports it, and the lock is left to its TTL
 		}
 		// The worker sends an ACK of its own after this, which the server finds nothing to do for.
 		ack := func(c *faktory.Client) error { return c.Ack(job.Jid) }
 		if worker.HelperFor(ctx).With(ack) == nil && time.Now().Before(over) {
-			free() // else its TTL does
+			freed() // else its TTL frees it
 		}
 		return nil
 	}
+}
+
+// While its lock stands, a job is not to start: a copy in 10 s, and the worker's ACK for this one.
+func putBack(ctx context.Context, job faktory.Job) error {
+	job.Jid, job.EnqueuedAt = faktory.RandomJid(), ""
+	job.At = time.Now().Add(10 * time.Second).UTC().Format(time.RFC3339Nano)
+	return worker.HelperFor(ctx).With(func(c *faktory.Client) error {
+		refused, err := c.PushBulk([]*faktory.Job{&job})
+		if why := refused[job.Jid]; why != "" {
+			err = errors.New(why)
+		}
+		return err
+	})
 }

@@ -1,0 +1,50 @@
+package unique
+
+import (
+	"strings"
+
+	faktory "github.com/contribsys/faktory/client"
+)
+
+// What a worker that frees locks must know of a job's lock.
+type stamp struct {
+	key, owner, until string
+	enforce           bool
+}
+
+// stampOf reads the stamp of a fetched job; false where it has none, or one to be left alone.
+func stampOf(job *faktory.Job) (stamp, bool) {
+	written, _ := job.Custom["unique"].(map[string]any)
+	text := func(name string) string { found, _ := written[name].(string); return found }
+	is := func(name string, usual bool) bool {
+		found, there := written[name]
+		known, isBool := found.(bool)
+		return there && isBool && known || !there && usual
+	}
+	known := oneOf(written["v"], 1.0, 2.0) && oneOf(written["until"], "success", "start", "expiry")
+	for _, name := range []string{"renew", "enforce", "exclusive", "replaceable"} {
+		if found, there := written[name]; there {
+			_, isBool := found.(bool)
+			known = known && isBool
+		}
+	}
+	if found, there := written["on_death"]; there {
+		known = known && oneOf(found, "release", "keep")
+	}
+	if found := written["replaces"]; found != nil {
+		_, isText := found.(string)
+		known = known && isText
+	}
+	ttl, _ := written["ttl"].(float64)
+	s := stamp{text("key"), text("owner"), text("until"), is("enforce", true)}
+	return s, known && ttl >= 1 && s.key != "" && s.owner != "" && !strings.HasSuffix(s.owner, "?")
+}
+
+func oneOf(found any, values ...any) bool {
+	for _, value := range values {
+		if found == value {
+			return true
+		}
+	}
+	return false
+}
