@@ -7,6 +7,7 @@ import subprocess
 
 import pytest
 
+from faktory_unique.stamp import read_stamp
 from tests.vectors import life
 
 CASES = json.loads(life.FILE.read_text(encoding="utf-8"))["cases"]
@@ -27,6 +28,17 @@ def changes_by_node(node):
 @pytest.mark.parametrize("case", CASES, ids=NAMES)
 def test_a_worker_that_follows_the_page_does_it_too(changes_by_node, case):
     assert changes_by_node[case["name"]] == case["changes"]
+
+
+def test_go_can_read_the_stamps_that_the_library_can(go):
+    ended = subprocess.run(
+        [*go, "stamps", life.FILE], capture_output=True, text=True, timeout=60, check=True
+    )
+    can = [read_stamp(case["job"]) is not None for case in CASES]
+    assert dict(zip(NAMES, json.loads(ended.stdout), strict=True)) == dict(
+        zip(NAMES, can, strict=True)
+    )
+    assert len(set(can)) == 2
 
 
 def test_there_are_changes_of_every_kind():

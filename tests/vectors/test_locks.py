@@ -190,12 +190,10 @@ def test_a_job_whose_lock_cannot_be_freed_at_its_start_is_put_back(
             wait_for(lambda: not sizes(client).working)
             redis.set(stamp["key"], "job-0001", ex=60)
             wait_for(lambda: not sizes(client).scheduled, timeout=20)
-            wait_for(lambda: not redis.exists(stamp["key"]))
             wait_for(lambda: sum(sizes(client).queues.values()) + sizes(client).working == 0)
         else:
             wait_for(lambda: "job-0001" in told.read_text(encoding="utf-8"))
-        ran = ["job-0001"] if not enforce else []
-        assert told.read_text(encoding="utf-8").count("job-0001") == len(ran)
+        assert ("job-0001" in told.read_text(encoding="utf-8")) == (not enforce)
         assert redis.exists(stamp["key"]) == (not enforce)
 
 
@@ -252,9 +250,7 @@ def test_with_a_worker_that_knows_nothing_the_job_runs_once_and_the_lock_lapses(
     wait_for(lambda: result.jid in told.read_text(encoding="utf-8"))
     wait_for(lambda: sizes(client).working == 0)
     assert push(*ARGS).jid == result.jid
-    lock = unique.holder("Email", ARGS)
-    assert not lock.leased
-    assert TTL - 60 < lock.ttl <= TTL
+    assert TTL - 60 < unique.holder("Email", ARGS).ttl <= TTL
     with Redis.from_url(redis_url) as redis:
         redis.pexpire(result.key, 1)
         wait_for(lambda: unique.holder("Email", ARGS) is None)

@@ -1,6 +1,7 @@
 // What the tests ask of Go:
 //
 //	vectors keys keys.json            the key of each case, or why there is none, as JSON
+//	vectors stamps life.json          whether it can read the stamp of each case, as JSON
 //	vectors push JOB TTL              pushes a job; the jid of the one that is there then
 //	vectors work [plain] JOBTYPE…     works jobs until SIGTERM; plain: knows nothing of locks
 //
@@ -76,6 +77,18 @@ func keys(file string) {
 	must(json.NewEncoder(os.Stdout).Encode(answers))
 }
 
+func stamps(file string) {
+	text, err := os.ReadFile(file)
+	must(err)
+	var vectors struct{ Cases []struct{ Job faktory.Job } }
+	must(json.Unmarshal(text, &vectors))
+	known := make([]bool, len(vectors.Cases))
+	for i := range vectors.Cases {
+		_, known[i] = unique.StampOf(&vectors.Cases[i].Job)
+	}
+	must(json.NewEncoder(os.Stdout).Encode(known))
+}
+
 func push(r *redis.Client, text, ttl string) {
 	job := faktory.NewJob("")
 	must(json.Unmarshal([]byte(text), job))
@@ -121,6 +134,8 @@ func main() {
 	switch words := os.Args[2:]; os.Args[1] {
 	case "keys":
 		keys(words[0])
+	case "stamps":
+		stamps(words[0])
 	case "push":
 		must(err)
 		push(redis.NewClient(options), words[0], words[1])

@@ -68,7 +68,7 @@ func Push(
 // Frees is a worker's middleware, its first: it frees a job's lock once Faktory has its ACK.
 func Frees(r *redis.Client) worker.MiddlewareFunc {
 	return func(ctx context.Context, job *faktory.Job, next func(context.Context) error) error {
-		stamp, known := stampOf(job)
+		stamp, known := StampOf(job)
 		if !known {
 			return next(ctx) // no lock, or one to be left alone
 		}

@@ -6,14 +6,14 @@ import (
 	faktory "github.com/contribsys/faktory/client"
 )
 
-// What a worker that frees locks must know of a job's lock.
-type stamp struct {
+// Stamp is what a worker that frees locks must know of a job's lock.
+type Stamp struct {
 	key, owner, until string
 	enforce           bool
 }
 
-// stampOf reads the stamp of a fetched job; false where it has none, or one to be left alone.
-func stampOf(job *faktory.Job) (stamp, bool) {
+// StampOf reads the stamp of a fetched job; false where it has none, or one to be left alone.
+func StampOf(job *faktory.Job) (Stamp, bool) {
 	written, _ := job.Custom["unique"].(map[string]any)
 	text := func(name string) string { found, _ := written[name].(string); return found }
 	is := func(name string, usual bool) bool {
@@ -36,7 +36,7 @@ func stampOf(job *faktory.Job) (stamp, bool) {
 		known = known && isText
 	}
 	ttl, _ := written["ttl"].(float64)
-	s := stamp{text("key"), text("owner"), text("until"), is("enforce", true)}
+	s := Stamp{text("key"), text("owner"), text("until"), is("enforce", true)}
 	return s, known && ttl >= 1 && s.key != "" && s.owner != "" && !strings.HasSuffix(s.owner, "?")
 }
 
