@@ -21,6 +21,8 @@ def cases():
     yield from _texts()
     yield from _nested()
     yield from _policies()
+    yield from _selections()
+    yield from _own_words()
     yield from _drawn(random.Random(8785), 60)
     yield from _refused()
 
@@ -73,6 +75,9 @@ def _policies():
         yield _case(f"queue/{queue}", "[1]", queue=queue, policy={"per_queue": True})
         yield _case(f"queue/{queue}, which does not count", "[1]", queue=queue)
     yield _case("queue/expressly not", "[1]", queue="low", policy={"per_queue": False})
+
+
+def _selections():
     for by in tables.SELECTIONS:
         yield _case(f"by/{json.dumps(by)}", tables.ARGS, policy={"by": by})
     yield _case("by/a far position", json.dumps(list(range(200))), policy={"by": [120, "199"]})
@@ -80,6 +85,10 @@ def _policies():
         yield _case(f"key/{chosen}", tables.ARGS, policy={"key": chosen})
     for args in ('[{"01": 1, "1": 2}]', '[{"1": 2, "01": 1}]'):
         yield _case(f"by/a name that looks like a position {args}", args, policy={"by": ["0.1"]})
+    for form in ("\u00e9", "e\u0301"):
+        args = json.dumps([{"\u00e9": 1, "e\u0301": 2}])
+        yield _case(f"by/{form!a} is not normalized", args, policy={"by": [f"0.{form}"]})
+    yield _case("by/two digits inside", "[[0,1,2,3,4,5,6,7,8,9,10]]", policy={"by": ["0.10"]})
     yield _case("by/null is a value", '[{"x": null}]', policy={"by": ["0.x"]})
     for step in ("Gr\u00fc\u00dfe", "\U0001f600", "with space", "%", "__proto__", "length"):
         args = json.dumps([{step: [step, 1]}], ensure_ascii=False)
@@ -88,10 +97,14 @@ def _policies():
     yield _case("key/200 levels", tables.ARGS, policy={"key": deep})
     escaped = {"scope": "a%{", "per_queue": True}
     yield _case("all/an escaped scope and queue", "[1]", queue="low", policy=escaped)
-    whole = {"by": ["1.user_id"], "scope": "mail", "per_queue": True}
+    whole = tables.WHOLE
     yield _case("all/by, scope and queue", tables.ARGS, queue="low", policy=whole)
     chosen = {"key": "[7]", "scope": "mail", "per_queue": True}
     yield _case("all/key, scope and queue", tables.ARGS, queue="low", policy=chosen)
+
+
+def _own_words():
+    whole = tables.WHOLE
     for custom in ({"unique_for": 600}, {"unique_for": 0.5e3, "unique_until": "start"}):
         yield _case(f"own words/{json.dumps(custom)}", tables.ARGS, queue="low", custom=custom)
         yield _case(
@@ -101,6 +114,11 @@ def _policies():
             custom=custom,
             policy=whole,
         )
+    chosen = {"key": "[8]", "scope": "mail"}
+    yield _case("own words/whose policy chooses", "[1]", custom={"unique_for": 60}, policy=chosen)
+    for until in ("success", "start", None):
+        custom = {"unique_for": 60, "unique_until": until}
+        yield _case(f"own words/until {until}", "[1]", custom=custom)
     for unique_for in (1, 1.5, 315_360_000):
         yield _case(f"own words/{unique_for}", "[1]", custom={"unique_for": unique_for})
     nowhere = {"by": ["7.x"]}
@@ -134,6 +152,9 @@ def _refused():
     for args in ("[1e999]", "[9007199254740993]", '["\\ud800"]', f"[{'[' * 200}{']' * 200}]"):
         name = f"refused/not chosen, but it travels {args[:20]}"
         yield _case(name, args, policy={"key": "1"}, refused=True)
+        unselected = f"[1, {args[1:]}"
+        name = f"refused/not selected, but it travels {args[:20]}"
+        yield _case(name, unselected, policy={"by": [0]}, refused=True)
     yield _case("refused/the next after all doubles", "[1.7976931348623159e308]", refused=True)
     yield _case("refused/no jobtype", "[]", "", refused=True)
     yield _case("refused/no jobtype, but a scope", "[]", "", policy={"scope": "s"}, refused=True)

@@ -128,7 +128,18 @@ SELECTIONS = [
     [0, 1, 2],
 ]
 
-CHOSEN = ["null", "[]", "7", "7.0", '"7"', '{"b": 1, "a": [2.50]}', '["\\ud83d\\ude00"]']
+CHOSEN = [
+    "false",
+    "0",
+    '""',
+    "null",
+    "[]",
+    "7",
+    "7.0",
+    '"7"',
+    '{"b": 1, "a": [2.50]}',
+    '["\\ud83d\\ude00"]',
+]
 
 NO_ARGS = ["{}", "null", "7", '"[]"', "[1,]", "[01]", "[1] 2", "['a']", '["\n"]', ""]
 
@@ -163,6 +174,8 @@ REFUSED_ARGS = {
     "201 levels beside others": "[[], " + "[" * 200 + "]" * 200 + ", 1]",
     "201 levels of objects": '[{"a":' * 100 + "[]" + "}]" * 100,
 }
+
+WHOLE = {"by": ["1.user_id"], "scope": "mail", "per_queue": True}
 
 # Selections that lead nowhere in these args. What a language finds in a list, a text or an object
 # besides its members is no member.

@@ -15,11 +15,16 @@ return found`;
 const change = (redis, key, owner, value = "", ttl = 0) =>
   redis.eval(CHANGE, { keys: [key], arguments: [...owner, value, String(Math.ceil(ttl))] });
 
+// What proves that a job was not stored; any other error may have come after that (§5).
+const REFUSAL = /^(jobs must have an? |jobs cannot be reserved for |invalid timestamp|[A-Z]{2,} )/;
+
 /** Pushes a new job that is due at once, unless its equal is there: the jid of the one that is. */
-export async function push(redis, faktory, job, ttl) {
+export async function push(redis, faktory, asked, ttl) {
+  const job = structuredClone(asked); // the key is of what is sent
   const { jid: held, at, custom } = job;
   if (!(held?.length >= 8) || held.endsWith("?")) throw new Error(`${held} is no jid`);
-  if (!(ttl >= 1) || at || custom?.unique_for !== undefined) throw new Error("not for such jobs");
+  const says = custom && ("unique_for" in custom || "unique_until" in custom);
+  if (!(ttl >= 1 && ttl <= 315_360_000) || at || says) throw new Error("not for such jobs");
   const key = lockKey(job);
   const leased = `${held}?`;
   const found = await redis.set(key, leased, { NX: true, GET: true, EX: 60 });
@@ -30,7 +35,9 @@ export async function push(redis, faktory, job, ttl) {
   const refused = await faktory.pushBulk([{ ...job, custom: { ...custom, unique } }]);
   const [why] = Object.values(refused);
   const then = why ? [] : [held, ttl];
-  await change(redis, key, [leased, leased], ...then).catch(() => {}); // or the lease runs out
+  if (!why || REFUSAL.test(why.reason)) {
+    await change(redis, key, [leased, leased], ...then).catch(() => {}); // or the lease runs out
+  }
   if (why) throw new Error(why.reason);
   return held;
 }
@@ -47,8 +54,10 @@ export const frees = (redis, faktory) => async ({ job, signal }, next) => {
     // While its lock stands it is not to start: a copy in 10 s, and the worker's ACK for this one.
     const { enqueued_at: _, ...copy } = job;
     const at = new Date(Date.now() + 10_000).toISOString();
-    const refused = await faktory.pushBulk([{ ...copy, jid: randomUUID(), at }]);
-    for (const { reason } of Object.values(refused)) throw new Error(reason);
+    const pushed = () => faktory.pushBulk([{ ...copy, jid: randomUUID(), at }]).catch(() => null);
+    let refused; // a FAIL could be its last: so the copy is pushed until there is an answer
+    while (!(refused = await pushed()) && performance.now() < over) await setTimeout(1000);
+    if (!refused || Object.keys(refused).length) throw new Error("it cannot be put back");
     return;
   }
   await next(); // where it throws, the worker reports it, and the lock is left to its TTL

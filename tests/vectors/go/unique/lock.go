@@ -6,6 +6,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
+	"regexp"
 	"strings"
 	"time"
 
@@ -23,6 +25,10 @@ if found == ARGV[1] or found == ARGV[2] then
 end
 return found`)
 
+// What proves that a job was not stored; any other error may have come after that (§5).
+var refusal = regexp.MustCompile(
+	`^(jobs must have an? |jobs cannot be reserved for |invalid timestamp|[A-Z]{2,} )`)
+
 // Push pushes a new job that is due at once, unless its equal is there: the jid of the one that is.
 func Push(
 	ctx context.Context, r *redis.Client, c *faktory.Client, job *faktory.Job, ttl int,
@@ -31,14 +37,17 @@ func Push(
 	if len(held) < 8 || strings.HasSuffix(held, "?") {
 		return "", fmt.Errorf("%s is no jid", held)
 	}
-	if _, says := job.GetCustom("unique_for"); says || job.At != "" || ttl < 1 {
+	_, says := job.GetCustom("unique_for")
+	_, until := job.GetCustom("unique_until")
+	if says || until || job.At != "" || ttl < 1 || ttl > 315_360_000 {
 		return "", errors.New("not for such jobs")
 	}
 	args, err := json.Marshal(job.Args)
 	if err != nil {
 		return "", err
 	}
-	if bytes.Contains(args, []byte(`\ufffd`)) { // so it writes what is no text, and that alone
+	// So it writes what is no text. A backslash of the text's own is written twice.
+	if bytes.Contains(bytes.ReplaceAll(args, []byte(`\\`), nil), []byte(`\ufffd`)) {
 		return "", errors.New("args: text that is not UTF-8")
 	}
 	key, err := Key(Work{Jobtype: job.Type, Args: args})
@@ -53,12 +62,17 @@ func Push(
 		return found, err
 	}
 	stamp := map[string]any{"v": 2, "key": key, "owner": held, "until": "success", "ttl": ttl}
-	refused, err := c.PushBulk([]*faktory.Job{job.SetCustom("unique", stamp)})
+	stamped := *job
+	stamped.Custom = maps.Clone(job.Custom) // which may be other jobs', too
+	refused, err := c.PushBulk([]*faktory.Job{stamped.SetCustom("unique", stamp)})
 	if err != nil {
 		return "", err // the job may be there: its lock is left to the lease
 	}
 	if why := refused[job.Jid]; why != "" {
 		held, err = "", errors.New(why)
+		if !refusal.MatchString(why) {
+			return "", err // likewise
+		}
 	}
 	ctx = context.WithoutCancel(ctx)
 	_ = change.Run(ctx, r, []string{key}, leased, leased, held, ttl).Err() // or the lease runs out
@@ -73,7 +87,9 @@ func Frees(r *redis.Client) worker.MiddlewareFunc {
 			return next(ctx) // no lock, or one to be left alone
 		}
 		freed := func() bool {
-			ctx, keys := context.WithoutCancel(ctx), []string{stamp.key}
+			ctx, done := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Second)
+			defer done()
+			keys := []string{stamp.key}
 			err := change.Run(ctx, r, keys, stamp.owner, stamp.owner+"?", "", 0).Err()
 			return err == nil || err == redis.Nil
 		}
@@ -83,7 +99,7 @@ func Frees(r *redis.Client) worker.MiddlewareFunc {
 		}
 		over := time.Now().Add(min(max(reserved, time.Minute), 24*time.Hour) - 10*time.Second)
 		if stamp.until == "start" && !freed() && stamp.enforce {
-			return putBack(ctx, *job)
+			return putBack(ctx, *job, over)
 		}
 		if err := next(ctx); err != nil || stamp.until != "success" || time.Now().After(over) {
 			return err // the worker reports it, and the lock is left to its TTL
@@ -98,14 +114,23 @@ func Frees(r *redis.Client) worker.MiddlewareFunc {
 }
 
 // While its lock stands, a job is not to start: a copy in 10 s, and the worker's ACK for this one.
-func putBack(ctx context.Context, job faktory.Job) error {
-	job.Jid, job.EnqueuedAt = faktory.RandomJid(), ""
+// A FAIL could be its last: so the copy is pushed until there is an answer.
+func putBack(ctx context.Context, job faktory.Job, over time.Time) error {
+	job.EnqueuedAt = ""
 	job.At = time.Now().Add(10 * time.Second).UTC().Format(time.RFC3339Nano)
-	return worker.HelperFor(ctx).With(func(c *faktory.Client) error {
-		refused, err := c.PushBulk([]*faktory.Job{&job})
+	for {
+		job.Jid = faktory.RandomJid()
+		var refused map[string]string
+		err := worker.HelperFor(ctx).With(func(c *faktory.Client) (err error) {
+			refused, err = c.PushBulk([]*faktory.Job{&job})
+			return err
+		})
 		if why := refused[job.Jid]; why != "" {
-			err = errors.New(why)
+			return errors.New(why)
 		}
-		return err
-	})
+		if err == nil || time.Now().After(over) {
+			return err
+		}
+		time.Sleep(time.Second)
+	}
 }
