@@ -79,18 +79,13 @@ def read_stamp(job: dict[str, Any]) -> Stamp | None:
             "exclusive": bool(exclusive),
             "replaceable": bool(replaceable),
             "replaces": str() | None as replaces,
-        } if key and is_owner(owner) and ttl >= 1 and ttl is not True and version is not True:
+        } if key and _is_owner(owner) and ttl >= 1 and ttl is not True and version is not True:
             return Stamp(
                 *(key, owner, until, float(ttl), renew, on_death),
                 *(enforce, exclusive, replaceable, replaces),
             )
         case _:
             return None
-
-
-def is_owner(owner: str) -> bool:
-    """Whether a lock can be this one's: another value would look like none, or like a lease."""
-    return owner != "" and not owner.endswith("?")
 
 
 def unknown_stamp(job: dict[str, Any]) -> dict[str, Any] | None:
@@ -118,3 +113,8 @@ def _written(job: dict[str, Any]) -> dict[str, Any] | None:
     custom = job.get("custom")
     written = custom.get(_FIELD) if isinstance(custom, dict) else None
     return written if isinstance(written, dict) else None
+
+
+def _is_owner(owner: str) -> bool:
+    """Whether a lock can be this one's: another value would look like none, or like a lease."""
+    return owner != "" and not owner.endswith("?")

@@ -1,4 +1,4 @@
-"""keys.json, and the programs that derive its keys."""
+"""keys.json, as it stands there."""
 
 from __future__ import annotations
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 # RFC 8785, appendix B, and the neighbours of what is there.
-IEEE_754 = """
+_IEEE_754 = """
 0000000000000000 8000000000000000 0000000000000001 8000000000000001 7fefffffffffffff
 ffefffffffffffff 4340000000000000 c340000000000000 4430000000000000 44b52d02c7e14af5
 44b52d02c7e14af6 44b52d02c7e14af7 444b1ae4d6e2ef4e 444b1ae4d6e2ef4f 444b1ae4d6e2ef50
@@ -12,7 +12,8 @@ ffefffffffffffff 4340000000000000 c340000000000000 4430000000000000 44b52d02c7e1
 433fffffffffffff c33fffffffffffff 4340000000000001 0010000000000000 000fffffffffffff
 3eb0c6f7a0b5ed8b 3e7ad7f29abcaf48 3e8421f5f40d8376 7e41eb2d66005835 bdf12e0be826d695
 3fb999999999999a 3fd3333333333334 444b1ae4d6e2ef51
-""".split()  # noqa: SIM905 - a table
+"""
+IEEE_754 = _IEEE_754.split()
 
 # One number to a line of equals: each must have the key of the others.
 SPELLINGS = [
