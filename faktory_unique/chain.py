@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import Enum, StrEnum
 from functools import partial
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias, TypeVar
 
 from .policy import LONGEST, seconds
 
@@ -34,8 +34,7 @@ class PushStatus(StrEnum):
     UNKNOWN = "unknown"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PushResult:
+class PushResult(NamedTuple):
     """What became of one pushed job; true when it was pushed.
 
     Attributes:
@@ -192,6 +191,26 @@ class Middleware:
         that stops has not finished. `refused`: there is no copy, and a FAIL follows.
         """
         return call_next(job, delay)
+
+
+@dataclass(frozen=True, slots=True)
+class InnermostPush:
+    """What stands innermost in a chain of pushes, in three steps.
+
+    A middleware that has no other within it can do other work between them, while Faktory is busy.
+    To all others it is a `call_next` like any.
+
+    Attributes:
+        write: makes a command of payloads. Raises `InvalidJob`. What it gives sends the command;
+            and what that gives waits for the answer, and has a result for each job, in order. It is
+            to be called, once, by the thread that sent, whatever happens in between.
+    """
+
+    write: Callable[[Sequence[Payload]], Callable[[], Callable[[], list[PushResult]]]]
+
+    def __call__(self, jobs: Sequence[Payload]) -> list[PushResult]:
+        """Pushes payloads; a result for each, in order."""
+        return self.write(jobs)()()
 
 
 Verb: TypeAlias = Literal["push", "fetch", "perform", "ack", "fail", "put_back"]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import uuid
-from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -22,6 +21,10 @@ if TYPE_CHECKING:
     from .parts import Parts
 
 Results = dict[int, PushResult]
+
+# Of a lease: so early a lock that waits for another chunk is leased anew, or settled at once, that
+# a PUSHB of half a lease, a Client's default, still fits.
+_OLD = 0.25
 
 # Of any other status Faktory has said that the job is not there, or nobody has told it of one.
 _MAY_BE_THERE = {PushStatus.PUSHED, PushStatus.UNKNOWN}
@@ -56,13 +59,14 @@ class ChunkLocks:
         """
         results: Results = {}
         claims: dict[int, Claim] = {}
+        jids = [claim.submitted_jid for claim in self._claims.values()]
+        self._begun = self._parts.pushes.begin(jids, self)
+        begun = set(self._begun)
         for i, claim in self._claims.items():
-            if not self._parts.pushes.begin(claim.submitted_jid, self):
+            if claim.submitted_jid not in begun:
                 # A second thread with the same Job must not take the lease for its own.
                 results |= self._meet(i, leased(claim.submitted_jid))
-                continue
-            self._begun.append(claim.submitted_jid)
-            if claim.pushed_as is PushStatus.OBSERVED:
+            elif claim.pushed_as is PushStatus.OBSERVED:
                 self._go(i)
             else:
                 claims[i] = claim
@@ -83,6 +87,43 @@ class ChunkLocks:
                 results |= self._meet(i, value)
         return results
 
+    @property
+    def are_old(self) -> bool:
+        """Whether so much of a lease is over that what comes next could outlast it."""
+        age = self._parts.clock() - self._since
+        return any(age >= _OLD * claim.policy.lease for claim in self.going.values())
+
+    def renew(self) -> Results:
+        """Leases the locks anew: another chunk took long, and this one is still to be sent.
+
+        Returns:
+            The results of jobs whose lock another has taken meanwhile, their leases being over.
+
+        Raises:
+            StoreError: they could not be leased anew; they are to be given back.
+        """
+        self._since = self._parts.clock()
+        claims = {i: claim for i, claim in self.going.items() if claim.is_guarded}
+        if not claims:
+            return {}
+        renewals = [lifecycle.renew(c.key, c.owner, c.policy.lease) for c in claims.values()]
+        try:
+            found = self._parts.store.run(renewals)
+        except StoreError as exc:
+            if not all(claim.goes_without for claim in claims.values()):
+                raise
+            self._go_unguarded(claims, exc)
+            return {}
+        results: Results = {}
+        for (i, claim), value in zip(claims.items(), found, strict=True):
+            if value is None:
+                claim.took = True
+            elif value != leased(claim.owner):
+                claim.took = False
+                del self.going[i]
+                results |= self._meet(i, value)
+        return results
+
     def give_back(self) -> None:
         """Frees the locks that this push has taken: nothing was pushed."""
         taken = [claim for claim in self._claims.values() if claim.took]
@@ -93,7 +134,7 @@ class ChunkLocks:
         for claim in self.going.values():
             self._parts.pushes.ended_unknown(claim.submitted_jid, claim.owner)
 
-    def settle(self, results: Sequence[PushResult]) -> Results:
+    def settle(self, results: Mapping[int, PushResult]) -> Results:
         """Confirms the locks of pushed jobs, gives back those of jobs that were not.
 
         Returns:
@@ -119,7 +160,7 @@ class ChunkLocks:
         for n, (i, claim) in enumerate(pushed.items()):
             result = results[i]
             if claim.replaces is not None:
-                result = replace(result, replaced=claim.replaces)
+                result = result._replace(replaced=claim.replaces)
             told[i] = (
                 self._unconfirmed(claim, result)
                 if found is None
@@ -129,13 +170,12 @@ class ChunkLocks:
 
     def close(self) -> None:
         """The push is over: another push of the same jobs is a push of its own."""
-        for jid in self._begun:
-            self._parts.pushes.end(jid)
+        self._parts.pushes.end(self._begun)
 
     def _told(self, claim: Claim, result: PushResult) -> PushResult:
         """The result of a job that has no lock to be confirmed."""
         if result.status is PushStatus.PUSHED:
-            return replace(result, status=claim.pushed_as, confirmed=False, error=claim.why)
+            return result._replace(status=claim.pushed_as, confirmed=False, error=claim.why)
         if result.status is PushStatus.UNKNOWN:
             self._parts.pushes.ended_unknown(claim.submitted_jid, claim.owner)
             self._tell(claim, EventName.PUSH_UNKNOWN)
@@ -157,12 +197,12 @@ class ChunkLocks:
         self._tell(claim, EventName.LAPSED, amiss)
         # Where a third has replaced him, it is for the third that he steps aside.
         replaced = claim.replaces if successor_of(found) is None else None
-        return replace(result, confirmed=False, replaced=replaced)
+        return result._replace(confirmed=False, replaced=replaced)
 
     def _unconfirmed(self, claim: Claim, result: PushResult) -> PushResult:
         """The result of a job whose lock is to be confirmed when the store is back."""
         if claim.replaces is not None:  # there is no lease to wait for
-            return replace(result, confirmed=False)
+            return result._replace(confirmed=False)
         return _on_lease(result, claim)
 
     def _go_unguarded(self, claims: Mapping[int, Claim], exc: StoreError) -> None:
@@ -238,8 +278,9 @@ class ChunkLocks:
             self._tell(claim, name, "once the store was back")
 
     def _tell(self, claim: Claim, name: EventName, told: str = "") -> None:
-        self._parts.hooks.tell(claim.event(name, told))
+        if self._parts.hooks.hear(name):
+            self._parts.hooks.tell(claim.event(name, told))
 
 
 def _on_lease(result: PushResult, claim: Claim) -> PushResult:
-    return replace(result, confirmed=False, retry_after=claim.policy.lease)
+    return result._replace(confirmed=False, retry_after=claim.policy.lease)

@@ -15,6 +15,8 @@ from .events import Event
 from .stamp import Stamp, without_stamp
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from .chain import Payload
     from .change import Change
     from .events import EventName
@@ -80,6 +82,11 @@ class Claim:
             retry_after=retry_after,
             error=f"{jid or 'another job'} is there already" if raises else None,
         )
+
+    @property
+    def is_guarded(self) -> bool:
+        """Whether it goes out with a lease of its own, as things stand."""
+        return self.pushed_as is PushStatus.PUSHED and self.replaces is None
 
     @property
     def goes_without(self) -> bool:
@@ -178,14 +185,17 @@ class Pushes:
         """Whether a job of this jid was pushed."""
         return jid in self._pushed
 
-    def begin(self, jid: str, by: object) -> bool:
-        """Whether nobody else in this process is pushing this very job; `by` is, from now on."""
+    def begin(self, jids: Iterable[str], by: object) -> list[str]:
+        """Those of the jobs that nobody else in this process is pushing; `by` is, from now on."""
         # By process id: a fork inherits what another thread of its parent was amid.
-        return self._going_on.setdefault((os.getpid(), jid), by) is by
+        pid, going_on = os.getpid(), self._going_on
+        return [jid for jid in jids if going_on.setdefault((pid, jid), by) is by]
 
-    def end(self, jid: str) -> None:
-        """Its push is over."""
-        self._going_on.pop((os.getpid(), jid), None)
+    def end(self, jids: Iterable[str]) -> None:
+        """Their push is over."""
+        pid = os.getpid()
+        for jid in jids:
+            self._going_on.pop((pid, jid), None)
 
     def _remember(self, owners: OrderedDict[str, str], jid: str, owner: str) -> None:
         """Forgets the oldest of too many; two threads at once forget one more at the worst."""

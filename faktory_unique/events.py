@@ -73,10 +73,22 @@ Hook: TypeAlias = "Callable[[Event], None]"
 
 
 class Hooks:
-    """Gives events to hooks. A hook that raises is logged, and breaks nothing."""
+    """Gives events to hooks. A hook that raises is logged, and breaks nothing.
 
-    def __init__(self, hooks: Iterable[Hook]) -> None:
+    Args:
+        hooks: called in this order.
+        hear: whether any of them makes something of the events of a name; None: of all.
+    """
+
+    def __init__(
+        self, hooks: Iterable[Hook], hear: Callable[[EventName], bool] | None = None
+    ) -> None:
         self._hooks = tuple(hooks)
+        self._hear = hear
+
+    def hear(self, name: EventName) -> bool:
+        """Whether an event of this name is worth making: two of each push are mostly not."""
+        return self._hear is None or self._hear(name)
 
     def tell(self, event: Event) -> None:
         """Gives an event to each hook, in their order."""

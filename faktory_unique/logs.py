@@ -29,6 +29,11 @@ _LEVELS = {
 }
 
 
+def is_logged(name: EventName) -> bool:
+    """Whether the events of a name are logged, as things stand."""
+    return log.isEnabledFor(_LEVELS.get(name, logging.DEBUG))
+
+
 def log_event(event: Event) -> None:
     """Logs an event under `faktory_unique`: `duplicate: jobtype=… jid=… key=… owner=…`."""
     level = _LEVELS.get(event.name, logging.DEBUG)

@@ -7,29 +7,30 @@ Faktory answered for a job decides whether its lock is confirmed, given back, or
 
 from __future__ import annotations
 
-from dataclasses import replace
+from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
-from .chain import Payload, PushResult, PushStatus, one_each
-from .chunk import ChunkLocks
-from .errors import InvalidJob, StoreError
+from .chain import PushResult, PushStatus
+from .errors import StoreError
 from .events import EventName
-from .stamp import without_stamp
+from .sending import ChunkPush
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    from .chain import Payload
     from .claims import Claim
     from .parts import Parts
 
-# Locks taken before a PUSHB: the size that Faktory recommends, and far from filling a lease.
-CHUNK = 1_000
+# Jobs of one PUSHB, and locks taken before it: small enough that of a list of a thousand most is
+# done while Faktory has another chunk, large enough that a command's own cost is lost in it. Far
+# from the 1,000 that Faktory recommends at the most, and from filling a lease.
+CHUNK = 200
 
 _THERE = {
     *(PushStatus.PUSHED, PushStatus.UNGUARDED, PushStatus.OBSERVED),
     PushStatus.DUPLICATE,
 }
-_OPEN = {PushStatus.UNKNOWN, PushStatus.NOT_SENT}
 
 
 class BatchPush:
@@ -53,7 +54,7 @@ class BatchPush:
         self._jobs = jobs
         self._claims = claims
         self._call_next = call_next
-        self._results = [self._not_sent(i) for i in range(len(jobs))]
+        self._results: dict[int, PushResult] = {}
 
     def run(self) -> list[PushResult]:
         """Pushes what is not there yet; a result for each job, in order.
@@ -65,13 +66,21 @@ class BatchPush:
             StoreError: a lock could not be taken; `results` tells what was pushed before.
         """
         pending: Sequence[int] = range(len(self._jobs))
-        while pending:
-            leaders, followers = self._split(pending)
-            chunks = (leaders[start : start + CHUNK] for start in range(0, len(leaders), CHUNK))
-            going_on = all(self._send(chunk) for chunk in chunks)
-            refused = [i for i, leader in followers if not self._follow(i, leader)]
-            pending = refused if going_on else ()
-        return self._results
+        try:
+            while pending:
+                leaders, followers = self._split(pending)
+                going_on = self._send(leaders)
+                refused = [i for i, leader in followers if not self._follow(i, leader)]
+                pending = refused if going_on else ()
+        except StoreError as exc:
+            exc.results = tuple(self._told())
+            raise
+        return self._told()
+
+    def _told(self) -> list[PushResult]:
+        """A result for each job, in order."""
+        results = self._results
+        return [results[i] if i in results else self._not_sent(i) for i in range(len(self._jobs))]
 
     def _not_sent(self, i: int) -> PushResult:
         jid = self._jobs[i]["jid"]
@@ -109,7 +118,7 @@ class BatchPush:
 
     def _follow(self, i: int, leader: int) -> bool:
         """Settles a follower by what its leader came to; False when it is its turn to lead."""
-        led = self._results[leader]
+        led = self._results[leader] if leader in self._results else self._not_sent(leader)
         if led.status is PushStatus.REFUSED:
             return False
         claim, jid = self._claims[i], self._claims[i].submitted_jid
@@ -121,50 +130,32 @@ class BatchPush:
                 led.jid, confirmed=led.confirmed, retry_after=led.retry_after
             )
         else:
-            self._results[i] = replace(led, jid=jid, submitted_jid=jid)
+            self._results[i] = led._replace(jid=jid, submitted_jid=jid)
         return True
 
-    def _send(self, chunk: Sequence[int]) -> bool:
-        """Takes the chunk's locks, pushes what got one, settles. False: send no more."""
-        claims = {i: self._claims[i] for i in chunk if i in self._claims}
-        locks = ChunkLocks(self._parts, claims)
-        try:
-            going = self._take(locks)
-            sending = [i for i in chunk if i not in claims or i in going]
-            if not sending:
-                return True
-            for i, answer in zip(sending, self._push(locks, going, sending), strict=True):
-                key = going[i].key if i in going else None
-                self._results[i] = replace(answer, submitted_jid=self._jobs[i]["jid"], key=key)
-            for i, told in locks.settle(self._results).items():
-                self._results[i] = told
-        finally:
-            locks.close()
-        return all(self._results[i].status not in _OPEN for i in sending)
+    def _send(self, leaders: Sequence[int]) -> bool:
+        """Pushes these jobs, a chunk at a time. False: nothing more is to be sent.
 
-    def _take(self, locks: ChunkLocks) -> Mapping[int, Claim]:
-        """The claims whose jobs are to be pushed; the results of the others are written."""
-        try:
-            duplicates = locks.take()
-        except StoreError as exc:
-            exc.results = tuple(self._results)
-            raise
-        for i, duplicate in duplicates.items():
-            self._results[i] = duplicate
-        return locks.going
+        While Faktory has one chunk, the locks of the chunk before are settled, and those of the
+        next are taken.
+        """
+        before: ChunkPush | None = None
+        with ExitStack() as chunks:
+            for start in range(0, len(leaders), CHUNK):
+                chunk = chunks.enter_context(self._chunk(leaders[start : start + CHUNK]))
+                chunk.take()
+                if before is not None:
+                    if not before.hear():
+                        return False
+                    if before.hurries:
+                        before.settle()
+                chunk.send()
+                if before is not None:
+                    before.settle()
+                before = chunk
+            return before is None or before.hear()
 
-    def _push(
-        self, locks: ChunkLocks, going: Mapping[int, Claim], sending: Sequence[int]
-    ) -> list[PushResult]:
-        """Calls on. `InvalidJob`, a veto, gives the locks back; after another error they stay."""
-        payloads = [
-            going[i].stamped() if i in going else without_stamp(self._jobs[i]) for i in sending
-        ]
-        try:
-            return one_each(self._call_next(payloads), payloads)
-        except InvalidJob:
-            locks.give_back()
-            raise
-        except BaseException:  # raised perhaps after the send, by a Ctrl-C too
-            locks.leave()
-            raise
+    def _chunk(self, places: Sequence[int]) -> ChunkPush:
+        jobs = {i: self._jobs[i] for i in places}
+        claims = {i: self._claims[i] for i in places if i in self._claims}
+        return ChunkPush(self._parts, jobs, claims, self._results, self._call_next)

@@ -27,6 +27,7 @@ _USUAL: Mapping[str, object] = {
     "replaceable": False,
     "replaces": None,
 }
+_USUAL_VALUES = tuple(_USUAL.values())
 
 
 class Stamp(NamedTuple):
@@ -58,10 +59,18 @@ class Stamp(NamedTuple):
 
     def written_on(self, job: dict[str, Any]) -> dict[str, Any]:
         """A copy of the payload that bears this stamp; the payload itself is left as it is."""
-        custom = dict(job.get("custom") or {})
-        told = {n: v for n, v in self._asdict().items() if n not in _USUAL or v != _USUAL[n]}
-        custom[_FIELD] = {"v": VERSION, **told}
-        return {**job, "custom": custom}
+        told = {
+            "v": VERSION,
+            "key": self.key,
+            "owner": self.owner,
+            "until": self.until,
+            "ttl": self.ttl,
+        }
+        unusual = self[len(told) - 1 :]
+        if unusual != _USUAL_VALUES:  # of nearly all they are the same
+            usual = zip(_USUAL.items(), unusual, strict=True)
+            told |= {name: value for (name, usually), value in usual if value != usually}
+        return {**job, "custom": {**(job.get("custom") or {}), _FIELD: told}}
 
 
 def read_stamp(job: dict[str, Any]) -> Stamp | None:

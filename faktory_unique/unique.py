@@ -17,7 +17,7 @@ from .claims import Pushes
 from .events import Event, EventName, Hooks
 from .holding import Holding
 from .kept import Kept
-from .logs import log_event
+from .logs import is_logged, log_event
 from .parts import Parts
 from .policy import Policies
 from .push import BatchPush
@@ -74,7 +74,9 @@ class Unique(Middleware, ByHand):
         now: Callable[[], float] = getattr(self.store, "now", time.time)
         clock: Callable[[], float] = getattr(self.store, "now", time.monotonic)
         kept = Kept(self.store, clock)
-        self._parts = Parts(self.store, kept, Pushes(), Hooks([log_event, *hooks]), clock)
+        own = tuple(hooks)
+        hears = Hooks([log_event, *own], None if own else is_logged)
+        self._parts = Parts(self.store, kept, Pushes(), hears, clock)
         policies_of = Policies(settings.policies, settings.default)
         self._claiming = Claiming(self._parts, policies_of, now)
 

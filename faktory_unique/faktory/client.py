@@ -20,7 +20,7 @@ from .heartbeat import Heartbeat
 from .server import Server
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
 log = logging.getLogger("faktory_unique")
 
@@ -180,14 +180,28 @@ class Client(StockClient):
             NotSent: no connection could be made.
             OutcomeUnknown: no whole answer came back.
         """
-        reply = self.call(f"PUSHB {json.dumps(payloads, allow_nan=False)}", not_after=not_after)
-        try:
-            said = json.loads(_bulk(reply) or "")
-        except ValueError:
-            said = None
-        if not isinstance(said, dict):
-            raise OutcomeUnknown(f"Faktory's answer to PUSHB is no map of jids: {reply[:80]!r}")
-        return said
+        return _refused_of(self.call(_pushb(payloads), not_after=not_after))
+
+    def write_batch(
+        self, payloads: Sequence[dict[str, Any]]
+    ) -> Callable[[], Callable[[], dict[str, str]]]:
+        """PUSHB in three steps.
+
+        Returns:
+            What sends it; and what that gives waits for the answer, and gives it or raises as
+            `push_batch` does. It is called once, by the thread that sent; other threads' commands
+            wait for that.
+
+        Raises:
+            TypeError: a payload is not JSON; likewise ValueError.
+        """
+        command = _pushb(payloads)
+
+        def send() -> Callable[[], dict[str, str]]:
+            reply = self.send(command)
+            return lambda: _refused_of(reply())
+
+        return send
 
     def _greeting(self) -> dict[str, Any]:
         """What HELLO tells of this client; a consumer is known by its worker id."""
@@ -209,9 +223,16 @@ class Client(StockClient):
         self, command: str, *, at_most: float | None = None, not_after: float | None = None
     ) -> str:
         """Sends one command and returns its whole reply; see `Connection.call`."""
+        return self._connected(self._commands).call(command, at_most=at_most, not_after=not_after)
+
+    def send(self, command: str) -> Callable[[], str]:
+        """Sends one command, whose whole reply is asked for later; see `Connection.send`."""
+        return self._connected(self._commands).send(command)
+
+    def _connected(self, connection: Connection) -> Connection:
         if self.state is State.DISCONNECTED:
             raise NotSent("the client is not connected; call connect(), or use it in a with block")
-        return self._commands.call(command, at_most=at_most, not_after=not_after)
+        return connection
 
     def _send_and_receive(self, command: str) -> str:
         """What pyfaktory's own commands go through."""
@@ -219,10 +240,9 @@ class Client(StockClient):
 
     def _fetch(self, queues: list[str]) -> dict[str, Any] | None:
         """FETCH: the payload of a job, or None where the queues stayed empty for 2 s."""
-        if self.state is State.DISCONNECTED:
-            raise NotSent("the client is not connected; call connect(), or use it in a with block")
+        fetches = self._connected(self._fetches)
         command = f"FETCH {' '.join(queues)}"
-        reply = _bulk(self._fetches.call(command, at_least=FETCH_TIMEOUT, at_most=FETCH_TIMEOUT))
+        reply = _bulk(fetches.call(command, at_least=FETCH_TIMEOUT, at_most=FETCH_TIMEOUT))
         if reply is None:
             return None
         try:
@@ -256,3 +276,18 @@ class Client(StockClient):
 def _bulk(reply: str) -> str | None:
     """The content of a bulk reply; None for a null one, and for a reply of another kind."""
     return reply.partition("\r\n")[2] if reply.startswith("$") and reply != "$-1" else None
+
+
+def _pushb(payloads: Sequence[dict[str, Any]]) -> str:
+    return f"PUSHB {json.dumps(payloads, allow_nan=False)}"
+
+
+def _refused_of(reply: str) -> dict[str, str]:
+    """What an answer to PUSHB says of each job that was not enqueued, by jid."""
+    try:
+        said = json.loads(_bulk(reply) or "")
+    except ValueError:
+        said = None
+    if not isinstance(said, dict):
+        raise OutcomeUnknown(f"Faktory's answer to PUSHB is no map of jids: {reply[:80]!r}")
+    return said

@@ -8,35 +8,99 @@ to another command; the next command opens a new one.
 
 from __future__ import annotations
 
-import contextlib
 import os
 import threading
 import time
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import TYPE_CHECKING, Any, NoReturn
 
-from faktory_unique.errors import LoginRefused, NotSent, OutcomeUnknown, Refused
+from faktory_unique.errors import FaktoryError, LoginRefused, NotSent, OutcomeUnknown, Refused
 
 from .login import log_in
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     from .server import Server
     from .wire import Wire
 
+# Seconds for a reply that has arrived by the deadline, and whose reader was busy elsewhere.
+_MOMENT = 0.1
+
 
 class _Line:
-    """A process's end of a connection: its wire, and the lock by which threads take turns."""
+    """A process's end of a connection: its wire, and the lock by which threads take turns.
+
+    A thread keeps its turn from the sending of a command until its reply is read. What it sends
+    meanwhile waits for nobody, but reads that reply first.
+    """
 
     def __init__(self) -> None:
-        self.turn = threading.Lock()
+        self.turn = threading.RLock()
         self.wire: Wire | None = None
+        self.unread: Sent | None = None
 
     def discard(self) -> None:
         """Throws the wire away."""
         if self.wire is not None:
             self.wire.close()
             self.wire = None
+
+    def catch_up(self) -> None:
+        """Reads the reply that this thread has left unread."""
+        if self.unread is not None:
+            self.unread.read()
+
+
+class Sent:
+    """A command whose reply is under way.
+
+    Args:
+        line: of its connection; the caller's turn at it, which ends with the reply.
+        wire: that it was sent on.
+        deadline: until when to wait for the reply.
+        told: what was sent where, for people.
+    """
+
+    def __init__(self, line: _Line, wire: Wire, deadline: float | None, told: str) -> None:
+        self._line = line
+        self._wire = wire
+        self._deadline = deadline
+        self._told = told
+        self._reply: str | OutcomeUnknown | None = None
+        line.unread = self
+
+    def reply(self) -> str:
+        """The reply, asked for once; see `Connection.call`."""
+        try:
+            self.read()
+        finally:
+            self._line.turn.release()
+        self._wire.answered()
+        reply = self._reply
+        if not isinstance(reply, str):
+            raise reply or OutcomeUnknown(self._told)
+        if reply.startswith("-"):
+            raise Refused(reply[1:].removeprefix("ERR "))
+        return reply
+
+    def read(self) -> None:
+        """Reads it, if it has not been read."""
+        if self._line.unread is not self:
+            return
+        deadline = self._deadline
+        if deadline is not None:
+            deadline = max(deadline, time.monotonic() + _MOMENT)
+        self._line.unread = None
+        try:
+            self._reply = self._wire.read_reply(deadline)
+        except (OSError, ValueError) as exc:
+            self._line.discard()
+            self._reply = OutcomeUnknown(f"{self._told} and not answered: {exc}")
+            self._reply.__cause__ = exc
+        except BaseException:  # a Ctrl-C, say: a reply may still come, and must be nobody's
+            self._line.discard()
+            raise
 
 
 class Connection:
@@ -68,8 +132,11 @@ class Connection:
             LoginRefused: the server does not let this client in.
         """
         deadline = self._deadline(self._timeout)
-        with self._turn(deadline) as line:
+        line = self._turn(deadline)
+        try:
             self._ready(line, deadline)
+        finally:
+            line.turn.release()
 
     def call(
         self,
@@ -101,38 +168,57 @@ class Connection:
             allowed = max(allowed, at_least)
         if at_most is not None:
             allowed = at_most if allowed is None else min(allowed, at_most)
-        deadline = self._deadline(allowed)
-        with self._turn(deadline) as line:
-            wire = self._ready(line, deadline)
-            if not_after is not None and time.monotonic() >= not_after:
-                raise NotSent(f"it is too late for {command.partition(' ')[0]}")
-            try:
-                wire.send(command, deadline)
-                reply = wire.read_reply(deadline)
-            except (OSError, ValueError) as exc:
-                line.discard()
-                verb = command.partition(" ")[0]
-                raise OutcomeUnknown(
-                    f"{verb} was sent to Faktory at {self._server!r} and not answered: {exc}"
-                ) from exc
-            except BaseException:  # a Ctrl-C, say: a reply may still come, and must be nobody's
-                line.discard()
-                raise
-        wire.answered()
-        if reply.startswith("-"):
-            raise Refused(reply[1:].removeprefix("ERR "))
-        return reply
+        return self._send(command, self._deadline(allowed), not_after).reply()
+
+    def send(self, command: str) -> Callable[[], str]:
+        """Sends one command, and leaves its reply to be asked for: once, and by the same thread.
+
+        Other threads' commands wait for that.
+
+        Returns:
+            What gives the reply, or raises, as `call` does.
+        """
+        try:
+            return self._send(command, self._deadline(self._timeout), None).reply
+        except FaktoryError as exc:
+            return partial(_raise, exc)
 
     def close(self) -> None:
         """Says END and closes; harmless where nothing is open."""
         line = self._own_line()
         with line.turn:
+            line.catch_up()
             if line.wire is not None:
                 line.wire.end()
                 line.wire = None
 
-    @contextlib.contextmanager
-    def _turn(self, deadline: float | None) -> Iterator[_Line]:
+    def _send(self, command: str, deadline: float | None, not_after: float | None) -> Sent:
+        line = self._turn(deadline)
+        try:
+            return self._sent(line, command, deadline, not_after)
+        except BaseException:
+            line.turn.release()
+            raise
+
+    def _sent(
+        self, line: _Line, command: str, deadline: float | None, not_after: float | None
+    ) -> Sent:
+        wire = self._ready(line, deadline)
+        verb = command.partition(" ")[0]
+        if not_after is not None and time.monotonic() >= not_after:
+            raise NotSent(f"it is too late for {verb}")
+        told = f"{verb} was sent to Faktory at {self._server!r}"
+        try:
+            wire.send(command, deadline)
+        except (OSError, ValueError) as exc:
+            line.discard()
+            raise OutcomeUnknown(f"{told} and not answered: {exc}") from exc
+        except BaseException:  # a Ctrl-C, say: it may have gone out in part
+            line.discard()
+            raise
+        return Sent(line, wire, deadline, told)
+
+    def _turn(self, deadline: float | None) -> _Line:
         """This process's line, for one thread; waiting for it counts into the time-out."""
         line = self._own_line()
         seconds = -1 if deadline is None else max(0.0, deadline - time.monotonic())
@@ -141,10 +227,7 @@ class Connection:
                 f"the connection to Faktory at {self._server!r} was busy with other threads' "
                 "commands until the time-out"
             )
-        try:
-            yield line
-        finally:
-            line.turn.release()
+        return line
 
     def _own_line(self) -> _Line:
         line = self._lines.get(os.getpid())
@@ -158,6 +241,7 @@ class Connection:
 
     def _ready(self, line: _Line, deadline: float | None) -> Wire:
         """The open wire; a new one where there is none or the peer has closed it meanwhile."""
+        line.catch_up()
         if line.wire is not None and not line.wire.is_quiet():
             line.discard()
         if line.wire is None:
@@ -178,3 +262,7 @@ class Connection:
     @staticmethod
     def _deadline(timeout: float | None) -> float | None:
         return None if timeout is None else time.monotonic() + timeout
+
+
+def _raise(error: FaktoryError) -> NoReturn:
+    raise error

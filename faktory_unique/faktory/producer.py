@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Self
 
 from faktory_unique._pyfaktory import Job, StockProducer
-from faktory_unique.chain import PushResult, PushStatus, checked, compose, one_each
+from faktory_unique.chain import InnermostPush, PushResult, PushStatus, checked, compose, one_each
 from faktory_unique.errors import (
     InvalidJob,
     NotSent,
@@ -21,7 +22,7 @@ from .client import Client
 from .refusals import is_not_unique, is_refusal
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from faktory_unique.chain import Middleware, Payload
 
@@ -70,7 +71,7 @@ class Producer(StockProducer):
             )
         super().__init__(client)
         self.middleware = checked(middleware)
-        self._push_chain = compose(self.middleware, "push", self._push_batch)
+        self._push_chain = compose(self.middleware, "push", InnermostPush(self._write_batch))
 
     @classmethod
     def wrap(cls, producer: StockProducer, middleware: Iterable[Middleware] = ()) -> Self:
@@ -145,27 +146,41 @@ class Producer(StockProducer):
             raise NotUnique(told, results=results)
         return results
 
-    def _push_batch(self, jobs: Sequence[Payload]) -> list[PushResult]:
+    def _write_batch(self, jobs: Sequence[Payload]) -> Callable[[], Callable[[], list[PushResult]]]:
         """The innermost of the chain: PUSHB, and a result for each job."""
         if not jobs:
-            return []
+            return lambda: list
         try:
-            said = self.client.push_batch(jobs)
+            return partial(_send, jobs, self.client.write_batch(jobs))
         except (TypeError, ValueError, RecursionError) as exc:
             raise InvalidJob(f"a job is not JSON: {exc}") from exc
-        except Refused as exc:
-            return [_result(job, str(exc)) for job in jobs]
-        except NotSent as exc:
-            return _all(jobs, PushStatus.NOT_SENT, str(exc))
-        except OutcomeUnknown as exc:
-            return _all(jobs, PushStatus.UNKNOWN, str(exc))
-        return [_result(job, said.get(job["jid"])) for job in jobs]
+
+
+def _send(
+    jobs: Sequence[Payload], send: Callable[[], Callable[[], dict[str, str]]]
+) -> Callable[[], list[PushResult]]:
+    try:
+        return partial(_results, jobs, send())
+    except NotSent as exc:
+        return partial(_all, jobs, PushStatus.NOT_SENT, str(exc))
+
+
+def _results(jobs: Sequence[Payload], answer: Callable[[], dict[str, str]]) -> list[PushResult]:
+    try:
+        said = answer()
+    except Refused as exc:
+        return [_result(job, str(exc)) for job in jobs]
+    except NotSent as exc:
+        return _all(jobs, PushStatus.NOT_SENT, str(exc))
+    except OutcomeUnknown as exc:
+        return _all(jobs, PushStatus.UNKNOWN, str(exc))
+    return [_result(job, said.get(job["jid"])) for job in jobs]
 
 
 def _result(job: Payload, error: str | None) -> PushResult:
     jid = job["jid"]
     if error is None:
-        return PushResult(status=PushStatus.PUSHED, jid=jid, submitted_jid=jid)
+        return PushResult(PushStatus.PUSHED, jid, jid)
     if is_not_unique(error):  # it does not say which job is there
         return PushResult(status=PushStatus.DUPLICATE, jid="", submitted_jid=jid)
     status = PushStatus.REFUSED if is_refusal(error) else PushStatus.UNKNOWN

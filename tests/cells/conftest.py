@@ -9,6 +9,7 @@ import threading
 import time
 from collections import Counter
 from dataclasses import dataclass, field
+from functools import partial
 
 import pytest
 import redis
@@ -158,7 +159,7 @@ class Ground:
 
     def losing(self, monkeypatch, verb, *, arrives):
         """Loses the next command of a verb on its way, or the answer to it."""
-        call, lost = self.client.call, Counter()
+        call, send, lost = self.client.call, self.client.send, Counter()
 
         def lossy(command, **options):
             if command.startswith(verb) and not lost[verb]:
@@ -168,7 +169,12 @@ class Ground:
                 raise OutcomeUnknown(f"{verb}: lost")
             return call(command, **options)
 
+        def sends_lossily(command):
+            is_lost = command.startswith(verb) and not lost[verb]
+            return partial(lossy, command) if is_lost else send(command)
+
         monkeypatch.setattr(self.client, "call", lossy)
+        monkeypatch.setattr(self.client, "send", sends_lossily)
 
 
 @pytest.fixture

@@ -107,6 +107,7 @@ def test_a_fork_between_two_pushes_works(faktory_url, redis_url):
         assert ok
         assert producer.push(Job(jobtype="Fork", args=["after"]))
         client.disconnect()
+        unique.close()
         """,
         faktory_url,
         redis_url,

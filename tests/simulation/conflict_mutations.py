@@ -9,9 +9,9 @@ from faktory_unique.claims import Claim
 from faktory_unique.holding import Holding
 from faktory_unique.keys import run_key
 from faktory_unique.lifecycle import Act, Step
-from faktory_unique.push import BatchPush
 from faktory_unique.reserved import reserve
 from faktory_unique.running import RunLock
+from faktory_unique.sending import ChunkPush
 from faktory_unique.store import MemoryStore
 from tests.simulation.mutating import mutation
 
@@ -40,13 +40,13 @@ def a_replacing_job_leaves_no_tombstone_when_it_is_fetched(change):
     return mutated
 
 
-@mutation("replaced_by_a_refused_push", (BatchPush, "_push"))
-def swapped_before_it_is_pushed(push):
-    def mutated(self, locks, going, sending):
-        for claim in going.values():
+@mutation("replaced_by_a_refused_push", (ChunkPush, "send"))
+def swapped_before_it_is_pushed(send):
+    def mutated(self):
+        for claim in self._locks.going.values():
             if claim.replaces:
-                self._parts.store.run([claim.confirm()])
-        return push(self, locks, going, sending)
+                self._locks._parts.store.run([claim.confirm()])
+        send(self)
 
     return mutated
 

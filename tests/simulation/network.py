@@ -16,6 +16,7 @@ class Way(MemoryWire):
         self._process = process
         self._fault = None
         self._stepped = False
+        self._verb = None
 
     def is_quiet(self):
         """Asked before a command is sent on a connection that stands: here the step begins."""
@@ -25,7 +26,7 @@ class Way(MemoryWire):
         return self._fault is not Fault.NOT_SENT
 
     def send(self, command, deadline):
-        verb = command.partition(" ")[0]
+        self._verb = verb = command.partition(" ")[0]
         if verb in {"HELLO", "END"}:
             super().send(command, deadline)
             return
@@ -57,6 +58,11 @@ class Way(MemoryWire):
         if fault is Fault.FALSE_ERROR:
             self._buffer[:] = b"-ERR context deadline exceeded\r\n"
         self._process.after_step(fault)
+
+    def read_reply(self, deadline):
+        if self._verb == "PUSHB" and self._process.answers_take:
+            self._process.stand_still(self._process.answers_take)
+        return super().read_reply(deadline)
 
     def _carry_out_later(self, verb, command):
         if verb != "FETCH" or self._world.has_jobs():

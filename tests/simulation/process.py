@@ -32,6 +32,9 @@ class Process:
         name: for people, and as a host name.
         policy: of all its jobs.
         script: what it does, given the process; None: it works jobs.
+
+    Attributes:
+        answers_take: seconds from the carrying out of a PUSHB until its answer is here.
     """
 
     def __init__(self, world, name, policy, script):
@@ -42,6 +45,7 @@ class Process:
         self.stopping = False
         self.works_on = None
         self.number = 0
+        self.answers_take = 0
         self.owners = set()
         self.jobs = []
         self.next_fault = None

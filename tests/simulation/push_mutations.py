@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from faktory_unique import PushStatus, lifecycle
 from faktory_unique.change import Change, held, leased
 from faktory_unique.chunk import ChunkLocks
 from faktory_unique.claims import Pushes
 from faktory_unique.faktory import producer
-from faktory_unique.push import BatchPush
+from faktory_unique.sending import ChunkPush
 from tests.simulation.mutating import mutation
 
 
@@ -44,14 +42,14 @@ def a_refused_push_keeps_its_lease_for_ever(_give_back):
 @mutation("two_producers", (ChunkLocks, "_duplicate"))
 def a_duplicate_tells_its_own_jid(duplicate):
     def mutated(self, claim, value):
-        return replace(duplicate(self, claim, value), jid=claim.submitted_jid)
+        return duplicate(self, claim, value)._replace(jid=claim.submitted_jid)
 
     return mutated
 
 
 @mutation("two_producers", (ChunkLocks, "_duplicate"))
 def a_duplicate_of_a_lease_is_said_to_be_confirmed(duplicate):
-    return lambda self, claim, value: replace(duplicate(self, claim, value), confirmed=True)
+    return lambda *given: duplicate(*given)._replace(confirmed=True)
 
 
 @mutation("unknown_push_that_arrived", (ChunkLocks, "settle"))
@@ -65,19 +63,20 @@ def an_unknown_push_frees_its_lock(settle):
     return mutated
 
 
-@mutation("two_producers", (BatchPush, "_send"))
-def pushed_before_the_lock_is_taken(_send):
-    def mutated(self, chunk):
-        claims = {i: self._claims[i] for i in chunk}
-        answers = self._call_next([claim.stamped() for claim in claims.values()])
-        locks = ChunkLocks(self._parts, claims)
-        self._results = dict(zip(claims, answers, strict=True)) | locks.take()
-        self._results = [self._results.get(i, self._not_sent(i)) for i in range(len(self._jobs))]
-        locks.settle(self._results)
-        locks.close()
-        return True
+@mutation("two_producers", (ChunkPush, "take"))
+def pushed_before_the_lock_is_taken(take):
+    def mutated(self):
+        answers = self._call_next([claim.stamped() for claim in self._claims.values()])
+        answer_of = dict(zip(self._claims, answers, strict=True))
+        take(self)
+        self._send = lambda: lambda: [answer_of[i] for i in self._sending]
 
     return mutated
+
+
+@mutation("chunks_that_are_answered_slowly", (ChunkLocks, "are_old"))
+def a_chunk_that_has_waited_goes_out_on_what_is_left_of_its_lease(_are_old):
+    return property(lambda _self: False)
 
 
 @mutation("same_job_pushed_again_after_its_lease", (Pushes, "was_unknown"))

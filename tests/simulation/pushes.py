@@ -24,6 +24,37 @@ def bulk(world):
     world.process("worker")
 
 
+@scenario(chunk=1)
+def bulk_in_chunks(world):
+    """Each lock is taken while Faktory has the job before."""
+
+    def push(process):
+        jobs = [process.job(args=[n]) for n in (1, 2, 3, 1)]
+        process.push(*jobs)
+        process.sleep(1)
+        process.push(*jobs)
+
+    world.process("producer", push)
+    world.process("worker")
+
+
+@scenario(chunk=1)
+def chunks_that_are_answered_slowly(world):
+    """Two leases and more pass before the last of them is answered."""
+
+    def push(process):
+        process.answers_take = 40
+        process.push(*(process.job(args=[n]) for n in (1, 2, 3)))
+
+    def push_one_of_them(process):
+        process.sleep(65)
+        once(process, args=[2])
+
+    world.process("producer", push)
+    world.process("other-producer", push_one_of_them)
+    world.process("worker", lambda process: (process.sleep(75), process.work()))
+
+
 @scenario(lasting(2, again=2))
 def waited_longer_than_its_ttl(world):
     """An equal is pushed, and both run."""

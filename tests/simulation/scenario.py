@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from unittest import mock
 
-from faktory_unique import RetryLater
+from faktory_unique import RetryLater, push
 from tests.simulation.schedule import NeverOverError
 from tests.simulation.world import World
 
@@ -23,6 +24,7 @@ class Scenario:
         policy: of all jobs.
         may_lapse: whether locks run out by what the scenario does.
         middleware: see `World`.
+        chunk: jobs that go out in one PUSHB.
     """
 
     name: str
@@ -31,16 +33,18 @@ class Scenario:
     policy: dict = field(default_factory=lambda: POLICY)
     may_lapse: bool = False
     middleware: object = lambda _process: ()
+    chunk: int = push.CHUNK
 
     def run(self, faults=(), switches=()):
         """A world in which it has been run; its `broken` tells what was not kept."""
         more = {"may_lapse": self.may_lapse, "middleware": self.middleware}
-        world = World(self.policy, self.handler, faults, switches, **more)
-        self.start(world)
-        try:
-            world.broken = world.run()
-        except NeverOverError as exc:
-            world.broken = [("endless", str(exc))]
+        with mock.patch.object(push, "CHUNK", self.chunk):
+            world = World(self.policy, self.handler, faults, switches, **more)
+            self.start(world)
+            try:
+                world.broken = world.run()
+            except NeverOverError as exc:
+                world.broken = [("endless", str(exc))]
         return world
 
 
@@ -52,6 +56,7 @@ def scenario(
     *,
     may_lapse=False,
     middleware=lambda _process: (),
+    chunk=push.CHUNK,
     **policy,
 ):
     """Makes a scenario of the function that starts its processes."""
@@ -59,7 +64,8 @@ def scenario(
     def register(start):
         name = start.__name__
         policies = {**POLICY, **policy}
-        SCENARIOS[name] = Scenario(name, start, handler, policies, may_lapse, middleware)
+        told = (name, start, handler, policies, may_lapse, middleware, chunk)
+        SCENARIOS[name] = Scenario(*told)
         return start
 
     return register

@@ -20,6 +20,7 @@ from faktory_unique import (
 from faktory_unique.change import look
 from faktory_unique.claims import Pushes
 from faktory_unique.lifecycle import confirm, release, take
+from faktory_unique.push import CHUNK
 from faktory_unique.store import MemoryStore
 from tests.unit.pushing import Clock, FailingStore, Faktory, job, lock
 
@@ -246,20 +247,21 @@ class TestABatch:
         assert faktory.jids == ["jid-a-000", "jid-00000002"]
 
     def test_equal_jobs_collapse_over_chunks(self, unique, faktory):
-        jobs = [job(n % 1500, f"jid-{n:08}") for n in range(3000)]
+        works = CHUNK + 100
+        jobs = [job(n % works, f"jid-{n:08}") for n in range(2 * works)]
         results = unique.push(jobs, faktory)
-        assert [len(batch) for batch in faktory.received] == [1000, 500]
-        assert sum(bool(r) for r in results) == 1500
-        assert all(results[n].jid == results[n + 1500].jid for n in range(1500))
+        assert [len(batch) for batch in faktory.received] == [CHUNK, 100]
+        assert sum(bool(r) for r in results) == works
+        assert all(results[n].jid == results[n + works].jid for n in range(works))
 
     def test_no_lock_is_taken_before_its_chunk_is_about_to_be_sent(self, unique, faktory):
         """So that none has to outlive its lease while others are being sent."""
-        jobs = [job(n) for n in range(1001)]
-        last_key = unique._claiming.claims(jobs)[1000].key
+        jobs = [job(n) for n in range(CHUNK + 1)]
+        last_key = unique._claiming.claims(jobs)[CHUNK].key
         seen = []
         faktory.meanwhile = lambda _jobs: seen.append(unique.store.run([look(last_key)])[0])
         unique.push(jobs, faktory)
-        assert seen == [None, "jid-00001000?"]
+        assert seen == [None, f"jid-{CHUNK:08}?"]
 
     def test_a_follower_goes_out_when_its_leader_is_refused(self, unique, faktory):
         faktory.errors = {"jid-a-000": PushStatus.REFUSED, "jid-b-000": PushStatus.REFUSED}
@@ -284,22 +286,22 @@ class TestABatch:
     def test_after_an_unknown_chunk_nothing_more_is_sent(self, unique, faktory):
         """Not even the follower whose leader was refused; the caller pushes the list again."""
         faktory.errors = {"jid-00000003": PushStatus.UNKNOWN, "jid-a-000": PushStatus.REFUSED}
-        jobs = [job(5000, "jid-a-000"), *(job(n) for n in range(1200)), job(5000, "jid-b-000")]
+        jobs = [job(5000, "jid-a-000"), *(job(n) for n in range(CHUNK)), job(5000, "jid-b-000")]
         results = unique.push(jobs, faktory)
         assert len(faktory.received) == 1
         assert results[4].status is PushStatus.UNKNOWN
-        assert {r.status for r in results[1000:]} == {PushStatus.NOT_SENT}
-        assert lock(unique, results[1100]) == (None, None)
+        assert {r.status for r in results[CHUNK:]} == {PushStatus.NOT_SENT}
+        assert lock(unique, results[CHUNK]) == (None, None)
 
     def test_pushing_such_a_list_again_pushes_what_is_missing_alone(self, unique, faktory):
         faktory.errors = {"jid-00000003": PushStatus.UNKNOWN}
-        jobs = [job(n) for n in range(1200)]
+        jobs = [job(n) for n in range(CHUNK + 100)]
         unique.push(jobs, faktory)
         faktory.errors = {}
         results = unique.push(jobs, faktory)
-        assert sum(r.status is PushStatus.DUPLICATE for r in results) == 999
+        assert sum(r.status is PushStatus.DUPLICATE for r in results) == CHUNK - 1
         assert results[3].jid != "jid-00000003"
-        assert all(results[1000:])
+        assert all(results[CHUNK:])
 
     def test_unique_and_other_jobs_go_out_together_in_order(self, unique, faktory):
         jobs = [job(1), job(2, jobtype="Other"), job(3)]
@@ -364,11 +366,13 @@ class TestWhenTheStoreIsAway:
         assert faktory.received == []
 
     def test_at_a_later_take_the_results_tell_what_was_pushed(self, faktory):
-        unique = Unique(FailingStore(fail_at={3}), default=Policy())
+        unique = Unique(FailingStore(fail_at={2}), default=Policy())
         with pytest.raises(StoreUnavailable) as caught:
-            unique.push([job(n) for n in range(1500)], faktory)
-        statuses = [r.status for r in caught.value.results]
-        assert statuses == [PushStatus.PUSHED] * 1000 + [PushStatus.NOT_SENT] * 500
+            unique.push([job(n) for n in range(CHUNK + 50)], faktory)
+        results = caught.value.results
+        statuses = [r.status for r in results]
+        assert statuses == [PushStatus.PUSHED] * CHUNK + [PushStatus.NOT_SENT] * 50
+        assert lock(unique, results[0])[0] == "jid-00000000"
 
     def test_at_the_confirm_the_job_is_pushed_and_that_is_what_the_caller_learns(
         self, faktory, caplog

@@ -1,0 +1,156 @@
+"""One chunk of a push on its way: its locks taken, its jobs sent, answered, its locks settled."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING, Self
+
+from .chain import InnermostPush, PushResult, PushStatus, one_each
+from .chunk import ChunkLocks
+from .errors import InvalidJob
+from .stamp import without_stamp
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from .chain import Payload
+    from .claims import Claim
+    from .parts import Parts
+
+_OPEN = (PushStatus.UNKNOWN, PushStatus.NOT_SENT)
+
+
+class ChunkPush:
+    """The push of one chunk, step by step, so that other chunks can go on between its steps.
+
+    The end of its `with` block leaves nothing half done: what was sent is heard and its locks are
+    settled, and the locks of what was not sent are given back.
+
+    Args:
+        parts: those of `Unique`.
+        jobs: the chunk's payloads, by their place in the batch.
+        claims: the claims of those that are unique.
+        results: of the batch, by place: what becomes of the chunk's jobs is written there.
+        call_next: pushes payloads onwards.
+    """
+
+    def __init__(
+        self,
+        parts: Parts,
+        jobs: Mapping[int, Payload],
+        claims: Mapping[int, Claim],
+        results: dict[int, PushResult],
+        call_next: Callable[[Sequence[Payload]], list[PushResult]],
+    ) -> None:
+        self._jobs = jobs
+        self._results = results
+        self._call_next = call_next
+        self._claims = claims
+        self._locks = ChunkLocks(parts, claims)
+        self._is_waiting = False
+        self._is_heard = False
+        self._goes_on = True
+        self._sending: list[int] = []
+        self._send: Callable[[], Callable[[], list[PushResult]]]
+        self._answer: Callable[[], list[PushResult]] | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_exc: object) -> None:
+        try:
+            if self._is_waiting:
+                self._locks.give_back()
+            self.hear()
+            self.settle()
+        finally:
+            self._locks.close()
+
+    @property
+    def hurries(self) -> bool:
+        """Whether its locks, once it is heard, are to be settled before another chunk is sent."""
+        return self._locks.are_old or not isinstance(self._call_next, InnermostPush)
+
+    def take(self) -> None:
+        """Takes the locks, and writes what is to be sent; the results of duplicates are there.
+
+        Raises:
+            StoreError: they could not be taken; those that were have been given back.
+            InvalidJob: a job is not JSON.
+        """
+        self._results.update(self._locks.take())
+        self._is_waiting = True
+        self._write()
+
+    def send(self) -> None:
+        """Sends the jobs that got their lock, leased anew where they had to wait for long.
+
+        Raises:
+            InvalidJob: a veto: nothing was sent.
+            StoreError: the locks could not be leased anew: nothing was sent.
+        """
+        if self._locks.are_old:
+            self._results.update(self._locks.renew())
+            self._write()
+        if not self._sending:
+            return
+        try:
+            self._answer = self._send()
+        except InvalidJob:
+            raise
+        except BaseException:  # raised perhaps after the send, by a Ctrl-C too
+            self._leave()
+            raise
+        self._is_waiting = False
+
+    def hear(self) -> bool:
+        """Waits for the answer, and writes the results. False: nothing more is to be sent."""
+        answer, self._answer = self._answer, None
+        if answer is not None:
+            try:
+                answers = answer()
+            except BaseException:
+                self._leave()
+                raise
+            self._is_heard = True
+            going, jobs = self._locks.going, self._jobs
+            for i, told in zip(self._sending, answers, strict=True):
+                key = going[i].key if i in going else None
+                # Made anew at once: `_replace` takes twice as long.
+                self._results[i] = PushResult(
+                    *(told.status, told.jid, jobs[i]["jid"], key, told.confirmed),
+                    *(told.retry_after, told.error, told.replaced),
+                )
+                self._goes_on = self._goes_on and told.status not in _OPEN
+        return self._goes_on
+
+    def settle(self) -> None:
+        """Confirms the locks of what was pushed, and gives back those of what was refused."""
+        if self._is_heard:
+            self._is_heard = False
+            self._results.update(self._locks.settle(self._results))
+
+    def _write(self) -> None:
+        going = self._locks.going
+        self._sending = [i for i in self._jobs if i not in self._claims or i in going]
+        payloads = [
+            going[i].stamped() if i in going else without_stamp(self._jobs[i])
+            for i in self._sending
+        ]
+        call_next = self._call_next
+        if isinstance(call_next, InnermostPush):
+            self._send = call_next.write(payloads)
+        else:
+            self._send = partial(_push, call_next, payloads)
+
+    def _leave(self) -> None:
+        self._is_waiting = False
+        self._locks.leave()
+
+
+def _push(
+    call_next: Callable[[Sequence[Payload]], list[PushResult]], payloads: Sequence[Payload]
+) -> Callable[[], list[PushResult]]:
+    """A push through other middleware, which is over when it returns."""
+    results = one_each(call_next(payloads), payloads)
+    return lambda: results

@@ -1,0 +1,281 @@
+"""Chunks of a push that overlap: what is done while Faktory has one, and what goes wrong then."""
+
+from __future__ import annotations
+
+import pytest
+
+from faktory_unique import (
+    InvalidJob,
+    Job,
+    Middleware,
+    Policy,
+    Producer,
+    PushResult,
+    PushStatus,
+    StoreUnavailable,
+    Unique,
+)
+from faktory_unique.chain import InnermostPush, compose
+from faktory_unique.change import held, leased
+from faktory_unique.push import CHUNK
+from faktory_unique.store import MemoryStore
+from faktory_unique.testing import FakeFaktory
+from tests.unit.pushing import Clock, job
+
+LEASE = 60
+SECOND = CHUNK  # the place of the first job of the second chunk
+
+
+class Steps:
+    """The innermost of the chain, and a store: notes what is asked of either, in order.
+
+    `at` has what is to happen at a step, such as "hear 0": it may raise.
+    """
+
+    def __init__(self):
+        self.clock = Clock()
+        self.store = MemoryStore(self.clock)
+        self.store.now = self.clock  # by which `Unique` tells the age of a lease
+        self.seen = []
+        self.at = {}
+        self.errors = {}
+        self._number = 0
+        run = self.store.run
+
+        def noted(changes):
+            self._see(self._told(changes))
+            return run(changes)
+
+        self.run = run
+        self.store.run = noted
+
+    def write(self, jobs):
+        number, self._number = self._number, self._number + 1
+        self._see(f"write {number}")
+
+        def send():
+            self._see(f"send {number}")
+            return hear
+
+        def hear():
+            self._see(f"hear {number}")
+            return [self._result(job) for job in jobs]
+
+        return send
+
+    def push(self, unique, count=SECOND + 3):
+        return unique.push([job(n) for n in range(count)], InnermostPush(self.write))
+
+    def values(self):
+        return set(self.store.values().values())
+
+    def _see(self, step):
+        self.seen.append(step)
+        self.at.pop(step, lambda: None)()
+
+    def _told(self, changes):
+        change = changes[0]
+        number = int(change.owner.removeprefix("jid-")) // CHUNK
+        if change.value is None:
+            return f"give back {number}"
+        if change.value == held(change.owner):
+            return f"confirm {number}"
+        return f"{'take' if change.expected == (None,) else 'renew'} {number}"
+
+    def _result(self, sent):
+        status = self.errors.get(sent["jid"], PushStatus.PUSHED)
+        return PushResult(status, sent["jid"], sent["jid"], error="said Faktory")
+
+
+@pytest.fixture
+def steps():
+    return Steps()
+
+
+@pytest.fixture
+def unique(steps):
+    return Unique(steps.store, default=Policy(ttl=600, lease=LEASE))
+
+
+def raising(error):
+    def act():
+        raise error
+
+    return act
+
+
+def statuses(results):
+    """Those of the first and of the second chunk."""
+    return {r.status for r in results[:SECOND]}, {r.status for r in results[SECOND:]}
+
+
+def test_while_faktory_has_a_chunk_the_one_before_is_settled_and_the_next_is_made_ready(
+    steps, unique
+):
+    results = steps.push(unique, 2 * CHUNK + 1)
+    assert steps.seen == [
+        *("take 0", "write 0", "send 0"),
+        *("take 1", "write 1", "hear 0", "send 1"),
+        *("confirm 0", "take 2", "write 2", "hear 1", "send 2"),
+        *("confirm 1", "hear 2", "confirm 2"),
+    ]
+    assert all(results)
+    assert steps.values() == {held(result.jid) for result in results}
+
+
+def test_within_another_middleware_each_chunk_is_settled_before_the_next_is_sent(steps, unique):
+    class Inner(Middleware):
+        def push(self, jobs, call_next):
+            return call_next(jobs)
+
+    chain = compose([unique, Inner()], "push", InnermostPush(steps.write))
+    assert all(chain([job(n) for n in range(SECOND + 1)]))
+    assert steps.seen == [
+        *("take 0", "write 0", "send 0", "hear 0"),
+        *("take 1", "confirm 0", "write 1", "send 1", "hear 1", "confirm 1"),
+    ]
+
+
+def test_after_an_unknown_outcome_the_next_chunks_locks_are_given_back(steps, unique):
+    steps.errors["jid-00000001"] = PushStatus.UNKNOWN
+    results = steps.push(unique)
+    assert "send 1" not in steps.seen
+    assert statuses(results)[1] == {PushStatus.NOT_SENT}
+    assert steps.values() == {
+        leased("jid-00000001"),
+        *(held(r.jid) for r in results[:SECOND] if r),
+    }
+
+
+def test_a_take_that_fails_leaves_the_chunk_before_pushed_and_settled(steps, unique):
+    steps.at["take 1"] = raising(StoreUnavailable("away"))
+    with pytest.raises(StoreUnavailable) as caught:
+        steps.push(unique)
+    assert statuses(caught.value.results) == ({PushStatus.PUSHED}, {PushStatus.NOT_SENT})
+    assert steps.values() == {held(result.jid) for result in caught.value.results[:SECOND]}
+
+
+@pytest.mark.parametrize("step", ["write 1", "send 1"])
+def test_a_veto_leaves_the_chunk_before_pushed_and_settled(steps, unique, step):
+    steps.at[step] = raising(InvalidJob("no"))
+    with pytest.raises(InvalidJob):
+        steps.push(unique)
+    assert steps.seen.count("hear 0") == 1
+    assert steps.values() == {held(job(n)["jid"]) for n in range(CHUNK)}
+
+
+@pytest.mark.parametrize("step", ["hear 0", "send 0"])
+def test_what_may_have_been_sent_when_it_is_broken_off_is_left_to_its_lease(steps, unique, step):
+    steps.at[step] = raising(KeyboardInterrupt)
+    with pytest.raises(KeyboardInterrupt):
+        steps.push(unique)
+    assert steps.values() == {leased(job(n)["jid"]) for n in range(CHUNK)}
+    assert unique._parts.pushes.was_unknown("jid-00000000")
+    assert not unique._parts.pushes.was_unknown(job(SECOND)["jid"])
+
+
+def test_broken_off_while_faktory_has_a_chunk_its_answer_is_heard(steps, unique):
+    steps.at["take 1"] = raising(KeyboardInterrupt)
+    with pytest.raises(KeyboardInterrupt):
+        steps.push(unique)
+    assert steps.seen[-2:] == ["hear 0", "confirm 0"]
+
+
+def test_broken_off_before_it_is_sent_a_chunk_gives_its_locks_back(steps, unique):
+    steps.at["write 0"] = raising(KeyboardInterrupt)
+    with pytest.raises(KeyboardInterrupt):
+        steps.push(unique)
+    assert steps.values() == set()
+
+
+def test_each_job_can_be_pushed_again_after_it(steps, unique):
+    steps.at["hear 0"] = raising(KeyboardInterrupt)
+    with pytest.raises(KeyboardInterrupt):
+        steps.push(unique)
+    assert unique._parts.pushes._going_on == {}
+
+
+class TestAfterALongWait:
+    """A quarter of a lease is over when Faktory has answered for the chunk before."""
+
+    @pytest.fixture(autouse=True)
+    def _slow(self, steps):
+        steps.at["hear 0"] = lambda: self.wait(steps, LEASE / 4)
+
+    @staticmethod
+    def wait(steps, seconds):
+        steps.clock.now += seconds
+
+    def test_the_one_is_settled_and_the_other_leased_anew_before_it_is_sent(self, steps, unique):
+        results = steps.push(unique)
+        assert steps.seen[steps.seen.index("hear 0") :] == [
+            *("hear 0", "confirm 0", "renew 1", "write 2", "send 2", "hear 2", "confirm 1"),
+        ]
+        assert all(results)
+
+    def test_what_another_has_taken_meanwhile_is_not_sent(self, steps, unique):
+        taken = job(SECOND + 1)["jid"]
+
+        def another_takes():
+            self.wait(steps, LEASE + 1)
+            key = unique._claiming.key(job(SECOND + 1))
+            steps.store._set(key, held("another"), 600)
+
+        steps.at["hear 0"] = another_takes
+        results = steps.push(unique)
+        duplicate = results[SECOND + 1]
+        assert (duplicate.status, duplicate.jid) == (PushStatus.DUPLICATE, "another")
+        assert held(taken) not in steps.values()
+        assert held("another") in steps.values()
+        assert all(results[SECOND + 2 :])
+
+    def test_a_lease_that_is_over_is_taken_again(self, steps, unique):
+        steps.at["hear 0"] = lambda: self.wait(steps, LEASE + 1)
+        results = steps.push(unique)
+        assert all(results[SECOND:])
+        assert all(result.confirmed for result in results[SECOND:])
+
+    def test_it_gives_back_what_it_took_again(self, steps, unique):
+        steps.at["hear 0"] = lambda: self.wait(steps, LEASE + 1)
+        steps.errors[job(SECOND)["jid"]] = PushStatus.REFUSED
+        results = steps.push(unique)
+        assert results[SECOND].status is PushStatus.REFUSED
+        assert not {leased(job(SECOND)["jid"]), held(job(SECOND)["jid"])} & steps.values()
+
+    def test_where_the_store_is_away_then_nothing_more_is_sent(self, steps, unique):
+        steps.at["renew 1"] = raising(StoreUnavailable("away"))
+        with pytest.raises(StoreUnavailable) as caught:
+            steps.push(unique)
+        assert statuses(caught.value.results) == ({PushStatus.PUSHED}, {PushStatus.NOT_SENT})
+        assert steps.values() == {held(result.jid) for result in caught.value.results[:SECOND]}
+
+    def test_or_it_goes_out_all_the_same_where_its_policy_says_so(self, steps):
+        unique = Unique(steps.store, default=Policy(ttl=600, lease=LEASE, on_store_error="push"))
+        steps.at["renew 1"] = raising(StoreUnavailable("away"))
+        results = steps.push(unique)
+        assert statuses(results) == ({PushStatus.PUSHED}, {PushStatus.PUSHED})
+
+    def test_a_job_that_is_only_observed_has_no_lease(self, steps):
+        unique = Unique(steps.store, default=Policy(ttl=600, lease=LEASE, enforce=False))
+        steps.store._set(unique._claiming.key(job(SECOND)), held("another"), 600)
+        results = steps.push(unique)
+        assert statuses(results)[1] == {PushStatus.PUSHED, PushStatus.OBSERVED}
+        assert held("another") in steps.values()
+
+
+def test_a_producer_pushes_in_steps():
+    """When the answer for the first chunk is asked for, the second has its locks."""
+    with FakeFaktory() as faktory, Unique(faktory.store, default=Policy()) as unique:
+        client = faktory.client()
+        send, locked = client.send, []
+
+        def noting(command):
+            reply = send(command)
+            return lambda: locked.append(len(faktory.store.values())) or reply()
+
+        client.send = noting
+        bulk = Producer(client, [unique]).push_bulk(
+            [Job(jobtype="Email", args=[n]) for n in range(SECOND + 1)]
+        )
+        assert len(bulk.pushed) == SECOND + 1
+        assert locked == [SECOND + 1, SECOND + 1]
