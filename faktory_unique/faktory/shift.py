@@ -5,6 +5,8 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from contextvars import Context
+from queue import SimpleQueue
 from typing import TYPE_CHECKING
 
 from faktory_unique.chain import PutBack
@@ -49,6 +51,8 @@ class Shift:
         self._handling = consumer.handling
         self._slots = threading.Semaphore(consumer.concurrency)
         self._giving_up = threading.Event()
+        self._idle = threading.Semaphore(0)  # threads that wait for a job, or are about to
+        self._coming: SimpleQueue[Reservation | None] = SimpleQueue()
         self.processes = WorkerProcesses(consumer.context, consumer.concurrency)
 
     def start(self) -> None:
@@ -66,9 +70,13 @@ class Shift:
     def begin(self, job: Payload, since: tuple[float, float]) -> None:
         """Has a fetched job handled in the slot that was taken; it is free then."""
         reservation = Reservation(self._consumer.client, job, since, self._giving_up)
-        # In a thread of its own: the run loop must see a stop.
+        # In another thread: the run loop must see a stop. One whose job is over takes the next, as
+        # to start a thread takes longer than anything else that a consumer does for a short job.
+        if self._idle.acquire(blocking=False):
+            self._coming.put(reservation)
+            return
         thread = threading.Thread(
-            target=self.handle, args=[reservation], name="faktory-job", daemon=True
+            target=self._handle_on, args=[reservation], name="faktory-job", daemon=True
         )
         try:
             thread.start()
@@ -77,6 +85,12 @@ class Shift:
             self._handling.settle(reservation, PutBack(_NO_PROCESS))
             self.make_room()
 
+    def _handle_on(self, reservation: Reservation | None) -> None:
+        """The life of a thread: one job after the other, until it is dismissed."""
+        while reservation is not None:
+            Context().run(self.handle, reservation)  # nothing of a job is left for the next
+            reservation = self._coming.get()
+
     def handle(self, reservation: Reservation) -> None:
         """Begins, performs and settles a job; then its slot is free."""
         try:
@@ -84,6 +98,7 @@ class Shift:
             if isinstance(step, Perform):
                 step = self.perform(reservation.job, step)
             self._handling.settle(reservation, step)
+            self._idle.release()
         finally:
             self.make_room()
 
@@ -123,6 +138,8 @@ class Shift:
         in_flight = self._await_jobs(in_flight, _LAST_TRY)
         if in_flight:
             log.warning("%d jobs could not be reported; their reservations expire", in_flight)
+        for _ in range(self._consumer.concurrency):
+            self._coming.put(None)
         self.processes.close()
 
     def _await_jobs(

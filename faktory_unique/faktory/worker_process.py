@@ -8,11 +8,11 @@ that one cannot hold up another.
 from __future__ import annotations
 
 import contextlib
+import select
 import signal
 import threading
 import time
 from collections import deque
-from multiprocessing import connection
 from typing import TYPE_CHECKING, NamedTuple
 
 from .serve import BEGUN, serve
@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     from .serve import Task, Told
 
 # How soon a consumer notices that a process has ended where the end of its pipe does not tell:
-# another process may have inherited a copy of it.
-_LOOK = 1.0
+# another process may have inherited a copy of it. Milliseconds.
+_LOOK = 1_000
 
 # A process can die idle, and its job must not pay for that.
 _TRIES = 3
@@ -51,6 +51,7 @@ class NotBegun(Exception):
 class _Life(NamedTuple):
     process: BaseProcess
     pipe: Connection
+    news: select.poll  # of both; multiprocessing's own `wait` makes one anew each time
 
 
 class WorkerProcess:
@@ -82,7 +83,10 @@ class WorkerProcess:
                 raise
             finally:
                 theirs.close()
-        self._life = _Life(process, ours)
+        news = select.poll()
+        news.register(ours, select.POLLIN)
+        news.register(process.sentinel, select.POLLIN)
+        self._life = _Life(process, ours, news)
         return self._life
 
     def perform(self, task: Task) -> JobError | PutBack | None:
@@ -133,27 +137,28 @@ class WorkerProcess:
             raise NotBegun from exc
 
     def _receive(self, life: _Life) -> JobError | PutBack | None:
-        process, pipe = life
-        waiting: list[Connection | int] = [pipe, process.sentinel]
+        process, pipe, news = life
         begun = ended = False
         while True:
-            try:
-                while pipe.poll(0):
+            if self._killed:  # while it was being started
+                process.kill()
+            ready = {descriptor for descriptor, _ in news.poll(0 if ended else _LOOK)}
+            if pipe.fileno() in ready:
+                try:
                     told: Told = pipe.recv()
+                except (EOFError, OSError):  # closed by its handler, or by its end
+                    news.unregister(pipe)
+                else:
                     if told is not BEGUN:
                         return told
                     begun = True
-            except (EOFError, OSError):  # closed by its handler, or by its end
-                waiting = [process.sentinel]
-            if ended:
+            elif ended:
                 self._forget()
                 raise ProcessEnded(_told(process.exitcode)) if begun else NotBegun
-            if self._killed:  # while it was being started
-                process.kill()
-            ready = connection.wait(waiting, _LOOK)
-            # By its sentinel too: where SIGCHLD is ignored, it is alive for ever. Then once more,
-            # for what it sent before it ended.
-            ended = process.sentinel in ready or not process.is_alive()
+            else:
+                # By its sentinel too: where SIGCHLD is ignored, it is alive for ever. Then once
+                # more, for what it sent before it ended.
+                ended = process.sentinel in ready or not process.is_alive()
 
     def _forget(self) -> None:
         """Lets go of a process that has ended, or is to."""

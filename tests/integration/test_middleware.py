@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import threading
+from contextvars import ContextVar
+
 import pytest
 
 from faktory_unique import Client, Consumer, Drop, Job, Middleware, Producer, PutBack
@@ -186,3 +189,32 @@ def test_a_perform_that_cannot_be_pickled_is_refused_at_once(faktory_url):
     client = Client(faktory_url, role="consumer", worker_id="test-worker-5")
     with pytest.raises(TypeError, match="cannot be pickled"):
         Consumer(client, middleware=[Local()])
+
+
+SEEN_BEFORE = ContextVar("SEEN_BEFORE", default=None)
+
+
+class Leave(Middleware):
+    """Leaves something behind, as a tracer's middleware does that is cut off."""
+
+    def __init__(self):
+        self.found = []
+        self.threads = set()
+
+    def fetch(self, job, call_next):
+        self.found.append(SEEN_BEFORE.get())
+        self.threads.add(threading.get_ident())
+        SEEN_BEFORE.set(job["jid"])
+        return call_next(job)
+
+
+def test_jobs_of_one_slot_share_a_thread_and_nothing_else(
+    producer, unique, note_job, working, wait_for, notes
+):
+    leave = Leave()
+    with working(unique, leave, concurrency=1):
+        for n in range(3):
+            producer.push(note_job(str(n)))
+        wait_for(lambda: len(notes()) == 3)
+    assert leave.found == [None, None, None]
+    assert len(leave.threads) == 1
