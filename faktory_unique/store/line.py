@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import select
 from itertools import islice
+from time import perf_counter
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import hiredis
@@ -31,12 +32,24 @@ _READ_AT_ONCE = 65_536
 # from filling what lies between: it never waits for us to read.
 _SENT_AT_ONCE = 100
 
+# Seconds for which an answer is looked for before its thread sleeps until it comes: a Redis on the
+# same host has answered by then, if neither is busy. To fall asleep and be woken takes as long
+# again, and as much of the processor as to look meanwhile.
+_NEARBY = 40e-6
+
+# Answers that are slept for once one was looked for in vain: Redis is farther away, or busy.
+_SLEEPS = 100
+
 
 class Line:
     """An open connection, for one exchange at a time.
 
     Args:
         connection: of redis-py; opened here. Its time-outs hold for each send and each read.
+
+    Attributes:
+        is_alone: whether no other thread of this process has anything to do with this Redis: where
+            one has, to look for an answer would keep it from its own.
 
     Raises:
         redis.exceptions.RedisError: it cannot be opened, or the login is refused.
@@ -51,6 +64,8 @@ class Line:
         self._buffer = bytearray(_READ_AT_ONCE)
         self._readable = select.poll()
         self._readable.register(self._socket, select.POLLIN)
+        self._sleeps = 0
+        self.is_alone = True
 
     def ask(self, commands: Iterable[Command]) -> list[Reply]:
         """Sends all commands, then reads their replies, errors among them as values.
@@ -78,10 +93,21 @@ class Line:
         return replies
 
     def _read(self) -> None:
+        if self._sleeps:
+            self._sleeps -= 1
+        elif self.is_alone:
+            self._look_for_it()
         length = self._socket.recv_into(self._buffer)
         if not length:
             raise RedisConnectionError("Redis has closed the connection")
         self._reader.feed(self._buffer, 0, length)  # type: ignore[arg-type]  # any buffer will do
+
+    def _look_for_it(self) -> None:
+        poll, until = self._readable.poll, perf_counter() + _NEARBY
+        while not poll(0):
+            if perf_counter() > until:
+                self._sleeps = _SLEEPS
+                return
 
     def is_quiet(self) -> bool:
         """Whether Redis has neither closed the connection nor sent something unasked."""

@@ -75,6 +75,7 @@ class RedisStore:
         }
         self._connection_class = pool.connection_class
         self._idle: deque[Line] = deque()
+        self._talking: set[Line] = set()
         self._pid = os.getpid()
         self._has_set_nx_get = True  # Redis ≥ 7.0; found out by asking
 
@@ -126,7 +127,7 @@ class RedisStore:
 
     def _line(self) -> Line:
         if self._pid != os.getpid():  # forked: those connections are the parent's
-            self._idle = deque()
+            self._idle, self._talking = deque(), set()
             self._pid = os.getpid()
         while True:
             try:
@@ -146,11 +147,15 @@ class RedisStore:
         """
         try:
             line = self._line()
+            self._talking.add(line)
+            line.is_alone = len(self._talking) == 1
             try:
                 replies = exchange(line)
             except BaseException:  # a reply may be under way, which nobody else may read as theirs
                 line.close()
                 raise
+            finally:
+                self._talking.discard(line)
         except (AuthenticationError, AuthorizationError, ResponseError) as exc:
             raise StoreError(f"Redis at {self._place} refuses the login: {exc}") from exc
         except (RedisError, OSError) as exc:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import threading
+import time
 
 import pytest
 from redis import Connection
@@ -13,7 +14,8 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from faktory_unique import StoreUnavailable
 from faktory_unique.change import look
 from faktory_unique.store import RedisStore
-from faktory_unique.store.line import Line
+from faktory_unique.store import line as module
+from faktory_unique.store.line import _SLEEPS, Line
 
 
 @pytest.fixture
@@ -22,7 +24,7 @@ def says():
     listening = socket.create_server(("127.0.0.1", 0))
     threads = []
 
-    def serve(text):
+    def serve(text, after=0):
         def run():
             caller, _ = listening.accept()
             with caller:
@@ -30,6 +32,7 @@ def says():
                     introduced = b"+OK\r\n" * heard.count(b"CLIENT")  # redis-py does that first
                     if not introduced and not text:
                         return
+                    time.sleep(0 if introduced else after)
                     caller.sendall(introduced or text)
 
         threads.append(threading.Thread(target=run))
@@ -47,8 +50,8 @@ def says():
 def line(says):
     lines = []
 
-    def open_line(text):
-        lines.append(Line(Connection(port=says(text), protocol=2)))
+    def open_line(text, after=0):
+        lines.append(Line(Connection(port=says(text, after), protocol=2)))
         return lines[-1]
 
     yield open_line
@@ -61,6 +64,74 @@ def test_replies_come_in_order_and_errors_among_them_as_values(line):
     ab, nothing, error, seven = line(text).ask([("GET", "a")] * 4)
     assert (ab, nothing, seven) == (b"ab", None, 7)
     assert isinstance(error, NoScriptError)
+
+
+class Looking:
+    """Counts how often an answer is looked for."""
+
+    def __init__(self, line, monkeypatch):
+        self.looks = 0
+        self._poll = line._readable.poll
+        monkeypatch.setattr(line, "_readable", self)
+
+    def poll(self, milliseconds):
+        self.looks += 1
+        return self._poll(milliseconds)
+
+
+def test_an_answer_is_looked_for_before_it_is_slept_for(line, monkeypatch):
+    monkeypatch.setattr(module, "_NEARBY", 5)
+    near = line(b"$-1\r\n", after=0.01)
+    looking = Looking(near, monkeypatch)
+    assert near.ask([("GET", "a")]) == [None]
+    assert looking.looks > 1
+
+
+def test_where_it_was_looked_for_in_vain_the_next_ones_are_slept_for(line, monkeypatch):
+    """A Redis that is far away, or busy, costs a producer no more of its processor."""
+    far = line(b"$-1\r\n", after=0.002)
+    looking = Looking(far, monkeypatch)
+    far.ask([("GET", "a")])
+    looks = looking.looks
+    assert looks > 1
+    for _ in range(_SLEEPS):
+        assert far.ask([("GET", "a")]) == [None]
+    assert looking.looks == looks
+    far.ask([("GET", "a")])
+    assert looking.looks > looks
+
+
+def test_it_is_not_looked_for_where_another_thread_waits_for_its_own(line, monkeypatch):
+    crowded = line(b"$-1\r\n", after=0.002)
+    crowded.is_alone = False
+    looking = Looking(crowded, monkeypatch)
+    assert crowded.ask([("GET", "a")]) == [None]
+    assert looking.looks == 0
+
+
+class Quiet:
+    """A line on which nothing is said."""
+
+    def is_quiet(self):
+        return True
+
+
+def test_a_thread_is_alone_until_another_waits_for_the_same_redis():
+    store = RedisStore("redis://127.0.0.1:1")
+    seen = []
+    first, second = Quiet(), Quiet()
+    store._idle.extend([second, first])
+
+    def exchange(line):
+        seen.append(line.is_alone)
+        if line is first:
+            store._talk(exchange)
+        return []
+
+    store._talk(exchange)
+    assert seen == [True, False]
+    assert store._talking == set()
+    store._idle.clear()
 
 
 def test_a_redis_that_is_loading_gives_no_answer(line):
