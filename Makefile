@@ -16,7 +16,7 @@ INPUTS ?= 1000000
 comma := ,
 space := $(subst ,, )
 
-.PHONY: help demo test conformance chaos fuzz check lint types floors servers languages watched beside bench clean
+.PHONY: help demo test conformance chaos fuzz check lint types floors servers languages peers watched beside bench clean
 
 help:
 	@echo "make demo          the main job, done before your eyes on a Faktory in memory"
@@ -46,7 +46,7 @@ fuzz: $(INSTALLED)
 # Beside the tests that are watched for coverage, which wait for servers most of the time: the
 # recipes and the vectors, which wait, too, and the simulation, which does nothing that the others do
 # not cover.
-check: lint types floors servers languages
+check: lint types floors servers languages peers
 	$(BIN)/python -m benchmarks --quick
 	$(MAKE) --jobs 2 --output-sync=line watched beside
 	$(BIN)/coverage report
@@ -60,7 +60,7 @@ beside: $(INSTALLED)
 	$(BIN)/pytest tests/recipes
 	$(BIN)/pytest tests/simulation
 
-bench: $(INSTALLED) servers
+bench: $(INSTALLED) servers peers
 	$(BIN)/python -m benchmarks
 
 lint: $(INSTALLED)
@@ -79,6 +79,9 @@ servers:
 languages:
 	@bash scripts/languages.sh
 
+peers:
+	@bash scripts/peers.sh
+
 $(INSTALLED): pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.12")'
 	$(PYTHON) -m venv .venv
@@ -87,4 +90,4 @@ $(INSTALLED): pyproject.toml
 	@touch $@
 
 clean:
-	rm -rf .venv .servers .coverage .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv .servers .peers benchmarks/peers/bullmq/node_modules .coverage .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -6,13 +6,7 @@ worker.py. Rounds of both are interleaved.
 
 from __future__ import annotations
 
-import os
-import signal
-import subprocess
-import sys
 import time
-from contextlib import contextmanager, suppress
-from pathlib import Path
 from statistics import median, quantiles
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
@@ -20,16 +14,18 @@ import redis
 
 from faktory_unique import Client, Job, Policy, Producer, Unique
 
+from .workers import logs, workers
+
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
+    from pathlib import Path
 
 NAME = "handler's return → lock gone vs stock pyfaktory, DEL after ACK"
 TARGET_MS = 10
 NAP = 0.3  # seconds of a job: by then the worker is in its next FETCH
 LEASE = 60
-PATIENCE = 15  # seconds for a round, and for a worker to end
-SIDES = "ours", "theirs"
-ROOT = Path(__file__).parents[1]
+PATIENCE = 15  # seconds for a round
+SIDES = "unique", "releasing"
 
 
 class Rounds(NamedTuple):
@@ -89,7 +85,7 @@ def measure_delay(
     """
     returned = folder / "returned"
     with (
-        _workers(folder, faktory_url, redis_url),
+        workers(folder, SIDES, faktory_url, redis_url),
         Client(faktory_url) as client,
         Unique(redis_url, default=Policy()) as unique,
         redis.Redis.from_url(redis_url) as locks,
@@ -98,27 +94,31 @@ def measure_delay(
 
         def job(side: str) -> Job:
             returned.unlink(missing_ok=True)
-            return Job(jobtype=side, args=[NAP, str(returned)], queue=side)
+            return Job(jobtype="nap", args=[NAP, str(returned)], queue=side)
 
         def until_gone(key: str) -> float:
             deadline = time.monotonic() + PATIENCE
             while locks.get(key) is not None:
                 if time.monotonic() > deadline:
-                    raise RuntimeError(f"{key} still stands after {PATIENCE} s\n{_logs(folder)}")
+                    raise RuntimeError(
+                        f"{key} still stands after {PATIENCE} s\n{logs(folder, SIDES)}"
+                    )
             gone = time.time()
             if not returned.exists():
-                raise RuntimeError(f"{key} was gone before the handler returned\n{_logs(folder)}")
+                raise RuntimeError(
+                    f"{key} was gone before the handler returned\n{logs(folder, SIDES)}"
+                )
             tick()
             return 1000 * (gone - float(returned.read_text("ascii")))
 
         def ours() -> float:
-            pushed = unique_producer.push(job("ours"))
+            pushed = unique_producer.push(job("unique"))
             if not pushed or pushed.key is None:
                 raise RuntimeError(f"the lock of the round before still stands: {pushed}")
             return until_gone(pushed.key)
 
         def theirs() -> float:
-            theirs_job = job("theirs")
+            theirs_job = job("releasing")
             locks.set(theirs_job.jid, "", nx=True, ex=LEASE)
             plain_producer.push(theirs_job)
             return until_gone(theirs_job.jid)
@@ -145,32 +145,3 @@ def measure_delay(
 
 def _p95(values: list[float]) -> float:
     return round(quantiles(values, n=20, method="inclusive")[-1], 2)
-
-
-@contextmanager
-def _workers(folder: Path, *urls: str) -> Iterator[None]:
-    """Have a worker of each side, in process groups of their own; in the end nothing is left."""
-    processes: list[subprocess.Popen[bytes]] = []
-    try:
-        for side in SIDES:
-            with (folder / f"{side}.log").open("wb") as log:
-                command = [sys.executable, "-m", "benchmarks.worker", side, *urls]
-                processes.append(
-                    subprocess.Popen(
-                        command, cwd=ROOT, stdout=log, stderr=log, start_new_session=True
-                    )
-                )
-        yield
-    finally:
-        for process in processes:
-            process.terminate()
-        for process in processes:
-            with suppress(subprocess.TimeoutExpired):
-                process.wait(PATIENCE)
-            with suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
-
-
-def _logs(folder: Path) -> str:
-    return "\n".join((folder / f"{side}.log").read_text(errors="replace") for side in SIDES)

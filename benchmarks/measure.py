@@ -28,6 +28,7 @@ class Row(NamedTuple):
         theirs: does them without.
         before: prepares the ground for either side. Not timed.
         after: raises where a side did not do what it is timed for. Not timed.
+        most_rounds: how many are counted at the most, where one takes long; two or more.
     """
 
     name: str
@@ -37,6 +38,7 @@ class Row(NamedTuple):
     theirs: Callable[[int], float | None]
     before: Callable[[int], None] = nothing
     after: Callable[[int], None] = nothing
+    most_rounds: int | None = None
 
 
 class Result(NamedTuple):

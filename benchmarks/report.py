@@ -8,15 +8,18 @@ import platform
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from rich.table import Table
+
+from .plots import plot
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     import redis
 
+    from .curves import Curve
     from .delay import Delay
     from .many import Memory
     from .measure import Result
@@ -39,19 +42,29 @@ def machine(client: redis.Redis) -> dict[str, object]:
     }
 
 
-def save(
-    about: dict[str, object], results: Sequence[Result], delays: Sequence[Delay], memory: Memory
-) -> Path:
-    """Write the results to a file named for the present second, in UTC; the path to show."""
+class Measured(NamedTuple):
+    """What a run came to."""
+
+    machine: dict[str, object]
+    ratios: list[Result]
+    curves: list[Curve]
+    delays: list[Delay]
+    memory: Memory
+
+
+def save(measured: Measured) -> Path:
+    """Write the results to a file named for the present second, in UTC, and pictures beside it."""
     RESULTS.mkdir(exist_ok=True)
     path = RESULTS / f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}.json"
     content = {
-        "machine": about,
-        "ratios": [result._asdict() for result in results],
-        "delays": [delay._asdict() for delay in delays],
-        "memory": memory._asdict(),
+        "machine": measured.machine,
+        "ratios": [result._asdict() for result in measured.ratios],
+        "curves": [curve.as_dict() for curve in measured.curves],
+        "delays": [delay._asdict() for delay in measured.delays],
+        "memory": measured.memory._asdict(),
     }
     path.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    plot(content, path.with_suffix(""))
     return path.relative_to(RESULTS.parent.parent)
 
 
@@ -87,6 +100,26 @@ def delay_table(delays: Sequence[Delay]) -> Table:
             f"{delay.theirs_p95_ms:,.0f} ms",
             f"{delay.ours_rounds}, {delay.theirs_rounds}",
         )
+    return table
+
+
+def curve_table(curves: Sequence[Curve]) -> Table:
+    """The curves as a table."""
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    table.add_column("locks taken per second")
+    for title in ("over", "per s", "25 %, 75 %", "Redis busy", "workers busy"):
+        table.add_column(title, justify="right", no_wrap=True)
+    for curve in curves:
+        for point in curve.points:
+            low, high = point.spread
+            table.add_row(
+                curve.name,
+                f"{point.n} {curve.over}",
+                f"{point.per_s:,}",
+                f"{low:,}, {high:,}",
+                f"{point.redis_busy:.2f}",
+                f"{point.workers_busy:.2f}",
+            )
     return table
 
 

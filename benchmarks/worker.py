@@ -1,7 +1,8 @@
-"""A worker whose locks' end is measured: `python -m benchmarks.worker ours|theirs FAKTORY REDIS`.
+"""A worker that is measured: `python -m benchmarks.worker SIDE FAKTORY REDIS`.
 
-It works the jobs of that jobtype on the queue of that name, until SIGTERM; with default settings
-otherwise, on either side.
+It works the jobs of the queue with the name of its side, until SIGTERM; with default settings
+otherwise. Sides: `releasing` has stock pyfaktory free a lock by hand; `stock` is pyfaktory as it
+comes, `plain` is this library without a middleware, and `unique` with its own.
 """
 
 from __future__ import annotations
@@ -9,13 +10,14 @@ from __future__ import annotations
 import os
 import sys
 import time
+from contextlib import ExitStack
 from pathlib import Path
 
 import redis
 from pyfaktory.client import Client as StockClient  # before ours, so that it is as it comes
 from pyfaktory.consumer import Consumer as StockConsumer
 
-from faktory_unique import Client, Consumer, Policy, Unique
+from faktory_unique import Client, Consumer, Middleware, Policy, Unique
 
 WORKER_ID = "worker-of-a-benchmark"
 
@@ -26,11 +28,15 @@ def nap(seconds: float, path: str) -> None:
     Path(path).write_text(str(time.time()), encoding="ascii")
 
 
+def nothing(*_args: object) -> None:
+    """Work that takes no time."""
+
+
 class ReleasingClient(StockClient):
     """Stock, but for a lock that is released as one would by hand: once ACK was answered."""
 
-    def __init__(self, url: str, locks: redis.Redis) -> None:
-        super().__init__(url, role="consumer", worker_id=WORKER_ID)
+    def __init__(self, url: str, worker_id: str, locks: redis.Redis) -> None:
+        super().__init__(url, role="consumer", worker_id=worker_id)
         self._locks = locks
 
     def _ack(self, jid: str) -> bool:
@@ -39,23 +45,32 @@ class ReleasingClient(StockClient):
         return answer
 
 
-def ours(faktory_url: str, redis_url: str) -> None:
+def ours(side: str, faktory_url: str, redis_url: str) -> None:
     """Work with this library's classes."""
-    with (
-        Client(faktory_url, role="consumer", worker_id=WORKER_ID) as client,
-        Unique(redis_url, default=Policy()) as unique,
-    ):
-        consumer = Consumer(client, ["ours"], middleware=[unique])
-        consumer.register("ours", nap)
+    with ExitStack() as stack:
+        client = Client(faktory_url, role="consumer", worker_id=f"{WORKER_ID}-{side}")
+        stack.enter_context(client)
+        middleware: list[Middleware] = []
+        if side == "unique":
+            middleware.append(stack.enter_context(Unique(redis_url, default=Policy())))
+        consumer = Consumer(client, [side], middleware=middleware)
+        consumer.register("nap", nap)
+        consumer.register("nothing", nothing)
         consumer.run()
 
 
-def theirs(faktory_url: str, redis_url: str) -> None:
+def theirs(side: str, faktory_url: str, redis_url: str) -> None:
     """Work with pyfaktory's."""
-    client = ReleasingClient(faktory_url, redis.Redis.from_url(redis_url))
+    worker_id = f"{WORKER_ID}-{side}"
+    client = (
+        ReleasingClient(faktory_url, worker_id, redis.Redis.from_url(redis_url))
+        if side == "releasing"
+        else StockClient(faktory_url, role="consumer", worker_id=worker_id)
+    )
     client.connect()
-    consumer = StockConsumer(client, ["theirs"])
-    consumer.register("theirs", nap)
+    consumer = StockConsumer(client, [side])
+    consumer.register("nap", nap)
+    consumer.register("nothing", nothing)
     try:
         consumer.run()
     except SystemExit:  # as it always ends
@@ -63,4 +78,5 @@ def theirs(faktory_url: str, redis_url: str) -> None:
 
 
 if __name__ == "__main__":
-    {"ours": ours, "theirs": theirs}[sys.argv[1]](*sys.argv[2:])
+    work = theirs if sys.argv[1] in {"stock", "releasing"} else ours
+    work(*sys.argv[1:])

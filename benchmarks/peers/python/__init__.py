@@ -1,0 +1,1 @@
+"""Programs that measure Python libraries; each runs in the environment of its library alone."""

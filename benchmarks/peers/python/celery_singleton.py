@@ -1,0 +1,32 @@
+"""celery-singleton: its backend's `lock` and `unlock`, which Singleton calls around a task.
+
+Names of locks are made before; their time does not count.
+"""
+
+from __future__ import annotations
+
+import sys
+
+from celery_singleton.backends import RedisBackend
+from celery_singleton.util import generate_lock
+
+from .serving import LEASE, OWNER, TASK, Round, arguments, serve
+
+
+def main(url: str) -> None:
+    """Measure what is asked for on stdin."""
+    backend = RedisBackend(url)
+
+    def take_release(count: int) -> float:
+        keys = [generate_lock(TASK, args) for args in arguments(count)]
+        with Round(url, keys) as timed:
+            for key in keys:
+                backend.lock(key, OWNER, expiry=LEASE)
+                backend.unlock(key)
+        return timed.seconds
+
+    serve(take_release)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
