@@ -65,19 +65,25 @@ class Change(NamedTuple):
         """Whether the change was made, told from the value that was found."""
         return found in self.expected or (found is not None and found == self.replaces)
 
+    @property
+    def _may_take(self) -> bool:
+        return None in self.expected or self.replaces is not None
+
     def to_mine(self) -> Change:
         """The same change, but that it makes no lock where none is, and takes nobody's.
 
         One that replaces once is as it is: whether it comes late is told by the tombstone.
         """
-        if self.once:
+        if self.once or not self._may_take:
             return self
         mine = tuple(value for value in self.expected if value is not None)
         return self._replace(expected=mine, replaces=None)
 
     def to_take(self, found: str | None) -> Change | None:
         """What is left of this change once `to_mine` has found a value; None where nothing is."""
-        if self.once or self.to_mine().happened(found) or successor_of(found) is not None:
+        if self.once or not self._may_take:
+            return None
+        if self.to_mine().happened(found) or successor_of(found) is not None:
             return None
         others = tuple(value for value in self.expected if value is None)
         if self.replaces is None and not (others and found is None):

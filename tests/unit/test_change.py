@@ -122,11 +122,16 @@ class TestReplacing:
         """Whether it comes too late is told by the tombstone."""
         swap = self.CHANGE._replace(once=True)
         assert swap.to_mine() is swap
-        assert swap.to_take(None) is None
+        assert [swap.to_take(found) for found in (None, "y")] == [None, None]
 
     def test_else_what_is_mine_comes_first(self):
         assert self.CHANGE.to_mine() == Change("k", ("o?", "o"), "o", 60)
         assert [self.CHANGE.to_take(found) for found in ("o", "o?", gone("y"))] == [None] * 3
+
+    def test_a_place_that_is_taken_and_not_held_comes_second_too(self):
+        place = Change("k", (), "o", 60, replaces="x")
+        assert place.to_mine() == Change("k", (), "o", 60)
+        assert place.to_take("x") == place
 
     @pytest.mark.parametrize("found", ["x", "x?", "y", None])
     def test_then_his_place(self, found):
