@@ -193,26 +193,6 @@ class Middleware:
         return call_next(job, delay)
 
 
-@dataclass(frozen=True, slots=True)
-class InnermostPush:
-    """What stands innermost in a chain of pushes, in three steps.
-
-    A middleware that has no other within it can do other work between them, while Faktory is busy.
-    To all others it is a `call_next` like any.
-
-    Attributes:
-        write: makes a command of payloads. Raises `InvalidJob`. What it gives sends the command;
-            and what that gives waits for the answer, and has a result for each job, in order. It is
-            to be called, once, by the thread that sent, whatever happens in between.
-    """
-
-    write: Callable[[Sequence[Payload]], Callable[[], Callable[[], list[PushResult]]]]
-
-    def __call__(self, jobs: Sequence[Payload]) -> list[PushResult]:
-        """Pushes payloads; a result for each, in order."""
-        return self.write(jobs)()()
-
-
 Verb: TypeAlias = Literal["push", "fetch", "perform", "ack", "fail", "put_back"]
 
 R = TypeVar("R")
@@ -266,8 +246,10 @@ def one_each(results: list[PushResult], jobs: Sequence[Payload]) -> list[PushRes
     Raises:
         RuntimeError: there is not one for each job: a push middleware breaks its contract.
     """
-    # Asked of what may come from a middleware that is not type-checked.
-    answered = len(results) if results is not None else "no"  # type: ignore[redundant-expr]
+    given: object = results  # of a middleware that need not be type-checked
+    # A result is a tuple itself.
+    is_list = isinstance(given, list | tuple) and not isinstance(given, PushResult)
+    answered = len(results) if is_list else "no list of"
     if answered != len(jobs):
         raise RuntimeError(
             f"a push middleware answered {answered} results for {len(jobs)} jobs; "

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import uuid
-from functools import partial
 from typing import TYPE_CHECKING
 
 from . import lifecycle
 from .chain import PushResult, PushStatus
-from .change import SWAP_KEPT, is_leased, leased, owner_of, successor_of
+from .change import is_leased, leased, owner_of, successor_of
 from .errors import StoreError
 from .events import EventName
+from .settling import run_or_keep, tell
 from .taking import run_takes
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
 
     from .change import Change
     from .claims import Claim
@@ -60,8 +60,8 @@ class ChunkLocks:
         results: Results = {}
         claims: dict[int, Claim] = {}
         jids = [claim.submitted_jid for claim in self._claims.values()]
-        self._begun = self._parts.pushes.begin(jids, self)
-        begun = set(self._begun)
+        self._begun = jids  # before it is true: an interrupt leaves nothing begun
+        begun = self._parts.pushes.begin(jids, self)
         for i, claim in self._claims.items():
             if claim.submitted_jid not in begun:
                 # A second thread with the same Job must not take the lease for its own.
@@ -102,18 +102,18 @@ class ChunkLocks:
         Raises:
             StoreError: they could not be leased anew; they are to be given back.
         """
-        self._since = self._parts.clock()
+        since = self._parts.clock()
         claims = {i: claim for i, claim in self.going.items() if claim.is_guarded}
         if not claims:
             return {}
         renewals = [lifecycle.renew(c.key, c.owner, c.policy.lease) for c in claims.values()]
         try:
             found = self._parts.store.run(renewals)
-        except StoreError as exc:
+        except StoreError:
             if not all(claim.goes_without for claim in claims.values()):
                 raise
-            self._go_unguarded(claims, exc)
-            return {}
+            return {}  # they go out on what is left of their leases; the confirm tells
+        self._since = since
         results: Results = {}
         for (i, claim), value in zip(claims.items(), found, strict=True):
             if value is None:
@@ -126,8 +126,9 @@ class ChunkLocks:
 
     def give_back(self) -> None:
         """Frees the locks that this push has taken: nothing was pushed."""
-        taken = [claim for claim in self._claims.values() if claim.took]
-        self._change([(claim, lifecycle.give_back(claim.key, claim.owner)) for claim in taken])
+        claims = [claim for claim in self._claims.values() if claim.took]
+        changes = [(claim, lifecycle.give_back(claim.key, claim.owner)) for claim in claims]
+        run_or_keep(self._parts, changes, self._since)
 
     def leave(self) -> None:
         """Leaves the locks to their leases, after an error that may have come after the send."""
@@ -155,7 +156,7 @@ class ChunkLocks:
         for i, claim in self.going.items():
             if claim.took and results[i].status not in _MAY_BE_THERE:
                 changes.append((claim, lifecycle.give_back(claim.key, claim.owner)))
-        found = self._change(changes)
+        found = run_or_keep(self._parts, changes, self._since)
         elapsed = self._parts.clock() - self._since
         for n, (i, claim) in enumerate(pushed.items()):
             result = results[i]
@@ -170,7 +171,7 @@ class ChunkLocks:
 
     def close(self) -> None:
         """The push is over: another push of the same jobs is a push of its own."""
-        self._parts.pushes.end(self._begun)
+        self._parts.pushes.end(self._begun, self)
 
     def _told(self, claim: Claim, result: PushResult) -> PushResult:
         """The result of a job that has no lock to be confirmed."""
@@ -251,35 +252,8 @@ class ChunkLocks:
         retry_after = claim.policy.lease if on_lease else None
         return claim.duplicate(owner_of(value), confirmed=not on_lease, retry_after=retry_after)
 
-    def _change(self, changes: Sequence[tuple[Claim, Change]]) -> list[str | None] | None:
-        """Makes changes that follow what is already done; None where they are kept instead.
-
-        The push has happened, or has been refused: no failure of the store may hide that.
-        """
-        if not changes:
-            return []
-        try:
-            return self._parts.store.run([change for _, change in changes])
-        except StoreError as exc:
-            elapsed = self._parts.clock() - self._since
-            for claim, change in changes:
-                if change not in exc.done:
-                    made = partial(self._made_later, claim)
-                    left = claim.policy.lease - elapsed
-                    if change.replaces is not None:  # no tombstone bears witness for longer
-                        left = min(left, SWAP_KEPT)
-                    self._parts.kept.keep(change, left, made, yields=True)
-                    self._tell(claim, EventName.STORE_ERROR, f"{exc}; made when it is back")
-            return None
-
-    def _made_later(self, claim: Claim, change: Change, found: str | None) -> None:
-        if change.happened(found):
-            name = EventName.RELEASED if change.value is None else EventName.CONFIRMED
-            self._tell(claim, name, "once the store was back")
-
     def _tell(self, claim: Claim, name: EventName, told: str = "") -> None:
-        if self._parts.hooks.hear(name):
-            self._parts.hooks.tell(claim.event(name, told))
+        tell(self._parts, claim, name, told)
 
 
 def _on_lease(result: PushResult, claim: Claim) -> PushResult:

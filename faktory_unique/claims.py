@@ -185,17 +185,18 @@ class Pushes:
         """Whether a job of this jid was pushed."""
         return jid in self._pushed
 
-    def begin(self, jids: Iterable[str], by: object) -> list[str]:
+    def begin(self, jids: Iterable[str], by: object) -> set[str]:
         """Those of the jobs that nobody else in this process is pushing; `by` is, from now on."""
         # By process id: a fork inherits what another thread of its parent was amid.
         pid, going_on = os.getpid(), self._going_on
-        return [jid for jid in jids if going_on.setdefault((pid, jid), by) is by]
+        return {jid for jid in jids if going_on.setdefault((pid, jid), by) is by}
 
-    def end(self, jids: Iterable[str]) -> None:
-        """Their push is over."""
+    def end(self, jids: Iterable[str], by: object) -> None:
+        """Their push is over, where it was this one's."""
         pid = os.getpid()
         for jid in jids:
-            self._going_on.pop((pid, jid), None)
+            if self._going_on.get((pid, jid)) is by:
+                del self._going_on[pid, jid]
 
     def _remember(self, owners: OrderedDict[str, str], jid: str, owner: str) -> None:
         """Forgets the oldest of too many; two threads at once forget one more at the worst."""

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from functools import partial
 from typing import TYPE_CHECKING, Self
 
-from .chain import InnermostPush, PushResult, PushStatus, one_each
+from .chain import PushResult, PushStatus, one_each
 from .chunk import ChunkLocks
 from .errors import InvalidJob
+from .innermost import InnermostPush
 from .stamp import without_stamp
 
 if TYPE_CHECKING:
@@ -47,6 +49,7 @@ class ChunkPush:
         self._call_next = call_next
         self._claims = claims
         self._locks = ChunkLocks(parts, claims)
+        self._pid = os.getpid()
         self._is_waiting = False
         self._is_heard = False
         self._goes_on = True
@@ -58,6 +61,8 @@ class ChunkPush:
         return self
 
     def __exit__(self, *_exc: object) -> None:
+        if self._pid != os.getpid():
+            return  # a hook has forked, and its child ends: all this is the parent's
         try:
             if self._is_waiting:
                 self._locks.give_back()
@@ -94,41 +99,51 @@ class ChunkPush:
             self._write()
         if not self._sending:
             return
+        self._is_waiting = False
         try:
             self._answer = self._send()
         except InvalidJob:
+            self._is_waiting = True
             raise
         except BaseException:  # raised perhaps after the send, by a Ctrl-C too
-            self._leave()
+            self._locks.leave()
             raise
-        self._is_waiting = False
+        finally:
+            del self._send  # and the text of a whole chunk with it
 
     def hear(self) -> bool:
         """Waits for the answer, and writes the results. False: nothing more is to be sent."""
-        answer, self._answer = self._answer, None
-        if answer is not None:
+        if self._answer is not None:
             try:
-                answers = answer()
-            except BaseException:
-                self._leave()
+                answers = dict(zip(self._sending, self._answer(), strict=True))
+                results = {i: self._result(i, told) for i, told in answers.items()}
+                self._goes_on = not any(told.status in _OPEN for told in results.values())
+                self._results.update(results)
+                self._is_heard = True
+            except BaseException:  # also by a Ctrl-C
+                self._locks.leave()
                 raise
-            self._is_heard = True
-            going, jobs = self._locks.going, self._jobs
-            for i, told in zip(self._sending, answers, strict=True):
-                key = going[i].key if i in going else None
-                # Made anew at once: `_replace` takes twice as long.
-                self._results[i] = PushResult(
-                    *(told.status, told.jid, jobs[i]["jid"], key, told.confirmed),
-                    *(told.retry_after, told.error, told.replaced),
-                )
-                self._goes_on = self._goes_on and told.status not in _OPEN
+            finally:
+                self._answer = None
         return self._goes_on
 
     def settle(self) -> None:
-        """Confirms the locks of what was pushed, and gives back those of what was refused."""
+        """Confirms the locks of what was pushed, and gives back those of what was refused.
+
+        Then the chunk is over: its jobs can be pushed anew.
+        """
         if self._is_heard:
             self._is_heard = False
             self._results.update(self._locks.settle(self._results))
+        self._locks.close()
+
+    def _result(self, i: int, told: PushResult) -> PushResult:
+        going = self._locks.going
+        # Made anew at once: `_replace` takes twice as long.
+        return PushResult(
+            *(told.status, told.jid, self._jobs[i]["jid"], going[i].key if i in going else None),
+            *(told.confirmed, told.retry_after, told.error, told.replaced),
+        )
 
     def _write(self) -> None:
         going = self._locks.going
@@ -142,10 +157,6 @@ class ChunkPush:
             self._send = call_next.write(payloads)
         else:
             self._send = partial(_push, call_next, payloads)
-
-    def _leave(self) -> None:
-        self._is_waiting = False
-        self._locks.leave()
 
 
 def _push(

@@ -9,15 +9,16 @@ import socket
 import ssl
 import uuid
 from typing import TYPE_CHECKING, Any, Self
-from urllib.parse import quote, unquote
+from urllib.parse import unquote
 
 from faktory_unique._pyfaktory import State, StockClient
 from faktory_unique.environment import variable
-from faktory_unique.errors import NotSent, OutcomeUnknown, Refused
+from faktory_unique.errors import NotSent, Refused
 
 from .connection import Connection
 from .heartbeat import Heartbeat
 from .server import Server
+from .texts import bulk, fetched, pushb, refused_of, url_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -110,11 +111,7 @@ class Client(StockClient):
 
         Taken over: address, password, time-out and, for a consumer, labels and heartbeat period.
         """
-        host = client.host or ""
-        host = f"[{host}]" if ":" in host else host
-        # A stock client uses the password just as it stands in its URL.
-        login = f":{quote(client.password, safe='')}@" if client.password else ""
-        url = f"{client.scheme}://{login}{host}:{client.port}"
+        url = url_of(client)
         if role == "producer":
             return cls(url, role, client.timeout, enable_ipv6=client.enable_ipv6)
         return cls(
@@ -180,7 +177,7 @@ class Client(StockClient):
             NotSent: no connection could be made.
             OutcomeUnknown: no whole answer came back.
         """
-        return _refused_of(self.call(_pushb(payloads), not_after=not_after))
+        return refused_of(self.call(pushb(payloads), not_after=not_after))
 
     def write_batch(
         self, payloads: Sequence[dict[str, Any]]
@@ -188,18 +185,16 @@ class Client(StockClient):
         """PUSHB in three steps.
 
         Returns:
-            What sends it; and what that gives waits for the answer, and gives it or raises as
-            `push_batch` does. It is called once, by the thread that sent; other threads' commands
-            wait for that.
+            What sends it; what that gives, called once, has the answer, or raises as `push_batch`.
 
         Raises:
             TypeError: a payload is not JSON; likewise ValueError.
         """
-        command = _pushb(payloads)
+        command = pushb(payloads)
 
         def send() -> Callable[[], dict[str, str]]:
             reply = self.send(command)
-            return lambda: _refused_of(reply())
+            return lambda: refused_of(reply())
 
         return send
 
@@ -240,16 +235,8 @@ class Client(StockClient):
 
     def _fetch(self, queues: list[str]) -> dict[str, Any] | None:
         """FETCH: the payload of a job, or None where the queues stayed empty for 2 s."""
-        fetches = self._connected(self._fetches)
-        command = f"FETCH {' '.join(queues)}"
-        reply = _bulk(fetches.call(command, at_least=FETCH_TIMEOUT, at_most=FETCH_TIMEOUT))
-        if reply is None:
-            return None
-        try:
-            payload: dict[str, Any] = json.loads(reply)
-        except (ValueError, RecursionError) as exc:
-            raise OutcomeUnknown(f"Faktory's answer to FETCH is no JSON: {exc}") from exc
-        return payload
+        limits = {"at_least": FETCH_TIMEOUT, "at_most": FETCH_TIMEOUT}
+        return fetched(self._connected(self._fetches).call(f"FETCH {' '.join(queues)}", **limits))
 
     def _beat(self, rss_kb: int | None = None) -> bool:
         """BEAT; the server's answer may make this worker quiet or tell it to terminate."""
@@ -264,30 +251,10 @@ class Client(StockClient):
             # A restarted server does not know this worker; the HELLO of a new connection tells it.
             self._commands.close()
             raise
-        told = _bulk(reply)
+        told = bulk(reply)
         if told is not None and self.state is not State.DISCONNECTED:
-            state = json.loads(told).get("state")
-            wanted = {"quiet": State.QUIET, "terminate": State.TERMINATING}.get(state)
+            states = {"quiet": State.QUIET, "terminate": State.TERMINATING}
+            wanted = states.get(json.loads(told).get("state"))
             if wanted is not None and self.state is not State.TERMINATING:
                 self._set_state(wanted)
         return True
-
-
-def _bulk(reply: str) -> str | None:
-    """The content of a bulk reply; None for a null one, and for a reply of another kind."""
-    return reply.partition("\r\n")[2] if reply.startswith("$") and reply != "$-1" else None
-
-
-def _pushb(payloads: Sequence[dict[str, Any]]) -> str:
-    return f"PUSHB {json.dumps(payloads, allow_nan=False)}"
-
-
-def _refused_of(reply: str) -> dict[str, str]:
-    """What an answer to PUSHB says of each job that was not enqueued, by jid."""
-    try:
-        said = json.loads(_bulk(reply) or "")
-    except ValueError:
-        said = None
-    if not isinstance(said, dict):
-        raise OutcomeUnknown(f"Faktory's answer to PUSHB is no map of jids: {reply[:80]!r}")
-    return said

@@ -6,7 +6,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Self
 
 from faktory_unique._pyfaktory import Job, StockProducer
-from faktory_unique.chain import InnermostPush, PushResult, PushStatus, checked, compose, one_each
+from faktory_unique.chain import PushResult, PushStatus, checked, compose, one_each
 from faktory_unique.errors import (
     InvalidJob,
     NotSent,
@@ -17,6 +17,7 @@ from faktory_unique.errors import (
     PushRefused,
     Refused,
 )
+from faktory_unique.innermost import InnermostPush
 
 from .client import Client
 from .refusals import is_not_unique, is_refusal

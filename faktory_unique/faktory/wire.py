@@ -54,6 +54,10 @@ class Wire(ABC):
         """Whether the peer has neither closed nor said anything unasked, such as that it ends."""
 
     @abstractmethod
+    def has_news(self, deadline: float | None) -> bool:
+        """Whether something has come, or the connection has ended, by the deadline."""
+
+    @abstractmethod
     def end(self) -> None:
         """Says END, if that goes without waiting, and closes."""
 
@@ -110,6 +114,15 @@ class SocketWire(Wire):
         except OSError:
             return False
         return False
+
+    def has_news(self, deadline: float | None) -> bool:
+        """Waits for the socket; what it holds back of TLS counts, too."""
+        if self._buffer:
+            return True
+        poll = select.poll()
+        poll.register(self._socket, select.POLLIN)
+        seconds = None if deadline is None else max(0.0, deadline - time.monotonic())
+        return bool(poll.poll(None if seconds is None else 1_000 * seconds))
 
     def end(self) -> None:
         """Says END, if the socket takes it at once, and closes."""

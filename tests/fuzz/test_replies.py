@@ -75,7 +75,7 @@ class ChunkWire(Wire):
     def send(self, command, deadline):
         raise NotImplementedError  # nothing is sent over it
 
-    is_quiet = end = close = let_go = send
+    is_quiet = has_news = end = close = let_go = send
 
 
 class PacedWire(SocketWire):

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import threading
 import time
+from contextlib import contextmanager
 
 import pytest
 
@@ -49,17 +52,112 @@ def test_so_does_one_that_is_asked_for_later_itself():
         assert first() == "+ONE"
 
 
-def test_other_threads_wait_until_it_was_asked_for():
+def test_another_threads_command_reads_it_first_and_goes_on():
+    """The thread that sent may be waiting for that other one: in a hook, for a lock say."""
     said = []
-    with connected(Peer(answering(b"+ONE\r\n", b"+TWO\r\n"))) as client:
+    with connected(Peer(slowly(0.05, b"+ONE\r\n", b"+TWO\r\n"))) as client:
         reply = client.send("FIRST")
         other = threading.Thread(target=lambda: said.append(client.call("SECOND")))
         other.start()
-        other.join(0.2)
-        assert said == []
-        assert reply() == "+ONE"
         other.join(5)
         assert said == ["+TWO"]
+        assert reply() == "+ONE"
+
+
+def test_it_waits_for_it_no_longer_than_its_own_time():
+    with connected(Peer(slowly(1, b"+ONE\r\n", b"+TWO\r\n")), timeout=5) as client:
+        reply = client.send("FIRST")
+        since = time.monotonic()
+        with pytest.raises(NotSent, match="busy"):
+            client.call("SECOND", at_most=0.2)
+        assert time.monotonic() - since < 0.8
+        assert reply() == "+ONE"
+        assert client.call("THIRD") == "+TWO"
+
+
+def test_a_reply_is_waited_for_while_another_thread_is_reading_it():
+    said = []
+    with connected(Peer(slowly(0.4, b"+ONE\r\n", b"+TWO\r\n"))) as client:
+        reply = client.send("FIRST")
+        other = threading.Thread(target=lambda: said.append(client.call("SECOND")))
+        other.start()
+        time.sleep(0.1)
+        assert reply() == "+ONE"
+        other.join(5)
+    assert said == ["+TWO"]
+
+
+class Alarm(Exception):
+    """Raised by a signal handler."""
+
+
+@contextmanager
+def alarm(after, act):
+    """Has a signal handler do something amid what this thread does."""
+    before = signal.signal(signal.SIGALRM, lambda *_: act())
+    signal.setitimer(signal.ITIMER_REAL, after)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+
+
+def test_a_signal_handler_amid_a_command_cannot_send_another():
+    """It would read the reply of the command that it interrupts, and that one the handler's."""
+    told = []
+    with connected(Peer(slowly(0.5, b"+ONE\r\n", b"+TWO\r\n"))) as client:
+
+        def act():
+            try:
+                client.call("SECOND")
+            except NotSent as exc:
+                told.append(str(exc))
+
+        with alarm(0.1, act):
+            assert client.call("FIRST") == "+ONE"
+        assert told == ["this very thread is amid a command on this connection"]
+        assert client.call("THIRD") == "+TWO"
+
+
+def test_a_signal_handler_that_disconnects_leaves_its_outcome_open():
+    with (
+        connected(Peer(slowly(0.5, b"+ONE\r\n"))) as client,
+        alarm(0.1, client.disconnect),
+        pytest.raises(OutcomeUnknown, match="FIRST was sent"),
+    ):
+        client.call("FIRST")
+
+
+def test_a_handler_that_raises_keeps_nobody_from_the_connection():
+    def act():
+        raise Alarm
+
+    with connected(Peer(slowly(0.5, b"+ONE\r\n"), answering(b"+TWO\r\n"))) as client:
+        reply = client.send("FIRST")
+        with alarm(0.1, act), pytest.raises(Alarm):
+            reply()
+        said = []
+        other = threading.Thread(target=lambda: said.append(client.call("SECOND")))
+        other.start()
+        other.join(5)
+        assert said == ["+TWO"]
+        with pytest.raises(OutcomeUnknown, match="not waited for"):
+            reply()
+
+
+def test_a_forked_child_leaves_it_to_its_parent():
+    with connected(Peer(slowly(0.2, b"+ONE\r\n"))) as client:
+        reply = client.send("FIRST")
+        pid = os.fork()
+        if pid == 0:
+            try:
+                reply()
+            except OutcomeUnknown:
+                os._exit(7)
+            os._exit(0)
+        assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 7
+        assert reply() == "+ONE"
 
 
 def test_a_reply_that_has_arrived_in_time_is_read_however_late():

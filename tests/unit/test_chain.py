@@ -68,7 +68,7 @@ def test_there_is_a_result_for_each_job():
 
 
 def test_a_middleware_that_answers_nothing_is_told_what_to_answer():
-    with pytest.raises(RuntimeError, match="no results for 1 jobs"):
+    with pytest.raises(RuntimeError, match="no list of results for 1 jobs"):
         one_each(None, [{}])
 
 

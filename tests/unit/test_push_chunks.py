@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import sys
+
 import pytest
 
 from faktory_unique import (
@@ -15,8 +18,9 @@ from faktory_unique import (
     StoreUnavailable,
     Unique,
 )
-from faktory_unique.chain import InnermostPush, compose
+from faktory_unique.chain import compose
 from faktory_unique.change import held, leased
+from faktory_unique.innermost import InnermostPush
 from faktory_unique.push import CHUNK
 from faktory_unique.store import MemoryStore
 from faktory_unique.testing import FakeFaktory
@@ -249,11 +253,20 @@ class TestAfterALongWait:
         assert statuses(caught.value.results) == ({PushStatus.PUSHED}, {PushStatus.NOT_SENT})
         assert steps.values() == {held(result.jid) for result in caught.value.results[:SECOND]}
 
-    def test_or_it_goes_out_all_the_same_where_its_policy_says_so(self, steps):
+    def test_or_it_goes_out_on_what_is_left_of_its_lease_where_its_policy_says_so(self, steps):
         unique = Unique(steps.store, default=Policy(ttl=600, lease=LEASE, on_store_error="push"))
         steps.at["renew 1"] = raising(StoreUnavailable("away"))
         results = steps.push(unique)
         assert statuses(results) == ({PushStatus.PUSHED}, {PushStatus.PUSHED})
+        assert all(result.confirmed for result in results)
+
+    def test_which_is_told_where_nothing_was_left(self, steps):
+        """The age of a lease is counted from when it was had, not from when that was tried."""
+        unique = Unique(steps.store, default=Policy(ttl=600, lease=LEASE, on_store_error="push"))
+        steps.at["renew 1"] = raising(StoreUnavailable("away"))
+        steps.at["hear 2"] = lambda: self.wait(steps, LEASE - 1)
+        results = steps.push(unique)
+        assert {result.confirmed for result in results[SECOND:]} == {False}
 
     def test_a_job_that_is_only_observed_has_no_lease(self, steps):
         unique = Unique(steps.store, default=Policy(ttl=600, lease=LEASE, enforce=False))
@@ -261,6 +274,52 @@ class TestAfterALongWait:
         results = steps.push(unique)
         assert statuses(results)[1] == {PushStatus.PUSHED, PushStatus.OBSERVED}
         assert held("another") in steps.values()
+
+
+def test_when_a_chunk_is_settled_its_jobs_can_be_pushed_anew(steps, unique):
+    """Amid the same list: their work can be done by then."""
+    going_on = []
+    steps.at["hear 2"] = lambda: going_on.append({jid for _, jid in unique._parts.pushes._going_on})
+    steps.push(unique, 2 * CHUNK + 1)
+    assert job(0)["jid"] not in going_on[0]
+    assert job(CHUNK)["jid"] not in going_on[0]
+
+
+def test_an_answer_that_makes_no_sense_leaves_its_jobs_to_their_leases(steps, unique):
+    """It came after the send."""
+
+    def answers_for_one(jobs):
+        return lambda: lambda: [PushResult(PushStatus.PUSHED, jobs[0]["jid"], jobs[0]["jid"])]
+
+    with pytest.raises(ValueError, match="zip"):
+        unique.push([job(1), job(2)], InnermostPush(answers_for_one))
+    assert steps.values() == {leased(job(1)["jid"]), leased(job(2)["jid"])}
+    assert unique._parts.pushes.was_unknown(job(1)["jid"])
+
+
+def test_one_result_for_eight_jobs_is_no_list_of_results(unique):
+    """Itself it is a tuple of eight."""
+    one = PushResult(PushStatus.PUSHED, "jid", "jid")
+    with pytest.raises(RuntimeError, match="no list of results for 8 jobs"):
+        unique.push([job(n) for n in range(len(one))], lambda _jobs: one)
+
+
+def test_a_child_that_a_hook_forks_and_that_ends_undoes_nothing_of_its_parents(steps):
+    hooked = []
+
+    def fork_once(event):
+        if event.jid == job(SECOND)["jid"] and not hooked:
+            hooked.append(os.fork())
+            if hooked == [0]:
+                sys.exit()
+
+    unique = Unique(steps.store, default=Policy(), hooks=[fork_once])
+    try:
+        results = steps.push(unique)
+    except SystemExit:
+        os._exit(len(steps.seen) - steps.seen.index("take 1") - 1)
+    assert os.waitstatus_to_exitcode(os.waitpid(hooked[0], 0)[1]) == 0  # steps after it
+    assert all(results)
 
 
 def test_a_producer_pushes_in_steps():
