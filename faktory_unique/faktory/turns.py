@@ -46,7 +46,7 @@ class Line:
         finally:
             # Asked of the lock itself, since what a signal handler raises can come right after it
             # was had; and given back by one call, since that can come between two.
-            try:  # noqa: SIM105
+            try:  # noqa: SIM105  # `suppress` is more calls, between which an interrupt can come
                 self._turn.release()
             except RuntimeError:  # it was not had
                 pass
