@@ -268,6 +268,13 @@ class TestAfterALongWait:
         results = steps.push(unique)
         assert {result.confirmed for result in results[SECOND:]} == {False}
 
+    def test_where_none_has_a_lease_none_is_leased_anew(self, steps):
+        unique = Unique(steps.store, default=Policy(ttl=600, lease=LEASE, enforce=False))
+        steps.store._set(unique._claiming.key(job(SECOND)), held("another"), 600)
+        results = steps.push(unique, SECOND + 1)
+        assert statuses(results) == ({PushStatus.PUSHED}, {PushStatus.OBSERVED})
+        assert "renew 1" not in steps.seen
+
     def test_a_job_that_is_only_observed_has_no_lease(self, steps):
         unique = Unique(steps.store, default=Policy(ttl=600, lease=LEASE, enforce=False))
         steps.store._set(unique._claiming.key(job(SECOND)), held("another"), 600)
@@ -320,6 +327,17 @@ def test_a_child_that_a_hook_forks_and_that_ends_undoes_nothing_of_its_parents(s
         os._exit(len(steps.seen) - steps.seen.index("take 1") - 1)
     assert os.waitstatus_to_exitcode(os.waitpid(hooked[0], 0)[1]) == 0  # steps after it
     assert all(results)
+
+
+def test_what_it_undoes_is_told_by_the_process_that_it_is_in(steps, unique, monkeypatch):
+    def fork_and_end():
+        monkeypatch.setattr(os, "getpid", lambda: -1)
+        raise SystemExit
+
+    steps.at["take 1"] = fork_and_end
+    with pytest.raises(SystemExit):
+        steps.push(unique)
+    assert steps.seen[-1] == "take 1"
 
 
 def test_a_producer_pushes_in_steps():
