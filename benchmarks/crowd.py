@@ -68,7 +68,7 @@ class Crowd:
                 process.start()
                 self._processes.append(process)
                 theirs.close()  # so that a worker's end is the end of the line
-        except BaseException:
+        except BaseException:  # a Ctrl-C too: those that were started do not stay
             self.close()
             raise
 
@@ -113,7 +113,7 @@ def _all_alive() -> Iterator[None]:
         raise RuntimeError("a worker has ended; what it could say of it is on stderr") from None
 
 
-def _answer(line: Connection) -> Any:  # noqa: ANN401  # what a worker sends
+def _answer(line: Connection) -> Any:  # noqa: ANN401  # each order has an answer of its own type
     if not line.poll(PATIENCE):
         raise RuntimeError(f"a worker has not answered for {PATIENCE} s")
     return line.recv()

@@ -96,7 +96,7 @@ class Peer:
     def __enter__(self) -> Self:
         try:
             self._wait_until_ready()
-        except BaseException:
+        except BaseException:  # a Ctrl-C too: the program does not stay
             self._end()
             raise
         return self
@@ -149,7 +149,7 @@ class Peer:
                 if pipe is not None:
                     pipe.close()
             process.wait(PATIENCE)
-        except BaseException as error:
+        except BaseException as error:  # a Ctrl-C too: it is ended before that goes on
             os.killpg(process.pid, signal.SIGKILL)
             process.wait()
             if not isinstance(error, subprocess.TimeoutExpired):

@@ -28,6 +28,13 @@ def slowly(seconds, *replies):
     return script
 
 
+def second_of(client, said):
+    """Another thread, which calls SECOND and keeps what was said."""
+    other = threading.Thread(target=lambda: said.append(client.call("SECOND")))
+    other.start()
+    return other
+
+
 def test_the_reply_is_there_when_it_is_asked_for():
     with connected(Peer(answering(b"+ONE\r\n"))) as client:
         reply = client.send("FIRST")
@@ -57,8 +64,7 @@ def test_another_threads_command_reads_it_first_and_goes_on():
     said = []
     with connected(Peer(slowly(0.05, b"+ONE\r\n", b"+TWO\r\n"))) as client:
         reply = client.send("FIRST")
-        other = threading.Thread(target=lambda: said.append(client.call("SECOND")))
-        other.start()
+        other = second_of(client, said)
         other.join(5)
         assert said == ["+TWO"]
         assert reply() == "+ONE"
@@ -79,8 +85,7 @@ def test_a_reply_is_waited_for_while_another_thread_is_reading_it():
     said = []
     with connected(Peer(slowly(0.4, b"+ONE\r\n", b"+TWO\r\n"))) as client:
         reply = client.send("FIRST")
-        other = threading.Thread(target=lambda: said.append(client.call("SECOND")))
-        other.start()
+        other = second_of(client, said)
         time.sleep(0.1)
         assert reply() == "+ONE"
         other.join(5)
@@ -138,8 +143,7 @@ def test_a_handler_that_raises_keeps_nobody_from_the_connection():
         with alarm(0.1, act), pytest.raises(Alarm):
             reply()
         said = []
-        other = threading.Thread(target=lambda: said.append(client.call("SECOND")))
-        other.start()
+        other = second_of(client, said)
         other.join(5)
         assert said == ["+TWO"]
         with pytest.raises(OutcomeUnknown, match="not waited for"):

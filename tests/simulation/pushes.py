@@ -12,29 +12,28 @@ def single(world):
     world.process("worker")
 
 
-@scenario()
-def bulk(world):
+def list_twice(*works):
+    """Pushes a list, and soon the same once more."""
+
     def push(process):
-        jobs = [process.job(args=[n]) for n in (1, 2, 1)]
+        jobs = [process.job(args=[n]) for n in works]
         process.push(*jobs)
         process.sleep(1)
         process.push(*jobs)
 
-    world.process("producer", push)
+    return push
+
+
+@scenario()
+def bulk(world):
+    world.process("producer", list_twice(1, 2, 1))
     world.process("worker")
 
 
 @scenario(chunk=1)
 def bulk_in_chunks(world):
     """Each lock is taken while Faktory has the job before."""
-
-    def push(process):
-        jobs = [process.job(args=[n]) for n in (1, 2, 3, 1)]
-        process.push(*jobs)
-        process.sleep(1)
-        process.push(*jobs)
-
-    world.process("producer", push)
+    world.process("producer", list_twice(1, 2, 3, 1))
     world.process("worker")
 
 
