@@ -10,7 +10,7 @@ from .chain import PushResult, PushStatus
 from .change import is_leased, leased, owner_of, successor_of
 from .errors import StoreError
 from .events import EventName
-from .settling import run_or_keep, tell
+from .settling import run_or_keep
 from .taking import run_takes
 
 if TYPE_CHECKING:
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
 Results = dict[int, PushResult]
 
-# Of a lease: so early a lock that waits for another chunk is leased anew, or settled at once, that
-# a PUSHB of half a lease, a Client's default, still fits.
+# The share of a lease after which a lock that waits for another chunk is leased anew, or settled at
+# once. What is left covers a PUSHB that takes half a lease, a Client's default time-out.
 _OLD = 0.25
 
 # Of any other status Faktory has said that the job is not there, or nobody has told it of one.
@@ -59,9 +59,9 @@ class ChunkLocks:
         """
         results: Results = {}
         claims: dict[int, Claim] = {}
-        jids = [claim.submitted_jid for claim in self._claims.values()]
-        self._begun = jids  # before it is true: an interrupt leaves nothing begun
-        begun = self._parts.pushes.begin(jids, self)
+        # Noted first, so that `close` ends them even where an interrupt comes amid their begin.
+        self._begun = [claim.submitted_jid for claim in self._claims.values()]
+        begun = self._parts.pushes.begin(self._begun, self)
         for i, claim in self._claims.items():
             if claim.submitted_jid not in begun:
                 # A second thread with the same Job must not take the lease for its own.
@@ -91,7 +91,8 @@ class ChunkLocks:
     def are_old(self) -> bool:
         """Whether so much of a lease is over that what comes next could outlast it."""
         age = self._parts.clock() - self._since
-        return any(age >= _OLD * claim.policy.lease for claim in self.going.values())
+        going = self.going.values()
+        return any(age >= _OLD * claim.policy.lease for claim in going if claim.is_guarded)
 
     def renew(self) -> Results:
         """Leases the locks anew: another chunk took long, and this one is still to be sent.
@@ -172,6 +173,7 @@ class ChunkLocks:
     def close(self) -> None:
         """The push is over: another push of the same jobs is a push of its own."""
         self._parts.pushes.end(self._begun, self)
+        self._begun = []
 
     def _told(self, claim: Claim, result: PushResult) -> PushResult:
         """The result of a job that has no lock to be confirmed."""
@@ -253,7 +255,7 @@ class ChunkLocks:
         return claim.duplicate(owner_of(value), confirmed=not on_lease, retry_after=retry_after)
 
     def _tell(self, claim: Claim, name: EventName, told: str = "") -> None:
-        tell(self._parts, claim, name, told)
+        claim.tell(self._parts.hooks, name, told)
 
 
 def _on_lease(result: PushResult, claim: Claim) -> PushResult:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from .chain import Payload
     from .change import Change
-    from .events import EventName
+    from .events import EventName, Hooks
     from .policy import Policy
 
 
@@ -142,9 +142,10 @@ class Claim:
             replaces=self.replaces,
         ).written_on(job)
 
-    def event(self, name: EventName, told: str = "") -> Event:
-        """Something that happened to its lock."""
-        return Event(name, self.key, self.owner, self.jid, self.job["jobtype"], told)
+    def tell(self, hooks: Hooks, name: EventName, told: str = "") -> None:
+        """Tells hooks what happened to its lock, if any of them makes something of that."""
+        if hooks.wants(name):
+            hooks.tell(Event(name, self.key, self.owner, self.jid, self.job["jobtype"], told))
 
 
 class Pushes:

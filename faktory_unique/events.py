@@ -77,18 +77,21 @@ class Hooks:
 
     Args:
         hooks: called in this order.
-        hear: whether any of them makes something of the events of a name; None: of all.
+        wants: whether any of them makes something of the events of a name; None: of all.
     """
 
     def __init__(
-        self, hooks: Iterable[Hook], hear: Callable[[EventName], bool] | None = None
+        self, hooks: Iterable[Hook], wants: Callable[[EventName], bool] | None = None
     ) -> None:
         self._hooks = tuple(hooks)
-        self._hear = hear
+        self._wants = wants
 
-    def hear(self, name: EventName) -> bool:
-        """Whether an event of this name is worth making: two of each push are mostly not."""
-        return self._hear is None or self._hear(name)
+    def wants(self, name: EventName) -> bool:
+        """Whether an event of this name is worth making.
+
+        Of a push that goes well there are two, which are logged at DEBUG: most often by nobody.
+        """
+        return self._wants is None or self._wants(name)
 
     def tell(self, event: Event) -> None:
         """Gives an event to each hook, in their order."""

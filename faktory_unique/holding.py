@@ -203,7 +203,7 @@ class Holding:
         return bool(self._job.get("failure")) or self._job["jid"] != self._stamp.owner
 
     def _tell(self, name: EventName, told: str = "") -> None:
-        if not self._parts.hooks.hear(name):
+        if not self._parts.hooks.wants(name):
             return
         stamp, job = self._stamp, self._job
         event = Event(name, stamp.key, stamp.owner, job["jid"], job["jobtype"], told)

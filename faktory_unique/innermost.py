@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from .chain import Payload, PushResult
+
+Hear: TypeAlias = "Callable[[], list[PushResult]]"
+"""Waits for the answer to what was sent: a result for each job, in order. To be called once."""
+
+Send: TypeAlias = "Callable[[], Hear]"
+"""Sends what was written, without waiting for the answer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,12 +25,10 @@ class InnermostPush:
     To all others it is a `call_next` like any.
 
     Attributes:
-        write: makes a command of payloads. Raises `InvalidJob`. What it gives sends the command;
-            and what that gives waits for the answer, and has a result for each job, in order: to be
-            called once, whatever happens in between.
+        write: makes a command of payloads, which is to be sent. Raises `InvalidJob`.
     """
 
-    write: Callable[[Sequence[Payload]], Callable[[], Callable[[], list[PushResult]]]]
+    write: Callable[[Sequence[Payload]], Send]
 
     def __call__(self, jobs: Sequence[Payload]) -> list[PushResult]:
         """Pushes payloads; a result for each, in order."""

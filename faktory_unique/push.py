@@ -1,13 +1,13 @@
 """One push of a batch: which of its jobs go out, in which chunks, and who follows whom.
 
 The order is what makes it safe. Everything is validated before any lock is taken; locks are taken
-a chunk at a time, so that none has to outlive its lease while others are being sent; and what
-Faktory answered for a job decides whether its lock is confirmed, given back, or left to its lease.
+a chunk at a time, while the chunk before is with Faktory, and leased anew where they had to wait
+for long; and what Faktory answered for a job decides whether its lock is confirmed, given back, or
+left to its lease.
 """
 
 from __future__ import annotations
 
-from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 from .chain import PushResult, PushStatus
@@ -55,6 +55,7 @@ class BatchPush:
         self._claims = claims
         self._call_next = call_next
         self._results: dict[int, PushResult] = {}
+        self._open: list[ChunkPush] = []
 
     def run(self) -> list[PushResult]:
         """Pushes what is not there yet; a result for each job, in order.
@@ -75,12 +76,19 @@ class BatchPush:
         except StoreError as exc:
             exc.results = tuple(self._told())
             raise
+        finally:
+            # Once more: an interrupt can come just where a chunk was about to be ended, and a Job
+            # that is taken to be going on for ever could not be pushed again.
+            for chunk in self._open:
+                chunk.close()
         return self._told()
 
     def _told(self) -> list[PushResult]:
         """A result for each job, in order."""
-        results = self._results
-        return [results[i] if i in results else self._not_sent(i) for i in range(len(self._jobs))]
+        return [self._result(i) for i in range(len(self._jobs))]
+
+    def _result(self, i: int) -> PushResult:
+        return self._results[i] if i in self._results else self._not_sent(i)
 
     def _not_sent(self, i: int) -> PushResult:
         jid = self._jobs[i]["jid"]
@@ -112,20 +120,19 @@ class BatchPush:
             else:
                 claim.pushed_as = PushStatus.OBSERVED
                 claim.why = f"{self._jobs[leader]['jid']} has it"
-                self._parts.hooks.tell(claim.event(EventName.OBSERVED, claim.why))
+                claim.tell(self._parts.hooks, EventName.OBSERVED, claim.why)
                 leaders.append(i)
         return leaders, followers
 
     def _follow(self, i: int, leader: int) -> bool:
         """Settles a follower by what its leader came to; False when it is its turn to lead."""
-        led = self._results[leader] if leader in self._results else self._not_sent(leader)
+        led = self._result(leader)
         if led.status is PushStatus.REFUSED:
             return False
         claim, jid = self._claims[i], self._claims[i].submitted_jid
         if led.status in _THERE:
-            self._parts.hooks.tell(
-                claim.event(EventName.DUPLICATE, f"{led.jid or 'another'} has it")
-            )
+            told = f"{led.jid or 'another'} has it"
+            claim.tell(self._parts.hooks, EventName.DUPLICATE, told)
             self._results[i] = claim.duplicate(
                 led.jid, confirmed=led.confirmed, retry_after=led.retry_after
             )
@@ -140,22 +147,35 @@ class BatchPush:
         next are taken.
         """
         before: ChunkPush | None = None
-        with ExitStack() as chunks:
+        try:
             for start in range(0, len(leaders), CHUNK):
-                chunk = chunks.enter_context(self._chunk(leaders[start : start + CHUNK]))
+                chunk = self._chunk(leaders[start : start + CHUNK])
+                self._open.append(chunk)
                 chunk.take()
                 if before is not None:
                     if not before.hear():
                         return False
-                    if before.hurries:
+                    if before.must_settle_first:
                         before.settle()
                 chunk.send()
                 if before is not None:
                     before.settle()
+                    self._open.remove(before)
                 before = chunk
             return before is None or before.hear()
+        finally:
+            _end(self._open)
 
     def _chunk(self, places: Sequence[int]) -> ChunkPush:
         jobs = {i: self._jobs[i] for i in places}
         claims = {i: self._claims[i] for i in places if i in self._claims}
         return ChunkPush(self._parts, jobs, claims, self._results, self._call_next)
+
+
+def _end(chunks: Sequence[ChunkPush]) -> None:
+    """Ends them all, the last one first, whatever an end may raise."""
+    if chunks:
+        try:
+            chunks[-1].end()
+        finally:
+            _end(chunks[:-1])

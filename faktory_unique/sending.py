@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from functools import partial
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING
 
 from .chain import PushResult, PushStatus, one_each
 from .chunk import ChunkLocks
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from .chain import Payload
     from .claims import Claim
+    from .innermost import Hear, Send
     from .parts import Parts
 
 _OPEN = (PushStatus.UNKNOWN, PushStatus.NOT_SENT)
@@ -25,8 +26,7 @@ _OPEN = (PushStatus.UNKNOWN, PushStatus.NOT_SENT)
 class ChunkPush:
     """The push of one chunk, step by step, so that other chunks can go on between its steps.
 
-    The end of its `with` block leaves nothing half done: what was sent is heard and its locks are
-    settled, and the locks of what was not sent are given back.
+    To be ended, whatever came of it.
 
     Args:
         parts: those of `Unique`.
@@ -54,13 +54,14 @@ class ChunkPush:
         self._is_heard = False
         self._goes_on = True
         self._sending: list[int] = []
-        self._send: Callable[[], Callable[[], list[PushResult]]]
-        self._answer: Callable[[], list[PushResult]] | None = None
+        self._send: Send
+        self._hear: Hear | None = None
 
-    def __enter__(self) -> Self:
-        return self
+    def end(self) -> None:
+        """Leaves nothing half done, whatever has been raised before.
 
-    def __exit__(self, *_exc: object) -> None:
+        What was sent is heard, and its locks are settled; those of what was not sent are freed.
+        """
         if self._pid != os.getpid():
             return  # a hook has forked, and its child ends: all this is the parent's
         try:
@@ -69,10 +70,14 @@ class ChunkPush:
             self.hear()
             self.settle()
         finally:
-            self._locks.close()
+            self.close()
+
+    def close(self) -> None:
+        """Its jobs can be pushed anew."""
+        self._locks.close()
 
     @property
-    def hurries(self) -> bool:
+    def must_settle_first(self) -> bool:
         """Whether its locks, once it is heard, are to be settled before another chunk is sent."""
         return self._locks.are_old or not isinstance(self._call_next, InnermostPush)
 
@@ -101,7 +106,7 @@ class ChunkPush:
             return
         self._is_waiting = False
         try:
-            self._answer = self._send()
+            self._hear = self._send()
         except InvalidJob:
             self._is_waiting = True
             raise
@@ -113,9 +118,9 @@ class ChunkPush:
 
     def hear(self) -> bool:
         """Waits for the answer, and writes the results. False: nothing more is to be sent."""
-        if self._answer is not None:
+        if self._hear is not None:
             try:
-                answers = dict(zip(self._sending, self._answer(), strict=True))
+                answers = dict(zip(self._sending, self._hear(), strict=True))
                 results = {i: self._result(i, told) for i, told in answers.items()}
                 self._goes_on = not any(told.status in _OPEN for told in results.values())
                 self._results.update(results)
@@ -124,7 +129,7 @@ class ChunkPush:
                 self._locks.leave()
                 raise
             finally:
-                self._answer = None
+                self._hear = None
         return self._goes_on
 
     def settle(self) -> None:
@@ -135,14 +140,21 @@ class ChunkPush:
         if self._is_heard:
             self._is_heard = False
             self._results.update(self._locks.settle(self._results))
-        self._locks.close()
+        self.close()
 
     def _result(self, i: int, told: PushResult) -> PushResult:
         going = self._locks.going
+        key = going[i].key if i in going else None
         # Made anew at once: `_replace` takes twice as long.
         return PushResult(
-            *(told.status, told.jid, self._jobs[i]["jid"], going[i].key if i in going else None),
-            *(told.confirmed, told.retry_after, told.error, told.replaced),
+            told.status,
+            told.jid,
+            self._jobs[i]["jid"],
+            key,
+            told.confirmed,
+            told.retry_after,
+            told.error,
+            told.replaced,
         )
 
     def _write(self) -> None:
@@ -161,7 +173,7 @@ class ChunkPush:
 
 def _push(
     call_next: Callable[[Sequence[Payload]], list[PushResult]], payloads: Sequence[Payload]
-) -> Callable[[], list[PushResult]]:
+) -> Hear:
     """A push through other middleware, which is over when it returns."""
     results = one_each(call_next(payloads), payloads)
     return lambda: results

@@ -41,17 +41,12 @@ def run_or_keep(
                 if change.replaces is not None:  # no tombstone bears witness for longer
                     left = min(left, SWAP_KEPT)
                 parts.kept.keep(change, left, partial(_made_later, parts, claim), yields=True)
-                tell(parts, claim, EventName.STORE_ERROR, f"{exc}; made when it is back")
+                told = f"{exc}; made when it is back"
+                claim.tell(parts.hooks, EventName.STORE_ERROR, told)
         return None
-
-
-def tell(parts: Parts, claim: Claim, name: EventName, told: str = "") -> None:
-    """Tells what happened to a claim's lock, where anybody hears of it."""
-    if parts.hooks.hear(name):
-        parts.hooks.tell(claim.event(name, told))
 
 
 def _made_later(parts: Parts, claim: Claim, change: Change, found: str | None) -> None:
     if change.happened(found):
         name = EventName.RELEASED if change.value is None else EventName.CONFIRMED
-        tell(parts, claim, name, "once the store was back")
+        claim.tell(parts.hooks, name, "once the store was back")

@@ -9,8 +9,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from .policy import OnDeath, Until
 
 # 1 knew of no jobs that exclude or replace each other; what it says is read as it was meant.
@@ -18,19 +16,7 @@ VERSION = 2
 
 _FIELD = "unique"
 
-# What a stamp leaves out where it is the usual, to be short: nearly all of them.
-_USUAL: Mapping[str, object] = {
-    "renew": True,
-    "on_death": "release",
-    "enforce": True,
-    "exclusive": False,
-    "replaceable": False,
-    "replaces": None,
-}
-_USUAL_VALUES = tuple(_USUAL.values())
-_FIELDS = ("v", "key", "owner", "until", "ttl", *_USUAL)
-
-_READ = (1, 2)  # tuples, like those below: what was written may be a list, which has no hash
+_READABLE = (1, 2)  # tuples, like those below: what was written may be a list, which has no hash
 _UNTILS = ("success", "start", "expiry")
 _ON_DEATHS = ("release", "keep")
 
@@ -77,18 +63,24 @@ class Stamp(NamedTuple):
         return {**job, "custom": {**(job.get("custom") or {}), _FIELD: told}}
 
 
+# What a stamp leaves out where it is the usual, to be short: nearly all of them.
+_USUAL = Stamp._field_defaults
+_USUAL_VALUES = tuple(_USUAL.values())
+_TOLD = ("v", *Stamp._fields)
+
+
 def read_stamp(job: dict[str, Any]) -> Stamp | None:
     """The stamp that a payload bears; None without one, or with one this version cannot read."""
     written = _written(job)
     if written is None:
         return None
-    told: list[Any] = list(map({**_USUAL, **written}.get, _FIELDS))
+    told: list[Any] = list(map({**_USUAL, **written}.get, _TOLD))
     version, key, owner, until, ttl, renew, on_death, enforce, exclusive, replaceable, replaces = (
         told
     )
     if (
         # Not by `match`, which takes three times as long: a worker asks it twice of each job.
-        (version in _READ and version is not True)
+        (version in _READABLE and version is not True)
         and (isinstance(key, str) and key != "")
         and (isinstance(owner, str) and _is_owner(owner))
         and until in _UNTILS

@@ -74,9 +74,9 @@ class Unique(Middleware, ByHand):
         now: Callable[[], float] = getattr(self.store, "now", time.time)
         clock: Callable[[], float] = getattr(self.store, "now", time.monotonic)
         kept = Kept(self.store, clock)
-        own = tuple(hooks)
-        hears = Hooks([log_event, *own], None if own else is_logged)
-        self._parts = Parts(self.store, kept, Pushes(), hears, clock)
+        given = tuple(hooks)
+        all_hooks = Hooks([log_event, *given], None if given else is_logged)
+        self._parts = Parts(self.store, kept, Pushes(), all_hooks, clock)
         policies_of = Policies(settings.policies, settings.default)
         self._claiming = Claiming(self._parts, policies_of, now)
 

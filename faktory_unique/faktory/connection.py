@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from faktory_unique.errors import FaktoryError, LoginRefused, NotSent, OutcomeUnknown
 
 from .login import log_in
-from .turns import Line, Sent
+from .turns import Sent, SharedWire
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -44,7 +44,7 @@ class Connection:
         self._timeout = timeout
         # By process id. A forked child must not use its parent's socket, nor wait for a lock that
         # was taken when it was forked and that nobody in the child will ever release.
-        self._lines: dict[int, Line] = {}
+        self._shared: dict[int, SharedWire] = {}
 
     def open(self) -> None:
         """Connects now, where no connection stands.
@@ -54,11 +54,11 @@ class Connection:
             LoginRefused: the server does not let this client in.
         """
         deadline = self._deadline(self._timeout)
-        line = self._own_line()
-        with line.turn(deadline) as is_mine:
+        shared = self._own()
+        with shared.turn(deadline) as is_mine:
             if not is_mine:
-                raise NotSent(self._busy())
-            self._ready(line, deadline)
+                raise NotSent(self._no_turn(shared))
+            self._ready(shared, deadline)
 
     def call(
         self,
@@ -107,45 +107,53 @@ class Connection:
 
     def close(self) -> None:
         """Says END and closes; harmless where nothing is open."""
-        line = self._own_line()
-        if line.is_amid():  # whose command ends unknown
-            line.discard()
+        shared = self._own()
+        if shared.is_amid():  # whose command ends unknown
+            shared.discard()
             return
-        with line.turn(None):
-            line.catch_up(None)
-            if line.wire is not None:
-                line.wire.end()
-                line.wire = None
+        with shared.turn(None):
+            shared.catch_up(None)
+            if shared.wire is not None:
+                shared.wire.end()
+                shared.wire = None
 
     def _send(
         self, command: str, deadline: float | None, not_after: float | None, *, read: bool
     ) -> Sent:
-        line = self._own_line()
-        with line.turn(deadline) as is_mine:
+        shared = self._own()
+        with shared.turn(deadline) as is_mine:
             if not is_mine:
-                raise NotSent(self._busy())
-            sent = self._sent(line, command, deadline, not_after)
+                raise NotSent(self._no_turn(shared))
+            sent = self._put_out(shared, command, deadline, not_after)
             if read:
                 sent.read()
             return sent
 
-    def _sent(
-        self, line: Line, command: str, deadline: float | None, not_after: float | None
+    def _put_out(
+        self, shared: SharedWire, command: str, deadline: float | None, not_after: float | None
     ) -> Sent:
-        wire = self._ready(line, deadline)
+        wire = self._ready(shared, deadline)
         verb = command.partition(" ")[0]
         if not_after is not None and time.monotonic() >= not_after:
             raise NotSent(f"it is too late for {verb}")
         told = f"{verb} was sent to Faktory at {self._server!r}"
         try:
+            # Before the first byte, and within `try`: whenever an interrupt comes, the next command
+            # finds the reply to be read, or no wire on which it could come.
+            sent = Sent(shared, wire, deadline, told)
             wire.send(command, deadline)
         except (OSError, ValueError) as exc:
-            line.discard()
+            shared.discard()
             raise OutcomeUnknown(f"{told} and not answered: {exc}") from exc
         except BaseException:  # a Ctrl-C, say: it may have gone out in part
-            line.discard()
+            shared.discard()
             raise
-        return Sent(line, wire, deadline, told)
+        return sent
+
+    def _no_turn(self, shared: SharedWire) -> str:
+        if shared.is_amid():  # a signal handler's code
+            return f"this very thread is amid a command to Faktory at {self._server!r}"
+        return self._busy()
 
     def _busy(self) -> str:
         return (
@@ -153,36 +161,36 @@ class Connection:
             "until the time-out"
         )
 
-    def _own_line(self) -> Line:
-        line = self._lines.get(os.getpid())
-        if line is None:
-            line = self._lines.setdefault(os.getpid(), Line())
-            for pid in [pid for pid in list(self._lines) if pid != os.getpid()]:
-                inherited = self._lines.pop(pid, None)
+    def _own(self) -> SharedWire:
+        shared = self._shared.get(os.getpid())
+        if shared is None:
+            shared = self._shared.setdefault(os.getpid(), SharedWire())
+            for pid in [pid for pid in list(self._shared) if pid != os.getpid()]:
+                inherited = self._shared.pop(pid, None)
                 if inherited is not None and inherited.wire is not None:
                     inherited.wire.let_go()
-        return line
+        return shared
 
-    def _ready(self, line: Line, deadline: float | None) -> Wire:
+    def _ready(self, shared: SharedWire, deadline: float | None) -> Wire:
         """The open wire; a new one where there is none or the peer has closed it meanwhile."""
-        if not line.catch_up(deadline):
+        if not shared.catch_up(deadline):
             raise NotSent(self._busy())
-        if line.wire is not None and not line.wire.is_quiet():
-            line.discard()
-        if line.wire is None:
+        if shared.wire is not None and not shared.wire.is_quiet():
+            shared.discard()
+        if shared.wire is None:
             try:
-                line.wire = self._server.connect(deadline)
-                log_in(line.wire, self._server, self._greeting(), deadline)
+                shared.wire = self._server.connect(deadline)
+                log_in(shared.wire, self._server, self._greeting(), deadline)
             except LoginRefused:
-                line.discard()
+                shared.discard()
                 raise
             except (OSError, ValueError) as exc:
-                line.discard()
+                shared.discard()
                 raise NotSent(f"no connection to Faktory at {self._server!r}: {exc}") from exc
             except BaseException:  # a Ctrl-C, say: a reply may still come, and must be nobody's
-                line.discard()
+                shared.discard()
                 raise
-        return line.wire
+        return shared.wire
 
     @staticmethod
     def _deadline(timeout: float | None) -> float | None:

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
     from faktory_unique.chain import Middleware, Payload
+    from faktory_unique.innermost import Hear, Send
 
 
 class PushedBulk(dict[str, str]):
@@ -147,19 +148,21 @@ class Producer(StockProducer):
             raise NotUnique(told, results=results)
         return results
 
-    def _write_batch(self, jobs: Sequence[Payload]) -> Callable[[], Callable[[], list[PushResult]]]:
-        """The innermost of the chain: PUSHB, and a result for each job."""
+    def _write_batch(self, jobs: Sequence[Payload]) -> Send:
+        """The innermost of the chain: writes PUSHB."""
         if not jobs:
-            return lambda: list
+            return _send_nothing
         try:
             return partial(_send, jobs, self.client.write_batch(jobs))
         except (TypeError, ValueError, RecursionError) as exc:
             raise InvalidJob(f"a job is not JSON: {exc}") from exc
 
 
-def _send(
-    jobs: Sequence[Payload], send: Callable[[], Callable[[], dict[str, str]]]
-) -> Callable[[], list[PushResult]]:
+def _send_nothing() -> Hear:
+    return list
+
+
+def _send(jobs: Sequence[Payload], send: Callable[[], Callable[[], dict[str, str]]]) -> Hear:
     try:
         return partial(_results, jobs, send())
     except NotSent as exc:

@@ -8,22 +8,24 @@ import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from faktory_unique.errors import NotSent, OutcomeUnknown, Refused
+from faktory_unique.errors import OutcomeUnknown, Refused
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from .wire import Wire
 
-# Seconds for a reply that has arrived by the deadline, and whose reader was busy elsewhere.
+# Seconds beyond a deadline in which a reply that has arrived by then is still read, its reader
+# having been busy elsewhere; and so long at most is a thread blind to another having read it.
 _MOMENT = 0.1
 
 
-class Line:
+class SharedWire:
     """A process's end of a connection: its wire, and the lock by which threads take turns.
 
-    A turn is one send, or one read, or both. Between them the turn is nobody's, whoever's reply is
-    still unread: code that waits for another thread may run then. Who comes next reads it first.
+    A turn is one send, or one read, or both. No turn lasts from a send to the read of its reply
+    where other code runs in between, since that may wait for another thread. So a reply can be
+    unread when the next turn begins: whoever has that turn reads it first.
     """
 
     def __init__(self) -> None:
@@ -35,11 +37,11 @@ class Line:
     def turn(self, deadline: float | None) -> Iterator[bool]:
         """The turn, waited for until the deadline; False where it was not had.
 
-        Raises:
-            NotSent: this very thread has it: a signal handler runs amid a command.
+        Nor is it had where this very thread is amid a command, which only returning goes on with.
         """
         if self.is_amid():
-            raise NotSent("this very thread is amid a command on this connection")
+            yield False
+            return
         seconds = -1 if deadline is None else max(0.0, deadline - time.monotonic())
         try:
             yield self._turn.acquire(timeout=seconds)
@@ -56,10 +58,11 @@ class Line:
         return self._turn._is_owned()  # type: ignore[attr-defined,no-any-return]  # noqa: SLF001  # as threading.Condition asks it
 
     def discard(self) -> None:
-        """Throws the wire away."""
+        """Throws the wire away, and the reply that was to come on it."""
         if self.wire is not None:
             self.wire.close()
             self.wire = None
+        self.unread = None
 
     def catch_up(self, deadline: float | None) -> bool:
         """Reads what is unread; False where nothing of it came by the deadline."""
@@ -72,35 +75,35 @@ class Line:
 
 
 class Sent:
-    """A command whose reply is under way.
+    """A command that is being sent, or whose reply is under way.
 
     Args:
-        line: of its connection.
+        shared: of its connection.
         wire: that it was sent on.
         deadline: until when to wait for the reply.
         told: what was sent where, for people.
     """
 
-    def __init__(self, line: Line, wire: Wire, deadline: float | None, told: str) -> None:
-        self._line = line
+    def __init__(self, shared: SharedWire, wire: Wire, deadline: float | None, told: str) -> None:
+        self._shared = shared
         self._wire = wire
         self._deadline = deadline
         self._told = told
         self._pid = os.getpid()
         self._reply: str | OutcomeUnknown | None = None
-        line.unread = self
+        shared.unread = self
 
     def reply(self) -> str:
         """The reply, asked for once; see `Connection.call`."""
         if self._pid != os.getpid():  # forked: it is for the parent to read
             raise OutcomeUnknown(f"{self._told} by the parent of this process")
-        while self._reply is None:
-            # Not for long at a time: whoever has the turn may have read it, and go on.
-            with self._line.turn(time.monotonic() + _MOMENT) as is_mine:
+        while self._reply is None:  # which whoever has the turn will have read before all else
+            # Not for long at a time: having read it, he may go on for as long as he likes.
+            with self._shared.turn(time.monotonic() + _MOMENT) as is_mine:
                 if is_mine:
                     self.read()
-                elif self._deadline is not None and time.monotonic() > self._deadline + _MOMENT:
-                    raise OutcomeUnknown(f"{self._told}, and nobody has read its answer in time")
+                elif self._shared.is_amid():
+                    raise OutcomeUnknown(f"{self._told}; its answer is asked for amid a command")
         self._wire.answered()
         reply = self._reply
         if isinstance(reply, OutcomeUnknown):
@@ -110,9 +113,10 @@ class Sent:
         return reply
 
     def has_come(self, deadline: float | None) -> bool:
-        """Whether the reply has begun to come, or will come no more, by this deadline or its own.
+        """Whether it can be read now: it has begun to come, or is not waited for any longer.
 
-        In the turn of another command, which it may keep waiting for as long as that can.
+        Args:
+            deadline: until when another command, in whose turn this is asked, can wait for it.
         """
         own = self._deadline
         if own is not None and (deadline is None or own < deadline):
@@ -123,18 +127,21 @@ class Sent:
         """Reads it, if it has not been read. In a turn."""
         if self._reply is not None:
             return
+        if self._shared.unread is not self:  # the wire that it was to come on is thrown away
+            self._reply = OutcomeUnknown(f"{self._told}, and its answer was not waited for")
+            return
         deadline = self._deadline
         if deadline is not None:
             deadline = max(deadline, time.monotonic() + _MOMENT)
         try:
             self._reply = self._wire.read_reply(deadline)
         except (OSError, ValueError) as exc:
-            self._line.discard()
+            self._shared.discard()
             self._reply = OutcomeUnknown(f"{self._told} and not answered: {exc}")
             self._reply.__cause__ = exc
         except BaseException:  # a Ctrl-C, say: a reply may still come, and must be nobody's
-            self._line.discard()
+            self._shared.discard()
             self._reply = OutcomeUnknown(f"{self._told}, and its answer was not waited for")
             raise
         finally:
-            self._line.unread = None
+            self._shared.unread = None

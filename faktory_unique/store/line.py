@@ -38,7 +38,7 @@ _SENT_AT_ONCE = 100
 _NEARBY = 40e-6
 
 # Answers that are slept for once one was looked for in vain: Redis is farther away, or busy.
-_SLEEPS = 100
+_SLEEPS_AFTER_A_VAIN_LOOK = 100
 
 
 class Line:
@@ -106,7 +106,7 @@ class Line:
         poll, until = self._readable.poll, perf_counter() + _NEARBY
         while not poll(0):
             if perf_counter() > until:
-                self._sleeps = _SLEEPS
+                self._sleeps = _SLEEPS_AFTER_A_VAIN_LOOK
                 return
 
     def is_quiet(self) -> bool:

@@ -147,9 +147,9 @@ class RedisStore:
         """
         try:
             line = self._line()
-            self._talking.add(line)
-            line.is_alone = len(self._talking) == 1
             try:
+                self._talking.add(line)
+                line.is_alone = len(self._talking) == 1
                 replies = exchange(line)
             except BaseException:  # a reply may be under way, which nobody else may read as theirs
                 line.close()

@@ -51,7 +51,7 @@ def test_another_command_of_the_same_thread_reads_it_first():
         assert client.call("THIRD") == "+THREE"
 
 
-def test_so_does_one_that_is_asked_for_later_itself():
+def test_a_second_command_that_is_only_sent_reads_it_first():
     with connected(Peer(slowly(0.05, b"+ONE\r\n", b"-ERR no\r\n"))) as client:
         first, second = client.send("FIRST"), client.send("SECOND")
         with pytest.raises(Refused, match="no"):
@@ -70,7 +70,7 @@ def test_another_threads_command_reads_it_first_and_goes_on():
         assert reply() == "+ONE"
 
 
-def test_it_waits_for_it_no_longer_than_its_own_time():
+def test_another_command_waits_for_it_no_longer_than_its_own_time():
     with connected(Peer(slowly(1, b"+ONE\r\n", b"+TWO\r\n")), timeout=5) as client:
         reply = client.send("FIRST")
         since = time.monotonic()
@@ -79,6 +79,15 @@ def test_it_waits_for_it_no_longer_than_its_own_time():
         assert time.monotonic() - since < 0.8
         assert reply() == "+ONE"
         assert client.call("THIRD") == "+TWO"
+
+
+def test_a_reply_that_is_not_waited_for_any_longer_keeps_no_other_command_waiting():
+    with connected(Peer(slowly(3, b"+ONE\r\n"), answering(b"+TWO\r\n")), timeout=0.6) as client:
+        reply = client.send("FIRST")
+        time.sleep(0.4)
+        assert client.call("SECOND") == "+TWO"
+        with pytest.raises(OutcomeUnknown, match=r"FIRST was sent.*timed out"):
+            reply()
 
 
 def test_a_reply_is_waited_for_while_another_thread_is_reading_it():
@@ -121,8 +130,37 @@ def test_a_signal_handler_amid_a_command_cannot_send_another():
 
         with alarm(0.1, act):
             assert client.call("FIRST") == "+ONE"
-        assert told == ["this very thread is amid a command on this connection"]
+        [why] = told
+        assert why.startswith("this very thread is amid a command")
         assert client.call("THIRD") == "+TWO"
+
+
+def test_a_signal_handler_amid_a_command_cannot_have_the_reply_to_one_before():
+    """To tell that nothing was sent would be a lie, by which a lock would be freed."""
+    told = []
+    with connected(Peer(slowly(0.5, b"+ONE\r\n", b"+TWO\r\n"))) as client:
+        first = client.send("FIRST")
+
+        def act():
+            with pytest.raises(OutcomeUnknown, match="FIRST was sent"):
+                first()
+            told.append("so")
+
+        with alarm(0.1, act):
+            assert client.call("SECOND") == "+TWO"
+    assert told == ["so"]
+
+
+def test_a_signal_handler_that_disconnects_while_a_reply_is_waited_for_spoils_no_other_command():
+    with connected(Peer(slowly(0.5, b"+ONE\r\n"), answering(b"+TWO\r\n", b"+THREE\r\n"))) as client:
+        first = client.send("FIRST")
+        with alarm(0.1, client.disconnect):
+            assert client.call("SECOND") == "+TWO"
+        client.connect()
+        third = client.send("THIRD")
+        with pytest.raises(OutcomeUnknown, match="FIRST was sent"):
+            first()
+        assert third() == "+THREE"
 
 
 def test_a_signal_handler_that_disconnects_leaves_its_outcome_open():

@@ -15,7 +15,7 @@ from faktory_unique import StoreUnavailable
 from faktory_unique.change import look
 from faktory_unique.store import RedisStore
 from faktory_unique.store import line as module
-from faktory_unique.store.line import _SLEEPS, Line
+from faktory_unique.store.line import _SLEEPS_AFTER_A_VAIN_LOOK, Line
 
 
 @pytest.fixture
@@ -94,7 +94,7 @@ def test_where_it_was_looked_for_in_vain_the_next_ones_are_slept_for(line, monke
     far.ask([("GET", "a")])
     looks = looking.looks
     assert looks > 1
-    for _ in range(_SLEEPS):
+    for _ in range(_SLEEPS_AFTER_A_VAIN_LOOK):
         assert far.ask([("GET", "a")]) == [None]
     assert looking.looks == looks
     far.ask([("GET", "a")])
