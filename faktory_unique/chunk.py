@@ -120,7 +120,6 @@ class ChunkLocks:
             if value is None:
                 claim.took = True
             elif value != leased(claim.owner):
-                claim.took = False
                 del self.going[i]
                 results |= self._meet(i, value)
         return results

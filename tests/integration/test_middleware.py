@@ -208,7 +208,7 @@ class Leave(Middleware):
         return call_next(job)
 
 
-def test_jobs_of_one_slot_share_a_thread_and_nothing_else(
+def test_jobs_of_one_slot_share_a_thread_but_no_context(
     producer, unique, note_job, working, wait_for, notes
 ):
     leave = Leave()

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 import pytest
 
 from faktory_unique import Client, NotSent, OutcomeUnknown, Refused
+from faktory_unique.faktory.wire import SocketWire
 from tests.integration.peer import Peer, answering, connected
 
 
@@ -186,6 +187,18 @@ def test_a_handler_that_raises_keeps_nobody_from_the_connection():
         assert said == ["+TWO"]
         with pytest.raises(OutcomeUnknown, match="not waited for"):
             reply()
+
+
+def test_what_was_broken_off_amid_its_send_is_waited_for_by_nobody(monkeypatch):
+    def send(_wire, _command, _deadline):
+        raise Alarm
+
+    with connected(Peer(answering(b"+ONE\r\n"), answering(b"+TWO\r\n")), timeout=None) as client:
+        with monkeypatch.context() as patched:
+            patched.setattr(SocketWire, "send", send)
+            with pytest.raises(Alarm):
+                client.call("FIRST")
+        assert client.call("SECOND") == "+TWO"
 
 
 def test_a_forked_child_leaves_it_to_its_parent():

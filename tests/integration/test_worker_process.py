@@ -323,6 +323,13 @@ def test_a_job_that_is_begun_when_its_run_is_over_is_put_back(
     assert sizes("enqueued") == 0
 
 
+def test_no_thread_of_its_jobs_outlives_a_run(working, unique, producer, note_job, wait_for, notes):
+    with working(unique, concurrency=2):
+        producer.push_bulk([note_job(str(n)) for n in range(6)])
+        wait_for(lambda: len(notes()) == 6)
+    wait_for(lambda: "faktory-job" not in {thread.name for thread in threading.enumerate()})
+
+
 def test_without_a_thread_to_be_had_the_job_is_put_back(
     producer, unique, working, wait_for, note_job, sizes, monkeypatch
 ):

@@ -254,8 +254,8 @@ class TestABatch:
         assert sum(bool(r) for r in results) == works
         assert all(results[n].jid == results[n + works].jid for n in range(works))
 
-    def test_no_lock_is_taken_before_its_chunk_is_about_to_be_sent(self, unique, faktory):
-        """So that none has to outlive its lease while others are being sent."""
+    def test_no_lock_is_taken_before_the_chunk_before_is_with_faktory(self, unique, faktory):
+        """So that none has to wait for more than one other."""
         jobs = [job(n) for n in range(CHUNK + 1)]
         last_key = unique._claiming.claims(jobs)[CHUNK].key
         seen = []

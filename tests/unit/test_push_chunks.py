@@ -21,6 +21,7 @@ from faktory_unique import (
 from faktory_unique.chain import compose
 from faktory_unique.change import held, leased
 from faktory_unique.innermost import InnermostPush
+from faktory_unique.lifecycle import release
 from faktory_unique.push import CHUNK
 from faktory_unique.store import MemoryStore
 from faktory_unique.testing import FakeFaktory
@@ -41,13 +42,16 @@ class Steps:
         self.store = MemoryStore(self.clock)
         self.store.now = self.clock  # by which `Unique` tells the age of a lease
         self.seen = []
+        self.keys = {}  # of the locks that a step is about
         self.at = {}
         self.errors = {}
         self._number = 0
         run = self.store.run
 
         def noted(changes):
-            self._see(self._told(changes))
+            step = self._told(changes)
+            self.keys[step] = [change.key for change in changes]
+            self._see(step)
             return run(changes)
 
         self.run = run
@@ -192,7 +196,7 @@ def test_broken_off_before_it_is_sent_a_chunk_gives_its_locks_back(steps, unique
     assert steps.values() == set()
 
 
-def test_each_job_can_be_pushed_again_after_it(steps, unique):
+def test_broken_off_anywhere_its_jobs_are_not_taken_to_be_going_on(steps, unique):
     steps.at["hear 0"] = raising(KeyboardInterrupt)
     with pytest.raises(KeyboardInterrupt):
         steps.push(unique)
@@ -253,14 +257,14 @@ class TestAfterALongWait:
         assert statuses(caught.value.results) == ({PushStatus.PUSHED}, {PushStatus.NOT_SENT})
         assert steps.values() == {held(result.jid) for result in caught.value.results[:SECOND]}
 
-    def test_or_it_goes_out_on_what_is_left_of_its_lease_where_its_policy_says_so(self, steps):
+    def test_without_the_store_it_goes_out_on_what_is_left_of_its_lease_by_policy(self, steps):
         unique = Unique(steps.store, default=Policy(ttl=600, lease=LEASE, on_store_error="push"))
         steps.at["renew 1"] = raising(StoreUnavailable("away"))
         results = steps.push(unique)
         assert statuses(results) == ({PushStatus.PUSHED}, {PushStatus.PUSHED})
         assert all(result.confirmed for result in results)
 
-    def test_which_is_told_where_nothing_was_left(self, steps):
+    def test_without_the_store_a_lease_that_is_over_by_then_is_told(self, steps):
         """The age of a lease is counted from when it was had, not from when that was tried."""
         unique = Unique(steps.store, default=Policy(ttl=600, lease=LEASE, on_store_error="push"))
         steps.at["renew 1"] = raising(StoreUnavailable("away"))
@@ -268,19 +272,37 @@ class TestAfterALongWait:
         results = steps.push(unique)
         assert {result.confirmed for result in results[SECOND:]} == {False}
 
-    def test_where_none_has_a_lease_none_is_leased_anew(self, steps):
+    def test_where_none_has_a_lease_none_is_leased_anew_and_nothing_written_twice(self, steps):
         unique = Unique(steps.store, default=Policy(ttl=600, lease=LEASE, enforce=False))
         steps.store._set(unique._claiming.key(job(SECOND)), held("another"), 600)
         results = steps.push(unique, SECOND + 1)
         assert statuses(results) == ({PushStatus.PUSHED}, {PushStatus.OBSERVED})
-        assert "renew 1" not in steps.seen
+        assert steps.seen[-2:] == ["send 1", "hear 1"]
+        assert "write 2" not in steps.seen
 
-    def test_a_job_that_is_only_observed_has_no_lease(self, steps):
+    def test_a_job_that_is_only_observed_is_not_leased(self, steps):
         unique = Unique(steps.store, default=Policy(ttl=600, lease=LEASE, enforce=False))
         steps.store._set(unique._claiming.key(job(SECOND)), held("another"), 600)
         results = steps.push(unique)
         assert statuses(results)[1] == {PushStatus.PUSHED, PushStatus.OBSERVED}
-        assert held("another") in steps.values()
+        own = [unique._claiming.key(job(SECOND + n)) for n in (1, 2)]
+        assert steps.keys["renew 1"] == own
+
+    def test_nor_is_one_that_replaces_another_though_that_is_gone_by_then(self, steps):
+        """Until its push is confirmed the place is that job's, or whose equal is pushed then."""
+        unique = Unique(steps.store, default=Policy(ttl=600, lease=LEASE, on_conflict="replace"))
+        place = unique._claiming.key(job(SECOND))
+        steps.store._set(place, held("another"), 600)
+
+        def another_ends():
+            self.wait(steps, LEASE / 4)
+            steps.run([release(place, "another")])
+
+        steps.at["hear 0"] = another_ends
+        results = steps.push(unique)
+        assert all(results)
+        assert place not in steps.keys["renew 1"]
+        assert steps.values() >= {held(result.jid) for result in results}
 
 
 def test_when_a_chunk_is_settled_its_jobs_can_be_pushed_anew(steps, unique):

@@ -1,0 +1,22 @@
+"""Which jids a process is pushing: one that is being pushed by one thread is not by another."""
+
+from __future__ import annotations
+
+from faktory_unique.claims import Pushes
+
+
+def test_whoever_comes_second_does_not_push_it():
+    pushes, first = Pushes(), object()
+    assert pushes.begin(["a", "b"], first) == {"a", "b"}
+    assert pushes.begin(["b", "c"], object()) == {"c"}
+    pushes.end(["a", "b"], first)
+    assert pushes.begin(["b"], object()) == {"b"}
+
+
+def test_whoever_comes_second_does_not_end_it():
+    """Each ends what it has tried to begin."""
+    pushes, second = Pushes(), object()
+    pushes.begin(["a"], object())
+    pushes.begin(["a"], second)
+    pushes.end(["a"], second)
+    assert pushes.begin(["a"], object()) == set()
