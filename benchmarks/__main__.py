@@ -76,7 +76,7 @@ def main() -> int:
     ):
         measured = _measure(Path(name), scale, progress, without_faktory=bool(faktory_missing))
     console.print(table(measured.ratios))
-    console.print(f"\n{scale.rounds} rounds each, fewer where one takes seconds\n", highlight=False)
+    console.print()
     console.print(curve_table(measured.curves))
     console.print(f"\n{memory_line(measured.memory)}\n", highlight=False)
     if measured.delays:

@@ -75,7 +75,7 @@ def measure_delay(
 
     Args:
         folder: for the workers' logs and what handlers leave.
-        faktory_url: a Faktory with nothing on the queues "ours" and "theirs".
+        faktory_url: a Faktory with nothing on the queues of `SIDES`.
         redis_url: where locks live.
         rounds: how many to count.
         tick: called after each round, the warm-up among them.

@@ -18,7 +18,8 @@ def nothing(_: int) -> None:
 class Row(NamedTuple):
     """What is compared. Each callable gets the number of operations in a round.
 
-    A side that is another program says itself how many seconds it took; else it is timed.
+    A side that knows better says itself how many seconds it took, such as another program that does
+    the work; else it is timed.
 
     Attributes:
         name: what stands in the table, "ours vs theirs".

@@ -10,8 +10,9 @@ from pyfaktory.client import Client as StockClient
 from pyfaktory.producer import Producer as StockProducer
 
 from faktory_unique import Client, Job, Policy, Producer, Unique
+from faktory_unique.stamp import Stamp
 
-from .ground import BATCH, JOB, LEASE
+from .ground import BATCH, JOB, LEASE, OWNER, POLICY
 from .measure import Row
 
 if TYPE_CHECKING:
@@ -42,7 +43,7 @@ class Pushes:
 
     def rows(self) -> list[Row]:
         """All rows, in the order of the table."""
-        return [self._duplicate(), self._push(), self._bulk()]
+        return [self._duplicate(), self._push(), self._bulk(), self._stamped()]
 
     def _duplicate(self) -> Row:
         def ours(count: int) -> None:
@@ -88,6 +89,23 @@ class Pushes:
         name = f"unique push_bulk({BATCH}) vs plain pyfaktory push_bulk({BATCH})"
         return Row(name, 0.8, IN_BULK, ours, theirs, self._fresh, self._are_there)
 
+    def _stamped(self) -> Row:
+        """What the row above could come to, if all but what Faktory does with a stamp were free."""
+        stamp = Stamp(key=self._ground.keys(1)[0], owner=OWNER, until=POLICY.until, ttl=POLICY.ttl)
+        custom = stamp.written_on({})["custom"]
+
+        def stamped(count: int) -> None:
+            for start in range(0, count, BATCH):
+                jobs = [_job(n, custom) for n in range(start, start + BATCH)]
+                self._theirs.push_bulk(jobs)
+
+        def plain(count: int) -> None:
+            for start in range(0, count, BATCH):
+                self._theirs.push_bulk([_job(n) for n in range(start, start + BATCH)])
+
+        name = f"pyfaktory push_bulk({BATCH}) of stamped jobs vs of the same without"
+        return Row(name, None, IN_BULK, stamped, plain, self._fresh, self._are_there)
+
     def _fresh(self, _count: int = 0) -> None:
         self._ground.free(0)
         self._faktory.ask("FLUSH")
@@ -98,5 +116,6 @@ class Pushes:
             raise RuntimeError(f"{found} jobs are in the queue after a round instead of {count}")
 
 
-def _job(n: int) -> Job:
-    return Job(jid=uuid.uuid4().hex, jobtype=JOB["jobtype"], args=[n, "welcome"])
+def _job(n: int, custom: dict[str, object] | None = None) -> Job:
+    args = [n, "welcome"]
+    return Job(jid=uuid.uuid4().hex, jobtype=JOB["jobtype"], args=args, custom=custom)

@@ -1,4 +1,4 @@
-"""Where results go: JSON for machines, a table for people."""
+"""Where results go: JSON for machines, tables for people, and pictures."""
 
 from __future__ import annotations
 
@@ -30,7 +30,10 @@ VERDICTS = {None: "", "ok": "[green]ok[/]", "short": "[yellow]short[/]"}
 
 
 def machine(client: redis.Redis) -> dict[str, object]:
-    """What the ratios depend on; nothing that tells whose machine it is."""
+    """What the ratios depend on; nothing that tells whose machine it is.
+
+    The versions of Faktory and of the peers are those that the repository pins.
+    """
     server = client.info("server")
     return {
         "system": f"{platform.system()} {platform.machine()}",
@@ -70,7 +73,7 @@ def save(measured: Measured) -> Path:
 
 def table(results: Sequence[Result]) -> Table:
     """The ratios as a table."""
-    table = _empty("ratio", "25 %, 75 %", "target", "", "ours/s", "theirs/s")
+    table = _empty("ratio", "25 %, 75 %", "target", "", "ours/s", "theirs/s", "rounds")
     for result in results:
         low, high = result.spread
         table.add_row(
@@ -81,6 +84,7 @@ def table(results: Sequence[Result]) -> Table:
             VERDICTS[result.verdict],
             f"{result.ours_per_s:,}",
             f"{result.theirs_per_s:,}",
+            str(result.rounds),
         )
     return table
 

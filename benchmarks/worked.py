@@ -21,10 +21,13 @@ if TYPE_CHECKING:
     from .ground import Ground
 
 SIDES = "unique", "plain", "stock"
-MANY, FEW = 2_000, 150  # jobs of a round: stock pyfaktory works less than a hundred a second
+# Jobs of a round, whose seconds are told for OPERATIONS: stock pyfaktory works fewer than a hundred
+# a second.
+JOBS = {"unique": 2_000, "plain": 2_000, "stock": 150}
+OPERATIONS = 1_000
 MANY_ROUNDS, FEW_ROUNDS = 20, 10  # at the most: each takes seconds
-BEGUN = 0.2  # of the jobs are done before the clock starts: all are pushed by then
-LOOK = 0.004  # seconds between looks at how many are done
+BEGUN = 0.2  # of the jobs are done before the clock starts: the worker is in its stride by then
+LOOK = 0.02  # seconds between looks at how many are done, which take the server's time, too
 PATIENCE = 60  # seconds for a round
 
 
@@ -58,23 +61,38 @@ class Worked:
         unique, plain, stock = (self._working(side) for side in SIDES)
         return [
             Row(
-                *("jobs worked with Unique vs without", 0.95, MANY, unique, plain),
-                *(self._fresh, self._no_lock_is_left, MANY_ROUNDS),
+                name="jobs worked with Unique vs without",
+                target=0.95,
+                operations=OPERATIONS,
+                ours=unique,
+                theirs=plain,
+                before=self._fresh,
+                after=self._no_lock_is_left,
+                most_rounds=MANY_ROUNDS,
             ),
             Row(
-                *("jobs worked by our Consumer vs stock pyfaktory's", 1.0, FEW, plain, stock),
-                *(self._fresh, self._no_lock_is_left, FEW_ROUNDS),
+                name="jobs worked by our Consumer vs stock pyfaktory's",
+                target=1.0,
+                operations=OPERATIONS,
+                ours=plain,
+                theirs=stock,
+                before=self._fresh,
+                after=self._no_lock_is_left,
+                most_rounds=FEW_ROUNDS,
             ),
         ]
 
     def _working(self, side: str) -> Callable[[int], float]:
         producer = self._unique if side == "unique" else self._plain
+        jobs = JOBS[side]
 
         def work(count: int) -> float:
             before = self._processed()
-            producer.push_bulk([_job(side, n) for n in range(count)])
-            since, first = self._await(side, before + round(BEGUN * count))
-            until, last = self._await(side, before + count)
+            producer.push_bulk([_job(side, n) for n in range(jobs)])
+            since, first = self._await(side, before + round(BEGUN * jobs))
+            until, last = self._await(side, before + jobs)
+            if last == first:
+                raise RuntimeError(f"{jobs} jobs are too few: all are done at the first look")
             return (until - since) * count / (last - first)
 
         return work
@@ -90,7 +108,11 @@ class Worked:
         return time.perf_counter(), done
 
     def _processed(self) -> int:
-        done: int = self._client.info()["faktory"]["total_processed"]
+        """How many jobs are done; that is the server's count, in which failures are, too."""
+        said = self._client.info()["faktory"]
+        if said["total_failures"]:
+            raise RuntimeError(f"{said['total_failures']} jobs have failed")
+        done: int = said["total_processed"]
         return done
 
     def _fresh(self, _count: int) -> None:
