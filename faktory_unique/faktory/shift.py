@@ -88,7 +88,8 @@ class Shift:
     def _handle_on(self, reservation: Reservation | None) -> None:
         """The life of a thread: one job after the other, until it is dismissed."""
         while reservation is not None:
-            Context().run(self.handle, reservation)  # nothing of a job is left for the next
+            # No context variable of a job is left for the next; a `threading.local` is.
+            Context().run(self.handle, reservation)
             reservation = self._coming.get()
 
     def handle(self, reservation: Reservation) -> None:
@@ -98,7 +99,7 @@ class Shift:
             if isinstance(step, Perform):
                 step = self.perform(reservation.job, step)
             self._handling.settle(reservation, step)
-            self._idle.release()
+            self._idle.release()  # before there is room, or the next job starts another thread
         finally:
             self.make_room()
 

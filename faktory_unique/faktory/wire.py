@@ -116,7 +116,7 @@ class SocketWire(Wire):
         return False
 
     def has_news(self, deadline: float | None) -> bool:
-        """Waits for the socket; what it holds back of TLS counts, too."""
+        """Waits for the socket, on which TLS housekeeping is news, too, with no reply behind it."""
         if self._buffer:
             return True
         poll = select.poll()

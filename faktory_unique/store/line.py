@@ -48,8 +48,8 @@ class Line:
         connection: of redis-py; opened here. Its time-outs hold for each send and each read.
 
     Attributes:
-        is_alone: whether no other thread of this process has anything to do with this Redis: where
-            one has, to look for an answer would keep it from its own.
+        is_alone: whether no other thread was amid an exchange of this store when this one began:
+            where one is, to look for an answer would keep it from its own.
 
     Raises:
         redis.exceptions.RedisError: it cannot be opened, or the login is refused.
