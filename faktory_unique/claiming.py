@@ -13,6 +13,7 @@ from .errors import InvalidJob
 from .events import Event, EventName
 from .keys import lock_key
 from .push import CHUNK
+from .stamp import refuse_another_use
 from .validate import check_job, check_jobtype, check_json, due
 
 if TYPE_CHECKING:
@@ -102,6 +103,7 @@ class Claiming:
         if policy is None:
             return None
         check_job(job)
+        refuse_another_use(job)
         # Where its time is fixed, nothing is added to it.
         wait = (lifecycle.wait if policy.renew else lifecycle.delay)(due(job), now)
         return Claim(job, policy, lock_key(policy, job), wait, *self._names(job["jid"]))

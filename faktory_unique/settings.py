@@ -20,6 +20,8 @@ from .errors import InvalidSettings, brief, shown
 from .policy import Policy
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from pydantic.fields import FieldInfo
 
 PREFIX = "FAKTORY_UNIQUE_"
@@ -95,7 +97,7 @@ def load(**code: object) -> Settings:
         return Settings(**given)  # type: ignore[arg-type]  # pydantic checks them
     except ValidationError as exc:
         # None, since pydantic's own text shows what was given.
-        raise InvalidSettings(_told(exc)) from None
+        raise InvalidSettings(_told(exc, given)) from None
     except RecursionError:  # where tables are merged
         raise InvalidSettings("settings: nested too deep") from None
 
@@ -126,16 +128,42 @@ def _refuse_unknown_names() -> None:
             )
 
 
-def _told(exc: ValidationError) -> str:
+def _told(exc: ValidationError, code: Mapping[str, object]) -> str:
     """One line for each wrong value: where it stands, what is wrong, what it was.
 
     What stands under an unknown name is not shown: it could be a URL with a password.
     """
     lines = []
     for error in exc.errors(include_url=False):
-        place = ".".join(brief(str(part)) for part in error["loc"]) or "settings"
+        loc = error["loc"]
+        place = ".".join(brief(str(part)) for part in loc) or "settings"
+        source = _source(loc, code)
         if error["type"] == "extra_forbidden":
-            lines.append(f"{place}: no such setting")
+            there_are = ", ".join(Settings.model_fields if len(loc) == 1 else Policy.model_fields)
+            told = f"no such setting{source}; there are {there_are}"
+            if isinstance(error["input"], dict) and len(loc) > 1:
+                told += '. A jobtype with a dot is quoted in TOML: [policies."Mailer.Welcome"]'
         else:
-            lines.append(f"{place}: {error['msg']} (got {shown(error['input'])})")
+            message = error["msg"].removeprefix("Value error, ")
+            told = f"{message} (got {shown(error['input'])}{source})"
+        lines.append(f"{place}: {told}")
     return "; ".join(lines)
+
+
+def _source(loc: tuple[int | str, ...], code: Mapping[str, object]) -> str:
+    """Where a wrong value comes from, in words; empty where that is code, or several sources."""
+    if not loc or _has(code, loc):
+        return ""
+    if _has(_Environment(Settings)(), loc):
+        return f" in {PREFIX}{str(loc[0]).upper()}"
+    config = code.get("config") or variable(f"{PREFIX}CONFIG")
+    return f" in {shown(str(config))}" if config else ""
+
+
+def _has(told: object, loc: tuple[int | str, ...]) -> bool:
+    """Whether something stands at this place."""
+    for part in loc:
+        if not isinstance(told, dict) or part not in told:
+            return False
+        told = told[part]
+    return True

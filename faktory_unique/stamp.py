@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from .errors import InvalidJob
+
 if TYPE_CHECKING:
     from .policy import OnDeath, Until
 
@@ -106,15 +108,30 @@ def unknown_stamp(job: dict[str, Any]) -> dict[str, Any] | None:
 
 
 def without_stamp(job: dict[str, Any]) -> dict[str, Any]:
-    """The payload without a stamp, copied only where it bore one.
+    """The payload without a stamp of whatever version, copied only where it bore one.
 
     A handler that pushes on with the `custom` it was given would send its own job's stamp along,
     and the new job's ACK would free a lock that is not its own.
     """
-    custom = job.get("custom")
-    if not isinstance(custom, dict) or _FIELD not in custom:
+    written = _written(job)
+    if written is None or "v" not in written:
         return job
-    return {**job, "custom": {name: value for name, value in custom.items() if name != _FIELD}}
+    custom = {name: value for name, value in job["custom"].items() if name != _FIELD}
+    return {**job, "custom": custom}
+
+
+def refuse_another_use(job: dict[str, Any]) -> None:
+    """Refuses a payload that has something else where its stamp is to be.
+
+    Raises:
+        InvalidJob: the message has its place.
+    """
+    custom = job.get("custom")
+    if isinstance(custom, dict) and _FIELD in custom and "v" not in (_written(job) or ()):
+        raise InvalidJob(
+            f"custom.{_FIELD}: a name that is reserved for what the worker must know of the "
+            "job's lock; give what you keep there another name"
+        )
 
 
 def _written(job: dict[str, Any]) -> dict[str, Any] | None:

@@ -11,7 +11,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Self
 
 from .by_hand import ByHand
-from .chain import Middleware, PutBack, Run
+from .chain import Middleware, PutBack, Run, checked
 from .claiming import Claiming
 from .claims import Pushes
 from .events import Event, EventName, Hooks
@@ -184,3 +184,17 @@ class Unique(Middleware, ByHand):
             self._parts.hooks.tell(
                 Event(EventName.UNKNOWN_STAMP, key, owner, job["jid"], job["jobtype"], told)
             )
+
+
+def checked_chain(middleware: Iterable[object]) -> tuple[Middleware, ...]:
+    """The middlewares of a producer or a consumer as a tuple.
+
+    Raises:
+        TypeError: as `chain.checked`.
+        ValueError: likewise; or there are two `Unique`. A job bears one stamp: of a second lock no
+            worker would know, and it would outlive the job.
+    """
+    chain = checked(middleware)
+    if sum(isinstance(each, Unique) for each in chain) > 1:
+        raise ValueError("two Unique in one chain: give one of them the policies of both")
+    return chain

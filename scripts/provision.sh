@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Provisions what the tests and the demo need: redis-server on PATH and .servers/bin/faktory.
+# Provisions what the tests and the benchmarks need: redis-server on PATH and .servers/bin/faktory.
 # Does nothing when both are there. What cannot be provisioned is said in one line; the status
 # is then 0 on a laptop, whose tests skip, and 1 when CI=true, whose tests would fail.
 set -euo pipefail

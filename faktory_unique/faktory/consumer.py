@@ -11,8 +11,9 @@ import time
 from typing import TYPE_CHECKING, Self
 
 from faktory_unique._pyfaktory import State, StockConsumer
-from faktory_unique.chain import checked, overrides
+from faktory_unique.chain import overrides
 from faktory_unique.errors import FaktoryError, LoginRefused, NotSent, Refused
+from faktory_unique.unique import checked_chain
 from faktory_unique.validate import checked_queues
 
 from .client import FETCH_TIMEOUT, Client
@@ -56,6 +57,8 @@ class Consumer(StockConsumer):
     Raises:
         TypeError: client or middleware are of another kind, or a middleware with a `perform`
             cannot be pickled to the process that runs the handler.
+        ValueError: the client's role is "producer"; middleware stands twice; a queue has no name
+            that one can have.
     """
 
     client: Client
@@ -78,6 +81,8 @@ class Consumer(StockConsumer):
                 f"{client!r} is not faktory_unique's Client; make one with the same arguments, "
                 "or use Consumer.wrap"
             )
+        if client.role == "producer":
+            raise ValueError(f'{client!r} is a producer\'s; make a Client(role="consumer")')
         super().__init__(
             client,
             checked_queues(queues),
@@ -88,7 +93,7 @@ class Consumer(StockConsumer):
             context=context or multiprocessing,  # type: ignore[arg-type]  # as in pyfaktory
         )
         self.grace_period = grace_period  # type: ignore[assignment]  # fractions are welcome
-        self.middleware = checked(middleware)
+        self.middleware = checked_chain(middleware)
         self.performing = tuple(m for m in self.middleware if overrides(m, "perform"))
         for each in self.performing:
             self._check_sent(each, f"{each!r}", "its perform runs in the handler's process")

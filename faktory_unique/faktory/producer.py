@@ -6,7 +6,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Self
 
 from faktory_unique._pyfaktory import Job, StockProducer
-from faktory_unique.chain import PushResult, PushStatus, checked, compose, one_each
+from faktory_unique.chain import PushResult, PushStatus, compose, one_each
 from faktory_unique.errors import (
     InvalidJob,
     NotSent,
@@ -18,6 +18,7 @@ from faktory_unique.errors import (
     Refused,
 )
 from faktory_unique.innermost import InnermostPush
+from faktory_unique.unique import checked_chain
 
 from .client import Client
 from .refusals import is_not_unique, is_refusal
@@ -72,7 +73,7 @@ class Producer(StockProducer):
                 "or use Producer.wrap"
             )
         super().__init__(client)
-        self.middleware = checked(middleware)
+        self.middleware = checked_chain(middleware)
         self._push_chain = compose(self.middleware, "push", InnermostPush(self._write_batch))
 
     @classmethod
@@ -125,6 +126,9 @@ class Producer(StockProducer):
             PushOutcomeUnknown: some may be on the server; `.results` as above. Push the same Job
                 objects again: what is there is a duplicate, what is not goes out.
         """
+        given: object = jobs  # by a caller that need not be type-checked
+        if isinstance(given, Job):  # which can be iterated over: by its fields
+            raise TypeError("push_bulk takes a list of jobs: push_bulk([job]), or push(job)")
         return PushedBulk(self._push_all(list(jobs)))
 
     def _push_all(self, jobs: list[Job]) -> list[PushResult]:

@@ -83,9 +83,9 @@ class FakeFaktory(Looking):
         self.store = FakeStore(self.clock)
         self.locks = Locks(self.store)
         self._core = Core(self.clock, password, seed)
-        self._here = Here(self._core, self.locks, self.client)
-        self._local = _Local(self._core, self._here)
         self._name = f"fake-{next(_numbers)}"
+        self._here = Here(self._core, self.locks, self.store_url, self.client)
+        self._local = _Local(self._core, self._here)
         self._address = f"{self._name}.invalid", 7419  # a name that nobody can have
         self._listener: Listener | None = None
         self._clients: list[Client] = []

@@ -7,7 +7,6 @@ in a worker, without its processes and threads.
 from __future__ import annotations
 
 import json
-import logging
 import threading
 import time
 from collections import deque
@@ -16,13 +15,14 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from faktory_unique.chain import Answer
+from faktory_unique.environment import variable
 from faktory_unique.faktory.consumer import Consumer
 from faktory_unique.faktory.reservation import Reservation
-from faktory_unique.stamp import read_stamp
 
 from .go.shapes import STRING
 from .performing import work
 from .server.payloads import JOB, decoded, encoded
+from .strays import warn_of_a_lock_left_behind, warn_of_locks_elsewhere
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -34,8 +34,6 @@ if TYPE_CHECKING:
     from .performing import Performed
     from .server.core import Core
 
-log = logging.getLogger("faktory_unique")
-
 _MOST_DRAINED = 10_000
 
 
@@ -45,11 +43,15 @@ class Here:
     Args:
         core: the fake.
         locks: those of its store.
+        store_url: the address of that store.
         connect: makes a client of it.
     """
 
-    def __init__(self, core: Core, locks: Locks, connect: Callable[[], Client]) -> None:
+    def __init__(
+        self, core: Core, locks: Locks, store_url: str, connect: Callable[[], Client]
+    ) -> None:
         self._core = core
+        self._store_url = store_url
         self._locks = locks
         self._connect = connect
         self._own_client: Client | None = None
@@ -120,21 +122,24 @@ class Here:
                 "faktory.consumer() with handlers registered"
             )
 
-    def pushed(self, jids: Sequence[str]) -> None:
+    def pushed(self, jobs: Sequence[Payload]) -> None:
         """Called when a client of this process has pushed jobs, and is free again."""
+        if variable("FAKTORY_UNIQUE_STORE") == self._store_url:  # it captures what is pushed
+            warn_of_locks_elsewhere(jobs, self._locks)
         inline = self._inline
         if inline is None:
             return
+        jids = [job["jid"] for job in jobs]
         if threading.get_ident() in inline.settling:  # a put-back's copy: the job comes first
             inline.copies.extend(jids)
             return
         for jid in jids:
             self._work_pushed(inline, jid)
 
-    def pushed_from_afar(self, jids: Sequence[str]) -> None:
+    def pushed_from_afar(self, jobs: Sequence[Payload]) -> None:
         """Called when a client beyond a socket has pushed jobs and has its answer."""
         try:
-            self.pushed(jids)
+            self.pushed(jobs)
         except BaseException as exc:  # noqa: BLE001  # not this thread's to bear
             if self._inline is not None:
                 self._inline.raised.append(exc)
@@ -218,19 +223,8 @@ class Here:
         reservation = Reservation(self._client, fetched.job, fetched.since, self._giving_up)
         performed, raised = work(consumer, reservation, settling)
         if performed and performed.answer is Answer.ACCEPTED:
-            self._warn_of_a_lock_left_behind(fetched.job)
+            warn_of_a_lock_left_behind(fetched.job, self._locks)
         return performed, raised
-
-    def _warn_of_a_lock_left_behind(self, job: Payload) -> None:
-        """In a test, a worker without `Unique` looks like duplicates that nobody pushed."""
-        stamp = read_stamp(job)
-        lock = self._locks.get(stamp.key) if stamp is not None else None
-        if stamp is not None and lock is not None and lock.owner == stamp.owner:
-            log.warning(
-                "lock is left to its TTL: key=%s: the consumer's middleware has no Unique on this "
-                "fake's store; make it within the fake's block",
-                stamp.key,
-            )
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import faulthandler
 import os
 import signal
 import sys
@@ -59,7 +60,8 @@ def die_well(*_args):
 
 
 def crash(*_args):
-    """A segmentation fault."""
+    """A segmentation fault, of which pytest's faulthandler would tell at length."""
+    faulthandler.disable()
     os.kill(os.getpid(), signal.SIGSEGV)
     time.sleep(60)
 

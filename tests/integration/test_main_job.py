@@ -12,6 +12,7 @@ import pytest
 
 from faktory_unique import (
     Client,
+    Consumer,
     InvalidJob,
     Job,
     Middleware,
@@ -233,6 +234,22 @@ def test_keys_are_the_specified_ones(producer):
     )
     digest = base64.urlsafe_b64encode(hashlib.sha256(canonical.encode()).digest()[:16])
     assert result.key == f"unique:1:Unique::%7Bx%7D:{digest.decode().rstrip('=')}"
+
+
+def test_one_job_is_no_bulk(producer):
+    with pytest.raises(TypeError, match=r"push_bulk\(\[job\]\)"):
+        producer.push_bulk(Job(jobtype="Unique.note", args=[]))
+
+
+def test_two_unique_in_one_chain_are_refused(client, unique, redis_url):
+    """The job could tell its worker of one lock alone."""
+    with Unique(redis_url) as another, pytest.raises(ValueError, match="two Unique in one chain"):
+        Producer(client, [unique, another])
+
+
+def test_a_producers_client_cannot_consume(client, unique):
+    with pytest.raises(ValueError, match=r"make a Client\(role=.consumer.\)"):
+        Consumer(client, middleware=[unique])
 
 
 @pytest.mark.parametrize("wrong", [None, {"jobtype": "Plain", "args": []}, "Plain", Job])

@@ -9,6 +9,7 @@ import pyfaktory
 import pytest
 
 from faktory_unique import Client, Job, Policy, Producer, PushStatus, Unique, testing
+from faktory_unique.store import MemoryStore
 
 NAMES = ("FAKTORY_URL", "FAKTORY_UNIQUE_STORE")
 
@@ -54,6 +55,16 @@ class TestFake:
             result = push(args=[1])
         assert [job["jid"] for job in faktory.jobs] == [result.jid]
         assert [lock.owner for lock in faktory.locks.values()] == [result.jid]
+
+    def test_a_unique_that_was_made_before_it_is_warned_of(self):
+        """As at the top of a module: its locks can be those of the real work."""
+        with Unique(MemoryStore(), default=Policy()) as made_before, testing.fake():
+            with Client() as client, pytest.warns(UserWarning, match="the lock of 'Note' is not"):
+                Producer(client, [made_before]).push(Job(jobtype="Note", args=[1]))
+
+    def test_a_fake_that_captures_nothing_may_have_its_locks_elsewhere(self):
+        with testing.FakeFaktory() as faktory, Unique(MemoryStore(), default=Policy()) as unique:
+            assert Producer(faktory.client(), [unique]).push(Job(jobtype="Note", args=[1]))
 
     def test_it_captures_stock_clients_too(self):
         with testing.fake() as faktory, pyfaktory.Client() as client:

@@ -254,6 +254,17 @@ class TestABatch:
         assert sum(bool(r) for r in results) == works
         assert all(results[n].jid == results[n + works].jid for n in range(works))
 
+    @pytest.mark.parametrize("kept", [1, "mine", None, [], {"key": "k"}])
+    def test_what_a_user_keeps_where_the_stamp_is_to_be_is_refused(self, unique, faktory, kept):
+        with pytest.raises(InvalidJob, match=r"^custom\.unique: a name that is reserved"):
+            unique.push([{**job(1), "custom": {"unique": kept}}], faktory)
+        assert faktory.received == []
+
+    def test_the_stamp_of_the_job_that_pushes_is_replaced(self, unique, faktory):
+        unique.push([job(1)], faktory)
+        [[first]] = faktory.received
+        assert unique.push([{**job(2), "custom": first["custom"]}], faktory)[0]
+
     def test_no_lock_is_taken_before_the_chunk_before_is_with_faktory(self, unique, faktory):
         """So that none has to wait for more than one other."""
         jobs = [job(n) for n in range(CHUNK + 1)]

@@ -75,8 +75,16 @@ def test_nothing_said_means_nothing_is_unique():
     [
         ("FAKTORY_UNIQUE_TTL", "5", "FAKTORY_UNIQUE_TTL: no such setting; there are"),
         ("FAKTORY_UNIQUE_POLICIES__A__TTL", "5", "FAKTORY_UNIQUE_POLICIES__A__TTL"),
-        ("FAKTORY_UNIQUE_POLICIES", '{"A": {"ttl": "soon"}}', "policies.A.ttl: .*'soon'"),
-        ("FAKTORY_UNIQUE_POLICIES", '{"A": {"tll": 5}}', "policies.A.tll: no such setting"),
+        (
+            "FAKTORY_UNIQUE_POLICIES",
+            '{"A": {"ttl": "soon"}}',
+            "^policies.A.ttl: 'soon' is not .*in FAKTORY_UNIQUE_POL",
+        ),
+        (
+            "FAKTORY_UNIQUE_POLICIES",
+            '{"A": {"tll": 5}}',
+            "tll: no such setting in FAKTORY_UNIQUE_POL.*; there are ttl, until",
+        ),
         ("FAKTORY_UNIQUE_POLICIES", '{"A"', "^FAKTORY_UNIQUE_POLICIES: .*write JSON"),
         ("FAKTORY_UNIQUE_POLICIES", '["A"]', "policies"),
         ("FAKTORY_UNIQUE_DEFAULT", "1h", "^FAKTORY_UNIQUE_DEFAULT: .*write JSON"),
@@ -100,9 +108,13 @@ def test_a_wrong_variable_is_named(monkeypatch, name, value, told):
     ("text", "told"),
     [
         ("[polices.A]\nttl = 1\n", "polices"),
-        ("[unique]\nstore = 'redis://:s3cret@host'\n", "unique: no such setting$"),
+        (
+            "[unique]\nstore = 'redis://:s3cret@host'\n",
+            "unique: no such setting in '.*faktory.toml'; there are store, policies",
+        ),
         ("[policies.A]\nttl = -1\n", "policies.A.ttl"),
         ("STORE = 'memory://'\n", "STORE: no such setting"),
+        ("[policies.Mailer.Welcome]\nttl = 1\n", '"Mailer.Welcome"'),
         ("[policies.A\n", "^config: .*faktory.toml': "),
         pytest.param("store = " + "[" * 5000, "^config: .*faktory.toml': ", id="too deep"),
         pytest.param("store = 1" + "0" * 5000, "^config: .*faktory.toml': ", id="too long"),

@@ -49,6 +49,12 @@ def test_a_stamp_can_be_taken_off():
     assert read_stamp(stamped) == STAMP
 
 
+@pytest.mark.parametrize("kept", [1, "mine", None, [], {"key": "k"}])
+def test_what_is_the_users_own_is_not_taken_off(kept):
+    job = {"custom": {"unique": kept}}
+    assert without_stamp(job) is job
+
+
 def test_what_is_usual_is_not_written():
     """Nearly every job bears a stamp, and Faktory keeps them in memory."""
     written = STAMP.written_on({})["custom"]["unique"]

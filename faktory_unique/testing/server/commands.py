@@ -65,7 +65,7 @@ def _unless_none(value: int | None, default: int) -> int:
 
 def _push_job(session: Session, job: Value) -> None:
     session.core.manager.push(job)
-    session.pushed.append(job["jid"])
+    session.pushed.append(job)
     session.core.enqueued.notify_all()
 
 

@@ -21,6 +21,8 @@ from .replies import error
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from faktory_unique.testing.go.shapes import Value
+
     from .core import Core
 
 # Connections that the server works for at a time (server/config.go:7).
@@ -37,7 +39,7 @@ class Session:
     Attributes:
         wid: the worker's id; empty for a producer.
         open: whether the fake still listens.
-        pushed: the jids that the commands of this connection have enqueued; whoever runs jobs
+        pushed: the jobs that the commands of this connection have enqueued; whoever runs jobs
             inline takes them.
     """
 
@@ -46,7 +48,7 @@ class Session:
         self.wid = ""
         self.open = True
         self.greeted = False
-        self.pushed: list[str] = []
+        self.pushed: list[Value] = []
         self._on_close = on_close
         self._rest = b""
         self._ending = False

@@ -14,6 +14,8 @@ from .session import Session
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from faktory_unique.testing.go.shapes import Value
+
     from .core import Core
 
 HOST = "127.0.0.1"
@@ -30,10 +32,10 @@ class Listener:
 
     Args:
         core: the fake.
-        answered: called with the jids that a command has enqueued, after its reply was sent.
+        answered: called with the jobs that a command has enqueued, after its reply was sent.
     """
 
-    def __init__(self, core: Core, answered: Callable[[list[str]], None]) -> None:
+    def __init__(self, core: Core, answered: Callable[[list[Value]], None]) -> None:
         self._core = core
         self._answered = answered
         self._listening = socket.create_server((HOST, 0), backlog=128)
@@ -90,9 +92,9 @@ class Listener:
                     connected.sendall(reply)
                     if session.greeted:
                         connected.settimeout(None)
-                    jids, session.pushed = session.pushed, []
-                    if jids:
-                        self._answered(jids)
+                    jobs, session.pushed = session.pushed, []
+                    if jobs:
+                        self._answered(jobs)
         except OSError:  # the client is gone, or was closed
             pass
         finally:

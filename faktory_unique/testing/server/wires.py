@@ -11,6 +11,8 @@ from .session import Session
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from faktory_unique.testing.go.shapes import Value
+
     from .core import Core
 
 
@@ -19,10 +21,10 @@ class MemoryWire(Wire):
 
     Args:
         core: the fake.
-        answered: called with the jids that were enqueued, once the client is free again.
+        answered: called with the jobs that were enqueued, once the client is free again.
     """
 
-    def __init__(self, core: Core, answered: Callable[[list[str]], None]) -> None:
+    def __init__(self, core: Core, answered: Callable[[list[Value]], None]) -> None:
         super().__init__()
         self._session = Session(core)
         self._answered = answered
@@ -47,9 +49,9 @@ class MemoryWire(Wire):
 
     def answered(self) -> None:
         """Lets jobs run that this connection has pushed, where they are to run inline."""
-        jids, self._session.pushed = self._session.pushed, []
-        if jids:
-            self._answered(jids)
+        jobs, self._session.pushed = self._session.pushed, []
+        if jobs:
+            self._answered(jobs)
 
     def end(self) -> None:
         """Ends the session."""
