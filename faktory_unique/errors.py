@@ -62,8 +62,12 @@ class BatchError(FaktoryUniqueError):
         self.results = tuple(results)
 
 
-class InvalidJob(FaktoryUniqueError, ValueError):
-    """The job cannot be carried faithfully, or would be lost. Nothing was locked or pushed."""
+class InvalidJob(BatchError, ValueError):
+    """The job cannot be carried faithfully, or would be lost. Nothing was locked or pushed.
+
+    But where a middleware within `Unique` refuses some of a list of more than 200: others may have
+    been pushed before; `results` tells.
+    """
 
 
 class InvalidSettings(FaktoryUniqueError, ValueError):

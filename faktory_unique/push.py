@@ -11,7 +11,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from .chain import PushResult, PushStatus
-from .errors import StoreError
+from .errors import InvalidJob, StoreError
 from .events import EventName
 from .sending import ChunkPush
 
@@ -65,15 +65,19 @@ class BatchPush:
 
         Raises:
             StoreError: a lock could not be taken; `results` tells what was pushed before.
+            InvalidJob: a middleware within has refused some, likewise.
         """
         pending: Sequence[int] = range(len(self._jobs))
+        followers: Sequence[tuple[int, int]] = ()
         try:
             while pending:
                 leaders, followers = self._split(pending)
                 going_on = self._send(leaders)
                 refused = [i for i, leader in followers if not self._follow(i, leader)]
                 pending = refused if going_on else ()
-        except StoreError as exc:
+        except (StoreError, InvalidJob) as exc:
+            for i, leader in followers:
+                self._follow(i, leader)
             exc.results = tuple(self._told())
             raise
         finally:
@@ -120,7 +124,6 @@ class BatchPush:
             else:
                 claim.pushed_as = PushStatus.OBSERVED
                 claim.why = f"{self._jobs[leader]['jid']} has it"
-                claim.tell(self._parts.hooks, EventName.OBSERVED, claim.why)
                 leaders.append(i)
         return leaders, followers
 

@@ -118,7 +118,8 @@ class Producer(StockProducer):
             A dict of jid → error of the refused jobs, with `.results`, `.pushed`, `.duplicates`.
 
         Raises:
-            InvalidJob: a job cannot be carried faithfully. Nothing of the list was pushed.
+            InvalidJob: a job cannot be carried faithfully: nothing of the list was pushed. Or a
+                middleware refuses it, perhaps after others: `.results` tells.
             StoreError: locks could not be taken; `.results` tells what was pushed before that.
             NotUnique: an equal of some is there, and their policy says `on_conflict="raise"`; the
                 others were pushed; `.results` as above.

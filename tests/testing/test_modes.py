@@ -58,9 +58,11 @@ class TestFake:
 
     def test_a_unique_that_was_made_before_it_is_warned_of(self):
         """As at the top of a module: its locks can be those of the real work."""
-        with Unique(MemoryStore(), default=Policy()) as made_before, testing.fake():
-            with Client() as client, pytest.warns(UserWarning, match="the lock of 'Note' is not"):
-                Producer(client, [made_before]).push(Job(jobtype="Note", args=[1]))
+        made_before = Unique(MemoryStore(), default=Policy())
+        with testing.fake(), Client() as client:
+            producer = Producer(client, [made_before])
+            with pytest.warns(UserWarning, match="the lock of 'Note' is not"):
+                producer.push(Job(jobtype="Note", args=[1]))
 
     def test_a_fake_that_captures_nothing_may_have_its_locks_elsewhere(self):
         with testing.FakeFaktory() as faktory, Unique(MemoryStore(), default=Policy()) as unique:

@@ -163,11 +163,23 @@ def test_a_take_that_fails_leaves_the_chunk_before_pushed_and_settled(steps, uni
     assert steps.values() == {held(result.jid) for result in caught.value.results[:SECOND]}
 
 
+def test_a_take_that_fails_leaves_followers_of_what_was_pushed_before_duplicates(steps, unique):
+    steps.at["take 1"] = raising(StoreUnavailable("away"))
+    jobs = [job(n) for n in range(SECOND + 1)]
+    followers = [{**job(n), "jid": f"follower-{n}"} for n in (0, SECOND)]
+    with pytest.raises(StoreUnavailable) as caught:
+        unique.push([*jobs, *followers], InnermostPush(steps.write))
+    of_the_first, of_the_second = caught.value.results[-2:]
+    assert (of_the_first.status, of_the_first.jid) == (PushStatus.DUPLICATE, job(0)["jid"])
+    assert of_the_second.status is PushStatus.NOT_SENT
+
+
 @pytest.mark.parametrize("step", ["write 1", "send 1"])
 def test_a_veto_leaves_the_chunk_before_pushed_and_settled(steps, unique, step):
     steps.at[step] = raising(InvalidJob("no"))
-    with pytest.raises(InvalidJob):
+    with pytest.raises(InvalidJob) as caught:
         steps.push(unique)
+    assert statuses(caught.value.results) == ({PushStatus.PUSHED}, {PushStatus.NOT_SENT})
     assert steps.seen.count("hear 0") == 1
     assert steps.values() == {held(job(n)["jid"]) for n in range(CHUNK)}
 
@@ -303,6 +315,21 @@ class TestAfterALongWait:
         assert all(results)
         assert place not in steps.keys["renew 1"]
         assert steps.values() >= {held(result.jid) for result in results}
+
+
+@pytest.mark.parametrize("enforce", [True, False])
+def test_without_a_lock_nothing_is_told_to_have_gone_out_that_was_not_sent(steps, enforce):
+    told = []
+    policy = Policy(ttl=600, lease=LEASE, on_store_error="push", enforce=enforce)
+    unique = Unique(steps.store, default=policy, hooks=[lambda event: told.append(event.name)])
+    steps.at["take 0"] = raising(StoreUnavailable("away"))
+    steps.at["send 0"] = raising(InvalidJob("no"))
+    with pytest.raises(InvalidJob):
+        steps.push(unique, 2)
+    assert told == []
+    steps.at["take 0"] = raising(StoreUnavailable("away"))
+    assert unique.push([job(0), job(1)], InnermostPush(steps.write))[0].status == "unguarded"
+    assert told == ["unguarded", "unguarded"]
 
 
 def test_when_a_chunk_is_settled_its_jobs_can_be_pushed_anew(steps, unique):
