@@ -177,7 +177,6 @@ class ChunkLocks:
     def _told(self, claim: Claim, result: PushResult) -> PushResult:
         """The result of a job that has no lock to be confirmed."""
         if result.status is PushStatus.PUSHED:
-            self._tell(claim, EventName(claim.pushed_as), claim.why or "")
             return result._replace(status=claim.pushed_as, confirmed=False, error=claim.why)
         if result.status is PushStatus.UNKNOWN:
             self._parts.pushes.ended_unknown(claim.submitted_jid, claim.owner)
@@ -213,7 +212,7 @@ class ChunkLocks:
         for i, claim in claims.items():
             self._go(i)
             if not claim.took:
-                claim.pushed_as, claim.why = PushStatus.UNGUARDED, str(exc)
+                self._without_a_lock(claim, PushStatus.UNGUARDED, str(exc))
 
     def _go(self, i: int) -> None:
         """Has a job go out; under a new jid, where its own may have been sent by this process."""
@@ -231,18 +230,22 @@ class ChunkLocks:
         if not claim.policy.enforce:
             if itself:  # its jid has been sent, or is being
                 claim.jid = uuid.uuid4().hex
-            claim.pushed_as, claim.why = PushStatus.OBSERVED, f"{owner} has it"
             self._go(i)
+            self._without_a_lock(claim, PushStatus.OBSERVED, f"{owner} has it")
         elif not claim.is_replaceable or itself:
             return {i: self._duplicate(claim, value)}
         elif is_leased(value):
-            claim.pushed_as = PushStatus.UNGUARDED
-            claim.why = f"{owner} has it, and cannot be replaced before it is confirmed"
             self._go(i)
+            told = f"{owner} has it, and cannot be replaced before it is confirmed"
+            self._without_a_lock(claim, PushStatus.UNGUARDED, told)
         else:
             claim.replaces = owner
             self._go(i)
         return {}
+
+    def _without_a_lock(self, claim: Claim, pushed_as: PushStatus, why: str) -> None:
+        claim.pushed_as, claim.why = pushed_as, why
+        self._tell(claim, EventName(pushed_as), why)
 
     def _duplicate(self, claim: Claim, value: str) -> PushResult:
         self._tell(claim, EventName.DUPLICATE, f"{owner_of(value)} has it")

@@ -124,6 +124,7 @@ class BatchPush:
             else:
                 claim.pushed_as = PushStatus.OBSERVED
                 claim.why = f"{self._jobs[leader]['jid']} has it"
+                claim.tell(self._parts.hooks, EventName.OBSERVED, claim.why)
                 leaders.append(i)
         return leaders, followers
 
