@@ -22,12 +22,14 @@ class EventName(StrEnum):
     Of a push: `acquired` (leased), `duplicate` (another job has it), `confirmed` (held for as long
     as the job may wait), `push_unknown` (left to its lease), `unguarded` (pushed without a lock,
     the store being away, or the job to be replaced not yet confirmed), `observed` (another has it,
-    and the policy does not enforce that), both told before the send, which may come to nothing, `key_error` (no key could be made, and the policy does
-    not enforce one). Of a worker: `held` (for as long as the attempt can take), `reacquired` (it
-    had lapsed, and was taken again), `lapsed` (it had, and the job runs without one), `superseded`
-    (its job steps aside for one that was pushed in its place), `excluded` (another job of its key
-    runs, and this one is put back), `put_back`, `unknown_stamp` (of a later version: left alone).
-    Of both: `released`, and `store_error` (a change that could not be made).
+    and the policy does not enforce that), `key_error` (no key could be made, and the policy does
+    not enforce one). The last three are told before the send, which can come to nothing, so that a
+    process which dies amid it hides nothing. Of a worker: `held` (for as long as the attempt can
+    take), `reacquired` (it had lapsed, and was taken again), `lapsed` (it had, and the job runs
+    without one), `superseded` (its job steps aside for one that was pushed in its place),
+    `excluded` (another job of its key runs, and this one is put back), `put_back`, `unknown_stamp`
+    (of a later version: left alone). Of both: `released`, and `store_error` (a change that could
+    not be made).
     """
 
     ACQUIRED = "acquired"
