@@ -151,6 +151,7 @@ class BatchPush:
         next are taken.
         """
         before: ChunkPush | None = None
+        self._open = []
         try:
             for start in range(0, len(leaders), CHUNK):
                 chunk = self._chunk(leaders[start : start + CHUNK])
