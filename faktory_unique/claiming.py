@@ -66,7 +66,7 @@ class Claiming:
                 claims[i] = claim
             elif len(jobs) > CHUNK:  # it may go out behind a chunk that has been pushed already
                 check_json(job)
-        if any(claim.policy.enforce for claim in claims.values()):
+        if len(jobs) > 1 and any(claim.policy.enforce for claim in claims.values()):
             _refuse_repeated_jids(
                 [claims[i].jid if i in claims else job["jid"] for i, job in enumerate(jobs)]
             )

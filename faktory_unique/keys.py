@@ -44,22 +44,21 @@ def lock_key(policy: Policy, job: dict[str, Any]) -> str:
     Raises:
         InvalidJob: a selected value is missing, or is not JSON that Faktory carries faithfully.
     """
-    name = policy.scope if policy.scope is not None else job["jobtype"]
-    jobtype, beginning = _named(name)
+    scope = policy.scope
+    jobtype, beginning = _named(job["jobtype"] if scope is None else scope)
     args: list[Any] = job["args"]
     # What Faktory cannot carry is refused in every argument, selected or not: the job goes whole.
     whole = canonical(args, path="args")
+    queue = _queue(job) if policy.per_queue else b""
     if policy.by is not None:
         selected = canonical([_select(args, path) for path in policy.by], path="args")
         by = canonical(policy.by, path="by")
-        work = b'{"args":%b,"by":%b,"jobtype":%b' % (selected, by, jobtype)
+        work = b'{"args":%b,"by":%b,"jobtype":%b%b}' % (selected, by, jobtype, queue)
     elif policy.key is not None:
-        work = b'{"jobtype":%b,"key":%b' % (jobtype, _chosen(policy.key, args))
+        work = b'{"jobtype":%b,"key":%b%b}' % (jobtype, _chosen(policy.key, args), queue)
     else:
-        work = b'{"args":%b,"jobtype":%b' % (whole, jobtype)
-    if policy.per_queue:
-        work += b',"queue":%b' % canonical(job.get("queue") or "default", path="queue")
-    digest = b2a_base64(sha256(work + b"}").digest()[:_DIGEST_BYTES], newline=False)
+        work = b'{"args":%b,"jobtype":%b%b}' % (whole, jobtype, queue)
+    digest = b2a_base64(sha256(work).digest()[:_DIGEST_BYTES], newline=False)
     return beginning + digest.translate(_URL_SAFE, b"=").decode()
 
 
@@ -114,6 +113,10 @@ def _select(args: list[Any], path: int | str) -> object:
                 "or change `by` in its policy"
             )
     return found
+
+
+def _queue(job: dict[str, Any]) -> bytes:
+    return b',"queue":%b' % canonical(job.get("queue") or "default", path="queue")
 
 
 def _chosen(key: Callable[[list[Any]], object], args: list[Any]) -> bytes:

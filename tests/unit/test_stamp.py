@@ -4,7 +4,15 @@ from __future__ import annotations
 
 import pytest
 
-from faktory_unique.stamp import VERSION, Stamp, read_stamp, unknown_stamp, without_stamp
+from faktory_unique import InvalidJob
+from faktory_unique.stamp import (
+    VERSION,
+    Stamp,
+    read_stamp,
+    refuse_another_use,
+    unknown_stamp,
+    without_stamp,
+)
 
 STAMP = Stamp(key="unique:1:Email:x", owner="jid-00000001", until="success", ttl=600.0)
 
@@ -53,6 +61,19 @@ def test_a_stamp_can_be_taken_off():
 def test_what_is_the_users_own_is_not_taken_off(kept):
     job = {"custom": {"unique": kept}}
     assert without_stamp(job) is job
+
+
+@pytest.mark.parametrize("kept", [1, "mine", None, [], {"key": "k"}])
+def test_what_is_the_users_own_is_refused_where_a_stamp_is_to_be(kept):
+    with pytest.raises(InvalidJob, match=r"^custom\.unique: a name that is reserved"):
+        refuse_another_use({"custom": {"unique": kept}})
+
+
+@pytest.mark.parametrize("job", [{}, {"custom": None}, {"custom": "text"}, {"custom": {"a": 1}}])
+def test_a_place_for_a_stamp_is_free(job):
+    refuse_another_use(job)
+    refuse_another_use(STAMP.written_on({**job, "custom": {}}))
+    refuse_another_use({"custom": {"unique": {"v": 99}}})
 
 
 def test_what_is_usual_is_not_written():
