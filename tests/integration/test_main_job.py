@@ -12,7 +12,6 @@ import pytest
 
 from faktory_unique import (
     Client,
-    Consumer,
     InvalidJob,
     Job,
     Middleware,
@@ -245,11 +244,6 @@ def test_two_unique_in_one_chain_are_refused(client, unique, redis_url):
     """The job could tell its worker of one lock alone."""
     with Unique(redis_url) as another, pytest.raises(ValueError, match="two Unique in one chain"):
         Producer(client, [unique, another])
-
-
-def test_a_producers_client_cannot_consume(client, unique):
-    with pytest.raises(ValueError, match=r"make a Client\(role=.consumer.\)"):
-        Consumer(client, middleware=[unique])
 
 
 @pytest.mark.parametrize("wrong", [None, {"jobtype": "Plain", "args": []}, "Plain", Job])
