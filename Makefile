@@ -25,7 +25,9 @@ help:
 	@echo "make chaos         real servers and processes under faults: SECONDS=60 SEED=1"
 	@echo "make fuzz          the canonicalizer against another one: INPUTS=1000000"
 	@echo "make check         what CI runs: ruff, mypy, floors, tests, coverage, a short benchmark"
-	@echo "make bench         the benchmarks"
+	@echo "make bench         the benchmarks: ten minutes on a machine that does nothing else"
+	@echo "make servers       a redis-server and a Faktory, .servers/bin/faktory; the others do this themselves"
+	@echo "make clean         forgets what was installed here"
 
 # In memory, whatever servers the shell points at.
 demo: $(INSTALLED)

@@ -46,7 +46,7 @@ class Scale(NamedTuple):
 
 WHOLE = Scale(40, Rounds(theirs=15, ours_for_each=4), Windows(rounds=5, seconds=1.0))
 QUICK = Scale(4, Rounds(theirs=5, ours_for_each=3), Windows(rounds=2, seconds=0.2))
-WIDTH = 130  # of a log; a terminal tells its own
+WIDTH = 140  # of a log; a terminal tells its own
 
 
 def main() -> int:
