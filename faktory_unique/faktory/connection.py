@@ -11,18 +11,20 @@ from __future__ import annotations
 import os
 import time
 from functools import partial
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 from faktory_unique.errors import FaktoryError, LoginRefused, NotSent, OutcomeUnknown
 
 from .login import log_in
-from .turns import Sent, SharedWire
+from .turns import NoTurn, Sent, SharedWire
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from .server import Server
     from .wire import Wire
+
+T = TypeVar("T")
 
 
 class Connection:
@@ -55,10 +57,7 @@ class Connection:
         """
         deadline = self._deadline(self._timeout)
         shared = self._own()
-        with shared.turn(deadline) as is_mine:
-            if not is_mine:
-                raise NotSent(self._no_turn(shared))
-            self._ready(shared, deadline)
+        self._in_turn(shared, deadline, partial(self._ready, shared, deadline))
 
     def call(
         self,
@@ -111,26 +110,30 @@ class Connection:
         if shared.is_amid():  # whose command ends unknown
             shared.discard()
             return
-        with shared.turn(None):
-            shared.catch_up(None)
-            if shared.wire is not None:
-                shared.wire.end()
-                shared.wire = None
+        shared.in_turn(None, shared.end)
 
     def _send(
         self, command: str, deadline: float | None, not_after: float | None, *, read: bool
     ) -> Sent:
         shared = self._own()
-        with shared.turn(deadline) as is_mine:
-            if not is_mine:
-                raise NotSent(self._no_turn(shared))
-            sent = self._put_out(shared, command, deadline, not_after)
-            if read:
-                sent.read()
-            return sent
+        put_out = partial(self._put_out, shared, command, deadline, not_after, read=read)
+        return self._in_turn(shared, deadline, put_out)
+
+    def _in_turn(self, shared: SharedWire, deadline: float | None, act: Callable[[], T]) -> T:
+        try:
+            return shared.in_turn(deadline, act)
+        except NoTurn:
+            amid = f"this very thread is amid a command to Faktory at {self._server!r}"
+            raise NotSent(amid if shared.is_amid() else self._busy()) from None
 
     def _put_out(
-        self, shared: SharedWire, command: str, deadline: float | None, not_after: float | None
+        self,
+        shared: SharedWire,
+        command: str,
+        deadline: float | None,
+        not_after: float | None,
+        *,
+        read: bool,
     ) -> Sent:
         wire = self._ready(shared, deadline)
         verb = command.partition(" ")[0]
@@ -148,12 +151,9 @@ class Connection:
         except BaseException:  # a Ctrl-C, say: it may have gone out in part
             shared.discard()
             raise
+        if read:
+            sent.read()
         return sent
-
-    def _no_turn(self, shared: SharedWire) -> str:
-        if shared.is_amid():  # a signal handler's code
-            return f"this very thread is amid a command to Faktory at {self._server!r}"
-        return self._busy()
 
     def _busy(self) -> str:
         return (

@@ -5,19 +5,24 @@ from __future__ import annotations
 import os
 import threading
 import time
-from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from faktory_unique.errors import OutcomeUnknown, Refused
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable
 
     from .wire import Wire
 
 # Seconds beyond a deadline in which a reply that has arrived by then is still read, its reader
 # having been busy elsewhere; and so long at most is a thread blind to another having read it.
 _MOMENT = 0.1
+
+T = TypeVar("T")
+
+
+class NoTurn(Exception):
+    """Another thread has the turn, or a command of this very thread."""
 
 
 class SharedWire:
@@ -33,18 +38,22 @@ class SharedWire:
         self.wire: Wire | None = None
         self.unread: Sent | None = None
 
-    @contextmanager
-    def turn(self, deadline: float | None) -> Iterator[bool]:
-        """The turn, waited for until the deadline; False where it was not had.
+    def in_turn(self, deadline: float | None, act: Callable[[], T]) -> T:
+        """Does something in a turn of this thread, waited for until the deadline.
 
-        Nor is it had where this very thread is amid a command, which only returning goes on with.
+        Raises:
+            NoTurn: it was not had; nor is it where this very thread is amid a command, which only
+                returning goes on with.
         """
         if self.is_amid():
-            yield False
-            return
+            raise NoTurn
         seconds = -1 if deadline is None else max(0.0, deadline - time.monotonic())
+        # In one frame, and no context manager: what a signal handler raises between two would leave
+        # the turn taken for as long as anybody keeps the exception.
         try:
-            yield self._turn.acquire(timeout=seconds)
+            if not self._turn.acquire(timeout=seconds):
+                raise NoTurn
+            return act()
         finally:
             # Asked of the lock itself, since what a signal handler raises can come right after it
             # was had; and given back by one call, since that can come between two.
@@ -64,8 +73,15 @@ class SharedWire:
             self.wire = None
         self.unread = None
 
+    def end(self) -> None:
+        """Reads what is unread, says END and closes. In a turn."""
+        self.catch_up(None)
+        if self.wire is not None:
+            self.wire.end()
+            self.wire = None
+
     def catch_up(self, deadline: float | None) -> bool:
-        """Reads what is unread; False where nothing of it came by the deadline."""
+        """Reads what is unread; False where nothing of it came by the deadline. In a turn."""
         unread = self.unread
         if unread is not None:
             if not unread.has_come(deadline):
@@ -99,11 +115,12 @@ class Sent:
             raise OutcomeUnknown(f"{self._told} by the parent of this process")
         while self._reply is None:  # which whoever has the turn will have read before all else
             # Not for long at a time: having read it, he may go on for as long as he likes.
-            with self._shared.turn(time.monotonic() + _MOMENT) as is_mine:
-                if is_mine:
-                    self.read()
-                elif self._shared.is_amid():
-                    raise OutcomeUnknown(f"{self._told}; its answer is asked for amid a command")
+            try:
+                self._shared.in_turn(time.monotonic() + _MOMENT, self.read)
+            except NoTurn:
+                if self._shared.is_amid():
+                    told = f"{self._told}; its answer is asked for amid a command"
+                    raise OutcomeUnknown(told) from None
         self._wire.answered()
         reply = self._reply
         if isinstance(reply, OutcomeUnknown):

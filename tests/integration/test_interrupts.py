@@ -25,8 +25,11 @@ class Interrupt(BaseException):
 
 
 def interrupted(place, act):
-    """Whether an interrupt came, at the place of this number."""
-    left = place
+    """Whether an interrupt came, at the place of this number; and what it came out as.
+
+    Whoever keeps an exception keeps the frames that it came through.
+    """
+    left, came = place, None
 
     def look(_frame, event, _arg):
         nonlocal left
@@ -39,11 +42,11 @@ def interrupted(place, act):
     sys.setprofile(look)
     try:
         act()
-    except Interrupt:
-        pass
+    except Interrupt as exc:
+        came = exc
     finally:
         sys.setprofile(None)
-    return left < 0
+    return left < 0, came
 
 
 def in_another_thread(act):
@@ -91,9 +94,11 @@ def everywhere(producer, check):
     def everywhere(jobs_of, act):
         for place in count():
             jobs = jobs_of(place)
-            if not interrupted(place, partial(act, jobs)):
+            has_come, kept = interrupted(place, partial(act, jobs))
+            if not has_come:
                 return place
             check(jobs)
+            del kept
         return None
 
     return everywhere
