@@ -91,8 +91,7 @@ class ChunkLocks:
     def are_old(self) -> bool:
         """Whether so much of a lease is over that what comes next could outlast it."""
         age = self._parts.clock() - self._since
-        going = self.going.values()
-        return any(age >= _OLD * claim.policy.lease for claim in going if claim.is_guarded)
+        return any(age >= _OLD * c.policy.lease for c in self.going.values() if c.is_guarded)
 
     def renew(self) -> Results:
         """Leases the locks anew: another chunk took long, and this one is still to be sent.

@@ -15,7 +15,7 @@ import time
 from collections import OrderedDict
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
-from .errors import StoreError
+from .errors import StoreError, StoreUnavailable
 from .store import run_in_steps
 
 if TYPE_CHECKING:
@@ -36,10 +36,8 @@ _LONGEST_PAUSE = 5.0
 _LAST_PAUSES = (0.1, 0.2, 0.3, 0.4)
 _LAST_SECONDS = 1.0
 
-
 _Place: TypeAlias = tuple[str, str]
 """Key and owner: a lock of another owner is another's, and owed something else."""
-
 
 Made: TypeAlias = "Callable[[Change, str | None], None]"
 """Told the change that was made, and the value that was found."""
@@ -73,7 +71,7 @@ class Kept:
         self._most = most
         self._sleep = sleep
         self._entries: OrderedDict[_Place, _Entry] = OrderedDict()
-        self._mutex = threading.Lock()
+        self._mutex = threading.RLock()  # which knows whose it is, for signal handlers
         self._waking = threading.Event()
         self._thread: threading.Thread | None = None
         self._pid = os.getpid()
@@ -82,20 +80,20 @@ class Kept:
         return len(self._entries)
 
     def run(self, change: Change, seconds: float, made: Made) -> str | None:
-        """Makes a change, in the stead of one that is owed to the same lock.
+        """Makes a change, in the stead of one that is owed to the same lock; the value found.
 
         Args:
             change: what to make.
             seconds: for how long it is kept where the store is away.
             made: called where it is made later.
 
-        Returns:
-            The value found.
-
         Raises:
             StoreError: it was not made, and is kept.
         """
-        self._drop(_place(change))
+        if self._entries:
+            self._own()
+            with self._mutex:  # waits for a retry under way, which could undo us
+                self._entries.pop(_place(change), None)
         try:
             return run_in_steps(self._store, [change])[0]
         except StoreError:
@@ -159,6 +157,8 @@ class Kept:
 
     def give_up(self) -> None:
         """Makes what can be made within a second or so, and forgets the rest."""
+        if self._is_amid():
+            return  # what is interrupted goes on with it
         deadline = time.monotonic() + _LAST_SECONDS
         pauses = iter(_LAST_PAUSES)
         while not self.retry() and time.monotonic() < deadline:
@@ -207,24 +207,17 @@ class Kept:
         """Makes what is owed to these locks and is not too old."""
         left = list(places)
         while left:
-            now: dict[str, _Place] = {}
-            for place in left[:_BATCH]:  # no two of a batch are of one key
-                now.setdefault(place[0], place)
-            chosen = set(now.values())
+            # No two of a batch are of one key: of those, the first comes first.
+            chosen = set({key: (key, owner) for key, owner in reversed(left[:_BATCH])}.values())
             left = [place for place in left if place not in chosen]
             self._make_batch(chosen)
 
     def _make_batch(self, places: set[_Place]) -> None:
         self._own()
+        if self._is_amid():
+            raise StoreUnavailable("this very thread is amid making what locks are owed")
         with self._mutex:
-            now = self._clock()
-            entries = []
-            for place in places:
-                entry = self._entries.get(place)
-                if entry is not None and entry.until <= now:
-                    del self._entries[place]
-                elif entry is not None:
-                    entries.append(entry)
+            entries = self._due(places)
             if not entries:
                 return
             try:
@@ -233,23 +226,30 @@ class Kept:
                 for change in exc.done:
                     self._entries.pop(_place(change), None)
                 raise
-            for entry in entries:
-                del self._entries[_place(entry.change)]
+            for entry in entries:  # unless a signal handler has put another in its place
+                if self._entries.get(_place(entry.change)) is entry:
+                    del self._entries[_place(entry.change)]
         for entry, value in zip(entries, found, strict=True):
             entry.made(entry.change, value)  # without the mutex: a hook may push
 
-    def _drop(self, place: _Place) -> None:
-        """Forgets what is owed to a lock. Waits for a retry under way, which could undo us."""
-        if self._entries:
-            self._own()
-            with self._mutex:
-                self._entries.pop(place, None)
+    def _due(self, places: set[_Place]) -> list[_Entry]:
+        """What is owed to these locks; what is too old is forgotten."""
+        now = self._clock()
+        entries = [self._entries[place] for place in places if place in self._entries]
+        for entry in entries:
+            if entry.until <= now:
+                del self._entries[_place(entry.change)]
+        return [entry for entry in entries if entry.until > now]
+
+    def _is_amid(self) -> bool:
+        """Whether this is a signal handler's code, amid what this very thread does here."""
+        return self._mutex._is_owned()  # type: ignore[attr-defined,no-any-return]  # noqa: SLF001  # as threading.Condition asks it
 
     def _own(self) -> None:
         """A forked child owes nothing of what its parent does, nor waits for its mutex."""
         if self._pid != os.getpid():
             self._entries = OrderedDict()
-            self._mutex = threading.Lock()
+            self._mutex = threading.RLock()
             self._waking = threading.Event()
             self._thread = None
             self._pid = os.getpid()

@@ -32,6 +32,10 @@ def check_job(job: dict[str, Any]) -> None:
     jid = job.get("jid")
     if not isinstance(jid, str) or len(jid.encode("utf-8", "replace")) < _SHORTEST_JID:
         raise InvalidJob(f"jid: {jid!r} has fewer than {_SHORTEST_JID} bytes; leave it to Job")
+    if not jid.isascii() and any("\ud800" <= sign <= "\udfff" for sign in jid):
+        raise InvalidJob(
+            f"jid: {jid!r} has a surrogate, which is not Unicode text; leave it to Job"
+        )
     if jid.endswith("?"):
         # A lock's value is the jid, and the jid with a question mark while only leased.
         raise InvalidJob(f"jid: {jid!r} ends in '?', which marks a lease; choose another jid")

@@ -185,8 +185,8 @@ class Client(StockClient):
         """PUSHB in three steps.
 
         Returns:
-            What sends it, or raises `NotSent` where the client is not connected; what that gives,
-            called once, has the answer, or raises as `push_batch`.
+            What sends it, or raises `NotSent`, unconnected; what that gives, called once, has the
+            answer, or raises as `push_batch`.
 
         Raises:
             TypeError: a payload is not JSON; likewise ValueError.
@@ -222,11 +222,7 @@ class Client(StockClient):
         return self._connected(self._commands).call(command, at_most=at_most, not_after=not_after)
 
     def send(self, command: str) -> Callable[[], str]:
-        """Sends one command, whose whole reply is asked for later; see `Connection.send`.
-
-        Raises:
-            NotSent: the client is not connected. All else is raised where the reply is asked for.
-        """
+        """Sends one command; its reply is asked for later. Unconnected, it raises `NotSent`."""
         return self._connected(self._commands).send(command)
 
     def _connected(self, connection: Connection) -> Connection:
@@ -240,10 +236,8 @@ class Client(StockClient):
 
     def _fetch(self, queues: list[str]) -> dict[str, Any] | None:
         """FETCH: the payload of a job, or None where the queues stayed empty for 2 s."""
-        reply = self._connected(self._fetches).call(
-            f"FETCH {' '.join(queues)}", at_least=FETCH_TIMEOUT, at_most=FETCH_TIMEOUT
-        )
-        return fetched(reply)
+        command, limit = f"FETCH {' '.join(queues)}", FETCH_TIMEOUT
+        return fetched(self._connected(self._fetches).call(command, at_least=limit, at_most=limit))
 
     def _beat(self, rss_kb: int | None = None) -> bool:
         """BEAT; the server's answer may make this worker quiet or tell it to terminate."""

@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 import time
 from functools import partial
+from math import inf
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 from faktory_unique.errors import FaktoryError, LoginRefused, NotSent, OutcomeUnknown
@@ -137,7 +138,8 @@ class Connection:
     ) -> Sent:
         wire = self._ready(shared, deadline)
         verb = command.partition(" ")[0]
-        if not_after is not None and time.monotonic() >= not_after:
+        last = min(deadline or inf, not_after or inf)
+        if time.monotonic() >= last:
             raise NotSent(f"it is too late for {verb}")
         told = f"{verb} was sent to Faktory at {self._server!r}"
         try:

@@ -359,3 +359,53 @@ def test_a_forked_child_owes_nothing_of_its_parents(kept, store):
     store.away = False
     assert kept.retry()
     assert store.values() == {}
+
+
+class TestASignalHandler:
+    """Its code runs amid what this very thread does, and cannot wait for that."""
+
+    @pytest.fixture
+    def amid(self, kept, store):
+        """`amid(act)`: what is done while a change that was owed is being made; what it came to."""
+
+        def amid(act):
+            store.away = True
+            with pytest.raises(StoreError):
+                kept.run(hold(), 60, ignore)
+            store.away = False
+            run, came_to = store.run, []
+
+            def interrupted(changes):
+                if not came_to:
+                    came_to.append("nothing yet")
+                    came_to[0] = act()
+                return run(changes)
+
+            store.run = interrupted
+            kept.retry()
+            return came_to[0]
+
+        return amid
+
+    def test_that_gives_up_leaves_it_to_what_it_interrupts(self, kept, store, amid):
+        amid(kept.give_up)
+        assert store.values() == {"k": "o"}
+        assert len(kept) == 0
+
+    def test_that_retries_leaves_it_likewise(self, kept, store, amid):
+        assert amid(kept.retry) is False
+        assert store.values() == {"k": "o"}
+
+    def test_that_pushes_what_is_owed_something_is_told_that_the_store_is_away(self, kept, amid):
+        def push():
+            with pytest.raises(StoreUnavailable, match="amid"):
+                kept.settle(["k"])
+            return "told"
+
+        assert amid(push) == "told"
+
+    def test_that_leaves_another_change_has_it_kept(self, kept, store, amid):
+        amid(lambda: kept.keep(free(), 60, ignore, yields=False))
+        assert len(kept) == 1
+        assert kept.retry()
+        assert store.values() == {}

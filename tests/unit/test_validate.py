@@ -39,6 +39,7 @@ def test_good_jobs_pass(fields):
         ({"jid": "1234567"}, "jid: '1234567' has fewer than 8 bytes"),
         ({"jid": 12345678}, "jid: 12345678"),
         ({"jid": "12345678?"}, "marks a lease"),
+        ({"jid": "1234567\ud800"}, "has a surrogate, which is not"),
         ({"args": None}, "args: not a list"),
         ({"args": "text"}, "args: not a list"),
         ({"queue": "a b"}, "queue: 'a b'"),
