@@ -157,7 +157,8 @@ def _source(loc: tuple[int | str, ...], code: Mapping[str, object]) -> str:
     if _has(_Environment(Settings)(), loc):
         return f" in {PREFIX}{str(loc[0]).upper()}"
     config = code.get("config") or variable(f"{PREFIX}CONFIG")
-    return f" in {shown(str(config))}" if config else ""
+    in_file = config and _has(_toml(Settings, config)(), loc)
+    return f" in {shown(str(config))}" if in_file else ""
 
 
 def _has(told: object, loc: tuple[int | str, ...]) -> bool:

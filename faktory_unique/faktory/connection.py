@@ -141,6 +141,8 @@ class Connection:
         last = min(deadline or inf, not_after or inf)
         if time.monotonic() >= last:
             raise NotSent(f"it is too late for {verb}")
+        if shared.wire is not wire:
+            raise NotSent(f"the client was disconnected before {verb} was sent")
         told = f"{verb} was sent to Faktory at {self._server!r}"
         try:
             # Before the first byte, and within `try`: whenever an interrupt comes, the next command
@@ -177,12 +179,14 @@ class Connection:
         """The open wire; a new one where there is none or the peer has closed it meanwhile."""
         if not shared.catch_up(deadline):
             raise NotSent(self._busy())
-        if shared.wire is not None and not shared.wire.is_quiet():
+        wire = shared.wire  # which a signal handler that disconnects can take away at any time
+        if wire is not None and not wire.is_quiet():
             shared.discard()
-        if shared.wire is None:
+            wire = None
+        if wire is None:
             try:
-                shared.wire = self._server.connect(deadline)
-                log_in(shared.wire, self._server, self._greeting(), deadline)
+                wire = shared.wire = self._server.connect(deadline)
+                log_in(wire, self._server, self._greeting(), deadline)
             except LoginRefused:
                 shared.discard()
                 raise
@@ -192,7 +196,7 @@ class Connection:
             except BaseException:  # a Ctrl-C, say: a reply may still come, and must be nobody's
                 shared.discard()
                 raise
-        return shared.wire
+        return wire
 
     @staticmethod
     def _deadline(timeout: float | None) -> float | None:

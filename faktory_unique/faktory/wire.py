@@ -102,12 +102,10 @@ class SocketWire(Wire):
         """Asks the socket, without waiting; what was read beyond the last reply is unasked, too."""
         if self._buffer:
             return False
-        poll = select.poll()  # select() bears no descriptor above 1023
-        poll.register(self._socket, select.POLLIN)
-        if not poll.poll(0):
+        if not self._poll(0):
             return True
-        self._socket.settimeout(0)
         try:
+            self._socket.settimeout(0)
             self._socket.recv(1)
         except (BlockingIOError, ssl.SSLWantReadError):
             return True  # TLS housekeeping, no data
@@ -119,9 +117,15 @@ class SocketWire(Wire):
         """Waits for the socket, on which TLS housekeeping is news, too, with no reply behind it."""
         if self._buffer:
             return True
-        poll = select.poll()
-        poll.register(self._socket, select.POLLIN)
-        seconds = None if deadline is None else max(0.0, deadline - time.monotonic())
+        return self._poll(None if deadline is None else max(0.0, deadline - time.monotonic()))
+
+    def _poll(self, seconds: float | None) -> bool:
+        """Whether there is something to be read, or the socket has been closed, by then."""
+        poll = select.poll()  # select() bears no descriptor above 1023
+        try:
+            poll.register(self._socket, select.POLLIN)
+        except ValueError:  # closed, by a signal handler say
+            return True
         return bool(poll.poll(None if seconds is None else 1_000 * seconds))
 
     def end(self) -> None:

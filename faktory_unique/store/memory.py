@@ -27,7 +27,7 @@ class MemoryStore:
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
-        self._mutex = threading.Lock()
+        self._mutex = threading.RLock()  # a signal handler may push, too
         self._locks: dict[str, tuple[str, float]] = {}
         # Every expiry ever set that is still to come, so that lapsed locks nobody asks for go too.
         self._expiries: list[tuple[float, str]] = []

@@ -20,12 +20,14 @@ from .looking import Looking
 from .server.core import Core
 from .server.tcp import HOST, Listener
 from .server.wires import MemoryWire
+from .strays import Strays
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
     from datetime import timedelta
 
     from faktory_unique.chain import Middleware
+    from faktory_unique.change import Change
     from faktory_unique.faktory.consumer import Consumer
 
     from .performing import Performed
@@ -53,6 +55,12 @@ class FakeStore(MemoryStore):
     def __init__(self, clock: Clock) -> None:
         super().__init__(clock)
         self.now = clock
+        self.asked_for: set[str] = set()  # the keys of all locks that it was ever to change
+
+    def run(self, changes: Sequence[Change]) -> list[str | None]:
+        """Carries out each change; see `Store.run`."""
+        self.asked_for.update(change.key for change in changes)
+        return super().run(changes)
 
 
 class FakeFaktory(Looking):
@@ -84,7 +92,8 @@ class FakeFaktory(Looking):
         self.locks = Locks(self.store)
         self._core = Core(self.clock, password, seed)
         self._name = f"fake-{next(_numbers)}"
-        self._here = Here(self._core, self.locks, self.store_url, self.client)
+        self._strays = Strays(self.store_url, self.store.asked_for)
+        self._here = Here(self._core, self.locks, self._strays, self.client)
         self._local = _Local(self._core, self._here)
         self._address = f"{self._name}.invalid", 7419  # a name that nobody can have
         self._listener: Listener | None = None
@@ -136,6 +145,7 @@ class FakeFaktory(Looking):
         if self._listener is not None:
             self._listener.close()
         local.withdraw(self._local)
+        self._strays.warn()
 
     def client(self, role: str = "producer", **options: Any) -> Client:  # noqa: ANN401  # Client's
         """A connected client of this process, disconnected by `close`; options are Client's."""

@@ -15,14 +15,13 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from faktory_unique.chain import Answer
-from faktory_unique.environment import variable
 from faktory_unique.faktory.consumer import Consumer
 from faktory_unique.faktory.reservation import Reservation
 
 from .go.shapes import STRING
 from .performing import work
 from .server.payloads import JOB, decoded, encoded
-from .strays import warn_of_a_lock_left_behind, warn_of_locks_elsewhere
+from .strays import warn_of_a_lock_left_behind
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -33,6 +32,7 @@ if TYPE_CHECKING:
     from .locks import Locks
     from .performing import Performed
     from .server.core import Core
+    from .strays import Strays
 
 _MOST_DRAINED = 10_000
 
@@ -43,15 +43,15 @@ class Here:
     Args:
         core: the fake.
         locks: those of its store.
-        store_url: the address of that store.
+        strays: looks at what is pushed.
         connect: makes a client of it.
     """
 
     def __init__(
-        self, core: Core, locks: Locks, store_url: str, connect: Callable[[], Client]
+        self, core: Core, locks: Locks, strays: Strays, connect: Callable[[], Client]
     ) -> None:
         self._core = core
-        self._store_url = store_url
+        self._strays = strays
         self._locks = locks
         self._connect = connect
         self._own_client: Client | None = None
@@ -124,8 +124,7 @@ class Here:
 
     def pushed(self, jobs: Sequence[Payload]) -> None:
         """Called when a client of this process has pushed jobs, and is free again."""
-        if variable("FAKTORY_UNIQUE_STORE") == self._store_url:  # it captures what is pushed
-            warn_of_locks_elsewhere(jobs, self._locks)
+        self._strays.look_at(jobs)
         inline = self._inline
         if inline is None:
             return

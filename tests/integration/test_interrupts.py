@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import sys
 import threading
+from contextlib import suppress
 from functools import partial
 from itertools import count
 
 import pytest
 
-from faktory_unique import Job, PushStatus
+from faktory_unique import Job, PushNotSent, PushOutcomeUnknown, PushStatus
 from faktory_unique import push as module
 
 # Python swallows what is raised while it closes a generator, and says so.
@@ -24,12 +25,9 @@ class Interrupt(BaseException):
     """Raised in the place of KeyboardInterrupt."""
 
 
-def interrupted(place, act):
-    """Whether an interrupt came, at the place of this number; and what it came out as.
-
-    Whoever keeps an exception keeps the frames that it came through.
-    """
-    left, came = place, None
+def struck(place, strike, act):
+    """Whether something was done amid an act, at the place of this number."""
+    left = place
 
     def look(_frame, event, _arg):
         nonlocal left
@@ -37,16 +35,29 @@ def interrupted(place, act):
             left -= 1
             if left < 0:
                 sys.setprofile(None)
-                raise Interrupt
+                strike()
 
     sys.setprofile(look)
     try:
         act()
-    except Interrupt as exc:
-        came = exc
     finally:
         sys.setprofile(None)
-    return left < 0, came
+    return left < 0
+
+
+def interrupted(place, act):
+    """What came out of an act, interrupted at the place of this number; None where it was not.
+
+    Whoever keeps an exception keeps the frames that it came through.
+    """
+
+    def interrupt():
+        raise Interrupt
+
+    try:
+        return struck(place, interrupt, act) or None
+    except Interrupt as exc:
+        return exc
 
 
 def in_another_thread(act):
@@ -94,11 +105,10 @@ def everywhere(producer, check):
     def everywhere(jobs_of, act):
         for place in count():
             jobs = jobs_of(place)
-            has_come, kept = interrupted(place, partial(act, jobs))
-            if not has_come:
+            kept = interrupted(place, partial(act, jobs))
+            if kept is None:
                 return place
             check(jobs)
-            del kept
         return None
 
     return everywhere
@@ -130,3 +140,18 @@ def test_amid_chunks_that_overlap(producer, everywhere, fetched_args, monkeypatc
     places = everywhere(partial(jobs_of, number=5), producer.push_bulk)
     assert places > 500
     assert fetched_args() >= {(n, k) for n in range(places) for k in range(5)}
+
+
+def test_a_signal_handler_that_disconnects(client, producer):
+    """Whatever it comes amid, the push says what became of it in words of ours."""
+    producer.push(Job(jobtype="UniqueWork", args=["first"]))
+    came, place = True, 0
+    while came:
+        job = Job(jobtype="UniqueWork", args=[place])
+        with suppress(PushNotSent, PushOutcomeUnknown):
+            came = struck(place, client.disconnect, partial(producer.push, job))
+        client.connect()
+        result = producer.push(job)
+        assert result or result.status is PushStatus.DUPLICATE
+        place += 1
+    assert place > 200

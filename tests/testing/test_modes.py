@@ -8,7 +8,18 @@ import threading
 import pyfaktory
 import pytest
 
-from faktory_unique import Client, Job, Policy, Producer, PushStatus, Unique, testing
+from faktory_unique import (
+    Answer,
+    Client,
+    Job,
+    Middleware,
+    Policy,
+    Producer,
+    PushStatus,
+    PutBack,
+    Unique,
+    testing,
+)
 from faktory_unique.store import MemoryStore
 
 NAMES = ("FAKTORY_URL", "FAKTORY_UNIQUE_STORE")
@@ -59,10 +70,24 @@ class TestFake:
     def test_a_unique_that_was_made_before_it_is_warned_of(self):
         """As at the top of a module: its locks can be those of the real work."""
         made_before = Unique(MemoryStore(), default=Policy())
-        with testing.fake(), Client() as client:
-            producer = Producer(client, [made_before])
-            with pytest.warns(UserWarning, match="the lock of 'Note' is not"):
-                producer.push(Job(jobtype="Note", args=[1]))
+        with pytest.warns(UserWarning, match="the lock of 'Note' was not taken in this"):  # noqa: SIM117  # at its end
+            with testing.fake(), Client() as client:
+                assert Producer(client, [made_before]).push(Job(jobtype="Note", args=[1]))
+
+    def test_a_lock_that_has_lapsed_is_no_stray(self):
+        """Its job is pushed anew when it is put back."""
+
+        class Wait(Middleware):
+            def fetch(self, job, call_next):
+                return PutBack(5)
+
+        with testing.fake() as faktory:
+            push(args=[1])
+            faktory.advance(hours=24)
+            consumer = faktory.consumer(middleware=[Wait()])
+            consumer.register("Note", lambda *_args: None)
+            assert faktory.perform_one(consumer).answer is Answer.ACCEPTED
+            assert len(faktory.scheduled) == 1
 
     def test_a_fake_that_captures_nothing_may_have_its_locks_elsewhere(self):
         with testing.FakeFaktory() as faktory, Unique(MemoryStore(), default=Policy()) as unique:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from traceback import format_exception
+from types import MappingProxyType
 from urllib.parse import quote
 
 import pytest
@@ -244,3 +245,10 @@ def test_a_file_that_is_no_text_is_named(tmp_path):
     path.write_bytes(b"\xff\xfe")
     with pytest.raises(InvalidSettings, match="config: "):
         load(config=path)
+
+
+def test_no_file_is_named_for_what_code_gave(toml):
+    policies = MappingProxyType({"A": {"ttl": -1}})
+    with pytest.raises(InvalidSettings, match=r"^policies\.A\.ttl: ") as caught:
+        load(config=toml("store = 'memory://'\n"), policies=policies)
+    assert "toml" not in str(caught.value)
