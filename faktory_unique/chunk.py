@@ -104,8 +104,6 @@ class ChunkLocks:
         """
         since = self._parts.clock()
         claims = {i: claim for i, claim in self.going.items() if claim.is_guarded}
-        if not claims:
-            return {}
         renewals = [lifecycle.renew(c.key, c.owner, c.policy.lease) for c in claims.values()]
         try:
             found = self._parts.store.run(renewals)
