@@ -5,7 +5,7 @@ BIN := .venv/bin
 INSTALLED := .venv/.installed
 
 # What the promises rest on: no branch of it may be untested.
-COVERED := environment canonical es_number keys policy enterprise stamp validate settings change reserved events lifecycle
+COVERED := environment amid canonical es_number keys policy enterprise stamp validate settings change reserved events lifecycle
 COVERED += chain claims claiming kept logs chunk innermost sending settling taking running holding parts push by_hand unique
 COVERED := $(COVERED:%=faktory_unique/%.py) faktory_unique/store/*.py
 # Of a chaos run: seconds for which there are faults, and what they are drawn from.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 import uuid
 from contextlib import ExitStack
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Self, TypeAlias
 
 from faktory_unique import Client, Job, Policy, Producer, Unique
 
@@ -29,6 +29,8 @@ MANY_ROUNDS, FEW_ROUNDS = 20, 10  # at the most: each takes seconds
 BEGUN = 0.2  # of the jobs are done before the clock starts: the worker is in its stride by then
 LOOK = 0.02  # seconds between looks at how many are done, which take the server's time, too
 PATIENCE = 60  # seconds for a round
+
+Work: TypeAlias = "Callable[[int], float]"
 
 
 class Worked:
@@ -60,29 +62,17 @@ class Worked:
         """All rows, in the order of the table."""
         unique, plain, stock = (self._working(side) for side in SIDES)
         return [
-            Row(
-                name="jobs worked with Unique vs without",
-                target=0.95,
-                operations=OPERATIONS,
-                ours=unique,
-                theirs=plain,
-                before=self._fresh,
-                after=self._no_lock_is_left,
-                most_rounds=MANY_ROUNDS,
-            ),
-            Row(
-                name="jobs worked by our Consumer vs stock pyfaktory's",
-                target=1.0,
-                operations=OPERATIONS,
-                ours=plain,
-                theirs=stock,
-                before=self._fresh,
-                after=self._no_lock_is_left,
-                most_rounds=FEW_ROUNDS,
+            self._row("jobs worked with Unique vs without", 0.95, unique, plain, MANY_ROUNDS),
+            self._row(
+                "jobs worked by our Consumer vs stock pyfaktory's", 1, plain, stock, FEW_ROUNDS
             ),
         ]
 
-    def _working(self, side: str) -> Callable[[int], float]:
+    def _row(self, name: str, target: float, ours: Work, theirs: Work, rounds: int) -> Row:
+        before, after = self._fresh, self._no_lock_is_left
+        return Row(name, target, OPERATIONS, ours, theirs, before, after, rounds)
+
+    def _working(self, side: str) -> Work:
         producer = self._unique if side == "unique" else self._plain
         jobs = JOBS[side]
 

@@ -15,6 +15,7 @@ import time
 from collections import OrderedDict
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
+from .amid import is_amid
 from .errors import StoreError, StoreUnavailable
 from .store import run_in_steps
 
@@ -157,7 +158,7 @@ class Kept:
 
     def give_up(self) -> None:
         """Makes what can be made within a second or so, and forgets the rest."""
-        if self._is_amid():
+        if is_amid(self._mutex):
             return  # what is interrupted goes on with it
         deadline = time.monotonic() + _LAST_SECONDS
         pauses = iter(_LAST_PAUSES)
@@ -214,7 +215,7 @@ class Kept:
 
     def _make_batch(self, places: set[_Place]) -> None:
         self._own()
-        if self._is_amid():
+        if is_amid(self._mutex):
             raise StoreUnavailable("this very thread is amid making what locks are owed")
         with self._mutex:
             entries = self._due(places)
@@ -240,10 +241,6 @@ class Kept:
             if entry.until <= now:
                 del self._entries[_place(entry.change)]
         return [entry for entry in entries if entry.until > now]
-
-    def _is_amid(self) -> bool:
-        """Whether this is a signal handler's code, amid what this very thread does here."""
-        return self._mutex._is_owned()  # type: ignore[attr-defined,no-any-return]  # noqa: SLF001  # as threading.Condition asks it
 
     def _own(self) -> None:
         """A forked child owes nothing of what its parent does, nor waits for its mutex."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import logging
 import os
 import socket
 import ssl
@@ -22,8 +21,6 @@ from .texts import bulk, fetched, pushb, refused_of, url_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-
-log = logging.getLogger("faktory_unique")
 
 # FETCH blocks for 2 s where queues are empty and works under a limit of 5 s (manager/fetch.go:180
 # and server/commands.go of Faktory 1.10). Giving up earlier strands the job that is on its way;

@@ -7,6 +7,7 @@ import threading
 import time
 from typing import TYPE_CHECKING, TypeVar
 
+from faktory_unique.amid import is_amid
 from faktory_unique.errors import OutcomeUnknown, Refused
 
 if TYPE_CHECKING:
@@ -64,7 +65,7 @@ class SharedWire:
 
     def is_amid(self) -> bool:
         """Whether it is this thread's turn: a signal handler's or a finalizer's code runs."""
-        return self._turn._is_owned()  # type: ignore[attr-defined,no-any-return]  # noqa: SLF001  # as threading.Condition asks it
+        return is_amid(self._turn)
 
     def discard(self) -> None:
         """Throws the wire away, and the reply that was to come on it."""

@@ -70,9 +70,9 @@ class TestFake:
     def test_a_unique_that_was_made_before_it_is_warned_of(self):
         """As at the top of a module: its locks can be those of the real work."""
         made_before = Unique(MemoryStore(), default=Policy())
-        with pytest.warns(UserWarning, match="the lock of 'Note' was not taken in this"):  # noqa: SIM117  # at its end
-            with testing.fake(), Client() as client:
-                assert Producer(client, [made_before]).push(Job(jobtype="Note", args=[1]))
+        warned = pytest.warns(UserWarning, match="the lock of 'Note' was not taken in this")
+        with warned, testing.fake(), Client() as client:
+            assert Producer(client, [made_before]).push(Job(jobtype="Note", args=[1]))
 
     def test_a_lock_that_has_lapsed_is_no_stray(self):
         """Its job is pushed anew when it is put back."""
