@@ -17,7 +17,7 @@ from multiprocessing import get_context
 from time import monotonic, process_time, sleep
 from typing import TYPE_CHECKING, Any, NamedTuple, Self, TypeAlias
 
-from faktory_unique.keys import lock_key
+from faktory_unique.locks.keys import lock_key
 
 from .ground import JOB, POLICY
 

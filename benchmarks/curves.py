@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
 
 import redis
 
-from faktory_unique.lifecycle import take
-from faktory_unique.store import RedisStore
+from faktory_unique.locks.lifecycle import take
+from faktory_unique.stores.redis import RedisStore
 
 from .crowd import Crowd
 from .ground import BATCH, LEASE, OWNER

@@ -6,10 +6,10 @@ from typing import Any
 
 import redis
 
-from faktory_unique.change import held
-from faktory_unique.keys import lock_key
-from faktory_unique.policy import Policy
-from faktory_unique.store import RedisStore
+from faktory_unique.locks.keys import lock_key
+from faktory_unique.locks.transition import held
+from faktory_unique.policy.policy import Policy
+from faktory_unique.stores.redis import RedisStore
 
 BATCH = 1000
 MOST = 5 * BATCH  # locks in one round

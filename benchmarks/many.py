@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import redis
 
-from faktory_unique.keys import lock_key
-from faktory_unique.lifecycle import confirm, give_back, take
-from faktory_unique.store import RedisStore
+from faktory_unique.locks.keys import lock_key
+from faktory_unique.locks.lifecycle import confirm, give_back, take
+from faktory_unique.stores.redis import RedisStore
 
 from .ground import BATCH, JOB, LEASE, OWNER, POLICY
 from .measure import Row

@@ -10,7 +10,7 @@ from pyfaktory.client import Client as StockClient
 from pyfaktory.producer import Producer as StockProducer
 
 from faktory_unique import Client, Job, Policy, Producer, Unique
-from faktory_unique.stamp import Stamp
+from faktory_unique.locks.stamp import Stamp
 
 from .ground import BATCH, JOB, LEASE, OWNER, POLICY
 from .measure import Row

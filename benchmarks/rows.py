@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING
 
 from redis.lock import Lock
 
-from faktory_unique.change import leased
-from faktory_unique.keys import lock_key
-from faktory_unique.lifecycle import release, take
+from faktory_unique.locks.keys import lock_key
+from faktory_unique.locks.lifecycle import release, take
+from faktory_unique.locks.transition import leased
 
 from .ground import BATCH, JOB, LEASE, MOST, OWNER, POLICY
 from .measure import Row

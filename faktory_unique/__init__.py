@@ -1,18 +1,8 @@
 """Unique jobs for open-source Faktory: no job lost to a lock, no lock that outlives its job."""
 
 from ._pyfaktory import Job
-from .by_hand import Lock
-from .chain import (
-    Answer,
-    Drop,
-    JobError,
-    Middleware,
-    PushResult,
-    PushStatus,
-    PutBack,
-    RetryLater,
-    Run,
-)
+from .client.client import Client
+from .client.producer import Producer, PushedBulk
 from .errors import (
     FaktoryUniqueError,
     InvalidJob,
@@ -29,12 +19,13 @@ from .errors import (
     StoreUnavailable,
 )
 from .events import Event, EventName
-from .faktory.client import Client
-from .faktory.consumer import Consumer
-from .faktory.perform import current_job
-from .faktory.producer import Producer, PushedBulk
-from .policy import Policy
-from .unique import Unique
+from .middleware import Answer, Drop, JobError, Middleware, PutBack, RetryLater, Run
+from .policy.policy import Policy
+from .results import PushResult, PushStatus
+from .unique.admin import Lock
+from .unique.middleware import Unique
+from .worker.consumer import Consumer
+from .worker.perform import current_job
 
 __all__ = [
     "Answer",

@@ -5,42 +5,18 @@ store: `StoreUnavailable`, `StoreError`. Faktory, or the way to it: `Refused`, `
 `OutcomeUnknown`, which between them say what is known of a command that did not end in a good
 reply. Those three are pyfaktory's protocol error too, so that an `except` written for pyfaktory
 still catches them.
-
-And how a message shows what was given: `shown`, `brief`.
 """
 
 from __future__ import annotations
 
-from contextlib import suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ._pyfaktory import StockProtocolError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from .chain import PushResult
-    from .change import Change
-
-_LONGEST_SHOWN = 100
-# Of other objects the type alone is shown: a client of some other kind writes out its password.
-_PLAIN = (str, bytes, int, float, list, tuple, dict, type(None))
-
-
-def shown(value: object) -> str:
-    """A value as messages show it: written out, where it can be, and `brief`. It never raises."""
-    text = f"a value of type {type(value).__name__}"
-    if isinstance(value, _PLAIN):
-        with suppress(Exception):  # an int too long for repr, a list nested too deep, …
-            text = repr(value)
-    return brief(text)
-
-
-def brief(text: str) -> str:
-    """A text as messages show it: short, and of a URL, which can hold a password, the scheme."""
-    before, cut, _ = text.partition(":/")  # not "://", of which a Path leaves one slash
-    text = f"{before}{cut}…" if cut else text
-    return text if len(text) <= _LONGEST_SHOWN else f"{text[:_LONGEST_SHOWN]}…"
+    from .results import PushResult
 
 
 class FaktoryUniqueError(Exception):
@@ -81,7 +57,7 @@ class StoreError(BatchError):
         done: the changes of the batch that are known to have happened all the same.
     """
 
-    done: Sequence[Change] = ()
+    done: Sequence[Any] = ()  # of `Transition`, which is above this module
 
 
 class StoreUnavailable(StoreError, ConnectionError):

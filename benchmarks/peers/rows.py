@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from benchmarks.ground import BATCH, JOB, LEASE, OWNER
 from benchmarks.measure import Row
 from faktory_unique import Client, Job, Policy, Producer, Unique
-from faktory_unique.lifecycle import release, take
+from faktory_unique.locks.lifecycle import release, take
 
 from .process import PROGRAMS, Peer, missing
 

@@ -16,19 +16,21 @@ from rich.live import Live
 from rich.table import Table
 
 from faktory_unique._pyfaktory import Job
-from faktory_unique.chain import Answer, Middleware, PushStatus
-from faktory_unique.change import look
+from faktory_unique.client.client import Client
+from faktory_unique.client.producer import Producer
 from faktory_unique.errors import FaktoryUniqueError
-from faktory_unique.faktory.client import Client
-from faktory_unique.faktory.consumer import Consumer
-from faktory_unique.faktory.producer import Producer
-from faktory_unique.policy import Policy
-from faktory_unique.unique import Unique
+from faktory_unique.locks.transition import look
+from faktory_unique.middleware import Answer, Middleware
+from faktory_unique.policy.policy import Policy
+from faktory_unique.results import PushStatus
+from faktory_unique.unique.middleware import Unique
+from faktory_unique.worker.consumer import Consumer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from faktory_unique.chain import FetchAnswer, Payload, PushResult
+    from faktory_unique.middleware import FetchAnswer, Payload
+    from faktory_unique.results import PushResult
 
 EMAIL = "Email"
 REPORT = "Report"

@@ -3,9 +3,9 @@
 from .clock import Clock
 from .fake import FakeFaktory
 from .local_consumer import LocalConsumer
-from .locks import Locks
+from .lock_view import Locks
 from .modes import fake, inline
-from .performing import Performed
+from .perform import Performed
 from .waiting import Sizes, clear, running, sizes, wait_for, wait_until_drained
 
 __all__ = [

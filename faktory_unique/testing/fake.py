@@ -7,36 +7,36 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import quote
 
-from faktory_unique.faktory import local
-from faktory_unique.faktory.client import Client
-from faktory_unique.policy import seconds as in_seconds
-from faktory_unique.store import MemoryStore, share
+from faktory_unique._durations import seconds as in_seconds
+from faktory_unique.client import in_process
+from faktory_unique.client.client import Client
+from faktory_unique.stores.memory import MemoryStore, share
 
 from .clock import Clock
-from .here import Here
+from .inline_runner import Here
+from .inspection import Looking
 from .local_consumer import LocalConsumer
-from .locks import Locks
-from .looking import Looking
+from .lock_view import Locks
+from .lock_warnings import Strays
 from .server.core import Core
+from .server.memory_stream import MemoryWire
 from .server.tcp import HOST, Listener
-from .server.wires import MemoryWire
-from .strays import Strays
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
     from datetime import timedelta
 
-    from faktory_unique.chain import Middleware
-    from faktory_unique.change import Change
-    from faktory_unique.faktory.consumer import Consumer
+    from faktory_unique.locks.transition import Change
+    from faktory_unique.middleware import Middleware
+    from faktory_unique.worker.consumer import Consumer
 
-    from .performing import Performed
+    from .perform import Performed
 
 _numbers = itertools.count(1)
 
 
 class _Local:
-    """What a client of this process finds at the fake's address; see `local.LocalServer`."""
+    """What a client of this process finds at the fake's address; see `in_process.LocalServer`."""
 
     def __init__(self, core: Core, here: Here) -> None:
         self._core = core
@@ -99,7 +99,7 @@ class FakeFaktory(Looking):
         self._listener: Listener | None = None
         self._clients: list[Client] = []
         share(self._name, self.store)
-        local.serve(*self._address, self._local)
+        in_process.serve(*self._address, self._local)
 
     def __repr__(self) -> str:
         host, port = self._address
@@ -132,7 +132,7 @@ class FakeFaktory(Looking):
         if self._listener is None:
             self._listener = Listener(self._core, self._here.pushed_from_afar)
             self._address = HOST, self._listener.port
-            local.serve(*self._address, self._local)
+            in_process.serve(*self._address, self._local)
         return self.url
 
     def close(self) -> None:
@@ -144,7 +144,7 @@ class FakeFaktory(Looking):
             session.close()
         if self._listener is not None:
             self._listener.close()
-        local.withdraw(self._local)
+        in_process.withdraw(self._local)
         self._strays.warn()
 
     def client(self, role: str = "producer", **options: Any) -> Client:  # noqa: ANN401  # Client's

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from faktory_unique.faktory.consumer import Consumer
-from faktory_unique.faktory.handling import settlement
-from faktory_unique.faktory.perform import perform
-from faktory_unique.faktory.reservation import Reservation
-from faktory_unique.faktory.shift import Shift
+from faktory_unique.worker.consumer import Consumer
+from faktory_unique.worker.consumer_run import Shift
+from faktory_unique.worker.perform import perform
+from faktory_unique.worker.processor import settlement
+from faktory_unique.worker.reservation import Reservation
 
 if TYPE_CHECKING:
-    from faktory_unique.chain import Payload
-    from faktory_unique.faktory.handling import Perform, Settlement
+    from faktory_unique.middleware import Payload
+    from faktory_unique.worker.processor import Perform, Settlement
 
 
 class LocalConsumer(Consumer):

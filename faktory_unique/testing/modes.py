@@ -5,14 +5,14 @@ from __future__ import annotations
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from faktory_unique.environment import overridden
+from faktory_unique._environment import overridden
 
 from .fake import FakeFaktory
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from faktory_unique.faktory.consumer import Consumer
+    from faktory_unique.worker.consumer import Consumer
 
     from .clock import Clock
 

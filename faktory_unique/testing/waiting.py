@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from faktory_unique._pyfaktory import StockClient
-    from faktory_unique.faktory.consumer import Consumer
+    from faktory_unique.worker.consumer import Consumer
 
 T = TypeVar("T")
 

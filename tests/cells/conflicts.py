@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from faktory_unique import Middleware
-from faktory_unique.change import held
+from faktory_unique.locks.transition import held
 
 # Of a job with retries left: reserve_for 60, its reaping, its first backoff, its queue.
 ATTEMPT = 60 + 30 + (15 + 29 + 10) + 600

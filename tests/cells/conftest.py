@@ -25,11 +25,11 @@ from faktory_unique import (
     StoreUnavailable,
     Unique,
 )
-from faktory_unique.faktory.handling import End, Handling, Perform
-from faktory_unique.faktory.reservation import Reservation
-from faktory_unique.keys import run_key, tombstone_key
-from faktory_unique.store import RedisStore
+from faktory_unique.locks.keys import run_key, tombstone_key
+from faktory_unique.stores.redis import RedisStore
 from faktory_unique.testing import Clock, FakeFaktory
+from faktory_unique.worker.processor import End, Handling, Perform
+from faktory_unique.worker.reservation import Reservation
 
 ERROR = JobError("ValueError", "why")
 

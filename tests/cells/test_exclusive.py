@@ -7,9 +7,9 @@ import re
 import pytest
 
 from faktory_unique import Drop, Middleware, PutBack
-from faktory_unique.change import Change, held
-from faktory_unique.keys import run_key
-from faktory_unique.lifecycle import release
+from faktory_unique.locks.keys import run_key
+from faktory_unique.locks.lifecycle import release
+from faktory_unique.locks.transition import Change, held
 from tests.cells.conflicts import ATTEMPT, UNTIL
 
 

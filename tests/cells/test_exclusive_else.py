@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from faktory_unique import PutBack, StoreUnavailable
-from faktory_unique.change import Change, held
-from faktory_unique.keys import run_key
+from faktory_unique.locks.keys import run_key
+from faktory_unique.locks.transition import Change, held
 from tests.cells.conflicts import ATTEMPT, UNTIL, After, lock, replacing
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from faktory_unique import Answer, Drop, Middleware, PutBack
-from faktory_unique.change import held, leased
-from faktory_unique.lifecycle import release, take
+from faktory_unique.locks.lifecycle import release, take
+from faktory_unique.locks.transition import held, leased
 from tests.cells.conftest import ERROR
 
 # Of a job with retries left: reserve_for 60, its reaping, its first backoff, its queue.

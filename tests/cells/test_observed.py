@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from faktory_unique.change import held
+from faktory_unique.locks.transition import held
 
 
 def test_until_start_with_the_store_away_it_runs_and_its_lock_is_freed_later(ground, wait_for):

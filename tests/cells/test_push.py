@@ -7,8 +7,8 @@ from datetime import timedelta
 import pytest
 
 from faktory_unique import Middleware, PushOutcomeUnknown, PushRefused, PushStatus, StoreUnavailable
-from faktory_unique.change import held, leased
-from faktory_unique.lifecycle import confirm
+from faktory_unique.locks.lifecycle import confirm
+from faktory_unique.locks.transition import held, leased
 
 pytestmark = pytest.mark.parametrize("until", ["success", "start", "expiry"])
 

@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 
-from faktory_unique.change import held
+from faktory_unique.locks.transition import held
 from tests.cells.conflicts import ATTEMPT, UNTIL, lock, old_and_new, replacing
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from faktory_unique import Drop, Middleware, PutBack
-from faktory_unique.change import Change, held, leased
-from faktory_unique.lifecycle import release
+from faktory_unique.locks.lifecycle import release
+from faktory_unique.locks.transition import Change, held, leased
 from tests.cells.conflicts import FETCHED, UNTIL, After, held_for, lock, old_and_new, replacing
 
 

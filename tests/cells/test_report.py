@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from faktory_unique import Answer
-from faktory_unique.change import held
+from faktory_unique.locks.transition import held
 
 ENDS = {"retry": 0}, {"retry": -1}
 UNTIL_OTHERS = pytest.mark.parametrize("until", ["start", "expiry"])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from faktory_unique import Policy
-from faktory_unique.keys import lock_key
+from faktory_unique.locks.keys import lock_key
 
 JOBTYPE = "Chaos"
 EXCLUSIVE = "ChaosExclusive"

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pytest
 import redis
 
-from faktory_unique.change import Change, look
-from faktory_unique.store import MemoryStore, RedisStore, Store, open_store
+from faktory_unique.locks.transition import Change, look
+from faktory_unique.stores.factory import open_store
+from faktory_unique.stores.memory import MemoryStore
+from faktory_unique.stores.redis import RedisStore
+
+if TYPE_CHECKING:
+    from faktory_unique.stores.base import Store
 
 KEY = "unique:1:Email:abc"
 OWNER = "jid-00000001"

@@ -7,8 +7,9 @@ import time
 import pytest
 
 from faktory_unique import StoreError, StoreUnavailable
-from faktory_unique.change import Change
-from faktory_unique.store import MemoryStore, RedisStore
+from faktory_unique.locks.transition import Change
+from faktory_unique.stores.memory import MemoryStore
+from faktory_unique.stores.redis import RedisStore
 from scripts.servers import free_port
 from tests.contract.conftest import KEY, OTHER, OWNER, raw
 

@@ -12,9 +12,11 @@ import redis
 import trustme
 
 from faktory_unique import StoreError, StoreUnavailable
-from faktory_unique.change import Change, look
-from faktory_unique.lifecycle import confirm, give_back, release, renew, take
-from faktory_unique.store import RedisStore, Store, open_store
+from faktory_unique.locks.lifecycle import confirm, give_back, release, renew, take
+from faktory_unique.locks.transition import Change, look
+from faktory_unique.stores.base import Store
+from faktory_unique.stores.factory import open_store
+from faktory_unique.stores.redis import RedisStore
 from scripts.servers import free_port
 from tests.contract.conftest import KEY, OTHER, OWNER, commands_seen, each, raw, ttl, value
 
@@ -219,7 +221,7 @@ class TestOnRedisAlone:
         store = RedisStore(redis_url)
         store.run([look(KEY)])
         [inherited] = store._idle
-        monkeypatch.setattr("faktory_unique.store.redis.os.getpid", lambda: -1)
+        monkeypatch.setattr("faktory_unique.stores.redis.os.getpid", lambda: -1)
         store.run([look(KEY)])
         assert inherited not in store._idle
         assert inherited.is_quiet()

@@ -6,10 +6,10 @@ import pytest
 import redis
 
 from faktory_unique import StoreError
-from faktory_unique.change import Change, gone, look
-from faktory_unique.keys import tombstone_key
-from faktory_unique.lifecycle import take
-from faktory_unique.store import RedisStore
+from faktory_unique.locks.keys import tombstone_key
+from faktory_unique.locks.lifecycle import take
+from faktory_unique.locks.transition import Change, gone, look
+from faktory_unique.stores.redis import RedisStore
 from tests.contract.conftest import KEY, OTHER, OWNER, commands_seen, raw, ttl, value
 
 OLD = "jid-00000009"

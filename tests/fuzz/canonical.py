@@ -11,8 +11,8 @@ from collections import Counter
 
 import rfc8785
 
-from faktory_unique.canonical import canonical
 from faktory_unique.errors import InvalidJob
+from faktory_unique.locks.canonical_json import canonical
 from tests.fuzz.values import Values
 
 # Where the two differ by design: our rule is stricter, or a refusal instead of a crash. What is in

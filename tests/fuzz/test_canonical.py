@@ -21,8 +21,8 @@ unhurried = settings(deadline=None)
 
 CI_ROUND = 20_000
 
-canonical_module = importlib.import_module("faktory_unique.canonical")
-es_number_module = importlib.import_module("faktory_unique.es_number")
+canonical_module = importlib.import_module("faktory_unique.locks.canonical_json")
+es_number_module = importlib.import_module("faktory_unique.locks.ecma_number")
 
 
 def test_a_round_from_a_new_seed_finds_no_disagreement():

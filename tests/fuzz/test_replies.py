@@ -17,9 +17,9 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from faktory_unique import NotSent, OutcomeUnknown
-from faktory_unique.faktory.connection import Connection
-from faktory_unique.faktory.server import Server
-from faktory_unique.faktory.wire import SocketWire, Wire
+from faktory_unique.client.address import Server
+from faktory_unique.client.connection import Connection
+from faktory_unique.client.stream import SocketWire, Wire
 from tests.integration.scripted import ScriptedServer, bulk
 
 # A machine that is busy is no finding.

@@ -20,7 +20,7 @@ from hypothesis import settings as limits
 from hypothesis import strategies as st
 
 from faktory_unique import InvalidSettings, Policy, Unique
-from faktory_unique.settings import load
+from faktory_unique.policy.settings import load
 
 # A machine that is busy is no finding.
 unhurried = limits(deadline=None)

@@ -7,8 +7,8 @@ import signal
 import sys
 import time
 
-from faktory_unique.faktory.serve import Task
-from faktory_unique.faktory.worker_process import ProcessEnded, WorkerProcess
+from faktory_unique.worker.child import Task
+from faktory_unique.worker.process_pool import ProcessEnded, WorkerProcess
 from tests.integration import handlers
 
 if __name__ == "__main__":

@@ -8,19 +8,10 @@ import time
 
 import pytest
 
-from faktory_unique import (
-    Client,
-    Job,
-    Middleware,
-    Policy,
-    Producer,
-    PushResult,
-    PushStatus,
-    Unique,
-)
-from faktory_unique.chain import compose
-from faktory_unique.change import look
-from faktory_unique.faktory.reservation import Reservation
+from faktory_unique import Client, Job, Middleware, Policy, Producer, PushResult, PushStatus, Unique
+from faktory_unique.locks.transition import look
+from faktory_unique.middleware import compose
+from faktory_unique.worker.reservation import Reservation
 
 
 class Worker(threading.Thread):

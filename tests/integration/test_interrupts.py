@@ -15,7 +15,7 @@ from itertools import count
 import pytest
 
 from faktory_unique import Job, PushNotSent, PushOutcomeUnknown, PushStatus
-from faktory_unique import push as module
+from faktory_unique.unique import batch as module
 
 # Python swallows what is raised while it closes a generator, and says so.
 pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")

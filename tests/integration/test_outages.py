@@ -23,7 +23,7 @@ from faktory_unique import (
     StoreUnavailable,
     Unique,
 )
-from faktory_unique.change import look
+from faktory_unique.locks.transition import look
 
 
 def job(text="one"):

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from faktory_unique.settings import load
+from faktory_unique.policy.settings import load
 
 README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
 

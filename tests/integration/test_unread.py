@@ -11,7 +11,7 @@ from contextlib import contextmanager
 import pytest
 
 from faktory_unique import Client, NotSent, OutcomeUnknown, Refused
-from faktory_unique.faktory.wire import SocketWire
+from faktory_unique.client.stream import SocketWire
 from tests.integration.peer import Peer, answering, connected
 
 

@@ -17,8 +17,8 @@ from pathlib import Path
 import pytest
 
 from faktory_unique import Client, Consumer, Job, Middleware
-from faktory_unique.faktory.serve import Task
-from faktory_unique.faktory.worker_process import (
+from faktory_unique.worker.child import Task
+from faktory_unique.worker.process_pool import (
     NotBegun,
     ProcessEnded,
     WorkerProcess,

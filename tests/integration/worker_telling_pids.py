@@ -10,7 +10,7 @@ import multiprocessing
 import sys
 
 from faktory_unique import Client, Consumer
-from faktory_unique.faktory.shift import Shift
+from faktory_unique.worker.consumer_run import Shift
 from tests.integration import handlers
 
 if __name__ == "__main__":

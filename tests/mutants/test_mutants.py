@@ -11,12 +11,12 @@ import pytest
 # Module, the unit tests that hold it (or others, by their path), and how many mutants there are at
 # least.
 HELD = [
-    ("keys", ["keys", "vectors/test_ours.py"], 35),
-    ("lifecycle", ["lifecycle", "lifecycle_sides"], 75),
-    ("reserved", ["reserved", "reservation"], 35),
-    ("change", ["change", "lifecycle"], 20),
-    ("stamp", ["stamp"], 30),
-    ("enterprise", ["enterprise"], 20),
+    ("locks.keys", ["keys", "vectors/test_ours.py"], 35),
+    ("locks.lifecycle", ["lifecycle", "lifecycle_sides"], 75),
+    ("locks.server_rules", ["reserved", "reservation"], 35),
+    ("locks.transition", ["change", "lifecycle"], 20),
+    ("locks.stamp", ["stamp"], 30),
+    ("policy.job_options", ["enterprise"], 20),
 ]
 
 

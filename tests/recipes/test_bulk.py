@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from faktory_unique import Client, Job, Producer
-from faktory_unique.push import CHUNK
+from faktory_unique.unique.batch import CHUNK
 from tests.recipes.breaking import Breaking
 
 USERS = range(3_500)

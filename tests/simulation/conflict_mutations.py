@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from faktory_unique import Drop, PushStatus, PutBack, lifecycle
-from faktory_unique.change import look, owner_of
-from faktory_unique.chunk import ChunkLocks
-from faktory_unique.claims import Claim
-from faktory_unique.holding import Holding
-from faktory_unique.keys import run_key
-from faktory_unique.lifecycle import Act, Step
-from faktory_unique.reserved import reserve
-from faktory_unique.running import RunLock
-from faktory_unique.sending import ChunkPush
-from faktory_unique.store import MemoryStore
+from faktory_unique import Drop, PushStatus, PutBack
+from faktory_unique.locks import lifecycle
+from faktory_unique.locks.keys import run_key
+from faktory_unique.locks.lifecycle import Act, Step
+from faktory_unique.locks.server_rules import reserve
+from faktory_unique.locks.transition import look, owner_of
+from faktory_unique.stores.memory import MemoryStore
+from faktory_unique.unique.chunk import ChunkPush
+from faktory_unique.unique.chunk_locks import ChunkLocks
+from faktory_unique.unique.job_lock import Holding
+from faktory_unique.unique.lock_request import Claim
+from faktory_unique.unique.run_lock import RunLock
 from tests.simulation.mutating import mutation
 
 

@@ -6,8 +6,8 @@ import json
 from collections import Counter, defaultdict
 from contextlib import contextmanager
 
-from faktory_unique.reserved import failures_before
-from faktory_unique.stamp import read_stamp
+from faktory_unique.locks.server_rules import failures_before
+from faktory_unique.locks.stamp import read_stamp
 from tests.simulation.aside_truth import AsideTruth
 from tests.simulation.works import RESERVED, Work
 

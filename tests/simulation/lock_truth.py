@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from faktory_unique.change import is_leased, owner_of, successor_of
-from faktory_unique.keys import is_beside, run_key
-from faktory_unique.lifecycle import RUN_LEASE
-from faktory_unique.stamp import read_stamp
+from faktory_unique.locks.keys import is_beside, run_key
+from faktory_unique.locks.lifecycle import RUN_LEASE
+from faktory_unique.locks.stamp import read_stamp
+from faktory_unique.locks.transition import is_leased, owner_of, successor_of
 from faktory_unique.testing.fake import FakeStore
 from tests.simulation.works import Sent
 

@@ -2,12 +2,7 @@
 
 from __future__ import annotations
 
-from tests.simulation import (
-    conflict_mutations,
-    push_mutations,
-    report_mutations,
-    run_mutations,
-)
+from tests.simulation import conflict_mutations, push_mutations, report_mutations, run_mutations
 from tests.simulation.mutating import MUTATIONS
 
 __all__ = [

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from faktory_unique import StoreUnavailable
-from faktory_unique.testing.server.wires import MemoryWire
+from faktory_unique.testing.server.memory_stream import MemoryWire
 from tests.simulation.faults import Fault
 
 

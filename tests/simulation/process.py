@@ -8,12 +8,12 @@ import time
 
 from faktory_unique import Client, Job, Policy, Producer, PushStatus, Unique
 from faktory_unique._pyfaktory import State
+from faktory_unique.client import in_process
 from faktory_unique.errors import FaktoryError, StoreError
-from faktory_unique.faktory import local
-from faktory_unique.faktory.reservation import Reservation
-from faktory_unique.stamp import read_stamp
+from faktory_unique.locks.stamp import read_stamp
 from faktory_unique.testing.local_consumer import LocalConsumer
-from faktory_unique.testing.performing import work
+from faktory_unique.testing.perform import work
+from faktory_unique.worker.reservation import Reservation
 from tests.simulation.faults import AWAY, STOPPED, Fault
 from tests.simulation.network import Address, WayToStore
 
@@ -54,7 +54,7 @@ class Process:
         self._refuse_once = False
         self.cut_off = Away(world.clock)
         self._address = Address(world, self)
-        local.serve(f"{name}.simulated", PORT, self._address)
+        in_process.serve(f"{name}.simulated", PORT, self._address)
         self.unique = Unique(WayToStore(world, self), default=Policy(**policy), hooks=[self._seen])
         # A thread of its own that sleeps for real is none for a simulation: see `sleep`.
         self.unique._parts.kept.retry_in_background = lambda: None

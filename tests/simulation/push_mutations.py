@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from faktory_unique import PushStatus, lifecycle
-from faktory_unique.change import Change, held, leased
-from faktory_unique.chunk import ChunkLocks
-from faktory_unique.claims import Pushes
-from faktory_unique.faktory import producer
-from faktory_unique.sending import ChunkPush
+from faktory_unique import PushStatus
+from faktory_unique.client import producer
+from faktory_unique.locks import lifecycle
+from faktory_unique.locks.transition import Change, held, leased
+from faktory_unique.unique.chunk import ChunkPush
+from faktory_unique.unique.chunk_locks import ChunkLocks
+from faktory_unique.unique.push_history import Pushes
 from tests.simulation.mutating import mutation
 
 

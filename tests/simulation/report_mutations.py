@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from faktory_unique import Answer, lifecycle, reserved
-from faktory_unique.faktory import copies, reservation
-from faktory_unique.faktory.handling import Handling
+from faktory_unique import Answer
+from faktory_unique.locks import lifecycle, server_rules
+from faktory_unique.worker import requeue, reservation
+from faktory_unique.worker.processor import Handling
 from tests.simulation.mutating import mutation
 
 
@@ -47,7 +48,7 @@ def a_put_back_has_all_retries_again(copy_due_in):
 
 @mutation("retry_later_on_the_last_attempt", (reservation, "outcome"))
 def a_last_attempts_copy_is_not_pushed_again(_outcome):
-    return lambda _job: reserved.Outcome.RETRIED
+    return lambda _job: server_rules.Outcome.RETRIED
 
 
 @mutation("put_back", (reservation, "copy_due_in"))
@@ -59,7 +60,7 @@ def a_put_back_forgets_its_stamp(copy_due_in):
 def acknowledged_before_its_copy_is_pushed(_put_back):
     def mutated(self, job, delay):
         answer = self.ack(job)
-        self._push(copies.copy_due_in(job, delay, self._client.now()))
+        self._push(requeue.copy_due_in(job, delay, self._client.now()))
         return answer
 
     return mutated
@@ -81,4 +82,4 @@ def a_put_back_job_is_acknowledged_and_no_copy_pushed(_put_back):
 
 @mutation("death", (lifecycle, "outcome"), (reservation, "outcome"))
 def every_failure_counts_as_retried(_outcome):
-    return lambda _job: reserved.Outcome.RETRIED
+    return lambda _job: server_rules.Outcome.RETRIED

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from faktory_unique import kept, lifecycle, reserved
-from faktory_unique.change import Change
-from faktory_unique.holding import Holding
-from faktory_unique.kept import Kept
-from faktory_unique.lifecycle import Act, Step
+from faktory_unique.locks import lifecycle, server_rules
+from faktory_unique.locks.lifecycle import Act, Step
+from faktory_unique.locks.transition import Change
+from faktory_unique.stores import deferred
+from faktory_unique.stores.deferred import Kept
+from faktory_unique.unique.job_lock import Holding
 from tests.simulation.mutating import mutation
 
 
@@ -28,7 +29,7 @@ def a_hold_shortens_what_a_put_back_has_extended(hold):
 
 @mutation("death_that_keeps_its_lock", (lifecycle, "is_over"))
 def death_frees_what_was_to_be_kept(_is_over):
-    return lambda _stamp, after_failure: after_failure is not reserved.Outcome.RETRIED
+    return lambda _stamp, after_failure: after_failure is not server_rules.Outcome.RETRIED
 
 
 @mutation("done_where_death_would_keep_its_lock", (lifecycle, "change"))
@@ -94,7 +95,7 @@ def a_hold_that_overwrites(hold):
 
 @mutation("ack_after_the_rerun_began", (lifecycle, "attempt"))
 def held_for_the_reservation_alone(_attempt):
-    return lambda _stamp, job: reserved.reserve(job)
+    return lambda _stamp, job: server_rules.reserve(job)
 
 
 @mutation("single", (lifecycle, "attempt"))
@@ -120,7 +121,7 @@ def what_the_store_is_owed_is_forgotten(_keep):
     return lambda _self, _change, _seconds, _made, *, yields: None
 
 
-@mutation("single", (kept, "run_in_steps"))
+@mutation("single", (deferred, "run_in_steps"))
 def a_hold_takes_an_absent_lock_in_one_step(_run_in_steps):
     return lambda store, changes: store.run(changes)
 

@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from unittest import mock
 
-from faktory_unique import RetryLater, push
+from faktory_unique import RetryLater
+from faktory_unique.unique import batch
 from tests.simulation.schedule import NeverOverError
 from tests.simulation.world import World
 
@@ -33,12 +34,12 @@ class Scenario:
     policy: dict = field(default_factory=lambda: POLICY)
     may_lapse: bool = False
     middleware: object = lambda _process: ()
-    chunk: int = push.CHUNK
+    chunk: int = batch.CHUNK
 
     def run(self, faults=(), switches=()):
         """A world in which it has been run; its `broken` tells what was not kept."""
         more = {"may_lapse": self.may_lapse, "middleware": self.middleware}
-        with mock.patch.object(push, "CHUNK", self.chunk):
+        with mock.patch.object(batch, "CHUNK", self.chunk):
             world = World(self.policy, self.handler, faults, switches, **more)
             self.start(world)
             try:
@@ -56,7 +57,7 @@ def scenario(
     *,
     may_lapse=False,
     middleware=lambda _process: (),
-    chunk=push.CHUNK,
+    chunk=batch.CHUNK,
     **policy,
 ):
     """Makes a scenario of the function that starts its processes."""

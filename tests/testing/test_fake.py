@@ -194,7 +194,7 @@ class TestWorking:
         assert [done.job["jobtype"] for done in fake.drain(consumer)] == ["Parent", "Note"]
 
     def test_drain_ends_where_a_job_pushes_itself_for_ever(self, fake, consumer, monkeypatch):
-        monkeypatch.setattr("faktory_unique.testing.here._MOST_DRAINED", 20)
+        monkeypatch.setattr("faktory_unique.testing.inline_runner._MOST_DRAINED", 20)
         again = Producer(fake.client())
         consumer.register("Again", lambda: again.push(Job(jobtype="Again", args=[])))
         again.push(Job(jobtype="Again", args=[]))

@@ -20,7 +20,7 @@ from faktory_unique import (
     Unique,
     testing,
 )
-from faktory_unique.store import MemoryStore
+from faktory_unique.stores.memory import MemoryStore
 
 NAMES = ("FAKTORY_URL", "FAKTORY_UNIQUE_STORE")
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from faktory_unique import PushResult, PushStatus, StoreUnavailable
-from faktory_unique.change import look
-from faktory_unique.store import MemoryStore
+from faktory_unique.locks.transition import look
+from faktory_unique.stores.memory import MemoryStore
 
 
 class Clock:

@@ -8,8 +8,8 @@ import pytest
 import redis
 
 from faktory_unique import InvalidJob, Lock, Policy, StoreUnavailable, Unique
-from faktory_unique.change import Change
-from faktory_unique.keys import run_key, tombstone_key
+from faktory_unique.locks.keys import run_key, tombstone_key
+from faktory_unique.locks.transition import Change
 from tests.unit.pushing import Faktory, job
 
 POLICIES = {

@@ -21,8 +21,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import BaseModel
 
-from faktory_unique.canonical import _by_hand, _is_plain, _text, canonical
 from faktory_unique.errors import InvalidJob
+from faktory_unique.locks.canonical_json import _by_hand, _is_plain, _text, canonical
 
 MAX_INT = 2**53 - 1
 

@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 
 from faktory_unique import Middleware, PushResult, PushStatus, PutBack, RetryLater
-from faktory_unique.chain import checked, compose, one_each
+from faktory_unique.middleware import checked, compose, one_each
 
 
 class Named(Middleware):

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from faktory_unique.change import (
+from faktory_unique._durations import LONGEST
+from faktory_unique.locks.transition import (
     SWAP_KEPT,
     TOMBSTONE,
     Change,
@@ -17,7 +18,6 @@ from faktory_unique.change import (
     successor_of,
     whole_seconds,
 )
-from faktory_unique.policy import LONGEST
 
 
 @pytest.mark.parametrize("owner", ["jid-00000001", "a?b-jid-1", "é"])

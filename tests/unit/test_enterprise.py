@@ -7,10 +7,10 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from faktory_unique import InvalidJob, Policy, Unique
-from faktory_unique.change import look
-from faktory_unique.enterprise import policy_of
-from faktory_unique.keys import lock_key
-from faktory_unique.policy import LONGEST
+from faktory_unique._durations import LONGEST
+from faktory_unique.locks.keys import lock_key
+from faktory_unique.locks.transition import look
+from faktory_unique.policy.job_options import policy_of
 from tests.unit.pushing import Faktory, job
 
 MAIL = Policy(

@@ -8,7 +8,7 @@ from contextlib import ExitStack
 
 import pytest
 
-from faktory_unique.environment import overridden, variable
+from faktory_unique._environment import overridden, variable
 
 NAME = "FAKTORY_UNIQUE_TEST_VARIABLE"
 

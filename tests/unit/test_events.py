@@ -7,8 +7,7 @@ import logging
 import pytest
 
 from faktory_unique import Event, EventName, Policy, PushResult, PushStatus, Unique
-from faktory_unique.events import Hooks
-from faktory_unique.logs import log_event
+from faktory_unique.events import Hooks, log_event
 
 
 def event(name=EventName.LAPSED, told=""):

@@ -9,9 +9,9 @@ import time
 import pytest
 
 from faktory_unique import StoreError, StoreUnavailable
-from faktory_unique.change import Change
-from faktory_unique.kept import Kept
-from faktory_unique.store import MemoryStore
+from faktory_unique.locks.transition import Change
+from faktory_unique.stores.deferred import Kept
+from faktory_unique.stores.memory import MemoryStore
 
 
 class Away(MemoryStore):

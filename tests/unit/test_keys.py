@@ -10,7 +10,7 @@ import pytest
 import rfc8785
 
 from faktory_unique import InvalidJob, Policy
-from faktory_unique.keys import (
+from faktory_unique.locks.keys import (
     beginning_of,
     is_beside,
     lock_key,

@@ -6,10 +6,10 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from faktory_unique import lifecycle
-from faktory_unique.change import Change
-from faktory_unique.lifecycle import Act, Step
-from faktory_unique.stamp import Stamp
+from faktory_unique.locks import lifecycle
+from faktory_unique.locks.lifecycle import Act, Step
+from faktory_unique.locks.stamp import Stamp
+from faktory_unique.locks.transition import Change
 
 NOW = datetime(2026, 1, 31, 9, 0, tzinfo=UTC)
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from faktory_unique import lifecycle
-from faktory_unique.change import Change, look
-from faktory_unique.lifecycle import RUN_LEASE, Step
-from faktory_unique.stamp import Stamp
+from faktory_unique.locks import lifecycle
+from faktory_unique.locks.lifecycle import RUN_LEASE, Step
+from faktory_unique.locks.stamp import Stamp
+from faktory_unique.locks.transition import Change, look
 
 TTL = 600
 RESERVE = 90 + 30

@@ -12,10 +12,10 @@ from redis.exceptions import BusyLoadingError, NoScriptError
 from redis.exceptions import ConnectionError as RedisConnectionError
 
 from faktory_unique import StoreUnavailable
-from faktory_unique.change import look
-from faktory_unique.store import RedisStore
-from faktory_unique.store import line as module
-from faktory_unique.store.line import _SLEEPS_AFTER_A_VAIN_LOOK, Line
+from faktory_unique.locks.transition import look
+from faktory_unique.stores import redis_connection as module
+from faktory_unique.stores.redis import RedisStore
+from faktory_unique.stores.redis_connection import _SLEEPS_AFTER_A_VAIN_LOOK, Line
 
 
 @pytest.fixture

@@ -8,8 +8,9 @@ import multiprocessing
 import pytest
 
 from faktory_unique import InvalidSettings
-from faktory_unique.lifecycle import confirm, take
-from faktory_unique.store import MemoryStore, open_store, share
+from faktory_unique.locks.lifecycle import confirm, take
+from faktory_unique.stores.factory import open_store
+from faktory_unique.stores.memory import MemoryStore, share
 
 
 def test_without_a_name_each_is_a_store_of_its_own():

@@ -7,9 +7,9 @@ import threading
 import pytest
 
 from faktory_unique import InvalidJob, Policy, PushStatus, StoreError, Unique
-from faktory_unique.change import Change
-from faktory_unique.stamp import read_stamp
-from faktory_unique.store import MemoryStore
+from faktory_unique.locks.stamp import read_stamp
+from faktory_unique.locks.transition import Change
+from faktory_unique.stores.memory import MemoryStore
 from tests.unit.pushing import FailingStore, Faktory, job, lock
 
 OBSERVING = Policy(ttl=600, lease=30, enforce=False, on_store_error="raise")

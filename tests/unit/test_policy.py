@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from faktory_unique import Policy
-from faktory_unique.errors import shown
-from faktory_unique.policy import LONGEST, Policies, seconds
+from faktory_unique._durations import LONGEST, seconds
+from faktory_unique._util import shown
+from faktory_unique.policy.policy import Policies
 
 
 @pytest.mark.parametrize(

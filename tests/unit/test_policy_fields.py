@@ -9,7 +9,7 @@ import pytest
 from pydantic import ValidationError
 
 from faktory_unique import InvalidSettings, Policy
-from faktory_unique.settings import load
+from faktory_unique.policy.settings import load
 
 # Field, what code says, and the same as JSON and as TOML.
 WRITTEN = [

@@ -17,11 +17,11 @@ from faktory_unique import (
     StoreUnavailable,
     Unique,
 )
-from faktory_unique.change import look
-from faktory_unique.claims import Pushes
-from faktory_unique.lifecycle import confirm, release, take
-from faktory_unique.push import CHUNK
-from faktory_unique.store import MemoryStore
+from faktory_unique.locks.lifecycle import confirm, release, take
+from faktory_unique.locks.transition import look
+from faktory_unique.stores.memory import MemoryStore
+from faktory_unique.unique.batch import CHUNK
+from faktory_unique.unique.push_history import Pushes
 from tests.unit.pushing import Clock, FailingStore, Faktory, job, lock
 
 

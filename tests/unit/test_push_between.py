@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from faktory_unique import Policy, PushStatus, StoreUnavailable, Unique
-from faktory_unique.lifecycle import confirm, release
-from faktory_unique.store import MemoryStore
+from faktory_unique.locks.lifecycle import confirm, release
+from faktory_unique.stores.memory import MemoryStore
 from tests.unit.pushing import Clock, Faktory, job, lock
 
 POLICY = Policy(ttl=600, lease=30)

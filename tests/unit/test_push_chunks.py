@@ -18,13 +18,12 @@ from faktory_unique import (
     StoreUnavailable,
     Unique,
 )
-from faktory_unique.chain import compose
-from faktory_unique.change import held, leased
-from faktory_unique.innermost import InnermostPush
-from faktory_unique.lifecycle import release
-from faktory_unique.push import CHUNK
-from faktory_unique.store import MemoryStore
+from faktory_unique.locks.lifecycle import release
+from faktory_unique.locks.transition import held, leased
+from faktory_unique.middleware import InnermostPush, compose
+from faktory_unique.stores.memory import MemoryStore
 from faktory_unique.testing import FakeFaktory
+from faktory_unique.unique.batch import CHUNK
 from tests.unit.pushing import Clock, job
 
 LEASE = 60

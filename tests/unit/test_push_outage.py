@@ -8,8 +8,8 @@ import threading
 import pytest
 
 from faktory_unique import Policy, PushResult, PushStatus, StoreError, StoreUnavailable, Unique
-from faktory_unique.change import look
-from faktory_unique.store import MemoryStore
+from faktory_unique.locks.transition import look
+from faktory_unique.stores.memory import MemoryStore
 
 PUSH = Policy(ttl=600, lease=30, on_store_error="push")
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from faktory_unique.claims import Pushes
+from faktory_unique.unique.push_history import Pushes
 
 
 def test_whoever_comes_second_does_not_push_it():

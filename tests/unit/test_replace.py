@@ -5,11 +5,11 @@ from __future__ import annotations
 import pytest
 
 from faktory_unique import Policy, PushStatus, Unique
-from faktory_unique.change import Change
-from faktory_unique.keys import tombstone_key
-from faktory_unique.lifecycle import replace
-from faktory_unique.stamp import read_stamp
-from faktory_unique.store import MemoryStore
+from faktory_unique.locks.keys import tombstone_key
+from faktory_unique.locks.lifecycle import replace
+from faktory_unique.locks.stamp import read_stamp
+from faktory_unique.locks.transition import Change
+from faktory_unique.stores.memory import MemoryStore
 from tests.unit.pushing import Clock, Faktory, job, lock
 
 OLD, NEW = "jid-old-1", "jid-new-1"

@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 import pytest
 
 from faktory_unique import Answer, JobError, NotSent, OutcomeUnknown, Refused
-from faktory_unique.faktory.reservation import Reservation
+from faktory_unique.worker.reservation import Reservation
 
 JOB = {
     "jid": "jid-00000001",
@@ -177,7 +177,7 @@ class TestFail:
     def test_ten_seconds_after_the_first_it_is_not_sent_again(self, monkeypatch):
         """Another worker may have the retry by then, and the FAIL would take its reservation."""
         now = [0.0]
-        monkeypatch.setattr("faktory_unique.faktory.reservation._Pauses", lambda _: Pauses(now))
+        monkeypatch.setattr("faktory_unique.worker.reservation._Pauses", lambda _: Pauses(now))
         client = Client(OutcomeUnknown("cut"), NotSent("away"))
         held = reservation(client)
         held.elapsed = lambda: now[0]

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import pytest
 
-from faktory_unique.reserved import (
+from faktory_unique.locks.server_rules import (
     Band,
     Outcome,
     band,

@@ -8,13 +8,13 @@ import time
 import pytest
 
 from faktory_unique import StoreUnavailable
-from faktory_unique.claims import Pushes
 from faktory_unique.events import Hooks
-from faktory_unique.kept import Kept
-from faktory_unique.parts import Parts
-from faktory_unique.running import RunLock, runner
-from faktory_unique.stamp import Stamp
-from faktory_unique.store import MemoryStore
+from faktory_unique.locks.stamp import Stamp
+from faktory_unique.stores.deferred import Kept
+from faktory_unique.stores.memory import MemoryStore
+from faktory_unique.unique.context import Parts
+from faktory_unique.unique.push_history import Pushes
+from faktory_unique.unique.run_lock import RunLock, runner
 from tests.unit.pushing import Clock
 
 KEY = "{unique:1:Email:x}:run"

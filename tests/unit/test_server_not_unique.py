@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from faktory_unique import Policy, PushResult, PushStatus, Unique
-from faktory_unique.change import look
-from faktory_unique.faktory.refusals import is_not_unique
+from faktory_unique.client.server_errors import is_not_unique
+from faktory_unique.locks.transition import look
 from tests.unit.pushing import Faktory, job
 
 

@@ -12,8 +12,8 @@ from redis import Redis
 from redis.sentinel import Sentinel
 
 from faktory_unique import InvalidSettings, Policy, Unique
-from faktory_unique.settings import load
-from faktory_unique.store import RedisStore
+from faktory_unique.policy.settings import load
+from faktory_unique.stores.redis import RedisStore
 
 
 @pytest.fixture(autouse=True)

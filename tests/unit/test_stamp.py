@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from faktory_unique import InvalidJob
-from faktory_unique.stamp import (
+from faktory_unique.locks.stamp import (
     VERSION,
     Stamp,
     read_stamp,

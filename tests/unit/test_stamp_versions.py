@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from faktory_unique import Answer, Drop, JobError, PutBack, Run, Unique
-from faktory_unique.change import Change, held, leased
-from faktory_unique.store import MemoryStore
+from faktory_unique.locks.transition import Change, held, leased
+from faktory_unique.stores.memory import MemoryStore
 
 KEY, OWNER = "unique:1:Email:x", "jid-00000001"
 ERROR = JobError("ValueError", "why")

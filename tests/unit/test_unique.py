@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from faktory_unique import Answer, JobError, PutBack, Run, Unique
-from faktory_unique.change import Change, look
-from faktory_unique.stamp import Stamp
-from faktory_unique.store import MemoryStore
+from faktory_unique.locks.stamp import Stamp
+from faktory_unique.locks.transition import Change, look
+from faktory_unique.stores.memory import MemoryStore
 
 KEY = "unique:1:Email:x"
 

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import pytest
 
 from faktory_unique import InvalidJob
-from faktory_unique.validate import check_job, checked_queues, due
+from faktory_unique.locks.job_validation import check_job, checked_queues, due
 
 GOOD = {"jid": "jid-00000001", "jobtype": "Email", "args": []}
 

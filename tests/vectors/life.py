@@ -8,8 +8,8 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from faktory_unique.lifecycle import Step, change
-from faktory_unique.stamp import read_stamp
+from faktory_unique.locks.lifecycle import Step, change
+from faktory_unique.locks.stamp import read_stamp
 
 FILE = Path(__file__).with_name("life.json")
 

@@ -7,9 +7,9 @@ import json
 from pydantic import ValidationError
 
 from faktory_unique import InvalidJob, Policy
-from faktory_unique.enterprise import policy_of
-from faktory_unique.keys import lock_key
-from faktory_unique.validate import check_job
+from faktory_unique.locks.job_validation import check_job
+from faktory_unique.locks.keys import lock_key
+from faktory_unique.policy.job_options import policy_of
 
 
 def answer(case):

@@ -7,7 +7,7 @@ import subprocess
 
 import pytest
 
-from faktory_unique.stamp import read_stamp
+from faktory_unique.locks.stamp import read_stamp
 from tests.vectors import life
 
 CASES = json.loads(life.FILE.read_text(encoding="utf-8"))["cases"]

@@ -10,7 +10,7 @@ from itertools import islice
 import pytest
 
 from faktory_unique import InvalidJob, Policy
-from faktory_unique.keys import lock_key
+from faktory_unique.locks.keys import lock_key
 from tests.vectors import cases, tables
 from tests.vectors.known import CASES, NAMES
 from tests.vectors.ours import answer

@@ -7,8 +7,8 @@ import re
 import pytest
 
 from faktory_unique import Policy
-from faktory_unique.keys import lock_key
-from faktory_unique.store.script import CHANGE
+from faktory_unique.locks.keys import lock_key
+from faktory_unique.stores.redis_scripts import CHANGE
 from tests.vectors import life
 from tests.vectors.known import CASES, HERE
 

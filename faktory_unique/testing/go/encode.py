@@ -7,7 +7,7 @@ import re
 from math import copysign, isfinite, isnan
 from typing import Any
 
-from faktory_unique.es_number import es_number
+from faktory_unique.locks.ecma_number import es_number
 
 from .errors import GoError
 from .shapes import Anything, Float, Integer, Map, Pointer, Shape, Slice, String, Struct, Value

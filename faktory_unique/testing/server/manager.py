@@ -14,8 +14,8 @@ from faktory_unique.testing.go.quote import quote
 from faktory_unique.testing.go.time import format_time, parse_time
 
 from .errors import CommandError
-from .payloads import JOB, RESERVATION, decoded, encoded
 from .queues import Queues
+from .schemas import JOB, RESERVATION, decoded, encoded
 from .sorted_set import SortedSet
 
 if TYPE_CHECKING:

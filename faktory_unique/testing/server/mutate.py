@@ -9,8 +9,8 @@ from faktory_unique.testing.go.quote import quote
 
 from .errors import CommandError
 from .manager import DEAD_TTL
-from .payloads import JOB, OPERATION, decoded
 from .redis_glob import glob
+from .schemas import JOB, OPERATION, decoded
 
 if TYPE_CHECKING:
     from collections.abc import Callable

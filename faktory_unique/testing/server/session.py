@@ -13,10 +13,10 @@ from faktory_unique.testing.go.errors import GoError
 from faktory_unique.testing.go.json import decode
 from faktory_unique.testing.go.time import parse_time
 
-from .commands import COMMANDS
 from .errors import CommandError, GoPanic
-from .payloads import HELLO
+from .job_commands import COMMANDS
 from .replies import error
+from .schemas import HELLO
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

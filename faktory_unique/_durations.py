@@ -1,0 +1,50 @@
+"""Durations as people write them, as seconds."""
+
+from __future__ import annotations
+
+import math
+import re
+from datetime import timedelta
+
+from pydantic import TypeAdapter, ValidationError
+
+from ._util import shown
+
+_UNITS = {"d": 86_400, "h": 3_600, "m": 60, "s": 1}
+_WRITTEN = re.compile(
+    "".join(rf"(?:(?P<{unit}>\d+(?:\.\d+)?)\s*{unit}\s*)?" for unit in _UNITS), re.IGNORECASE
+)
+_TIMEDELTA = TypeAdapter(timedelta)
+
+# Ten years. Redis refuses expiries that overflow its clock; nobody means a lock that long.
+LONGEST = 315_360_000
+
+
+def seconds(duration: object) -> float:
+    """A duration as seconds: `90`, `"90"`, `"90s"`, `"1h30m"`, `"PT1H30M"` (ISO 8601), a timedelta.
+
+    Raises:
+        ValueError: it is none of these; the message names it.
+    """
+    if isinstance(duration, timedelta):
+        return duration.total_seconds()
+    if isinstance(duration, int | float) and not isinstance(duration, bool):
+        try:
+            return float(duration)
+        except OverflowError:  # an int beyond all floats
+            return math.inf if duration > 0 else -math.inf
+    if isinstance(duration, str):
+        text = duration.strip()
+        if re.fullmatch(r"\d+(\.\d+)?", text):
+            return float(text)
+        written = _WRITTEN.fullmatch(text)
+        if text and written:
+            return sum(float(n) * _UNITS[u] for u, n in written.groupdict().items() if n)
+        if text[:1] in {"P", "p"}:
+            try:
+                return _TIMEDELTA.validate_python(text.upper()).total_seconds()
+            except ValidationError:
+                pass
+    raise ValueError(
+        f"{shown(duration)} is not a duration; write 90, '90s', '1h30m', 'PT1H30M' or a timedelta"
+    )

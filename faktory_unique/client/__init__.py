@@ -1,0 +1,1 @@
+"""The client of Faktory's protocol: connections, commands, and `Producer`."""

@@ -1,1 +1,0 @@
-"""Client, Producer and Consumer: pyfaktory's, with middleware and answers that can be trusted."""

@@ -1,0 +1,1 @@
+"""What unique means: policies, settings, and what a job says itself."""

@@ -1,0 +1,1 @@
+"""Where locks live: the store contract, Redis, memory, and deferred writes."""

@@ -1,0 +1,258 @@
+"""Changes that a store could not make while it was away, made once it is back.
+
+Each has a time after which it makes no sense any more, and all compare the lock's value: what comes
+too late changes nothing.
+"""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import logging
+import os
+import threading
+import time
+from collections import OrderedDict
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
+
+from faktory_unique._util import is_amid
+from faktory_unique.errors import StoreError, StoreUnavailable
+
+from .two_step import run_in_steps
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from faktory_unique.locks.transition import Change
+
+    from .base import Store
+
+log = logging.getLogger("faktory_unique")
+
+_BATCH = 1_000
+
+_FIRST_PAUSE = 0.2
+_LONGEST_PAUSE = 5.0
+
+# At the end of a process: a store that is just coming back is worth a second, and one that hangs no
+# more than its time-out. Service managers do not wait long.
+_LAST_PAUSES = (0.1, 0.2, 0.3, 0.4)
+_LAST_SECONDS = 1.0
+
+_Place: TypeAlias = tuple[str, str]
+"""Key and owner: a lock of another owner is another's, and owed something else."""
+
+Made: TypeAlias = "Callable[[Change, str | None], None]"
+"""Told the change that was made, and the value that was found."""
+
+
+class _Entry(NamedTuple):
+    change: Change
+    until: float
+    made: Made
+
+
+class Kept:
+    """A store, and the changes that it still owes; the last ten thousand of this process.
+
+    Args:
+        store: makes the changes.
+        clock: seconds from any start; what is kept is given up by it.
+        most: how many are kept; of more, the oldest are given up.
+        sleep: waits some seconds, between the last tries.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        clock: Callable[[], float] = time.monotonic,
+        most: int = 10_000,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self._store = store
+        self._clock = clock
+        self._most = most
+        self._sleep = sleep
+        self._entries: OrderedDict[_Place, _Entry] = OrderedDict()
+        self._mutex = threading.RLock()  # which knows whose it is, for signal handlers
+        self._waking = threading.Event()
+        self._thread: threading.Thread | None = None
+        self._pid = os.getpid()
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def run(self, change: Change, seconds: float, made: Made) -> str | None:
+        """Makes a change, in the stead of one that is owed to the same lock; the value found.
+
+        Args:
+            change: what to make.
+            seconds: for how long it is kept where the store is away.
+            made: called where it is made later.
+
+        Raises:
+            StoreError: it was not made, and is kept.
+        """
+        if self._entries:
+            self._own()
+            with self._mutex:  # waits for a retry under way, which could undo us
+                self._entries.pop(_place(change), None)
+        try:
+            return run_in_steps(self._store, [change])[0]
+        except StoreError:
+            self.keep(change, seconds, made, yields=False)
+            raise
+
+    def keep(self, change: Change, seconds: float, made: Made, *, yields: bool) -> None:
+        """Keeps a change to be made later, for some seconds.
+
+        One that yields does so to what is owed to that owner's lock already: a producer that hears
+        of its push late confirms nothing that a worker has freed.
+        """
+        self._own()
+        place = _place(change)
+        with self._mutex:
+            if yields and place in self._entries:
+                return
+            self._waking.clear()
+            if not self._entries:
+                atexit.register(self.give_up)  # of those who end without a close
+            self._entries.pop(place, None)
+            self._entries[place] = _Entry(change, self._clock() + seconds, made)
+            if len(self._entries) > self._most:
+                (key, _), _ = self._entries.popitem(last=False)
+                log.warning("lock is left to its TTL: too many wait for the store: key=%s", key)
+
+    def stop_taking(self, key: str, owner: str) -> None:
+        """The run of a job is over: what is owed to its lock may not take it anew from now on.
+
+        The job may be run, and its lock freed, elsewhere before the store is back.
+        """
+        if not self._entries:
+            return
+        self._own()
+        with self._mutex:
+            entry = self._entries.get((key, owner))
+            if entry is not None:
+                self._entries[key, owner] = entry._replace(change=entry.change.to_mine())
+
+    def settle(self, keys: Sequence[str]) -> None:
+        """Makes what is owed to these locks, before they are taken anew.
+
+        Raises:
+            StoreError: the store is still away.
+        """
+        if self._entries:
+            taken = set(keys)
+            self._make([place for place in list(self._entries) if place[0] in taken])
+
+    def retry(self) -> bool:
+        """Makes what is owed and still makes sense; whether nothing is left."""
+        places = list(self._entries)
+        try:
+            self._make(places)
+        except StoreError as exc:
+            log.debug("changes of %d locks wait for the store: %s", len(places), exc)
+        else:
+            if places:
+                log.info("the store is back: what %d locks were owed is made", len(places))
+        return not self._entries
+
+    def give_up(self) -> None:
+        """Makes what can be made within a second or so, and forgets the rest."""
+        if is_amid(self._mutex):
+            return  # what is interrupted goes on with it
+        deadline = time.monotonic() + _LAST_SECONDS
+        pauses = iter(_LAST_PAUSES)
+        while not self.retry() and time.monotonic() < deadline:
+            pause = next(pauses, None)
+            if pause is None:
+                break
+            self._sleep(pause)
+        self._own()
+        with self._mutex:
+            for key, _ in self._entries:
+                log.warning("lock is left to its TTL: the store is still away: key=%s", key)
+            self._entries.clear()
+            self._waking.set()
+        atexit.unregister(self.give_up)
+
+    def retry_in_background(self) -> None:
+        """Has a thread retry, which ends when nothing is owed any more."""
+        self._own()
+        with self._mutex:
+            if not self._entries or self._thread is not None:
+                return
+            thread = threading.Thread(
+                target=self._retry_on, name="faktory-unique-kept", daemon=True
+            )
+            with contextlib.suppress(RuntimeError):  # no thread to be had: at the next occasion
+                thread.start()
+                self._thread = thread
+
+    def _retry_on(self) -> None:
+        pause = _FIRST_PAUSE
+        try:
+            while True:
+                self._waking.wait(pause)
+                self.retry()
+                pause = min(pause * 2, _LONGEST_PAUSE)
+                with self._mutex:
+                    if not self._entries:
+                        self._thread = None
+                        return
+        except BaseException:  # of a hook, say: the next thread goes on
+            with self._mutex:
+                self._thread = None
+            raise
+
+    def _make(self, places: Sequence[_Place]) -> None:
+        """Makes what is owed to these locks and is not too old."""
+        left = list(places)
+        while left:
+            # No two of a batch are of one key: of those, the first comes first.
+            chosen = set({key: (key, owner) for key, owner in reversed(left[:_BATCH])}.values())
+            left = [place for place in left if place not in chosen]
+            self._make_batch(chosen)
+
+    def _make_batch(self, places: set[_Place]) -> None:
+        self._own()
+        if is_amid(self._mutex):
+            raise StoreUnavailable("this very thread is amid making what locks are owed")
+        with self._mutex:
+            entries = self._due(places)
+            if not entries:
+                return
+            try:
+                found = run_in_steps(self._store, [entry.change for entry in entries])
+            except StoreError as exc:
+                for change in exc.done:
+                    self._entries.pop(_place(change), None)
+                raise
+            for entry in entries:  # unless a signal handler has put another in its place
+                if self._entries.get(_place(entry.change)) is entry:
+                    del self._entries[_place(entry.change)]
+        for entry, value in zip(entries, found, strict=True):
+            entry.made(entry.change, value)  # without the mutex: a hook may push
+
+    def _due(self, places: set[_Place]) -> list[_Entry]:
+        """What is owed to these locks; what is too old is forgotten."""
+        now = self._clock()
+        entries = [self._entries[place] for place in places if place in self._entries]
+        for entry in entries:
+            if entry.until <= now:
+                del self._entries[_place(entry.change)]
+        return [entry for entry in entries if entry.until > now]
+
+    def _own(self) -> None:
+        """A forked child owes nothing of what its parent does, nor waits for its mutex."""
+        if self._pid != os.getpid():
+            self._entries = OrderedDict()
+            self._mutex = threading.RLock()
+            self._waking = threading.Event()
+            self._thread = None
+            self._pid = os.getpid()
+
+
+def _place(change: Change) -> _Place:
+    return change.key, change.owner

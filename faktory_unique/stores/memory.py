@@ -1,0 +1,133 @@
+"""Locks in a dict: for demos, tests and simulation, within one process."""
+
+from __future__ import annotations
+
+import heapq
+import os
+import threading
+import time
+from typing import TYPE_CHECKING
+from weakref import WeakValueDictionary
+
+from faktory_unique.locks.keys import tombstone_key
+from faktory_unique.locks.transition import TOMBSTONE, gone, held, leased
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from faktory_unique.locks.transition import Change
+
+
+class MemoryStore:
+    """A `Store` of this process alone.
+
+    Args:
+        clock: seconds from any start, never backwards; locks lapse by it.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._mutex = threading.RLock()  # a signal handler may push, too
+        self._locks: dict[str, tuple[str, float]] = {}
+        # Every expiry ever set that is still to come, so that lapsed locks nobody asks for go too.
+        self._expiries: list[tuple[float, str]] = []
+
+    def run(self, changes: Sequence[Change]) -> list[str | None]:
+        """Carries out each change; see `Store.run`."""
+        with self._mutex:
+            self._lapse()
+            return [self._change(change) for change in changes]
+
+    def read(self, keys: Sequence[str]) -> list[tuple[str, float] | None]:
+        """The value of each lock, and the seconds that it has left; see `Store.read`."""
+        with self._mutex:
+            self._lapse()
+            locks, now = [self._locks.get(key) for key in keys], self._clock()
+        return [lock and (lock[0], lock[1] - now) for lock in locks]
+
+    def scan(self, beginning: str) -> Iterator[Sequence[str]]:
+        """The keys that begin so; see `Store.scan`."""
+        yield [key for key in self.values() if key.startswith(beginning)]
+
+    def ttl(self, key: str) -> float | None:
+        """Seconds that the lock has left; None where there is none."""
+        with self._mutex:
+            self._lapse()
+            lock = self._locks.get(key)
+            return None if lock is None else lock[1] - self._clock()
+
+    def values(self) -> dict[str, str]:
+        """The value of each lock, by key."""
+        with self._mutex:
+            self._lapse()
+            return {key: value for key, (value, _) in self._locks.items()}
+
+    def clear(self) -> None:
+        """Frees all locks, whoever holds them."""
+        with self._mutex:
+            self._locks.clear()
+            self._expiries.clear()
+
+    def close(self) -> None:
+        """Keeps the locks: closing a store never frees one."""
+
+    def _change(self, change: Change) -> str | None:
+        lock = self._locks.get(change.key)
+        found = None if lock is None else lock[0]
+        expected = change.happened(found)
+        if change.unless_gone is not None:
+            successor = self._tombstone(change, change.unless_gone)
+            if successor is not None:
+                return gone(successor)
+        if change.replaces is not None:
+            successor = self._tombstone(change, change.replaces)
+            if successor is not None and change.once:
+                return gone(successor)
+            if successor is None and found not in {held(change.owner), leased(change.owner)}:
+                self._bury(change, change.replaces, lock)
+                expected = expected or found is None
+        if expected and change.value is None:
+            self._locks.pop(change.key, None)
+        elif expected and change.value is not None:
+            expiry = self._clock() + change.ttl
+            if change.extends and lock is not None:
+                expiry = max(expiry, lock[1])
+            self._set(change.key, change.value, expiry)
+        return found
+
+    def _tombstone(self, change: Change, owner: str) -> str | None:
+        """Who has replaced an owner."""
+        tombstone = self._locks.get(tombstone_key(change.key, owner))
+        return None if tombstone is None else tombstone[0]
+
+    def _bury(self, change: Change, replaced: str, lock: tuple[str, float] | None) -> None:
+        """Writes the tombstone of who is replaced."""
+        expiry = self._clock() + max(change.ttl, TOMBSTONE)
+        if lock is not None and lock[0] == held(replaced):
+            expiry = max(expiry, lock[1])
+        self._set(tombstone_key(change.key, replaced), change.owner, expiry)
+
+    def _set(self, key: str, value: str, expiry: float) -> None:
+        self._locks[key] = value, expiry
+        heapq.heappush(self._expiries, (expiry, key))
+
+    def _lapse(self) -> None:
+        now = self._clock()
+        while self._expiries and self._expiries[0][0] <= now:
+            _, key = heapq.heappop(self._expiries)
+            lock = self._locks.get(key)
+            if lock is not None and lock[1] <= now:
+                del self._locks[key]
+
+
+_named: WeakValueDictionary[tuple[int, str], MemoryStore] = WeakValueDictionary()
+
+
+def share(name: str, store: MemoryStore) -> None:
+    """Makes a store the one that `memory://name` means, for as long as somebody else holds it."""
+    _named[os.getpid(), name] = store
+
+
+def shared(name: str) -> MemoryStore | None:
+    """The store that `memory://name` means in this process; a fork has no part in its parent's."""
+    return _named.get((os.getpid(), name))

@@ -1,0 +1,1 @@
+"""`Unique`, the middleware that acquires and releases the locks of jobs."""

@@ -1,0 +1,1 @@
+"""The worker: fetches jobs, runs their handlers in processes, and reports the results."""
