@@ -22,7 +22,7 @@ from .ground import BATCH, Ground
 from .many import FEW, MANY, Many
 from .measure import measure
 from .peers.rows import left_out, peer_rows
-from .pushes import Pushes
+from .pushes import PushHistory
 from .report import Measured, curve_table, delay_table, machine, memory_line, save, table
 from .rows import rows
 from .worked import Worked
@@ -112,7 +112,7 @@ def _measure(folder: Path, scale: Scale, progress: Progress, *, without_faktory:
         faktory = None
         if not without_faktory:
             faktory = stack.enter_context(FaktoryServer(folder / "faktory"))
-            with Pushes(ground, faktory) as pushes:
+            with PushHistory(ground, faktory) as pushes:
                 measure_all(pushes.rows())
         with closing(peer_rows(ground, faktory)) as against_peers:  # which ends the last peer
             measure_all(against_peers)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
 
 import redis
 
-from faktory_unique.locks.lifecycle import take
+from faktory_unique.locks.lifecycle import acquire_transition
 from faktory_unique.stores.redis import RedisStore
 
 from .crowd import Crowd
@@ -141,7 +141,7 @@ def single(url: str) -> Step:
     store = RedisStore(url)
 
     def step(keys: Iterator[str]) -> int:
-        store.run([take(next(keys), OWNER, LEASE)])
+        store.run([acquire_transition(next(keys), OWNER, LEASE)])
         return 1
 
     return step
@@ -152,7 +152,7 @@ def bulk(url: str) -> Step:
     store = RedisStore(url)
 
     def step(keys: Iterator[str]) -> int:
-        store.run([take(key, OWNER, LEASE) for key in islice(keys, BATCH)])
+        store.run([acquire_transition(key, OWNER, LEASE) for key in islice(keys, BATCH)])
         return BATCH
 
     return step

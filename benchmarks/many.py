@@ -7,7 +7,11 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 import redis
 
 from faktory_unique.locks.keys import lock_key
-from faktory_unique.locks.lifecycle import confirm, give_back, take
+from faktory_unique.locks.lifecycle import (
+    acquire_transition,
+    confirm_transition,
+    rollback_transition,
+)
 from faktory_unique.stores.redis import RedisStore
 
 from .ground import BATCH, JOB, LEASE, OWNER, POLICY
@@ -68,7 +72,7 @@ class Many:
         def among(store: RedisStore) -> Callable[[int], None]:
             def side(count: int) -> None:
                 for key in self._fresh[:count]:
-                    store.run([take(key, OWNER, LEASE)])
+                    store.run([acquire_transition(key, OWNER, LEASE)])
 
             return side
 
@@ -83,15 +87,15 @@ class Many:
 
     def _free(self, _count: int) -> None:
         for store in (self._many, self._few):
-            store.run([give_back(key, OWNER) for key in self._fresh])
+            store.run([rollback_transition(key, OWNER) for key in self._fresh])
 
 
 def _fill(store: RedisStore, count: int, tick: Callable[[], object]) -> None:
     """Has so many locks held, each of a jid of its own."""
     for start in range(0, count, BATCH):
         owners = {_key(n): f"{n:024x}" for n in range(start, start + BATCH)}
-        store.run([take(key, owner, LEASE) for key, owner in owners.items()])
-        store.run([confirm(key, owner, TTL) for key, owner in owners.items()])
+        store.run([acquire_transition(key, owner, LEASE) for key, owner in owners.items()])
+        store.run([confirm_transition(key, owner, TTL) for key, owner in owners.items()])
         tick()
 
 

@@ -24,7 +24,7 @@ ONE_BY_ONE = 300
 IN_BULK = 3 * BATCH
 
 
-class Pushes:
+class PushHistory:
     """A producer of either side on one Faktory."""
 
     def __init__(self, ground: Ground, faktory: FaktoryServer) -> None:

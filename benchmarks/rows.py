@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from redis.lock import Lock
 
 from faktory_unique.locks.keys import lock_key
-from faktory_unique.locks.lifecycle import release, take
+from faktory_unique.locks.lifecycle import acquire_transition, release_transition
 from faktory_unique.locks.transition import leased
 
 from .ground import BATCH, JOB, LEASE, MOST, OWNER, POLICY
@@ -68,7 +68,7 @@ def _take(ground: Ground) -> Row:
 
     def ours(count: int) -> None:
         for key in ground.keys(count):
-            store.run([take(key, OWNER, LEASE)])
+            store.run([acquire_transition(key, OWNER, LEASE)])
 
     def theirs(count: int) -> None:
         for key in ground.keys(count):
@@ -83,7 +83,7 @@ def _take_by_benchmark(ground: Ground) -> Row:
 
     def ours(count: int) -> None:
         for key in ground.keys(count):
-            store.run([take(key, OWNER, LEASE)])
+            store.run([acquire_transition(key, OWNER, LEASE)])
 
     name = "take one lock vs redis-benchmark -c 1 of the same command"
     theirs = partial(redis_benchmark, ground.url, "1")
@@ -95,8 +95,8 @@ def _take_and_release(ground: Ground) -> Row:
 
     def ours(count: int) -> None:
         for key in ground.keys(count):
-            store.run([take(key, OWNER, LEASE)])
-            store.run([release(key, OWNER)])
+            store.run([acquire_transition(key, OWNER, LEASE)])
+            store.run([release_transition(key, OWNER)])
 
     def theirs(count: int) -> None:
         for key in ground.keys(count):
@@ -113,7 +113,7 @@ def _bulk(ground: Ground) -> Row:
 
     def ours(count: int) -> None:
         for batch in ground.batches(count):
-            store.run([take(key, OWNER, LEASE) for key in batch])
+            store.run([acquire_transition(key, OWNER, LEASE) for key in batch])
 
     def theirs(count: int) -> None:
         for batch in ground.batches(count):
@@ -131,7 +131,7 @@ def _bulk_by_benchmark(ground: Ground) -> Row:
 
     def ours(count: int) -> None:
         for batch in ground.batches(count):
-            store.run([take(key, OWNER, LEASE) for key in batch])
+            store.run([acquire_transition(key, OWNER, LEASE) for key in batch])
 
     name = f"take {BATCH} in bulk vs redis-benchmark -c 1 -P {BATCH}"
     theirs = partial(redis_benchmark, ground.url, str(BATCH))
@@ -144,7 +144,7 @@ def _release(ground: Ground) -> Row:
 
     def ours(count: int) -> None:
         for key in ground.keys(count):
-            store.run([release(key, OWNER)])
+            store.run([release_transition(key, OWNER)])
 
     def theirs(count: int) -> None:
         for key in ground.keys(count):

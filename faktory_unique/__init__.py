@@ -2,24 +2,24 @@
 
 from ._pyfaktory import Job
 from .client.client import Client
-from .client.producer import Producer, PushedBulk
+from .client.producer import BulkResult, Producer
 from .errors import (
+    AuthenticationFailed,
+    CommandNotSent,
+    CommandOutcomeUnknown,
+    CommandRefused,
+    DuplicateJob,
     FaktoryUniqueError,
     InvalidJob,
     InvalidSettings,
-    LoginRefused,
-    NotSent,
-    NotUnique,
-    OutcomeUnknown,
     PushNotSent,
     PushOutcomeUnknown,
     PushRefused,
-    Refused,
     StoreError,
     StoreUnavailable,
 )
 from .events import Event, EventName
-from .middleware import Answer, Drop, JobError, Middleware, PutBack, RetryLater, Run
+from .middleware import Drop, JobError, Middleware, ReportStatus, Requeue, RetryLater, Run
 from .policy.policy import Policy
 from .results import PushResult, PushStatus
 from .unique.admin import Lock
@@ -28,10 +28,15 @@ from .worker.consumer import Consumer
 from .worker.perform import current_job
 
 __all__ = [
-    "Answer",
+    "AuthenticationFailed",
+    "BulkResult",
     "Client",
+    "CommandNotSent",
+    "CommandOutcomeUnknown",
+    "CommandRefused",
     "Consumer",
     "Drop",
+    "DuplicateJob",
     "Event",
     "EventName",
     "FaktoryUniqueError",
@@ -40,11 +45,7 @@ __all__ = [
     "Job",
     "JobError",
     "Lock",
-    "LoginRefused",
     "Middleware",
-    "NotSent",
-    "NotUnique",
-    "OutcomeUnknown",
     "Policy",
     "Producer",
     "PushNotSent",
@@ -52,9 +53,8 @@ __all__ = [
     "PushRefused",
     "PushResult",
     "PushStatus",
-    "PushedBulk",
-    "PutBack",
-    "Refused",
+    "ReportStatus",
+    "Requeue",
     "RetryLater",
     "Run",
     "StoreError",

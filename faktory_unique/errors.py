@@ -1,8 +1,8 @@
 """Every error of this package: one root, and a branch for each party that can be at fault.
 
-The caller: `InvalidJob`, `InvalidSettings`. Nobody, where a policy asks for it: `NotUnique`. The
-store: `StoreUnavailable`, `StoreError`. Faktory, or the way to it: `Refused`, `NotSent`,
-`OutcomeUnknown`, which between them say what is known of a command that did not end in a good
+The caller: `InvalidJob`, `InvalidSettings`. Nobody, where a policy asks for it: `DuplicateJob`. The
+store: `StoreUnavailable`, `StoreError`. Faktory, or the way to it: `CommandRefused`, `CommandNotSent`,
+`CommandOutcomeUnknown`, which between them say what is known of a command that did not end in a good
 reply. Those three are pyfaktory's protocol error too, so that an `except` written for pyfaktory
 still catches them.
 """
@@ -68,38 +68,38 @@ class FaktoryError(FaktoryUniqueError, StockProtocolError):
     """A command to Faktory did not end in a good reply."""
 
 
-class Refused(FaktoryError):
+class CommandRefused(FaktoryError):
     """Faktory answered and did not carry the command out."""
 
 
-class NotSent(FaktoryError, ConnectionError):
+class CommandNotSent(FaktoryError, ConnectionError):
     """No byte of the command left this process: no connection could be made."""
 
 
-class LoginRefused(NotSent):
+class AuthenticationFailed(CommandNotSent):
     """Faktory does not let this client in: wrong or missing password, or another protocol."""
 
 
-class OutcomeUnknown(FaktoryError, ConnectionError):
+class CommandOutcomeUnknown(FaktoryError, ConnectionError):
     """The command was sent, wholly or in part, and no whole reply came back."""
 
 
-class NotUnique(BatchError):
+class DuplicateJob(BatchError):
     """An equal job is there already, and the policy says `on_conflict="raise"`.
 
     It was not pushed. `results` tells which job is there; of a bulk, the others were pushed.
     """
 
 
-class PushRefused(BatchError, Refused):
+class PushRefused(BatchError, CommandRefused):
     """Faktory refused the job. Its lock was given back."""
 
 
-class PushNotSent(BatchError, NotSent):
+class PushNotSent(BatchError, CommandNotSent):
     """The job never left this process. Its lock was given back."""
 
 
-class PushOutcomeUnknown(BatchError, OutcomeUnknown):
+class PushOutcomeUnknown(BatchError, CommandOutcomeUnknown):
     """The job may or may not be on the server. Its lock is leased until that is past doubt.
 
     Push the same Job object again, if it is unique: it keeps its lock and goes out under a new jid.

@@ -22,12 +22,12 @@ class EventName(StrEnum):
     Of a push: `acquired` (leased), `duplicate` (another job has it), `confirmed` (held for as long
     as the job may wait), `push_unknown` (left to its lease), `unguarded` (pushed without a lock,
     the store being away, or the job to be replaced not yet confirmed), `observed` (another has it,
-    and the policy does not enforce that), `key_error` (no key could be made, and the policy does
+    and the policy does not enforce that), `key_failed` (no key could be made, and the policy does
     not enforce one). The last three are told before the send, which can come to nothing, so that a
     process which dies amid it hides nothing. Of a worker: `held` (for as long as the attempt can
     take), `reacquired` (it had lapsed, and was taken again), `lapsed` (it had, and the job runs
     without one), `superseded` (its job steps aside for one that was pushed in its place),
-    `excluded` (another job of its key runs, and this one is put back), `put_back`, `unknown_stamp`
+    `excluded` (another job of its key runs, and this one is put back), `requeue`, `unsupported_stamp`
     (of a later version: left alone). Of both: `released`, and `store_error` (a change that could
     not be made).
     """
@@ -38,14 +38,14 @@ class EventName(StrEnum):
     PUSH_UNKNOWN = "push_unknown"
     UNGUARDED = "unguarded"
     OBSERVED = "observed"
-    KEY_ERROR = "key_error"
-    HELD = "held"
+    KEY_FAILED = "key_failed"
+    RENEWED = "renewed"
     REACQUIRED = "reacquired"
     LAPSED = "lapsed"
     SUPERSEDED = "superseded"
-    EXCLUDED = "excluded"
-    PUT_BACK = "put_back"
-    UNKNOWN_STAMP = "unknown_stamp"
+    RUN_BLOCKED = "run_blocked"
+    REQUEUED = "requeued"
+    UNSUPPORTED_STAMP = "unsupported_stamp"
     RELEASED = "released"
     STORE_ERROR = "store_error"
 
@@ -68,7 +68,7 @@ class Event(NamedTuple):
     owner: str
     jid: str
     jobtype: str
-    told: str = ""
+    detail: str = ""
 
 
 Hook: TypeAlias = "Callable[[Event], None]"
@@ -111,8 +111,8 @@ _LEVELS = {
     EventName.DUPLICATE: logging.INFO,
     EventName.OBSERVED: logging.INFO,
     EventName.SUPERSEDED: logging.INFO,
-    EventName.KEY_ERROR: logging.WARNING,
-    EventName.UNKNOWN_STAMP: logging.WARNING,
+    EventName.KEY_FAILED: logging.WARNING,
+    EventName.UNSUPPORTED_STAMP: logging.WARNING,
     EventName.PUSH_UNKNOWN: logging.WARNING,
     EventName.UNGUARDED: logging.WARNING,
     EventName.REACQUIRED: logging.WARNING,
@@ -130,7 +130,7 @@ def log_event(event: Event) -> None:
     """Logs an event under `faktory_unique`: `duplicate: jobtype=… jid=… key=… owner=…`."""
     level = _LEVELS.get(event.name, logging.DEBUG)
     if log.isEnabledFor(level):
-        told = f": {event.told}" if event.told else ""
+        told = f": {event.detail}" if event.detail else ""
         log.log(
             level,
             "%s: jobtype=%s jid=%s owner=%s key=%s%s",

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import Enum
 from functools import partial
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, TypeAlias, TypeVar
 
 from ._durations import LONGEST, seconds
 from .results import PushResult
@@ -29,7 +29,7 @@ class Run:
 
 
 @dataclass(frozen=True, slots=True)
-class PutBack:
+class Requeue:
     """A fetch answer: put the job back, due again in `delay` seconds; no retry is spent.
 
     Raises:
@@ -59,7 +59,7 @@ class RetryLater(Exception):
     """
 
     def __init__(self, delay: float | str | timedelta) -> None:
-        self.put_back = PutBack(seconds(delay))
+        self.requeue = Requeue(seconds(delay))
         super().__init__(delay)
 
 
@@ -70,7 +70,7 @@ class Drop:
     reason: str
 
 
-FetchAnswer: TypeAlias = Run | PutBack | Drop
+FetchDecision: TypeAlias = Run | Requeue | Drop
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +88,7 @@ class JobError:
     backtrace: tuple[str, ...] = ()
 
 
-class Answer(Enum):
+class ReportStatus(Enum):
     """What is known of an ACK or FAIL that was to be sent.
 
     The server answers +OK to an ACK of a job whose reservation has expired, too
@@ -122,7 +122,7 @@ class Middleware:
         """
         return call_next(jobs)
 
-    def fetch(self, job: Payload, call_next: Callable[[Payload], FetchAnswer]) -> FetchAnswer:
+    def fetch(self, job: Payload, call_next: Callable[[Payload], FetchDecision]) -> FetchDecision:
         """After FETCH: decides whether the job runs. An exception fails it."""
         return call_next(job)
 
@@ -130,54 +130,62 @@ class Middleware:
         """Around the handler, in its process: a middleware with this method must pickle."""
         return call_next(job)
 
-    def ack(self, job: Payload, call_next: Callable[[Payload], Answer]) -> Answer:
+    def ack(self, job: Payload, call_next: Callable[[Payload], ReportStatus]) -> ReportStatus:
         """Around ACK. Code after `call_next` runs once Faktory has answered, or will not."""
         return call_next(job)
 
     def fail(
-        self, job: Payload, error: JobError, call_next: Callable[[Payload, JobError], Answer]
-    ) -> Answer:
+        self, job: Payload, error: JobError, call_next: Callable[[Payload, JobError], ReportStatus]
+    ) -> ReportStatus:
         """Around FAIL. Code after `call_next` runs once Faktory has answered, or will not."""
         return call_next(job, error)
 
-    def put_back(
-        self, job: Payload, delay: float, call_next: Callable[[Payload, float], Answer]
-    ) -> Answer:
+    def requeue(
+        self, job: Payload, delay: float, call_next: Callable[[Payload, float], ReportStatus]
+    ) -> ReportStatus:
         """Around a put-back: a copy is pushed, due in `delay` seconds, and the job acknowledged.
 
-        It is done for a fetch middleware's `PutBack`, a handler's `RetryLater`, and what a worker
+        It is done for a fetch middleware's `Requeue`, a handler's `RetryLater`, and what a worker
         that stops has not finished. `refused`: there is no copy, and a FAIL follows.
         """
         return call_next(job, delay)
 
 
-Verb: TypeAlias = Literal["push", "fetch", "perform", "ack", "fail", "put_back"]
+Verb: TypeAlias = Literal["push", "fetch", "perform", "ack", "fail", "requeue"]
 
 R = TypeVar("R")
 
-Hear: TypeAlias = "Callable[[], list[PushResult]]"
-"""Waits for the answer to what was sent: a result for each job, in order. To be called once."""
 
-Send: TypeAlias = "Callable[[], Hear]"
-"""Sends what was written, without waiting for the answer."""
+class PendingPush(Protocol):
+    """A batch that is written and not sent yet. Call `send`, then `receive`, once each."""
+
+    def send(self) -> None:
+        """Send the batch without waiting for the reply."""
+        ...
+
+    def receive(self) -> list[PushResult]:
+        """Wait for the reply. Return a result for each job, in order."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
 class InnermostPush:
-    """What stands innermost in a chain of pushes, in three steps.
+    """The push at the inner end of a chain, which can be split into steps.
 
-    A middleware that has no other within it can do other work between them, while Faktory is busy.
-    To all others it is a `call_next` like any.
+    A middleware that has no other within it can do other work between the steps, while Faktory is
+    busy. All others call it like any `call_next`.
 
     Attributes:
-        write: makes a command of payloads, which is to be sent. Raises `InvalidJob`.
+        begin: writes a batch that is to be sent. Raises `InvalidJob`.
     """
 
-    write: Callable[[Sequence[Payload]], Send]
+    begin: Callable[[Sequence[Payload]], PendingPush]
 
     def __call__(self, jobs: Sequence[Payload]) -> list[PushResult]:
-        """Pushes payloads; a result for each, in order."""
-        return self.write(jobs)()()
+        """Push payloads. Return a result for each, in order."""
+        pending = self.begin(jobs)
+        pending.send()
+        return pending.receive()
 
 
 def overrides(middleware: Middleware, verb: Verb) -> bool:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from benchmarks.ground import BATCH, JOB, LEASE, OWNER
 from benchmarks.measure import Row
 from faktory_unique import Client, Job, Policy, Producer, Unique
-from faktory_unique.locks.lifecycle import release, take
+from faktory_unique.locks.lifecycle import acquire_transition, release_transition
 
 from .process import PROGRAMS, Peer, missing
 
@@ -55,8 +55,8 @@ def _take_and_release(ground: Ground, peer: Peer) -> Row:
 
     def ours(count: int) -> None:
         for key in ground.keys(count):
-            store.run([take(key, OWNER, LEASE)])
-            store.run([release(key, OWNER)])
+            store.run([acquire_transition(key, OWNER, LEASE)])
+            store.run([release_transition(key, OWNER)])
 
     def after(count: int) -> None:  # not is_free: what peers leave besides locks is their own
         if left := ground.admin.exists(*ground.keys(count)):

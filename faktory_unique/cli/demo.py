@@ -19,8 +19,8 @@ from faktory_unique._pyfaktory import Job
 from faktory_unique.client.client import Client
 from faktory_unique.client.producer import Producer
 from faktory_unique.errors import FaktoryUniqueError
-from faktory_unique.locks.transition import look
-from faktory_unique.middleware import Answer, Middleware
+from faktory_unique.locks.transition import read_transition
+from faktory_unique.middleware import Middleware, ReportStatus
 from faktory_unique.policy.policy import Policy
 from faktory_unique.results import PushStatus
 from faktory_unique.unique.middleware import Unique
@@ -29,7 +29,7 @@ from faktory_unique.worker.consumer import Consumer
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from faktory_unique.middleware import FetchAnswer, Payload
+    from faktory_unique.middleware import FetchDecision, Payload
     from faktory_unique.results import PushResult
 
 EMAIL = "Email"
@@ -60,14 +60,14 @@ class Watch(Middleware):
         self.executed = 0
         self._shown = shown
 
-    def fetch(self, job: Payload, call_next: Callable[[Payload], FetchAnswer]) -> FetchAnswer:
+    def fetch(self, job: Payload, call_next: Callable[[Payload], FetchDecision]) -> FetchDecision:
         """Notes that the job is about to run."""
         answer = call_next(job)
         self.running.add(job["jid"])
         self._shown(job["jid"], "running")
         return answer
 
-    def ack(self, job: Payload, call_next: Callable[[Payload], Answer]) -> Answer:
+    def ack(self, job: Payload, call_next: Callable[[Payload], ReportStatus]) -> ReportStatus:
         """Notes that the job is done; the lock, freed further in, is gone by now."""
         answer = call_next(job)
         self.executed += 1
@@ -97,13 +97,13 @@ class Board:
     def _table(self) -> Table:
         headings = ("push", "job", "outcome", "stands for it", "worker")
         table = Table(*headings, box=SIMPLE_HEAD, pad_edge=False)
-        pushed_as = {result.jid: what for what, _, result in self._rows if result}
+        status_if_pushed = {result.jid: what for what, _, result in self._rows if result}
         for what, job, result in self._rows:
             table.add_row(
                 what,
                 f"{job.jobtype}({', '.join(map(repr, job.args))})",
                 f"[{'green' if result else 'yellow'}]{result.status}[/]",
-                f"{result.jid[:8]} {'' if result else pushed_as.get(result.jid, '')}",
+                f"{result.jid[:8]} {'' if result else status_if_pushed.get(result.jid, '')}",
                 self._states.get(result.jid, "queued") if result else "",
             )
         return table
@@ -188,7 +188,9 @@ def run_demo(faktory_url: str, store: str) -> bool:
             story.after_ack(watch)
             _wait(lambda: watch.executed >= story.counted[PushStatus.PUSHED], "all jobs are done")
         keys = sorted(story.keys)
-        locks_left = sum(v is not None for v in unique.store.run([look(k) for k in keys]))
+        locks_left = sum(
+            v is not None for v in unique.store.run([read_transition(k) for k in keys])
+        )
     if not console.is_terminal:
         console.print()  # Live ends a table in a file without a line end
     pushed, duplicates = story.counted[PushStatus.PUSHED], story.counted[PushStatus.DUPLICATE]

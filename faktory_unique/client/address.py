@@ -7,17 +7,17 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from .in_process import server_at
-from .stream import SocketWire, left
+from .in_process import lookup
+from .stream import SocketStream, left
 
 if TYPE_CHECKING:
     import ssl
 
-    from .stream import Wire
+    from .stream import Stream
 
 
 @dataclass(frozen=True, slots=True)
-class Server:
+class Address:
     """Where Faktory is and how to get in.
 
     Attributes:
@@ -37,13 +37,13 @@ class Server:
     def __repr__(self) -> str:
         return f"{self.host}:{self.port}"
 
-    def connect(self, deadline: float | None) -> Wire:
+    def connect(self, deadline: float | None) -> Stream:
         """A new connection, not yet logged in.
 
         Raises:
             OSError: none of the host's addresses can be reached in time.
         """
-        local = server_at(self.host, self.port) if self.tls is None else None
+        local = lookup(self.host, self.port) if self.tls is None else None
         if local is not None:
             return local.connect()
         family = socket.AF_UNSPEC if self.ipv6 or ":" in self.host else socket.AF_INET
@@ -58,10 +58,10 @@ class Server:
 
     def now(self) -> float:
         """Seconds since the epoch, by this machine's clock, or by that of a server in memory."""
-        local = server_at(self.host, self.port)
+        local = lookup(self.host, self.port)
         return time.time() if local is None else local.now()
 
-    def _connect_to(self, address: tuple[Any, ...], deadline: float | None) -> Wire:
+    def _connect_to(self, address: tuple[Any, ...], deadline: float | None) -> Stream:
         connected = socket.create_connection(address, timeout=left(deadline))
         try:
             connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -71,4 +71,4 @@ class Server:
         except BaseException:  # a Ctrl-C amid a TLS handshake, say: not left open
             connected.close()
             raise
-        return SocketWire(connected)
+        return SocketStream(connected)

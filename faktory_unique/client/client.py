@@ -12,9 +12,9 @@ from urllib.parse import unquote
 
 from faktory_unique._environment import variable
 from faktory_unique._pyfaktory import State, StockClient
-from faktory_unique.errors import NotSent, Refused
+from faktory_unique.errors import CommandNotSent, CommandRefused
 
-from .address import Server
+from .address import Address
 from .connection import Connection
 from .heartbeat import Heartbeat
 from .protocol import bulk, fetched, pushb, refused_of, url_of
@@ -31,11 +31,32 @@ FETCH_TIMEOUT = 7.0
 _SHORTEST_BEAT, _LONGEST_BEAT = 5, 60
 
 
+class PendingBatch:
+    """A PUSHB that is written and not sent yet. Call `send`, then `receive`, once each."""
+
+    def __init__(self, client: Client, command: str) -> None:
+        self._client = client
+        self._command = command
+
+    def send(self) -> None:
+        """Send the command without waiting for the reply.
+
+        Raises:
+            CommandNotSent: the client is not connected.
+        """
+        self._reply = self._client.send(self._command)
+        del self._command  # the text of a whole batch
+
+    def receive(self) -> dict[str, str]:
+        """Wait for the reply; see `Client.push_batch`."""
+        return refused_of(self._reply())
+
+
 class Client(StockClient):
     """pyfaktory's Client, with the same arguments, that tells the truth about each command.
 
     A broken connection is replaced at the next command; one that the server has closed is noticed
-    before anything is sent. Commands raise `Refused`, `NotSent` or `OutcomeUnknown`, each of which
+    before anything is sent. Commands raise `CommandRefused`, `CommandNotSent` or `CommandOutcomeUnknown`, each of which
     is pyfaktory's FaktroyWorkProtocolError too. A client that consumes has a second connection for
     FETCH, so that ACK, FAIL and heartbeats never wait for it.
 
@@ -97,7 +118,7 @@ class Client(StockClient):
             )
         self.password = unquote(self.password) if self.password else None
         tls = ssl_context or ssl.create_default_context() if self.scheme == "tcp+tls" else None
-        self._server = Server(host, self.port, self.password, tls, enable_ipv6)
+        self._server = Address(host, self.port, self.password, tls, enable_ipv6)
         self._commands = Connection(self._server, self._greeting, timeout)
         self._fetches = Connection(self._server, self._greeting, timeout)
         self._beats: Heartbeat | None = None
@@ -134,8 +155,8 @@ class Client(StockClient):
         """Opens the connection; for a consumer, starts the heartbeat too.
 
         Raises:
-            NotSent: no connection could be made.
-            LoginRefused: wrong or missing password.
+            CommandNotSent: no connection could be made.
+            AuthenticationFailed: wrong or missing password.
         """
         if self.state is not State.DISCONNECTED:
             return True
@@ -171,30 +192,18 @@ class Client(StockClient):
         Raises:
             TypeError: a payload is not JSON; likewise ValueError. Nothing was sent.
             Refused: the whole command was refused.
-            NotSent: no connection could be made.
-            OutcomeUnknown: no whole answer came back.
+            CommandNotSent: no connection could be made.
+            CommandOutcomeUnknown: no whole answer came back.
         """
         return refused_of(self.call(pushb(payloads), not_after=not_after))
 
-    def write_batch(
-        self, payloads: Sequence[dict[str, Any]]
-    ) -> Callable[[], Callable[[], dict[str, str]]]:
-        """PUSHB in three steps.
-
-        Returns:
-            What sends it, or raises `NotSent`, unconnected; what that gives, called once, has the
-            answer, or raises as `push_batch`.
+    def begin_batch(self, payloads: Sequence[dict[str, Any]]) -> PendingBatch:
+        """Write PUSHB, to be sent and answered in steps of their own.
 
         Raises:
             TypeError: a payload is not JSON; likewise ValueError.
         """
-        command = pushb(payloads)
-
-        def send() -> Callable[[], dict[str, str]]:
-            reply = self.send(command)
-            return lambda: refused_of(reply())
-
-        return send
+        return PendingBatch(self, pushb(payloads))
 
     def _greeting(self) -> dict[str, Any]:
         """What HELLO tells of this client; a consumer is known by its worker id."""
@@ -219,12 +228,14 @@ class Client(StockClient):
         return self._connected(self._commands).call(command, at_most=at_most, not_after=not_after)
 
     def send(self, command: str) -> Callable[[], str]:
-        """Sends one command; its reply is asked for later. Unconnected, it raises `NotSent`."""
+        """Sends one command; its reply is asked for later. Unconnected, it raises `CommandNotSent`."""
         return self._connected(self._commands).send(command)
 
     def _connected(self, connection: Connection) -> Connection:
         if self.state is State.DISCONNECTED:
-            raise NotSent("the client is not connected; call connect(), or use it in a with block")
+            raise CommandNotSent(
+                "the client is not connected; call connect(), or use it in a with block"
+            )
         return connection
 
     def _send_and_receive(self, command: str) -> str:
@@ -245,7 +256,7 @@ class Client(StockClient):
             beat["rss_kb"] = rss_kb
         try:
             reply = self.call(f"BEAT {json.dumps(beat)}")
-        except Refused:
+        except CommandRefused:
             # A restarted server does not know this worker; the HELLO of a new connection tells it.
             self._commands.close()
             raise

@@ -1,7 +1,7 @@
 """One connection to Faktory that always knows what became of a command.
 
-A command ends in a whole good reply, or in exactly one of: `Refused` (the server said so),
-`NotSent` (no byte of it went out) and `OutcomeUnknown` (some did, and no whole reply came back). A
+A command ends in a whole good reply, or in exactly one of: `CommandRefused` (the server said so),
+`CommandNotSent` (no byte of it went out) and `CommandOutcomeUnknown` (some did, and no whole reply came back). A
 socket on which anything went wrong is thrown away, since the next reply read from it could belong
 to another command; the next command opens a new one.
 """
@@ -14,16 +14,21 @@ from functools import partial
 from math import inf
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
-from faktory_unique.errors import FaktoryError, LoginRefused, NotSent, OutcomeUnknown
+from faktory_unique.errors import (
+    AuthenticationFailed,
+    CommandNotSent,
+    CommandOutcomeUnknown,
+    FaktoryError,
+)
 
 from .handshake import log_in
-from .shared_stream import NoTurn, Sent, SharedWire
+from .shared_stream import PendingReply, SharedStream, StreamBusy
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from .address import Server
-    from .stream import Wire
+    from .address import Address
+    from .stream import Stream
 
 T = TypeVar("T")
 
@@ -40,21 +45,21 @@ class Connection:
     """
 
     def __init__(
-        self, server: Server, greeting: Callable[[], dict[str, Any]], timeout: float | None
+        self, server: Address, greeting: Callable[[], dict[str, Any]], timeout: float | None
     ) -> None:
         self._server = server
         self._greeting = greeting
         self._timeout = timeout
         # By process id. A forked child must not use its parent's socket, nor wait for a lock that
         # was taken when it was forked and that nobody in the child will ever release.
-        self._shared: dict[int, SharedWire] = {}
+        self._shared: dict[int, SharedStream] = {}
 
     def open(self) -> None:
         """Connects now, where no connection stands.
 
         Raises:
-            NotSent: no connection could be made.
-            LoginRefused: the server does not let this client in.
+            CommandNotSent: no connection could be made.
+            AuthenticationFailed: the server does not let this client in.
         """
         deadline = self._deadline(self._timeout)
         shared = self._own()
@@ -82,8 +87,8 @@ class Connection:
 
         Raises:
             Refused: the server answered with an error.
-            NotSent: no connection could be made.
-            OutcomeUnknown: no whole reply came back.
+            CommandNotSent: no connection could be made.
+            CommandOutcomeUnknown: no whole reply came back.
         """
         allowed = self._timeout
         if allowed is not None and at_least is not None:
@@ -115,43 +120,43 @@ class Connection:
 
     def _send(
         self, command: str, deadline: float | None, not_after: float | None, *, read: bool
-    ) -> Sent:
+    ) -> PendingReply:
         shared = self._own()
         put_out = partial(self._put_out, shared, command, deadline, not_after, read=read)
         return self._in_turn(shared, deadline, put_out)
 
-    def _in_turn(self, shared: SharedWire, deadline: float | None, act: Callable[[], T]) -> T:
+    def _in_turn(self, shared: SharedStream, deadline: float | None, act: Callable[[], T]) -> T:
         try:
             return shared.in_turn(deadline, act)
-        except NoTurn:
+        except StreamBusy:
             amid = f"this very thread is amid a command to Faktory at {self._server!r}"
-            raise NotSent(amid if shared.is_amid() else self._busy()) from None
+            raise CommandNotSent(amid if shared.is_amid() else self._busy()) from None
 
     def _put_out(
         self,
-        shared: SharedWire,
+        shared: SharedStream,
         command: str,
         deadline: float | None,
         not_after: float | None,
         *,
         read: bool,
-    ) -> Sent:
+    ) -> PendingReply:
         wire = self._ready(shared, deadline)
         verb = command.partition(" ")[0]
         last = min(deadline or inf, not_after or inf)
         if time.monotonic() >= last:
-            raise NotSent(f"it is too late for {verb}")
+            raise CommandNotSent(f"it is too late for {verb}")
         if shared.wire is not wire:
-            raise NotSent(f"the client was disconnected before {verb} was sent")
+            raise CommandNotSent(f"the client was disconnected before {verb} was sent")
         told = f"{verb} was sent to Faktory at {self._server!r}"
         try:
             # Before the first byte, and within `try`: whenever an interrupt comes, the next command
             # finds the reply to be read, or no wire on which it could come.
-            sent = Sent(shared, wire, deadline, told)
+            sent = PendingReply(shared, wire, deadline, told)
             wire.send(command, deadline)
         except (OSError, ValueError) as exc:
             shared.discard()
-            raise OutcomeUnknown(f"{told} and not answered: {exc}") from exc
+            raise CommandOutcomeUnknown(f"{told} and not answered: {exc}") from exc
         except BaseException:  # a Ctrl-C, say: it may have gone out in part
             shared.discard()
             raise
@@ -165,20 +170,20 @@ class Connection:
             "until the time-out"
         )
 
-    def _own(self) -> SharedWire:
+    def _own(self) -> SharedStream:
         shared = self._shared.get(os.getpid())
         if shared is None:
-            shared = self._shared.setdefault(os.getpid(), SharedWire())
+            shared = self._shared.setdefault(os.getpid(), SharedStream())
             for pid in [pid for pid in list(self._shared) if pid != os.getpid()]:
                 inherited = self._shared.pop(pid, None)
                 if inherited is not None and inherited.wire is not None:
                     inherited.wire.let_go()
         return shared
 
-    def _ready(self, shared: SharedWire, deadline: float | None) -> Wire:
+    def _ready(self, shared: SharedStream, deadline: float | None) -> Stream:
         """The open wire; a new one where there is none or the peer has closed it meanwhile."""
         if not shared.catch_up(deadline):
-            raise NotSent(self._busy())
+            raise CommandNotSent(self._busy())
         wire = shared.wire  # which a signal handler that disconnects can take away at any time
         if wire is not None and not wire.is_quiet():
             shared.discard()
@@ -187,12 +192,14 @@ class Connection:
             try:
                 wire = shared.wire = self._server.connect(deadline)
                 log_in(wire, self._server, self._greeting(), deadline)
-            except LoginRefused:
+            except AuthenticationFailed:
                 shared.discard()
                 raise
             except (OSError, ValueError) as exc:
                 shared.discard()
-                raise NotSent(f"no connection to Faktory at {self._server!r}: {exc}") from exc
+                raise CommandNotSent(
+                    f"no connection to Faktory at {self._server!r}: {exc}"
+                ) from exc
             except BaseException:  # a Ctrl-C, say: a reply may still come, and must be nobody's
                 shared.discard()
                 raise

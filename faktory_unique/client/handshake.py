@@ -6,18 +6,18 @@ import json
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
-from faktory_unique.errors import LoginRefused
+from faktory_unique.errors import AuthenticationFailed
 
 from .server_errors import is_for_now
 
 if TYPE_CHECKING:
-    from .address import Server
-    from .stream import Wire
+    from .address import Address
+    from .stream import Stream
 
 _PROTOCOL_VERSION = 2
 
 
-def log_in(wire: Wire, server: Server, greeting: dict[str, Any], deadline: float | None) -> None:
+def log_in(wire: Stream, server: Address, greeting: dict[str, Any], deadline: float | None) -> None:
     """Exchanges HI and HELLO, of Faktory's protocol version 2.
 
     Args:
@@ -27,23 +27,23 @@ def log_in(wire: Wire, server: Server, greeting: dict[str, Any], deadline: float
         deadline: of `time.monotonic`; None for no bound.
 
     Raises:
-        LoginRefused: the server does not let this client in.
+        AuthenticationFailed: the server does not let this client in.
         OSError: it does not answer, or lets nobody in at present; likewise ValueError.
     """
     try:
         hi = wire.read_reply(deadline)
     except ValueError as exc:
-        raise LoginRefused(f"Faktory at {server!r} does not greet: {exc}") from exc
+        raise AuthenticationFailed(f"Faktory at {server!r} does not greet: {exc}") from exc
     _refuse_for_now(hi)
     if not hi.startswith("+HI "):
-        raise LoginRefused(f"Faktory at {server!r} does not greet: {hi[:80]!r}")
+        raise AuthenticationFailed(f"Faktory at {server!r} does not greet: {hi[:80]!r}")
     told = _greeting(hi[4:])
     if told.get("v") != _PROTOCOL_VERSION:
-        raise LoginRefused(f"Faktory at {server!r} speaks version {told.get('v')}, not 2")
+        raise AuthenticationFailed(f"Faktory at {server!r} speaks version {told.get('v')}, not 2")
     hello = {"v": _PROTOCOL_VERSION, **greeting}
     if "s" in told:
         if not server.password:
-            raise LoginRefused(
+            raise AuthenticationFailed(
                 f"Faktory at {server!r} asks for a password; put it into the URL: "
                 "tcp://:password@host:port"
             )
@@ -52,7 +52,7 @@ def log_in(wire: Wire, server: Server, greeting: dict[str, Any], deadline: float
     answer = wire.read_reply(deadline)
     _refuse_for_now(answer)
     if answer != "+OK":
-        raise LoginRefused(f"Faktory at {server!r} refuses the login: {answer[1:]}")
+        raise AuthenticationFailed(f"Faktory at {server!r} refuses the login: {answer[1:]}")
 
 
 def _greeting(text: str) -> dict[str, Any]:

@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Protocol
 from weakref import WeakValueDictionary
 
 if TYPE_CHECKING:
-    from .stream import Wire
+    from .stream import Stream
 
 
 class LocalServer(Protocol):
     """A Faktory in this process's memory."""
 
-    def connect(self) -> Wire:
+    def connect(self) -> Stream:
         """A new connection, not yet logged in."""
         ...
 
@@ -40,6 +40,6 @@ def withdraw(server: LocalServer) -> None:
         _servers.pop(address, None)
 
 
-def server_at(host: str, port: int) -> LocalServer | None:
+def lookup(host: str, port: int) -> LocalServer | None:
     """The server of this process at an address; None where there is none."""
     return _servers.get((os.getpid(), host, port))

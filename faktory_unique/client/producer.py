@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import TYPE_CHECKING, Self
 
 from faktory_unique._pyfaktory import Job, StockProducer
 from faktory_unique.errors import (
+    CommandNotSent,
+    CommandOutcomeUnknown,
+    CommandRefused,
+    DuplicateJob,
     InvalidJob,
-    NotSent,
-    NotUnique,
-    OutcomeUnknown,
     PushNotSent,
     PushOutcomeUnknown,
     PushRefused,
-    Refused,
 )
 from faktory_unique.middleware import InnermostPush, checked, compose, one_each
 from faktory_unique.results import PushResult, PushStatus
@@ -23,12 +22,14 @@ from .client import Client
 from .server_errors import is_not_unique, is_refusal
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Iterable, Sequence
 
-    from faktory_unique.middleware import Hear, Middleware, Payload, Send
+    from faktory_unique.middleware import Middleware, Payload, PendingPush
+
+    from .client import PendingBatch
 
 
-class PushedBulk(dict[str, str]):
+class BulkResult(dict[str, str]):
     """What became of a bulk: as pyfaktory has it, jid → error of each job that was refused.
 
     Attributes:
@@ -72,7 +73,7 @@ class Producer(StockProducer):
             )
         super().__init__(client)
         self.middleware = checked(middleware)
-        self._push_chain = compose(self.middleware, "push", InnermostPush(self._write_batch))
+        self._push_chain = compose(self.middleware, "push", InnermostPush(self._begin))
 
     @classmethod
     def wrap(cls, producer: StockProducer, middleware: Iterable[Middleware] = ()) -> Self:
@@ -81,7 +82,7 @@ class Producer(StockProducer):
         It has a connection of its own, opened now; end it with `producer.client.disconnect()`.
 
         Raises:
-            NotSent: no connection could be made.
+            CommandNotSent: no connection could be made.
         """
         if not isinstance(producer, StockProducer):
             raise TypeError(f"wrap takes a pyfaktory Producer, not {type(producer).__name__}")
@@ -97,7 +98,7 @@ class Producer(StockProducer):
 
         Raises:
             InvalidJob: the job cannot be carried faithfully. Nothing was locked or pushed.
-            NotUnique: its equal is there, and the policy says `on_conflict="raise"`.
+            DuplicateJob: its equal is there, and the policy says `on_conflict="raise"`.
             StoreError: no lock could be taken (`StoreUnavailable`: no answer). Nothing was pushed.
             PushRefused: Faktory refused the job; the lock was given back.
             PushNotSent: no connection could be made; the lock was given back.
@@ -109,7 +110,7 @@ class Producer(StockProducer):
             raise PushRefused(f"Faktory refused the job: {result.error}", results=results)
         return result
 
-    def push_bulk(self, jobs: Iterable[Job]) -> PushedBulk:
+    def push_bulk(self, jobs: Iterable[Job]) -> BulkResult:
         """Pushes those of the jobs whose equal is not there already, nor earlier in the list.
 
         Returns:
@@ -119,7 +120,7 @@ class Producer(StockProducer):
             InvalidJob: a job cannot be carried faithfully: nothing of the list was pushed. Or a
                 middleware refuses it, perhaps after others: `.results` tells.
             StoreError: locks could not be taken; `.results` tells what was pushed before that.
-            NotUnique: an equal of some is there, and their policy says `on_conflict="raise"`; the
+            DuplicateJob: an equal of some is there, and their policy says `on_conflict="raise"`; the
                 others were pushed; `.results` as above.
             PushNotSent: no connection could be made; `.results` as above.
             PushOutcomeUnknown: some may be on the server; `.results` as above. Push the same Job
@@ -128,7 +129,7 @@ class Producer(StockProducer):
         given: object = jobs  # by a caller that need not be type-checked
         if isinstance(given, Job):  # which can be iterated over: by its fields
             raise TypeError("push_bulk takes a list of jobs: push_bulk([job]), or push(job)")
-        return PushedBulk(self._push_all(list(jobs)))
+        return BulkResult(self._push_all(list(jobs)))
 
     def _push_all(self, jobs: list[Job]) -> list[PushResult]:
         for job in jobs:
@@ -148,40 +149,46 @@ class Producer(StockProducer):
         conflicts = [r for r in results if r.status is PushStatus.DUPLICATE and r.error]
         if conflicts:
             told = f"{len(conflicts)} of {len(results)} jobs not pushed: {conflicts[0].error}"
-            raise NotUnique(told, results=results)
+            raise DuplicateJob(told, results=results)
         return results
 
-    def _write_batch(self, jobs: Sequence[Payload]) -> Send:
-        """The innermost of the chain: writes PUSHB."""
-        if not jobs:
-            return _send_nothing
+    def _begin(self, jobs: Sequence[Payload]) -> PendingPush:
         try:
-            return partial(_send, jobs, self.client.write_batch(jobs))
+            return _Push(jobs, self.client.begin_batch(jobs) if jobs else None)
         except (TypeError, ValueError, RecursionError) as exc:
             raise InvalidJob(f"a job is not JSON: {exc}") from exc
 
 
-def _send_nothing() -> Hear:
-    return list
+class _Push:
+    """PUSHB at the inner end of the chain: its outcomes are results, not exceptions."""
 
+    def __init__(self, jobs: Sequence[Payload], batch: PendingBatch | None) -> None:
+        self._jobs = jobs
+        self._batch = batch
+        self._not_sent: str | None = None
 
-def _send(jobs: Sequence[Payload], send: Callable[[], Callable[[], dict[str, str]]]) -> Hear:
-    try:
-        return partial(_results, jobs, send())
-    except NotSent as exc:
-        return partial(_all, jobs, PushStatus.NOT_SENT, str(exc))
+    def send(self) -> None:
+        if self._batch is not None:
+            try:
+                self._batch.send()
+            except CommandNotSent as exc:
+                self._not_sent = str(exc)
 
-
-def _results(jobs: Sequence[Payload], answer: Callable[[], dict[str, str]]) -> list[PushResult]:
-    try:
-        said = answer()
-    except Refused as exc:
-        return [_result(job, str(exc)) for job in jobs]
-    except NotSent as exc:
-        return _all(jobs, PushStatus.NOT_SENT, str(exc))
-    except OutcomeUnknown as exc:
-        return _all(jobs, PushStatus.UNKNOWN, str(exc))
-    return [_result(job, said.get(job["jid"])) for job in jobs]
+    def receive(self) -> list[PushResult]:
+        jobs = self._jobs
+        if self._batch is None:
+            return []
+        if self._not_sent is not None:
+            return _all(jobs, PushStatus.NOT_SENT, self._not_sent)
+        try:
+            rejected = self._batch.receive()
+        except CommandRefused as exc:
+            return [_result(job, str(exc)) for job in jobs]
+        except CommandNotSent as exc:
+            return _all(jobs, PushStatus.NOT_SENT, str(exc))
+        except CommandOutcomeUnknown as exc:
+            return _all(jobs, PushStatus.UNKNOWN, str(exc))
+        return [_result(job, rejected.get(job["jid"])) for job in jobs]
 
 
 def _result(job: Payload, error: str | None) -> PushResult:

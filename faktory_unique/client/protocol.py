@@ -6,7 +6,7 @@ import json
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from faktory_unique.errors import OutcomeUnknown
+from faktory_unique.errors import CommandOutcomeUnknown
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -31,7 +31,7 @@ def refused_of(reply: str) -> dict[str, str]:
     except ValueError:
         said = None
     if not isinstance(said, dict):
-        raise OutcomeUnknown(f"Faktory's answer to PUSHB is no map of jids: {reply[:80]!r}")
+        raise CommandOutcomeUnknown(f"Faktory's answer to PUSHB is no map of jids: {reply[:80]!r}")
     return said
 
 
@@ -52,5 +52,5 @@ def fetched(reply: str) -> dict[str, Any] | None:
     try:
         payload: dict[str, Any] = json.loads(content)
     except (ValueError, RecursionError) as exc:
-        raise OutcomeUnknown(f"Faktory's answer to FETCH is no JSON: {exc}") from exc
+        raise CommandOutcomeUnknown(f"Faktory's answer to FETCH is no JSON: {exc}") from exc
     return payload

@@ -8,12 +8,12 @@ import time
 from typing import TYPE_CHECKING, TypeVar
 
 from faktory_unique._util import is_amid
-from faktory_unique.errors import OutcomeUnknown, Refused
+from faktory_unique.errors import CommandOutcomeUnknown, CommandRefused
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from .stream import Wire
+    from .stream import Stream
 
 # Seconds beyond a deadline in which a reply that has arrived by then is still read, its reader
 # having been busy elsewhere; and so long at most is a thread blind to another having read it.
@@ -22,11 +22,11 @@ _MOMENT = 0.1
 T = TypeVar("T")
 
 
-class NoTurn(Exception):
+class StreamBusy(Exception):
     """Another thread has the turn, or a command of this very thread."""
 
 
-class SharedWire:
+class SharedStream:
     """A process's end of a connection: its wire, and the lock by which threads take turns.
 
     A turn is one send, or one read, or both. No turn lasts from a send to the read of its reply
@@ -36,24 +36,24 @@ class SharedWire:
 
     def __init__(self) -> None:
         self._turn = threading.RLock()  # which knows whose it is; nobody takes it twice
-        self.wire: Wire | None = None
-        self.unread: Sent | None = None
+        self.wire: Stream | None = None
+        self.unread: PendingReply | None = None
 
     def in_turn(self, deadline: float | None, act: Callable[[], T]) -> T:
         """Does something in a turn of this thread, waited for until the deadline.
 
         Raises:
-            NoTurn: it was not had; nor is it where this very thread is amid a command, which only
+            StreamBusy: it was not had; nor is it where this very thread is amid a command, which only
                 returning goes on with.
         """
         if self.is_amid():
-            raise NoTurn
+            raise StreamBusy
         seconds = -1 if deadline is None else max(0.0, deadline - time.monotonic())
         # In one frame, and no context manager: what a signal handler raises between two would leave
         # the turn taken for as long as anybody keeps the exception.
         try:
             if not self._turn.acquire(timeout=seconds):
-                raise NoTurn
+                raise StreamBusy
             return act()
         finally:
             # Asked of the lock itself, since what a signal handler raises can come right after it
@@ -91,7 +91,7 @@ class SharedWire:
         return True
 
 
-class Sent:
+class PendingReply:
     """A command that is being sent, or whose reply is under way.
 
     Args:
@@ -101,33 +101,35 @@ class Sent:
         told: what was sent where, for people.
     """
 
-    def __init__(self, shared: SharedWire, wire: Wire, deadline: float | None, told: str) -> None:
+    def __init__(
+        self, shared: SharedStream, wire: Stream, deadline: float | None, told: str
+    ) -> None:
         self._shared = shared
         self._wire = wire
         self._deadline = deadline
         self._told = told
         self._pid = os.getpid()
-        self._reply: str | OutcomeUnknown | None = None
+        self._reply: str | CommandOutcomeUnknown | None = None
         shared.unread = self
 
     def reply(self) -> str:
         """The reply, asked for once; see `Connection.call`."""
         if self._pid != os.getpid():  # forked: it is for the parent to read
-            raise OutcomeUnknown(f"{self._told} by the parent of this process")
+            raise CommandOutcomeUnknown(f"{self._told} by the parent of this process")
         while self._reply is None:  # which whoever has the turn will have read before all else
             # Not for long at a time: having read it, he may go on for as long as he likes.
             try:
                 self._shared.in_turn(time.monotonic() + _MOMENT, self.read)
-            except NoTurn:
+            except StreamBusy:
                 if self._shared.is_amid():
                     told = f"{self._told}; its answer is asked for amid a command"
-                    raise OutcomeUnknown(told) from None
+                    raise CommandOutcomeUnknown(told) from None
         self._wire.answered()
         reply = self._reply
-        if isinstance(reply, OutcomeUnknown):
+        if isinstance(reply, CommandOutcomeUnknown):
             raise reply
         if reply.startswith("-"):
-            raise Refused(reply[1:].removeprefix("ERR "))
+            raise CommandRefused(reply[1:].removeprefix("ERR "))
         return reply
 
     def has_come(self, deadline: float | None) -> bool:
@@ -146,7 +148,7 @@ class Sent:
         if self._reply is not None:
             return
         if self._shared.unread is not self:  # the wire that it was to come on is thrown away
-            self._reply = OutcomeUnknown(f"{self._told}, and its answer was not waited for")
+            self._reply = CommandOutcomeUnknown(f"{self._told}, and its answer was not waited for")
             return
         deadline = self._deadline
         if deadline is not None:
@@ -155,11 +157,11 @@ class Sent:
             self._reply = self._wire.read_reply(deadline)
         except (OSError, ValueError) as exc:
             self._shared.discard()
-            self._reply = OutcomeUnknown(f"{self._told} and not answered: {exc}")
+            self._reply = CommandOutcomeUnknown(f"{self._told} and not answered: {exc}")
             self._reply.__cause__ = exc
         except BaseException:  # a Ctrl-C, say: a reply may still come, and must be nobody's
             self._shared.discard()
-            self._reply = OutcomeUnknown(f"{self._told}, and its answer was not waited for")
+            self._reply = CommandOutcomeUnknown(f"{self._told}, and its answer was not waited for")
             raise
         finally:
             self._shared.unread = None

@@ -16,7 +16,7 @@ _KINDS = ("+", "-", "$", ":")
 _LENGTH = re.compile(r"[0-9]{1,12}", re.ASCII)
 
 
-class Wire(ABC):
+class Stream(ABC):
     """A connected way to a server, and what has been read from it beyond the last reply.
 
     Every method that takes a deadline (of `time.monotonic`; None for no bound) raises OSError when
@@ -86,7 +86,7 @@ class Wire(ABC):
         return line
 
 
-class SocketWire(Wire):
+class SocketStream(Stream):
     """A connected socket."""
 
     def __init__(self, connected: socket.socket) -> None:

@@ -23,7 +23,7 @@ import orjson
 
 from faktory_unique.errors import InvalidJob
 
-from .ecma_number import es_number
+from .ecma_number import ecma_number
 
 # A place in the value: the name of the whole, or a place and the index or key leading on from it.
 # It is linked rather than joined because it is wanted as text only when something is wrong there.
@@ -200,7 +200,7 @@ def _scalar(value: Any, place: _Place) -> bytes:  # noqa: ANN401 - issubclass na
     if issubclass(kind, float):
         number = float.__float__(value)
         if isfinite(number):
-            return es_number(number).encode()
+            return ecma_number(number).encode()
         raise _invalid(place, f"{number} is not JSON", "pass None or a finite number")
     raise _invalid(place, f"{kind.__name__} is not JSON", f"pass {_instead(kind)}")
 

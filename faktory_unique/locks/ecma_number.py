@@ -4,7 +4,7 @@
 _MIN_N, _MAX_N = -5, 21
 
 
-def es_number(number: float) -> str:
+def ecma_number(number: float) -> str:
     """A finite number as RFC 8785 section 3.2.2.3 has it: ECMA-262 Number::toString, radix 10.
 
     `digits`, k and n are those of the specification: the number is 0.digits * 10**n. Python's repr

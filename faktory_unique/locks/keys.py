@@ -94,7 +94,7 @@ def run_key(key: str) -> str:
     return f"{{{key}}}:run"
 
 
-def is_beside(key: str) -> bool:
+def is_side_key(key: str) -> bool:
     """Whether this is no lock of a work, but stands beside one."""
     return key.startswith("{")
 

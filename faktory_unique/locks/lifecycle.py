@@ -1,7 +1,7 @@
 """The life of a lock (docs/design.md §5), pure: what each event changes, and for how long.
 
 The rows before FETCH are alike whenever a lock is freed, and are functions. From FETCH on, `TABLE`
-says what is done at each step for each `until`; `change` tells it as a `Change`, which the store
+says what is done at each step for each `until`; `transition_for` tells it as a `Transition`, which the store
 carries out. No clock and no I/O here.
 """
 
@@ -11,8 +11,15 @@ from enum import Enum
 from typing import TYPE_CHECKING, Any
 
 from .keys import run_key
-from .server_rules import PROMOTION_MARGIN, Outcome, failures_before, outcome, reserve, retry_wait
-from .transition import Change, held, leased, look, whole_seconds
+from .server_rules import (
+    PROMOTION_MARGIN,
+    FailureOutcome,
+    expiry_noticed_after,
+    failure_outcome,
+    failures_before,
+    latest_retry,
+)
+from .transition import Transition, held, leased, read_transition, whole_seconds
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -30,7 +37,7 @@ class Step(Enum):
     ACK = "ACK accepted within reserve_for"
     ACK_LATE = "ACK accepted up to 10 s later, when the reservation may have expired"
     FAIL = "FAIL accepted, also up to 10 s late: the expiry would have meant the same"
-    PUT_BACK = "a copy of the job is about to be pushed in its stead"
+    REQUEUE = "a copy of the job is about to be pushed in its stead"
 
 
 class Act(Enum):
@@ -51,7 +58,7 @@ TABLE: Mapping[Step, Mapping[Until, Act]] = {
     # Of a job that has not started, for want of a handler say, the lock still stands.
     Step.FAIL: {"success": Act.FOLLOW, "start": Act.FOLLOW, "expiry": Act.LEAVE},
     # Of one that waits its turn, or whose lock could not be freed, it stands, too.
-    Step.PUT_BACK: {"success": Act.EXTEND, "start": Act.EXTEND, "expiry": Act.LEAVE},
+    Step.REQUEUE: {"success": Act.EXTEND, "start": Act.EXTEND, "expiry": Act.LEAVE},
 }
 
 # Seconds that a run lock lives until it is known to be taken, and its job is about to start: taken
@@ -59,7 +66,9 @@ TABLE: Mapping[Step, Mapping[Until, Act]] = {
 RUN_LEASE = 30
 
 
-def change(step: Step, stamp: Stamp, job: dict[str, Any], delay: float = 0) -> Change | None:
+def transition_for(
+    step: Step, stamp: Stamp, job: dict[str, Any], delay: float = 0
+) -> Transition | None:
     """What a step does to the lock of a fetched job; None where it leaves it alone.
 
     At FETCH that is nothing for a job that was replaced, which the reply tells; and one that itself
@@ -75,169 +84,175 @@ def change(step: Step, stamp: Stamp, job: dict[str, Any], delay: float = 0) -> C
     if step is not Step.FETCH or not (stamp.replaceable or stamp.replaces):
         return made
     if made is None:
-        return take_place(stamp, job)
-    return made._replace(unless_gone=stamp.owner, replaces=stamp.replaces)
+        return replace_transition_at_fetch(stamp, job)
+    return made._replace(unless_replaced=stamp.owner, replaces=stamp.replaces)
 
 
-def take_place(stamp: Stamp, job: dict[str, Any]) -> Change:
+def replace_transition_at_fetch(stamp: Stamp, job: dict[str, Any]) -> Transition:
     """FETCH of a job that can replace or be replaced, and is not to run yet, or has no more to do.
 
     Takes the place of the job that it replaces, if that is still there; the reply tells whether it
     is to step aside itself.
     """
     if stamp.replaces is None:
-        return look(stamp.key)._replace(unless_gone=stamp.owner)
+        return read_transition(stamp.key)._replace(unless_replaced=stamp.owner)
     fixed = stamp.until == "expiry" or not stamp.renew
-    ttl = whole_seconds(stamp.ttl if fixed else attempt(stamp, job))
-    place = Change(stamp.key, (), held(stamp.owner), ttl)
-    return place._replace(unless_gone=stamp.owner, replaces=stamp.replaces)
+    ttl = whole_seconds(stamp.ttl if fixed else attempt_seconds(stamp, job))
+    place = Transition(stamp.key, (), held(stamp.owner), ttl)
+    return place._replace(unless_replaced=stamp.owner, replaces=stamp.replaces)
 
 
-def _change(act: Act, stamp: Stamp, job: dict[str, Any], delay: float) -> Change | None:
+def _change(act: Act, stamp: Stamp, job: dict[str, Any], delay: float) -> Transition | None:
     match act:
         case Act.HOLD:
-            return hold(stamp, job)
+            return hold_transition(stamp, job)
         case Act.EXTEND:
             # A worker that dies amid it leaves the job to its reservation: of one that has not
             # been held, that silence is covered by nothing else.
-            return extend(stamp, max(with_margin(delay) + stamp.ttl, attempt(stamp, job)))
+            return extend_transition(
+                stamp, max(add_promotion_margin(delay) + stamp.ttl, attempt_seconds(stamp, job))
+            )
         case Act.FOLLOW:
-            return follow(stamp, job)
+            return after_failure(stamp, job)
         case Act.RELEASE:
-            return release(stamp.key, stamp.owner)
-        case Act.RELEASE_IF_OVER if is_over(stamp, outcome(job)):
-            return release(stamp.key, stamp.owner)
+            return release_transition(stamp.key, stamp.owner)
+        case Act.RELEASE_IF_OVER if ends_lock(stamp, failure_outcome(job)):
+            return release_transition(stamp.key, stamp.owner)
         case _:
             return None
 
 
-def hold(stamp: Stamp, job: dict[str, Any]) -> Change:
+def hold_transition(stamp: Stamp, job: dict[str, Any]) -> Transition:
     """FETCH: mine, or absent → held for one attempt."""
     if not stamp.renew:
         # Its time runs from the push; all that is left to do is a confirm still missing.
-        return confirm(stamp.key, stamp.owner, stamp.ttl)
-    ttl = whole_seconds(attempt(stamp, job))
+        return confirm_transition(stamp.key, stamp.owner, stamp.ttl)
+    ttl = whole_seconds(attempt_seconds(stamp, job))
     # It may be carried out late, when a put-back has given the lock a longer time. What is not
     # retried has a shorter one from here on.
-    extends = outcome(job) is Outcome.RETRIED
-    return Change(stamp.key, (*_mine(stamp), None), held(stamp.owner), ttl, extends)
+    extends = failure_outcome(job) is FailureOutcome.RETRIED
+    return Transition(stamp.key, (*_mine(stamp), None), held(stamp.owner), ttl, extends)
 
 
-def extend(stamp: Stamp, ttl: float) -> Change | None:
+def extend_transition(stamp: Stamp, ttl: float) -> Transition | None:
     """Mine → held for some time more, never for less; None where its time is fixed."""
     if not stamp.renew:
         return None
     value = held(stamp.owner)
-    return Change(stamp.key, _mine(stamp), value, whole_seconds(ttl), extends=True)
+    return Transition(stamp.key, _mine(stamp), value, whole_seconds(ttl), extends=True)
 
 
-def follow(stamp: Stamp, job: dict[str, Any]) -> Change | None:
+def after_failure(stamp: Stamp, job: dict[str, Any]) -> Transition | None:
     """FAIL: what the failure means for the lock."""
-    after_failure = outcome(job)
-    if is_over(stamp, after_failure):
-        return release(stamp.key, stamp.owner)
-    if after_failure is Outcome.RETRIED:
-        return extend(stamp, retry_wait(failures_before(job)) + stamp.ttl)
+    outcome = failure_outcome(job)
+    if ends_lock(stamp, outcome):
+        return release_transition(stamp.key, stamp.owner)
+    if outcome is FailureOutcome.RETRIED:
+        return extend_transition(stamp, latest_retry(failures_before(job)) + stamp.ttl)
     if not stamp.renew:
         return None
-    return Change(stamp.key, _mine(stamp), held(stamp.owner), whole_seconds(stamp.ttl))
+    return Transition(stamp.key, _mine(stamp), held(stamp.owner), whole_seconds(stamp.ttl))
 
 
 def _mine(stamp: Stamp) -> tuple[str, str]:
     return leased(stamp.owner), held(stamp.owner)
 
 
-def is_over(stamp: Stamp, after_failure: Outcome) -> bool:
+def ends_lock(stamp: Stamp, outcome: FailureOutcome) -> bool:
     """Whether a failure with this outcome ends what the lock stands for."""
-    if after_failure is Outcome.DEAD:
+    if outcome is FailureOutcome.DEAD:
         return stamp.on_death == "release"
-    return after_failure is Outcome.DROPPED
+    return outcome is FailureOutcome.DROPPED
 
 
-def attempt(stamp: Stamp, job: dict[str, Any]) -> float:
+def attempt_seconds(stamp: Stamp, job: dict[str, Any]) -> float:
     """Seconds of the longest silence that a fetched job can honestly have.
 
     That it expires unreported, waits for its retry, and then in its queue; or, where death keeps
     the lock, that somebody brings it back from the dead.
     """
-    match outcome(job):
-        case Outcome.RETRIED:
-            return reserve(job) + retry_wait(failures_before(job)) + stamp.ttl
-        case Outcome.DEAD if stamp.on_death == "keep":
-            return reserve(job) + stamp.ttl
+    match failure_outcome(job):
+        case FailureOutcome.RETRIED:
+            return expiry_noticed_after(job) + latest_retry(failures_before(job)) + stamp.ttl
+        case FailureOutcome.DEAD if stamp.on_death == "keep":
+            return expiry_noticed_after(job) + stamp.ttl
         case _:
-            return reserve(job)
+            return expiry_noticed_after(job)
 
 
-def take(key: str, owner: str, lease: float, *, replaceable: bool = False) -> Change:
+def acquire_transition(
+    key: str, owner: str, lease: float, *, replaceable: bool = False
+) -> Transition:
     """Before PUSH: absent → leased.
 
     An owner that was replaced once, and whose job would step aside for that, needs another name:
     the reply tells.
     """
-    unless_gone = owner if replaceable else None
-    return Change(key, (None,), leased(owner), whole_seconds(lease), unless_gone=unless_gone)
+    unless_replaced = owner if replaceable else None
+    return Transition(
+        key, (None,), leased(owner), whole_seconds(lease), unless_replaced=unless_replaced
+    )
 
 
-def renew(key: str, owner: str, lease: float) -> Change:
+def renew_transition(key: str, owner: str, lease: float) -> Transition:
     """Before PUSH of a job whose own lease still stands, or has just run out: leased anew."""
-    return Change(key, (leased(owner), None), leased(owner), whole_seconds(lease))
+    return Transition(key, (leased(owner), None), leased(owner), whole_seconds(lease))
 
 
-def confirm(key: str, owner: str, ttl: float) -> Change:
+def confirm_transition(key: str, owner: str, ttl: float) -> Transition:
     """PUSH accepted: leased by me → held. Anything else: leave it, the worker was faster."""
-    return Change(key, (leased(owner),), held(owner), whole_seconds(ttl))
+    return Transition(key, (leased(owner),), held(owner), whole_seconds(ttl))
 
 
-def replace(key: str, owner: str, replaced: str, ttl: float) -> Change:
+def replace_transition(key: str, owner: str, replaced: str, ttl: float) -> Transition:
     """PUSH accepted of a job in another's place: his, or absent → held.
 
     Where he has his tombstone already, the worker was faster, or a third replaces him, too.
     """
-    swap = Change(key, (None,), held(owner), whole_seconds(ttl))
-    return swap._replace(unless_gone=owner, replaces=replaced, once=True)
+    swap = Transition(key, (None,), held(owner), whole_seconds(ttl))
+    return swap._replace(unless_replaced=owner, replaces=replaced, once=True)
 
 
-def give_back(key: str, owner: str) -> Change:
+def rollback_transition(key: str, owner: str) -> Transition:
     """PUSH refused or not sent: freed while still leased by me; never a lock that is held."""
-    return Change(key, (leased(owner),), None, 0)
+    return Transition(key, (leased(owner),), None, 0)
 
 
-def release(key: str, owner: str) -> Change:
+def release_transition(key: str, owner: str) -> Transition:
     """The job is over: freed if mine, leased (a worker faster than its producer) or held."""
-    return Change(key, (leased(owner), held(owner)), None, 0)
+    return Transition(key, (leased(owner), held(owner)), None, 0)
 
 
-def begin_run(key: str, token: str) -> Change:
+def acquire_run_transition(key: str, token: str) -> Transition:
     """FETCH of an exclusive job: nobody runs → this attempt does, for a moment."""
-    return Change(run_key(key), (None,), token, RUN_LEASE)
+    return Transition(run_key(key), (None,), token, RUN_LEASE)
 
 
-def hold_run(key: str, token: str, job: dict[str, Any]) -> Change:
+def hold_run_transition(key: str, token: str, job: dict[str, Any]) -> Transition:
     """FETCH of an exclusive job, which is known to have its turn: for its reservation."""
-    return Change(run_key(key), (token,), token, reserve(job))
+    return Transition(run_key(key), (token,), token, expiry_noticed_after(job))
 
 
-def end_run(key: str, token: str) -> Change:
+def release_run_transition(key: str, token: str) -> Transition:
     """ACK, FAIL or put-back of an exclusive job: whoever is next may run."""
-    return Change(run_key(key), (token,), None, 0)
+    return Transition(run_key(key), (token,), None, 0)
 
 
-def wait(due: datetime | None, now: datetime) -> float:
+def seconds_until_queued(due: datetime | None, now: datetime) -> float:
     """Seconds until a job pushed now is in its queue: 0 when it is due, else with the margin.
 
     Args:
         due: when the job is due, with a time zone; None for at once.
         now: the present, with a time zone.
     """
-    return with_margin(delay(due, now))
+    return add_promotion_margin(seconds_until_due(due, now))
 
 
-def delay(due: datetime | None, now: datetime) -> float:
-    """Seconds until a job pushed now is due: 0 when it is. For `due` and `now` see `wait`."""
+def seconds_until_due(due: datetime | None, now: datetime) -> float:
+    """Seconds until a job pushed now is due: 0 when it is. For `due` and `now` see `seconds_until_queued`."""
     return 0.0 if due is None else max((due - now).total_seconds(), 0.0)
 
 
-def with_margin(delay: float) -> float:
+def add_promotion_margin(delay: float) -> float:
     """Seconds after which a job that is due in `delay` seconds is surely in its queue."""
     return delay + PROMOTION_MARGIN if delay > 0 else 0.0

@@ -21,11 +21,11 @@ PROMOTION_MARGIN = 10
 
 # A failed or expired job is back in its queue after 15 s at the soonest. Within less than that
 # nobody else can have it yet, and a report that is late, or sent again, takes nobody's reservation.
-LATE_BAND = 10.0
-RESEND_BAND = 10.0
+LATE_GRACE = 10.0
+RESEND_GRACE = 10.0
 
 
-class Outcome(Enum):
+class FailureOutcome(Enum):
     """What becomes of a job that fails, or whose reservation expires: the same."""
 
     RETRIED = "retried"
@@ -33,7 +33,7 @@ class Outcome(Enum):
     DROPPED = "dropped"
 
 
-class Band(Enum):
+class ReservationPhase(Enum):
     """How an instant stands to a reservation."""
 
     IN_TIME = "in time"
@@ -47,19 +47,21 @@ def reserve_for(job: dict[str, Any]) -> int:
     return min(max(int(asked), _SHORTEST_RESERVATION), _LONGEST_RESERVATION)
 
 
-def reserve(job: dict[str, Any]) -> int:
+def expiry_noticed_after(job: dict[str, Any]) -> int:
     """Seconds after which the server has surely noticed that the reservation expired."""
     return reserve_for(job) + _REAPING_MARGIN
 
 
-def band(job: dict[str, Any], elapsed: float) -> Band:
+def reservation_phase(job: dict[str, Any], elapsed: float) -> ReservationPhase:
     """Where a reservation stands `elapsed` seconds after FETCH was about to be sent.
 
     In time it is ours for certain. Late, it may have expired, but nobody else can have the job.
     """
     if elapsed < reserve_for(job):
-        return Band.IN_TIME
-    return Band.LATE if elapsed < reserve_for(job) + LATE_BAND else Band.OVER
+        return ReservationPhase.IN_TIME
+    return (
+        ReservationPhase.LATE if elapsed < reserve_for(job) + LATE_GRACE else ReservationPhase.OVER
+    )
 
 
 def failures_before(job: dict[str, Any]) -> int:
@@ -68,17 +70,17 @@ def failures_before(job: dict[str, Any]) -> int:
     return int(failure.get("retry_count", 0)) + 1 if failure else 0
 
 
-def outcome(job: dict[str, Any]) -> Outcome:
+def failure_outcome(job: dict[str, Any]) -> FailureOutcome:
     """What becomes of the job if this attempt fails or expires."""
     retry = job.get("retry")
     if retry is None:  # the server makes it 25 at the first failure, and at a later one nothing
-        return Outcome.DROPPED if job.get("failure") else Outcome.RETRIED
+        return FailureOutcome.DROPPED if job.get("failure") else FailureOutcome.RETRIED
     if retry == 0:
-        return Outcome.DROPPED
-    return Outcome.RETRIED if failures_before(job) < retry else Outcome.DEAD
+        return FailureOutcome.DROPPED
+    return FailureOutcome.RETRIED if failures_before(job) < retry else FailureOutcome.DEAD
 
 
-def retry_wait(failures: int) -> int:
+def latest_retry(failures: int) -> int:
     """Seconds after which the server has surely enqueued the job again, after failure number n.
 
     Its backoff is n⁴ + 15 + (0…29)·(n + 1).

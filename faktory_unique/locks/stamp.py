@@ -98,7 +98,7 @@ def read_stamp(job: dict[str, Any]) -> Stamp | None:
     return None
 
 
-def unknown_stamp(job: dict[str, Any]) -> dict[str, Any] | None:
+def unsupported_stamp(job: dict[str, Any]) -> dict[str, Any] | None:
     """What stands in a stamp that this version cannot read; None without one, or where it can.
 
     Only what says which version it is of counts as a stamp: `custom["unique"]` can be the user's.

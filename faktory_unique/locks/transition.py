@@ -13,16 +13,16 @@ from typing import NamedTuple
 from faktory_unique._durations import LONGEST
 
 # Seconds that a tombstone lives at the least: longer than a producer tries to make its replacement
-# known (`SWAP_KEPT`), and what was given up can be carried out late.
-TOMBSTONE = 90
-SWAP_KEPT = 60
+# known (`SWAP_DEFER_SECONDS`), and what was given up can be carried out late.
+TOMBSTONE_SECONDS = 90
+SWAP_DEFER_SECONDS = 60
 
 # What a store answers in the place of a value that it did not look at. No owner ends in "?", so no
 # value ends in two.
 _GONE = "??"
 
 
-class Change(NamedTuple):
+class Transition(NamedTuple):
     """One compared change of one lock. Its reply is the value that was found (None: no lock).
 
     Attributes:
@@ -31,7 +31,7 @@ class Change(NamedTuple):
         value: the value it gets; None frees it.
         ttl: whole seconds that the new value lives; of no meaning where value is None.
         extends: whether a lock that would have lived longer keeps the time it has.
-        unless_gone: the owner of this change. Where his tombstone stands, nothing is changed, and
+        unless_replaced: the owner of this change. Where his tombstone stands, nothing is changed, and
             the reply is `gone` of who has replaced him. So no two can replace each other.
         replaces: an owner whose held lock is expected, too, and who gets a tombstone, unless he has
             one or the lock is this owner's already. It names the owner of this change, and lives as
@@ -46,7 +46,7 @@ class Change(NamedTuple):
     value: str | None
     ttl: int
     extends: bool = False
-    unless_gone: str | None = None
+    unless_replaced: str | None = None
     replaces: str | None = None
     once: bool = False
 
@@ -54,14 +54,14 @@ class Change(NamedTuple):
     def owner(self) -> str:
         """Whose lock the change is about."""
         told = (value for value in (*self.expected, self.value) if value is not None)
-        return self.unless_gone or owner_of(next(told))
+        return self.unless_replaced or owner_of(next(told))
 
     @property
-    def changes_nothing(self) -> bool:
+    def is_read_only(self) -> bool:
         """Whether it only looks."""
         return not self.expected and self.replaces is None
 
-    def happened(self, found: str | None) -> bool:
+    def applied(self, found: str | None) -> bool:
         """Whether the change was made, told from the value that was found."""
         return found in self.expected or (found is not None and found == self.replaces)
 
@@ -69,7 +69,7 @@ class Change(NamedTuple):
     def _may_take(self) -> bool:
         return None in self.expected or self.replaces is not None
 
-    def to_mine(self) -> Change:
+    def without_acquire(self) -> Transition:
         """The same change, but that it makes no lock where none is, and takes nobody's.
 
         One that replaces once is as it is: whether it comes late is told by the tombstone.
@@ -79,11 +79,11 @@ class Change(NamedTuple):
         mine = tuple(value for value in self.expected if value is not None)
         return self._replace(expected=mine, replaces=None)
 
-    def to_take(self, found: str | None) -> Change | None:
-        """What is left of this change once `to_mine` has found a value; None where nothing is."""
+    def acquire_remainder(self, found: str | None) -> Transition | None:
+        """What is left of this change once `without_acquire` has found a value; None where nothing is."""
         if self.once or not self._may_take:
             return None
-        if self.to_mine().happened(found) or successor_of(found) is not None:
+        if self.without_acquire().applied(found) or replaced_by(found) is not None:
             return None
         others = tuple(value for value in self.expected if value is None)
         if self.replaces is None and not (others and found is None):
@@ -116,16 +116,16 @@ def is_leased(value: str) -> bool:
     return value.endswith("?")
 
 
-def gone(successor: str) -> str:
+def replaced_marker(successor: str) -> str:
     """What a store answers to a change whose owner this one has replaced."""
     return successor + _GONE
 
 
-def successor_of(found: str | None) -> str | None:
+def replaced_by(found: str | None) -> str | None:
     """Who has replaced the owner that a change was not to be made for; None where nobody has."""
     return found.removesuffix(_GONE) if found is not None and found.endswith(_GONE) else None
 
 
-def look(key: str) -> Change:
+def read_transition(key: str) -> Transition:
     """Changes nothing; the reply tells the value."""
-    return Change(key, (), None, 0)
+    return Transition(key, (), None, 0)

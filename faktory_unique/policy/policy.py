@@ -41,7 +41,7 @@ class Policy(BaseModel):
             enforces. With until="start", one can wait while another runs. It is no mutex for
             different work: what has one key is one piece of work, and else a duplicate.
         on_conflict: what a push does whose equal is there: "skip" it, and answer `duplicate`;
-            "raise" `NotUnique`; or "replace" the job that is there, which then steps aside when a
+            "raise" `DuplicateJob`; or "replace" the job that is there, which then steps aside when a
             worker gets it. With `at`, that is debouncing: the newest runs, once it is quiet. Not
             with until="expiry", whose lock stands when its job is done: each push would go out.
         enforce: False observes: nothing is kept from being pushed or run, and what would be a

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Protocol, runtime_checkable
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from faktory_unique.locks.transition import Change
+    from faktory_unique.locks.transition import Transition
 
 
 @runtime_checkable
 class Store(Protocol):
     """Where locks live. Safe over threads; connects when first used, and again after a fork."""
 
-    def run(self, changes: Sequence[Change]) -> list[str | None]:
+    def run(self, transitions: Sequence[Transition]) -> list[str | None]:
         """Carries out each change, or leaves it undone where the lock's value is not expected.
 
         One round trip for the batch. Each change is atomic, the batch is not; no two of its changes

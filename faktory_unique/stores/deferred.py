@@ -18,12 +18,12 @@ from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 from faktory_unique._util import is_amid
 from faktory_unique.errors import StoreError, StoreUnavailable
 
-from .two_step import run_in_steps
+from .two_step import run_in_two_steps
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from faktory_unique.locks.transition import Change
+    from faktory_unique.locks.transition import Transition
 
     from .base import Store
 
@@ -42,17 +42,17 @@ _LAST_SECONDS = 1.0
 _Place: TypeAlias = tuple[str, str]
 """Key and owner: a lock of another owner is another's, and owed something else."""
 
-Made: TypeAlias = "Callable[[Change, str | None], None]"
+Made: TypeAlias = "Callable[[Transition, str | None], None]"
 """Told the change that was made, and the value that was found."""
 
 
 class _Entry(NamedTuple):
-    change: Change
+    transition: Transition
     until: float
     made: Made
 
 
-class Kept:
+class DeferredWrites:
     """A store, and the changes that it still owes; the last ten thousand of this process.
 
     Args:
@@ -82,11 +82,11 @@ class Kept:
     def __len__(self) -> int:
         return len(self._entries)
 
-    def run(self, change: Change, seconds: float, made: Made) -> str | None:
+    def run(self, transition: Transition, seconds: float, made: Made) -> str | None:
         """Makes a change, in the stead of one that is owed to the same lock; the value found.
 
         Args:
-            change: what to make.
+            transition: what to make.
             seconds: for how long it is kept where the store is away.
             made: called where it is made later.
 
@@ -96,21 +96,21 @@ class Kept:
         if self._entries:
             self._own()
             with self._mutex:  # waits for a retry under way, which could undo us
-                self._entries.pop(_place(change), None)
+                self._entries.pop(_place(transition), None)
         try:
-            return run_in_steps(self._store, [change])[0]
+            return run_in_two_steps(self._store, [transition])[0]
         except StoreError:
-            self.keep(change, seconds, made, yields=False)
+            self.keep(transition, seconds, made, yields=False)
             raise
 
-    def keep(self, change: Change, seconds: float, made: Made, *, yields: bool) -> None:
+    def keep(self, transition: Transition, seconds: float, made: Made, *, yields: bool) -> None:
         """Keeps a change to be made later, for some seconds.
 
         One that yields does so to what is owed to that owner's lock already: a producer that hears
         of its push late confirms nothing that a worker has freed.
         """
         self._own()
-        place = _place(change)
+        place = _place(transition)
         with self._mutex:
             if yields and place in self._entries:
                 return
@@ -118,12 +118,12 @@ class Kept:
             if not self._entries:
                 atexit.register(self.give_up)  # of those who end without a close
             self._entries.pop(place, None)
-            self._entries[place] = _Entry(change, self._clock() + seconds, made)
+            self._entries[place] = _Entry(transition, self._clock() + seconds, made)
             if len(self._entries) > self._most:
                 (key, _), _ = self._entries.popitem(last=False)
                 log.warning("lock is left to its TTL: too many wait for the store: key=%s", key)
 
-    def stop_taking(self, key: str, owner: str) -> None:
+    def forbid_acquire(self, key: str, owner: str) -> None:
         """The run of a job is over: what is owed to its lock may not take it anew from now on.
 
         The job may be run, and its lock freed, elsewhere before the store is back.
@@ -134,7 +134,9 @@ class Kept:
         with self._mutex:
             entry = self._entries.get((key, owner))
             if entry is not None:
-                self._entries[key, owner] = entry._replace(change=entry.change.to_mine())
+                self._entries[key, owner] = entry._replace(
+                    transition=entry.transition.without_acquire()
+                )
 
     def settle(self, keys: Sequence[str]) -> None:
         """Makes what is owed to these locks, before they are taken anew.
@@ -177,7 +179,7 @@ class Kept:
             self._waking.set()
         atexit.unregister(self.give_up)
 
-    def retry_in_background(self) -> None:
+    def flush_in_background(self) -> None:
         """Has a thread retry, which ends when nothing is owed any more."""
         self._own()
         with self._mutex:
@@ -224,16 +226,16 @@ class Kept:
             if not entries:
                 return
             try:
-                found = run_in_steps(self._store, [entry.change for entry in entries])
+                found = run_in_two_steps(self._store, [entry.transition for entry in entries])
             except StoreError as exc:
-                for change in exc.done:
-                    self._entries.pop(_place(change), None)
+                for transition in exc.done:
+                    self._entries.pop(_place(transition), None)
                 raise
             for entry in entries:  # unless a signal handler has put another in its place
-                if self._entries.get(_place(entry.change)) is entry:
-                    del self._entries[_place(entry.change)]
+                if self._entries.get(_place(entry.transition)) is entry:
+                    del self._entries[_place(entry.transition)]
         for entry, value in zip(entries, found, strict=True):
-            entry.made(entry.change, value)  # without the mutex: a hook may push
+            entry.made(entry.transition, value)  # without the mutex: a hook may push
 
     def _due(self, places: set[_Place]) -> list[_Entry]:
         """What is owed to these locks; what is too old is forgotten."""
@@ -241,7 +243,7 @@ class Kept:
         entries = [self._entries[place] for place in places if place in self._entries]
         for entry in entries:
             if entry.until <= now:
-                del self._entries[_place(entry.change)]
+                del self._entries[_place(entry.transition)]
         return [entry for entry in entries if entry.until > now]
 
     def _own(self) -> None:
@@ -254,5 +256,5 @@ class Kept:
             self._pid = os.getpid()
 
 
-def _place(change: Change) -> _Place:
-    return change.key, change.owner
+def _place(transition: Transition) -> _Place:
+    return transition.key, transition.owner

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING
 from weakref import WeakValueDictionary
 
 from faktory_unique.locks.keys import tombstone_key
-from faktory_unique.locks.transition import TOMBSTONE, gone, held, leased
+from faktory_unique.locks.transition import TOMBSTONE_SECONDS, held, leased, replaced_marker
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from faktory_unique.locks.transition import Change
+    from faktory_unique.locks.transition import Transition
 
 
 class MemoryStore:
@@ -32,11 +32,11 @@ class MemoryStore:
         # Every expiry ever set that is still to come, so that lapsed locks nobody asks for go too.
         self._expiries: list[tuple[float, str]] = []
 
-    def run(self, changes: Sequence[Change]) -> list[str | None]:
+    def run(self, transitions: Sequence[Transition]) -> list[str | None]:
         """Carries out each change; see `Store.run`."""
         with self._mutex:
             self._lapse()
-            return [self._change(change) for change in changes]
+            return [self._change(transition) for transition in transitions]
 
     def read(self, keys: Sequence[str]) -> list[tuple[str, float] | None]:
         """The value of each lock, and the seconds that it has left; see `Store.read`."""
@@ -71,41 +71,44 @@ class MemoryStore:
     def close(self) -> None:
         """Keeps the locks: closing a store never frees one."""
 
-    def _change(self, change: Change) -> str | None:
-        lock = self._locks.get(change.key)
+    def _change(self, transition: Transition) -> str | None:
+        lock = self._locks.get(transition.key)
         found = None if lock is None else lock[0]
-        expected = change.happened(found)
-        if change.unless_gone is not None:
-            successor = self._tombstone(change, change.unless_gone)
+        expected = transition.applied(found)
+        if transition.unless_replaced is not None:
+            successor = self._tombstone(transition, transition.unless_replaced)
             if successor is not None:
-                return gone(successor)
-        if change.replaces is not None:
-            successor = self._tombstone(change, change.replaces)
-            if successor is not None and change.once:
-                return gone(successor)
-            if successor is None and found not in {held(change.owner), leased(change.owner)}:
-                self._bury(change, change.replaces, lock)
+                return replaced_marker(successor)
+        if transition.replaces is not None:
+            successor = self._tombstone(transition, transition.replaces)
+            if successor is not None and transition.once:
+                return replaced_marker(successor)
+            if successor is None and found not in {
+                held(transition.owner),
+                leased(transition.owner),
+            }:
+                self._bury(transition, transition.replaces, lock)
                 expected = expected or found is None
-        if expected and change.value is None:
-            self._locks.pop(change.key, None)
-        elif expected and change.value is not None:
-            expiry = self._clock() + change.ttl
-            if change.extends and lock is not None:
+        if expected and transition.value is None:
+            self._locks.pop(transition.key, None)
+        elif expected and transition.value is not None:
+            expiry = self._clock() + transition.ttl
+            if transition.extends and lock is not None:
                 expiry = max(expiry, lock[1])
-            self._set(change.key, change.value, expiry)
+            self._set(transition.key, transition.value, expiry)
         return found
 
-    def _tombstone(self, change: Change, owner: str) -> str | None:
+    def _tombstone(self, transition: Transition, owner: str) -> str | None:
         """Who has replaced an owner."""
-        tombstone = self._locks.get(tombstone_key(change.key, owner))
+        tombstone = self._locks.get(tombstone_key(transition.key, owner))
         return None if tombstone is None else tombstone[0]
 
-    def _bury(self, change: Change, replaced: str, lock: tuple[str, float] | None) -> None:
+    def _bury(self, transition: Transition, replaced: str, lock: tuple[str, float] | None) -> None:
         """Writes the tombstone of who is replaced."""
-        expiry = self._clock() + max(change.ttl, TOMBSTONE)
+        expiry = self._clock() + max(transition.ttl, TOMBSTONE_SECONDS)
         if lock is not None and lock[0] == held(replaced):
             expiry = max(expiry, lock[1])
-        self._set(tombstone_key(change.key, replaced), change.owner, expiry)
+        self._set(tombstone_key(transition.key, replaced), transition.owner, expiry)
 
     def _set(self, key: str, value: str, expiry: float) -> None:
         self._locks[key] = value, expiry

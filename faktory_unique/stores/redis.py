@@ -22,7 +22,7 @@ from redis.retry import Retry
 from faktory_unique.errors import StoreError, StoreUnavailable
 
 from .redis_commands import SCRIPTS, command_of
-from .redis_connection import Line
+from .redis_connection import RedisConnection
 from .redis_url import pool_of
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     import redis
 
-    from faktory_unique.locks.transition import Change
+    from faktory_unique.locks.transition import Transition
 
     from .redis_commands import Command
     from .redis_connection import Reply
@@ -74,24 +74,24 @@ class RedisStore:
             "retry": Retry(NoBackoff(), 0),  # a caller waits for one attempt, not for several
         }
         self._connection_class = pool.connection_class
-        self._idle: deque[Line] = deque()
-        self._talking: set[Line] = set()
+        self._idle: deque[RedisConnection] = deque()
+        self._talking: set[RedisConnection] = set()
         self._pid = os.getpid()
         self._has_set_nx_get = True  # Redis ≥ 7.0; found out by asking
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self._place}>"
 
-    def run(self, changes: Sequence[Change]) -> list[str | None]:
+    def run(self, transitions: Sequence[Transition]) -> list[str | None]:
         """Carries out each change; see `Store.run`."""
-        if not changes:
+        if not transitions:
             return []
-        return _found(changes, self._talk(partial(self._exchange, changes=changes)))
+        return _found(transitions, self._talk(partial(self._exchange, transitions=transitions)))
 
     def read(self, keys: Sequence[str]) -> list[tuple[str, float] | None]:
         """The value of each lock, and the seconds that it has left; see `Store.read`."""
         commands = [command for key in keys for command in (("GET", key), ("PTTL", key))]
-        replies = self._talk(partial(Line.ask, commands=commands))
+        replies = self._talk(partial(RedisConnection.ask, commands=commands))
         # What somebody else keeps under such a name is no lock.
         replies = [None if _is_of_another_type(reply) else reply for reply in replies]
         _refuse_errors(replies)
@@ -107,7 +107,7 @@ class RedisStore:
         cursor = b"0"
         while True:
             command = ("SCAN", cursor, "MATCH", pattern, "COUNT", _PAGE)
-            replies = self._talk(partial(Line.ask, commands=[command]))
+            replies = self._talk(partial(RedisConnection.ask, commands=[command]))
             _refuse_errors(replies)
             cursor, keys = replies[0]
             yield [key.decode("utf-8", "replace") for key in keys]
@@ -125,7 +125,7 @@ class RedisStore:
         host, port = self._options.get("host", "localhost"), self._options.get("port", 6379)
         return path or f"{host}:{port}"
 
-    def _line(self) -> Line:
+    def _line(self) -> RedisConnection:
         if self._pid != os.getpid():  # forked: those connections are the parent's
             self._idle, self._talking = deque(), set()
             self._pid = os.getpid()
@@ -133,12 +133,12 @@ class RedisStore:
             try:
                 idle = self._idle.pop()
             except IndexError:
-                return Line(self._connection_class(**self._options))
+                return RedisConnection(self._connection_class(**self._options))
             if idle.is_quiet():
                 return idle
             idle.close()
 
-    def _talk(self, exchange: Callable[[Line], list[Reply]]) -> list[Reply]:
+    def _talk(self, exchange: Callable[[RedisConnection], list[Reply]]) -> list[Reply]:
         """An exchange on a connection of our own.
 
         Raises:
@@ -163,13 +163,15 @@ class RedisStore:
         self._idle.append(line)
         return replies
 
-    def _exchange(self, line: Line, changes: Sequence[Change]) -> list[Reply]:
-        replies = line.ask(self._commands(changes))
+    def _exchange(self, line: RedisConnection, transitions: Sequence[Transition]) -> list[Reply]:
+        replies = line.ask(self._commands(transitions))
         if _errors(replies):
-            self._ask_again(line, changes, replies)
+            self._ask_again(line, transitions, replies)
         return replies
 
-    def _ask_again(self, line: Line, changes: Sequence[Change], replies: list[Reply]) -> None:
+    def _ask_again(
+        self, line: RedisConnection, transitions: Sequence[Transition], replies: list[Reply]
+    ) -> None:
         """Sends what an older or restarted server did not know; nothing was changed by it."""
         if any(_is_syntax_error(reply) for reply in replies):
             self._has_set_nx_get = False
@@ -178,14 +180,14 @@ class RedisStore:
         ]
         if again:
             loads = [("SCRIPT", "LOAD", script.text) for script in SCRIPTS]
-            commands = [*loads, *self._commands([changes[i] for i in again])]
+            commands = [*loads, *self._commands([transitions[i] for i in again])]
             answers = line.ask(commands)[len(loads) :]
             for i, answer in zip(again, answers, strict=True):
                 replies[i] = answer
 
-    def _commands(self, changes: Iterable[Change]) -> Iterator[Command]:
+    def _commands(self, transitions: Iterable[Transition]) -> Iterator[Command]:
         nx_get = self._has_set_nx_get
-        return (command_of(change, nx_get=nx_get) for change in changes)
+        return (command_of(transition, nx_get=nx_get) for transition in transitions)
 
 
 def _text(value: bytes | None) -> str | None:
@@ -200,7 +202,7 @@ def _is_syntax_error(reply: Reply) -> bool:
     return isinstance(reply, ResponseError) and str(reply).lower().startswith("syntax error")
 
 
-def _found(changes: Sequence[Change], replies: list[Reply]) -> list[str | None]:
+def _found(transitions: Sequence[Transition], replies: list[Reply]) -> list[str | None]:
     """The values found.
 
     Raises:
@@ -210,9 +212,9 @@ def _found(changes: Sequence[Change], replies: list[Reply]) -> list[str | None]:
         _refuse_errors(replies)
     except StoreError as exc:
         exc.done = tuple(
-            change
-            for change, reply in zip(changes, replies, strict=True)
-            if not isinstance(reply, ResponseError) and change.happened(_text(reply))
+            transition
+            for transition, reply in zip(transitions, replies, strict=True)
+            if not isinstance(reply, ResponseError) and transition.applied(_text(reply))
         )
         raise
     return [_text(reply) for reply in replies]

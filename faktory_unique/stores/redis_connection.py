@@ -41,7 +41,7 @@ _NEARBY = 40e-6
 _SLEEPS_AFTER_A_VAIN_LOOK = 100
 
 
-class Line:
+class RedisConnection:
     """An open connection, for one exchange at a time.
 
     Args:

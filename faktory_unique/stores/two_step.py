@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from faktory_unique.locks.transition import Change
+    from faktory_unique.locks.transition import Transition
 
     from .base import Store
 
 
-def run_in_steps(store: Store, changes: Sequence[Change]) -> list[str | None]:
+def run_in_two_steps(store: Store, transitions: Sequence[Transition]) -> list[str | None]:
     """Makes changes; an absent lock is taken only once it is known to be absent.
 
     What a store is sent may be carried out when its sender has given up, and its job is done, and
@@ -25,11 +25,11 @@ def run_in_steps(store: Store, changes: Sequence[Change]) -> list[str | None]:
     Raises:
         StoreError: as `Store.run`; a change of which a step was made can be made again.
     """
-    found = store.run([change.to_mine() for change in changes])
+    found = store.run([transition.without_acquire() for transition in transitions])
     left = {
         i: rest
-        for i, change in enumerate(changes)
-        if (rest := change.to_take(found[i])) is not None
+        for i, transition in enumerate(transitions)
+        if (rest := transition.acquire_remainder(found[i])) is not None
     }
     if left:
         for i, value in zip(left, store.run(list(left.values())), strict=True):

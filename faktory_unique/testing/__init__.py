@@ -5,20 +5,20 @@ from .fake import FakeFaktory
 from .local_consumer import LocalConsumer
 from .lock_view import Locks
 from .modes import fake, inline
-from .perform import Performed
-from .waiting import Sizes, clear, running, sizes, wait_for, wait_until_drained
+from .perform import JobRun
+from .waiting import QueueSizes, clear, running_consumer, sizes, wait_for, wait_until_drained
 
 __all__ = [
     "Clock",
     "FakeFaktory",
+    "JobRun",
     "LocalConsumer",
     "Locks",
-    "Performed",
-    "Sizes",
+    "QueueSizes",
     "clear",
     "fake",
     "inline",
-    "running",
+    "running_consumer",
     "sizes",
     "wait_for",
     "wait_until_drained",

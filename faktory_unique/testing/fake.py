@@ -19,18 +19,18 @@ from .local_consumer import LocalConsumer
 from .lock_view import Locks
 from .lock_warnings import Strays
 from .server.core import Core
-from .server.memory_stream import MemoryWire
+from .server.memory_stream import MemoryStream
 from .server.tcp import HOST, Listener
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
     from datetime import timedelta
 
-    from faktory_unique.locks.transition import Change
+    from faktory_unique.locks.transition import Transition
     from faktory_unique.middleware import Middleware
     from faktory_unique.worker.consumer import Consumer
 
-    from .perform import Performed
+    from .perform import JobRun
 
 _numbers = itertools.count(1)
 
@@ -42,8 +42,8 @@ class _Local:
         self._core = core
         self._here = here
 
-    def connect(self) -> MemoryWire:
-        return MemoryWire(self._core, self._here.pushed)
+    def connect(self) -> MemoryStream:
+        return MemoryStream(self._core, self._here.pushed)
 
     def now(self) -> float:
         return self._core.clock()
@@ -57,10 +57,10 @@ class FakeStore(MemoryStore):
         self.now = clock
         self.asked_for: set[str] = set()  # the keys of all locks that it was ever to change
 
-    def run(self, changes: Sequence[Change]) -> list[str | None]:
+    def run(self, transitions: Sequence[Transition]) -> list[str | None]:
         """Carries out each change; see `Store.run`."""
-        self.asked_for.update(change.key for change in changes)
-        return super().run(changes)
+        self.asked_for.update(transition.key for transition in transitions)
+        return super().run(transitions)
 
 
 class FakeFaktory(Looking):
@@ -191,7 +191,7 @@ class FakeFaktory(Looking):
 
     # ---- working ----------------------------------------------------------------------------
 
-    def perform_one(self, consumer: Consumer, *, reraise: bool = False) -> Performed:
+    def perform_one(self, consumer: Consumer, *, reraise: bool = False) -> JobRun:
         """Has the oldest job worked by a consumer's chain and handlers, here and now.
 
         Args:
@@ -203,7 +203,7 @@ class FakeFaktory(Looking):
         """
         return self._here.perform_one(consumer, reraise=reraise)
 
-    def drain(self, consumer: Consumer, *, reraise: bool = False) -> list[Performed]:
+    def drain(self, consumer: Consumer, *, reraise: bool = False) -> list[JobRun]:
         """Has jobs worked until the consumer's queues are empty; see `perform_one`.
 
         Raises:

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from faktory_unique.middleware import Answer
+from faktory_unique.middleware import ReportStatus
 from faktory_unique.worker.consumer import Consumer
 from faktory_unique.worker.reservation import Reservation
 
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     from .lock_view import Locks
     from .lock_warnings import Strays
-    from .perform import Performed
+    from .perform import JobRun
     from .server.core import Core
 
 _MOST_DRAINED = 10_000
@@ -68,7 +68,7 @@ class Here:
         if self._core.closed:
             raise RuntimeError("this fake Faktory is closed; use it within its block")
 
-    def perform_one(self, consumer: Consumer, *, reraise: bool) -> Performed:
+    def perform_one(self, consumer: Consumer, *, reraise: bool) -> JobRun:
         """Works the oldest job of the consumer's queues; LookupError where there is none."""
         self._check(consumer)
         done = self._perform_next(consumer, reraise=reraise)
@@ -81,10 +81,10 @@ class Here:
             )
         return done
 
-    def drain(self, consumer: Consumer, *, reraise: bool) -> list[Performed]:
+    def drain(self, consumer: Consumer, *, reraise: bool) -> list[JobRun]:
         """Works jobs until the consumer's queues are empty."""
         self._check(consumer)
-        done: list[Performed] = []
+        done: list[JobRun] = []
         while (performed := self._perform_next(consumer, reraise=reraise)) is not None:
             done.append(performed)
             if len(done) >= _MOST_DRAINED:
@@ -170,7 +170,7 @@ class Here:
             finally:
                 inline.chasing.discard(thread)
 
-    def _perform_next(self, consumer: Consumer, *, reraise: bool) -> Performed | None:
+    def _perform_next(self, consumer: Consumer, *, reraise: bool) -> JobRun | None:
         fetched = self._fetch(consumer)
         if fetched is None:
             return None
@@ -218,10 +218,10 @@ class Here:
 
     def _work(
         self, consumer: Consumer, fetched: _Fetched, settling: Callable[[], None]
-    ) -> tuple[Performed, BaseException | None]:
+    ) -> tuple[JobRun, BaseException | None]:
         reservation = Reservation(self._client, fetched.job, fetched.since, self._giving_up)
         performed, raised = work(consumer, reservation, settling)
-        if performed and performed.answer is Answer.ACCEPTED:
+        if performed and performed.answer is ReportStatus.ACCEPTED:
             warn_of_a_lock_left_behind(fetched.job, self._locks)
         return performed, raised
 

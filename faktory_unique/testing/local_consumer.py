@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from faktory_unique.worker.consumer import Consumer
-from faktory_unique.worker.consumer_run import Shift
+from faktory_unique.worker.consumer_run import ConsumerRun
 from faktory_unique.worker.perform import perform
 from faktory_unique.worker.processor import settlement
 from faktory_unique.worker.reservation import Reservation
@@ -24,11 +24,11 @@ class LocalConsumer(Consumer):
     def _check_sent(self, sent: object, name: str, hint: str) -> None:
         """Nothing is sent anywhere."""
 
-    def _new_shift(self) -> Shift:
+    def _new_shift(self) -> ConsumerRun:
         return _LocalShift(self)
 
 
-class _LocalShift(Shift):
+class _LocalShift(ConsumerRun):
     """Handles each job in the thread that fetches."""
 
     def start(self) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
-from faktory_unique.locks.keys import is_beside
+from faktory_unique.locks.keys import is_side_key
 from faktory_unique.unique.admin import Lock, lock_of
 
 if TYPE_CHECKING:
@@ -20,12 +20,12 @@ class Locks(Mapping[str, Lock]):
 
     def __getitem__(self, key: str) -> Lock:
         [found] = self._store.read([key])
-        if found is None or is_beside(key):
+        if found is None or is_side_key(key):
             raise KeyError(key)
         return lock_of(key, *found)
 
     def __iter__(self) -> Iterator[str]:
-        return (key for key in self._store.values() if not is_beside(key))
+        return (key for key in self._store.values() if not is_side_key(key))
 
     def __len__(self) -> int:
         return sum(1 for _ in self)

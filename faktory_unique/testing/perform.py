@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from faktory_unique.middleware import Answer, Middleware, PutBack
+from faktory_unique.middleware import Middleware, ReportStatus, Requeue
 from faktory_unique.worker.perform import perform
 from faktory_unique.worker.processor import Perform, settlement
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Performed:
+class JobRun:
     """What became of one job; true when its handler ran and returned.
 
     Attributes:
@@ -32,7 +32,7 @@ class Performed:
     job: Payload
     ran: bool
     error: JobError | None
-    answer: Answer
+    answer: ReportStatus
     delay: float | None = None
 
     def __bool__(self) -> bool:
@@ -41,7 +41,7 @@ class Performed:
 
 def work(
     consumer: Consumer, reservation: Reservation, settling: Callable[[], None]
-) -> tuple[Performed, BaseException | None]:
+) -> tuple[JobRun, BaseException | None]:
     """Begins, performs and settles a job; what became of it, and what its handler raised.
 
     Args:
@@ -70,9 +70,9 @@ def work(
     raised = witness.raised
     if not isinstance(raised, Exception | SystemExit | None):
         raise raised
-    if isinstance(step, PutBack):
-        return Performed(job, ran, None, answer, step.delay), None
-    return Performed(job, ran, step.error, answer), raised
+    if isinstance(step, Requeue):
+        return JobRun(job, ran, None, answer, step.delay), None
+    return JobRun(job, ran, step.error, answer), raised
 
 
 class _Witness(Middleware):

@@ -41,7 +41,7 @@ def wait_for(condition: Callable[[], T], timeout: float = 10) -> T:
 
 
 @dataclass(frozen=True, slots=True)
-class Sizes:
+class QueueSizes:
     """How many jobs a server has, and where, as INFO tells.
 
     Attributes:
@@ -68,7 +68,7 @@ TimedSet: TypeAlias = Literal["retries", "scheduled", "dead"]
 _SETS: tuple[TimedSet, ...] = ("retries", "scheduled", "dead")
 
 
-def sizes(client: StockClient) -> Sizes:
+def sizes(client: StockClient) -> QueueSizes:
     """How many jobs the server has, and where.
 
     Args:
@@ -80,7 +80,7 @@ def sizes(client: StockClient) -> Sizes:
     else:  # before Faktory 1.9
         names = {"working": "Busy", "retries": "Retries", "scheduled": "Scheduled", "dead": "Dead"}
         in_sets = {name: told["tasks"][task]["size"] for name, task in names.items()}
-    return Sizes(
+    return QueueSizes(
         queues=dict(told["queues"]),
         working=in_sets["working"],
         retries=in_sets["retries"],
@@ -132,7 +132,7 @@ def wait_until_drained(client: StockClient, queues: Sequence[str], timeout: floa
 
 
 @contextmanager
-def running(consumer: Consumer, timeout: float = 30) -> Iterator[Consumer]:
+def running_consumer(consumer: Consumer, timeout: float = 30) -> Iterator[Consumer]:
     """Runs a consumer in a thread for the length of the block, then stops it.
 
     Raises:

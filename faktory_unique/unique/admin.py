@@ -18,8 +18,8 @@ from faktory_unique.locks.transition import is_leased, owner_of
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from .context import Parts
-    from .request_builder import Claiming
+    from .context import UniqueContext
+    from .request_builder import RequestBuilder
 
 
 class Lock(NamedTuple):
@@ -48,8 +48,8 @@ def lock_of(key: str, value: str, ttl: float) -> Lock:
 class ByHand:
     """What `Unique` does by hand. Each change compares the value that was seen before."""
 
-    _parts: Parts
-    _claiming: Claiming
+    _context: UniqueContext
+    _requests: RequestBuilder
 
     def holder(
         self,
@@ -76,7 +76,7 @@ class ByHand:
         if custom is not None and not isinstance(custom, Mapping):
             raise InvalidJob(f"custom: {type(custom).__name__}, and no dict; pass the job's custom")
         job = {"jobtype": jobtype, "args": args, "queue": queue, "custom": dict(custom or {})}
-        return next(self._read([self._claiming.key(job)]), None)
+        return next(self._read([self._requests.key(job)]), None)
 
     def release(
         self,
@@ -108,8 +108,8 @@ class ByHand:
         Raises:
             StoreError: the store is away.
         """
-        for name in (None,) if jobtype is None else self._claiming.names(jobtype):
-            for keys in self._parts.store.scan(beginning_of(name)):
+        for name in (None,) if jobtype is None else self._requests.names(jobtype):
+            for keys in self._context.store.scan(beginning_of(name)):
                 yield from self._read([key for key in keys if name is None or name_in(key) == name])
 
     def release_jids(self, jobtype: str, jids: Iterable[str]) -> list[Lock]:
@@ -135,7 +135,7 @@ class ByHand:
         return self._release([lock for lock in self.locks(jobtype) if lock.owner in wanted])
 
     def _read(self, keys: Sequence[str]) -> Iterator[Lock]:
-        for key, found in zip(keys, self._parts.store.read(keys), strict=True):
+        for key, found in zip(keys, self._context.store.read(keys), strict=True):
             if found is not None:
                 yield lock_of(key, *found)
 
@@ -143,10 +143,10 @@ class ByHand:
         """Frees locks whose owners are still the same; those that were."""
         freed = []
         for lock in {lock.key: lock for lock in locks}.values():
-            change = lifecycle.release(lock.key, lock.owner)
-            if change.happened(self._parts.store.run([change])[0]):
+            transition = lifecycle.release_transition(lock.key, lock.owner)
+            if transition.applied(self._context.store.run([transition])[0]):
                 freed.append(lock)
-                self._parts.hooks.tell(
+                self._context.hooks.tell(
                     Event(
                         *(EventName.RELEASED, lock.key, lock.owner, lock.owner, lock.name),
                         "by hand",

@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 
     from faktory_unique.middleware import Payload
 
-    from .context import Parts
-    from .lock_request import Claim
+    from .context import UniqueContext
+    from .lock_request import LockRequest
 
 # Jobs of one PUSHB, and locks taken before it: small enough that of a list of a thousand most is
 # done while Faktory has another chunk, large enough that a command's own cost is lost in it. Far
@@ -39,22 +39,22 @@ class BatchPush:
     """One call of `Unique.push`.
 
     Args:
-        parts: those of `Unique`.
+        context: those of `Unique`.
         jobs: the payloads, in order.
-        claims: the claims of those that are unique, by their place in `jobs`.
+        requests: the claims of those that are unique, by their place in `jobs`.
         call_next: pushes payloads onwards and answers with a result for each.
     """
 
     def __init__(
         self,
-        parts: Parts,
+        context: UniqueContext,
         jobs: Sequence[Payload],
-        claims: Mapping[int, Claim],
+        requests: Mapping[int, LockRequest],
         call_next: Callable[[Sequence[Payload]], list[PushResult]],
     ) -> None:
-        self._parts = parts
+        self._context = context
         self._jobs = jobs
-        self._claims = claims
+        self._requests = requests
         self._call_next = call_next
         self._results: dict[int, PushResult] = {}
         self._open: list[ChunkPush] = []
@@ -98,7 +98,7 @@ class BatchPush:
 
     def _not_sent(self, i: int) -> PushResult:
         jid = self._jobs[i]["jid"]
-        key = self._claims[i].key if i in self._claims else None
+        key = self._requests[i].key if i in self._requests else None
         return PushResult(
             status=PushStatus.NOT_SENT, jid=jid, submitted_jid=jid, key=key, confirmed=False
         )
@@ -111,22 +111,22 @@ class BatchPush:
         """
         leader_of: dict[str, int] = {}
         for i in pending:
-            claim = self._claims.get(i)
-            if claim is not None and (claim.is_replaceable or claim.key not in leader_of):
-                leader_of[claim.key] = i
+            request = self._requests.get(i)
+            if request is not None and (request.is_replaceable or request.key not in leader_of):
+                leader_of[request.key] = i
         leaders: list[int] = []
         followers: list[tuple[int, int]] = []
         for i in pending:
-            claim = self._claims.get(i)
-            leader = i if claim is None else leader_of[claim.key]
-            if claim is None or leader == i:
+            request = self._requests.get(i)
+            leader = i if request is None else leader_of[request.key]
+            if request is None or leader == i:
                 leaders.append(i)
-            elif claim.policy.enforce:
+            elif request.policy.enforce:
                 followers.append((i, leader))
             else:
-                claim.pushed_as = PushStatus.OBSERVED
-                claim.why = f"{self._jobs[leader]['jid']} has it"
-                claim.tell(self._parts.hooks, EventName.OBSERVED, claim.why)
+                request.status_if_pushed = PushStatus.OBSERVED
+                request.reason = f"{self._jobs[leader]['jid']} has it"
+                request.tell(self._context.hooks, EventName.OBSERVED, request.reason)
                 leaders.append(i)
         return leaders, followers
 
@@ -135,11 +135,11 @@ class BatchPush:
         led = self._result(leader)
         if led.status is PushStatus.REFUSED:
             return False
-        claim, jid = self._claims[i], self._claims[i].submitted_jid
+        request, jid = self._requests[i], self._requests[i].submitted_jid
         if led.status in _THERE:
             told = f"{led.jid or 'another'} has it"
-            claim.tell(self._parts.hooks, EventName.DUPLICATE, told)
-            self._results[i] = claim.duplicate(
+            request.tell(self._context.hooks, EventName.DUPLICATE, told)
+            self._results[i] = request.duplicate(
                 led.jid, confirmed=led.confirmed, retry_after=led.retry_after
             )
         else:
@@ -175,8 +175,8 @@ class BatchPush:
 
     def _chunk(self, places: Sequence[int]) -> ChunkPush:
         jobs = {i: self._jobs[i] for i in places}
-        claims = {i: self._claims[i] for i in places if i in self._claims}
-        return ChunkPush(self._parts, jobs, claims, self._results, self._call_next)
+        requests = {i: self._requests[i] for i in places if i in self._requests}
+        return ChunkPush(self._context, jobs, requests, self._results, self._call_next)
 
 
 def _end(chunks: Sequence[ChunkPush]) -> None:

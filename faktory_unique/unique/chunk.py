@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from functools import partial
 from typing import TYPE_CHECKING
 
 from faktory_unique.errors import InvalidJob
@@ -16,10 +15,10 @@ from .chunk_locks import ChunkLocks
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from faktory_unique.middleware import Hear, Payload, Send
+    from faktory_unique.middleware import Payload, PendingPush
 
-    from .context import Parts
-    from .lock_request import Claim
+    from .context import UniqueContext
+    from .lock_request import LockRequest
 
 _OPEN = (PushStatus.UNKNOWN, PushStatus.NOT_SENT)
 
@@ -30,33 +29,33 @@ class ChunkPush:
     To be ended, whatever came of it.
 
     Args:
-        parts: those of `Unique`.
+        context: those of `Unique`.
         jobs: the chunk's payloads, by their place in the batch.
-        claims: the claims of those that are unique.
+        requests: the claims of those that are unique.
         results: of the batch, by place: what becomes of the chunk's jobs is written there.
         call_next: pushes payloads onwards.
     """
 
     def __init__(
         self,
-        parts: Parts,
+        context: UniqueContext,
         jobs: Mapping[int, Payload],
-        claims: Mapping[int, Claim],
+        requests: Mapping[int, LockRequest],
         results: dict[int, PushResult],
         call_next: Callable[[Sequence[Payload]], list[PushResult]],
     ) -> None:
         self._jobs = jobs
         self._results = results
         self._call_next = call_next
-        self._claims = claims
-        self._locks = ChunkLocks(parts, claims)
+        self._requests = requests
+        self._locks = ChunkLocks(context, requests)
         self._pid = os.getpid()
         self._is_waiting = False
         self._is_heard = False
         self._goes_on = True
         self._sending: list[int] = []
-        self._send: Send
-        self._hear: Hear | None = None
+        self._pending: PendingPush
+        self._is_sent = False
 
     def end(self) -> None:
         """Leaves nothing half done, whatever has been raised before.
@@ -107,21 +106,21 @@ class ChunkPush:
             return
         self._is_waiting = False
         try:
-            self._hear = self._send()
+            self._pending.send()
+            self._is_sent = True
         except InvalidJob:
             self._is_waiting = True
             raise
         except BaseException:  # raised perhaps after the send, by a Ctrl-C too
             self._locks.leave()
             raise
-        finally:
-            del self._send  # and the text of a whole chunk with it
 
     def hear(self) -> bool:
         """Waits for the answer, and writes the results. False: nothing more is to be sent."""
-        if self._hear is not None:
+        if self._is_sent:
+            self._is_sent = False
             try:
-                answers = dict(zip(self._sending, self._hear(), strict=True))
+                answers = dict(zip(self._sending, self._pending.receive(), strict=True))
                 results = {i: self._result(i, told) for i, told in answers.items()}
                 self._goes_on = not any(told.status in _OPEN for told in results.values())
                 self._results.update(results)
@@ -129,8 +128,6 @@ class ChunkPush:
             except BaseException:  # also by a Ctrl-C
                 self._locks.leave()
                 raise
-            finally:
-                self._hear = None
         return self._goes_on
 
     def settle(self) -> None:
@@ -144,8 +141,8 @@ class ChunkPush:
         self.close()
 
     def _result(self, i: int, told: PushResult) -> PushResult:
-        going = self._locks.going
-        key = going[i].key if i in going else None
+        accepted = self._locks.accepted
+        key = accepted[i].key if i in accepted else None
         # Made anew at once: `_replace` takes twice as long.
         return PushResult(
             told.status,
@@ -159,22 +156,33 @@ class ChunkPush:
         )
 
     def _write(self) -> None:
-        going = self._locks.going
-        self._sending = [i for i in self._jobs if i not in self._claims or i in going]
+        accepted = self._locks.accepted
+        self._sending = [i for i in self._jobs if i not in self._requests or i in accepted]
         payloads = [
-            going[i].stamped() if i in going else without_stamp(self._jobs[i])
+            accepted[i].stamped() if i in accepted else without_stamp(self._jobs[i])
             for i in self._sending
         ]
         call_next = self._call_next
         if isinstance(call_next, InnermostPush):
-            self._send = call_next.write(payloads)
+            self._pending = call_next.begin(payloads)
         else:
-            self._send = partial(_push, call_next, payloads)
+            self._pending = _ChainedPush(call_next, payloads)
 
 
-def _push(
-    call_next: Callable[[Sequence[Payload]], list[PushResult]], payloads: Sequence[Payload]
-) -> Hear:
-    """A push through other middleware, which is over when it returns."""
-    results = one_each(call_next(payloads), payloads)
-    return lambda: results
+class _ChainedPush:
+    """A push through other middleware, which is over when it is sent."""
+
+    def __init__(
+        self,
+        call_next: Callable[[Sequence[Payload]], list[PushResult]],
+        payloads: Sequence[Payload],
+    ) -> None:
+        self._call_next = call_next
+        self._payloads = payloads
+        self._results: list[PushResult] = []
+
+    def send(self) -> None:
+        self._results = one_each(self._call_next(self._payloads), self._payloads)
+
+    def receive(self) -> list[PushResult]:
+        return self._results

@@ -10,13 +10,13 @@ if TYPE_CHECKING:
 
     from faktory_unique.events import Hooks
     from faktory_unique.stores.base import Store
-    from faktory_unique.stores.deferred import Kept
+    from faktory_unique.stores.deferred import DeferredWrites
 
-    from .push_history import Pushes
+    from .push_history import PushHistory
 
 
 @dataclass(frozen=True, slots=True)
-class Parts:
+class UniqueContext:
     """What all pushes and all jobs of one `Unique` share.
 
     Attributes:
@@ -29,8 +29,8 @@ class Parts:
     """
 
     store: Store
-    kept: Kept
-    pushes: Pushes
+    deferred: DeferredWrites
+    pushes: PushHistory
     hooks: Hooks
     clock: Callable[[], float]
     runs: dict[tuple[object, ...], str] = field(default_factory=dict)

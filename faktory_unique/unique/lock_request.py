@@ -8,18 +8,18 @@ from typing import TYPE_CHECKING
 from faktory_unique.events import Event
 from faktory_unique.locks import lifecycle
 from faktory_unique.locks.stamp import Stamp, without_stamp
-from faktory_unique.locks.transition import held, leased, owner_of, successor_of
+from faktory_unique.locks.transition import held, leased, owner_of, replaced_by
 from faktory_unique.results import PushResult, PushStatus
 
 if TYPE_CHECKING:
     from faktory_unique.events import EventName, Hooks
-    from faktory_unique.locks.transition import Change
+    from faktory_unique.locks.transition import Transition
     from faktory_unique.middleware import Payload
     from faktory_unique.policy.policy import Policy
 
 
 @dataclass(slots=True)
-class Claim:
+class LockRequest:
     """A unique job's claim to its key.
 
     Attributes:
@@ -31,7 +31,7 @@ class Claim:
         jid: the jid to go out under.
         took: whether this push turned an absent lock into a leased one.
         replaces: the owner of the held lock that it goes out in the place of.
-        pushed_as: what it is called once it is pushed: `unguarded` or `observed` where it goes out
+        status_if_pushed: what it is called once it is pushed: `unguarded` or `observed` where it goes out
             without a lock.
         why: what for, in words.
     """
@@ -42,10 +42,10 @@ class Claim:
     wait: float
     owner: str
     jid: str
-    took: bool = False
+    acquired: bool = False
     replaces: str | None = None
-    pushed_as: PushStatus = PushStatus.PUSHED
-    why: str | None = None
+    status_if_pushed: PushStatus = PushStatus.PUSHED
+    reason: str | None = None
 
     @property
     def submitted_jid(self) -> str:
@@ -81,25 +81,27 @@ class Claim:
     @property
     def is_guarded(self) -> bool:
         """Whether it goes out with a lease of its own, as things stand."""
-        return self.pushed_as is PushStatus.PUSHED and self.replaces is None
+        return self.status_if_pushed is PushStatus.PUSHED and self.replaces is None
 
     @property
-    def goes_without(self) -> bool:
+    def may_push_unlocked(self) -> bool:
         """Whether the job goes out where the store is away."""
         return self.policy.on_store_error == "push" or not self.policy.enforce
 
-    def take(self) -> Change:
+    def take(self) -> Transition:
         """What its push does to the lock before PUSHB."""
         replaceable = self.is_replaceable
-        return lifecycle.take(self.key, self.owner, self.policy.lease, replaceable=replaceable)
+        return lifecycle.acquire_transition(
+            self.key, self.owner, self.policy.lease, replaceable=replaceable
+        )
 
-    def confirm(self) -> Change:
+    def confirm(self) -> Transition:
         """What its push does to the lock once Faktory has accepted the job."""
         if self.replaces is not None:
-            return lifecycle.replace(self.key, self.owner, self.replaces, self.ttl)
-        return lifecycle.confirm(self.key, self.owner, self.ttl)
+            return lifecycle.replace_transition(self.key, self.owner, self.replaces, self.ttl)
+        return lifecycle.confirm_transition(self.key, self.owner, self.ttl)
 
-    def amiss(self, found: str | None, elapsed: float) -> str:
+    def lost_reason(self, found: str | None, elapsed: float) -> str:
         """Why the lock is not as the confirm should leave it, in words; empty where it is.
 
         It is held, or freed by a worker that was faster. While the lease lasts nothing else can
@@ -113,15 +115,15 @@ class Claim:
             if elapsed < self.policy.lease or found in {leased(self.owner), held(self.owner)}:
                 return ""
             return f"the push was confirmed after {elapsed:.1f} s, its lease being over"
-        if self.confirm().happened(found) or self.owner in {found, successor_of(found)}:
+        if self.confirm().applied(found) or self.owner in {found, replaced_by(found)}:
             return ""
-        others = owner_of(successor_of(found) or found or "")
+        others = owner_of(replaced_by(found) or found or "")
         return f"{others} has the place of {self.replaces}, too"
 
     def stamped(self) -> Payload:
         """The payload that goes out; one that is only observed bears no stamp."""
         policy, job = self.policy, {**self.job, "jid": self.jid}
-        if self.pushed_as is PushStatus.OBSERVED:
+        if self.status_if_pushed is PushStatus.OBSERVED:
             return without_stamp(job)
         enforce = policy.enforce
         return Stamp(

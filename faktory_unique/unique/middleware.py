@@ -11,19 +11,19 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Self
 
 from faktory_unique.events import Event, EventName, Hooks, is_logged, log_event
-from faktory_unique.locks.stamp import VERSION, read_stamp, unknown_stamp, without_stamp
-from faktory_unique.middleware import Middleware, PutBack, Run
+from faktory_unique.locks.stamp import VERSION, read_stamp, unsupported_stamp, without_stamp
+from faktory_unique.middleware import Middleware, Requeue, Run
 from faktory_unique.policy.policy import Policies
 from faktory_unique.policy.settings import load
-from faktory_unique.stores.deferred import Kept
+from faktory_unique.stores.deferred import DeferredWrites
 from faktory_unique.stores.factory import open_store
 
 from .admin import ByHand
 from .batch import BatchPush
-from .context import Parts
-from .job_lock import Holding
-from .push_history import Pushes
-from .request_builder import Claiming
+from .context import UniqueContext
+from .job_lock import JobLock
+from .push_history import PushHistory
+from .request_builder import RequestBuilder
 
 if TYPE_CHECKING:
     import os
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     import redis
 
     from faktory_unique.events import Hook
-    from faktory_unique.middleware import Answer, FetchAnswer, JobError, Payload
+    from faktory_unique.middleware import FetchDecision, JobError, Payload, ReportStatus
     from faktory_unique.policy.policy import Policy
     from faktory_unique.results import PushResult
     from faktory_unique.stores.base import Store
@@ -76,12 +76,12 @@ class Unique(Middleware, ByHand):
         # Of a test's fake Faktory: what is due there is told by its clock.
         now: Callable[[], float] = getattr(self.store, "now", time.time)
         clock: Callable[[], float] = getattr(self.store, "now", time.monotonic)
-        kept = Kept(self.store, clock)
+        deferred = DeferredWrites(self.store, clock)
         given = tuple(hooks)
         all_hooks = Hooks([log_event, *given], None if given else is_logged)
-        self._parts = Parts(self.store, kept, Pushes(), all_hooks, clock)
+        self._context = UniqueContext(self.store, deferred, PushHistory(), all_hooks, clock)
         policies_of = Policies(settings.policies, settings.default)
-        self._claiming = Claiming(self._parts, policies_of, now)
+        self._requests = RequestBuilder(self._context, policies_of, now)
 
     def __repr__(self) -> str:
         return f"<Unique {self.store!r}>"
@@ -95,12 +95,12 @@ class Unique(Middleware, ByHand):
             InvalidJob: a unique job cannot be carried faithfully; nothing of the batch was pushed.
             StoreError: a lock could not be taken; `results` tells what was pushed before.
         """
-        claims = self._claiming.claims(jobs)
-        if not claims:
+        requests = self._requests.build(jobs)
+        if not requests:
             return call_next([without_stamp(job) for job in jobs])
-        return BatchPush(self._parts, jobs, claims, call_next).run()
+        return BatchPush(self._context, jobs, requests, call_next).run()
 
-    def fetch(self, job: Payload, call_next: Callable[[Payload], FetchAnswer]) -> FetchAnswer:
+    def fetch(self, job: Payload, call_next: Callable[[Payload], FetchDecision]) -> FetchDecision:
         """Holds the lock of a job that is to run, or frees it where `until` is "start".
 
         One that cannot be freed, the store being away, is put back: while its lock stands, a push
@@ -108,7 +108,7 @@ class Unique(Middleware, ByHand):
         whose equal runs. A job that another was pushed in the place of is dropped.
         """
         decision = call_next(job)
-        if isinstance(decision, PutBack):
+        if isinstance(decision, Requeue):
             return decision
         holding = self._holding(job)
         if holding is None:
@@ -117,27 +117,27 @@ class Unique(Middleware, ByHand):
         # A job that is dropped is over, too: its ACK frees the lock, or this has.
         return holding.fetched(runs=isinstance(decision, Run)) or decision
 
-    def ack(self, job: Payload, call_next: Callable[[Payload], Answer]) -> Answer:
+    def ack(self, job: Payload, call_next: Callable[[Payload], ReportStatus]) -> ReportStatus:
         """Frees the job's lock once Faktory has acknowledged it, within its reservation."""
-        return self._report(job, partial(call_next, job), Holding.acked)
+        return self._report(job, partial(call_next, job), JobLock.acked)
 
     def fail(
-        self, job: Payload, error: JobError, call_next: Callable[[Payload, JobError], Answer]
-    ) -> Answer:
+        self, job: Payload, error: JobError, call_next: Callable[[Payload, JobError], ReportStatus]
+    ) -> ReportStatus:
         """Frees the job's lock once Faktory has its FAIL, if that was its last retry."""
-        return self._report(job, partial(call_next, job, error), Holding.failed)
+        return self._report(job, partial(call_next, job, error), JobLock.failed)
 
-    def put_back(
-        self, job: Payload, delay: float, call_next: Callable[[Payload, float], Answer]
-    ) -> Answer:
+    def requeue(
+        self, job: Payload, delay: float, call_next: Callable[[Payload, float], ReportStatus]
+    ) -> ReportStatus:
         """Has the lock live for as long as the copy can wait."""
         holding = self._holding(job)
         if holding is None:
             return call_next(job, delay)
         holding.ending()
-        holding.put_back(delay)
+        holding.requeue(delay)
         answer = call_next(job, delay)
-        holding.was_put_back(answer, delay)
+        holding.was_requeued(answer, delay)
         return answer
 
     def close(self) -> None:
@@ -145,7 +145,7 @@ class Unique(Middleware, ByHand):
 
         A later use opens new ones.
         """
-        self._parts.kept.give_up()
+        self._context.deferred.give_up()
         self.store.close()
 
     def __enter__(self) -> Self:
@@ -157,9 +157,9 @@ class Unique(Middleware, ByHand):
     def _report(
         self,
         job: Payload,
-        send: Callable[[], Answer],
-        follow: Callable[[Holding, Answer], None],
-    ) -> Answer:
+        send: Callable[[], ReportStatus],
+        follow: Callable[[JobLock, ReportStatus], None],
+    ) -> ReportStatus:
         """Sends a report, and has the job's lock follow from its answer."""
         holding = self._holding(job)
         if holding is None:
@@ -173,17 +173,17 @@ class Unique(Middleware, ByHand):
         follow(holding, answer)
         return answer
 
-    def _holding(self, job: Payload) -> Holding | None:
+    def _holding(self, job: Payload) -> JobLock | None:
         """The lock of a fetched job; None for one that has none, or whose stamp we cannot read."""
         stamp = read_stamp(job)
-        return None if stamp is None else Holding(self._parts, job, stamp)
+        return None if stamp is None else JobLock(self._context, job, stamp)
 
     def _tell_unknown_stamp(self, job: Payload) -> None:
         """Of a later version: whoever pushed the job knows more of its lock than this worker."""
-        stamp = unknown_stamp(job)
+        stamp = unsupported_stamp(job)
         if stamp is not None:
             key, owner = str(stamp.get("key", "")), str(stamp.get("owner", ""))
             told = f"version {stamp['v']!r}: this worker knows those up to {VERSION}, if undamaged"
-            self._parts.hooks.tell(
-                Event(EventName.UNKNOWN_STAMP, key, owner, job["jid"], job["jobtype"], told)
+            self._context.hooks.tell(
+                Event(EventName.UNSUPPORTED_STAMP, key, owner, job["jid"], job["jobtype"], told)
             )

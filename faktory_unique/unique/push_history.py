@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 
-class Pushes:
+class PushHistory:
     """What this process remembers of its pushes: one jid sent twice destroys reservations.
 
     A job whose push ended unknown may be on the server: pushed again, it is the same work, with the

@@ -15,7 +15,7 @@ from faktory_unique.locks.stamp import refuse_another_use
 from faktory_unique.policy.job_options import policy_of
 
 from .batch import CHUNK
-from .lock_request import Claim
+from .lock_request import LockRequest
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -23,10 +23,10 @@ if TYPE_CHECKING:
     from faktory_unique.middleware import Payload
     from faktory_unique.policy.policy import Policies, Policy
 
-    from .context import Parts
+    from .context import UniqueContext
 
 
-class Claiming:
+class RequestBuilder:
     """Makes the claims of the unique jobs of a push.
 
     Args:
@@ -35,24 +35,26 @@ class Claiming:
         now: seconds since the epoch.
     """
 
-    def __init__(self, parts: Parts, policies: Policies, now: Callable[[], float]) -> None:
-        self._parts = parts
+    def __init__(
+        self, context: UniqueContext, policies: Policies, now: Callable[[], float]
+    ) -> None:
+        self._context = context
         self._policies = policies
         self._now = now
 
-    def claims(self, jobs: Sequence[Payload]) -> dict[int, Claim]:
+    def build(self, jobs: Sequence[Payload]) -> dict[int, LockRequest]:
         """The claims of the unique jobs, by their place; all of them valid.
 
         Raises:
             InvalidJob: a job cannot be carried faithfully; the message names what is wrong.
         """
-        claims: dict[int, Claim] = {}
+        requests: dict[int, LockRequest] = {}
         jids: set[str] = set()
         now = datetime.fromtimestamp(self._now(), UTC)
         for i, job in enumerate(jobs):
             policy = self._policies.of(job["jobtype"])
             try:
-                claim = self._claim(job, policy, now)
+                request = self._claim(job, policy, now)
             except InvalidJob as exc:
                 if policy is not None and not policy.enforce:
                     self._tell_key_error(job, exc)
@@ -60,19 +62,19 @@ class Claiming:
                     raise
                 else:
                     raise InvalidJob(f"jobs[{i}].{exc}") from exc
-                claim = None
-            if claim is not None:
-                if not claim.policy.enforce and claim.jid in jids:
-                    claim.jid = uuid.uuid4().hex  # nothing is refused, and no jid sent twice
-                jids.add(claim.jid)
-                claims[i] = claim
+                request = None
+            if request is not None:
+                if not request.policy.enforce and request.jid in jids:
+                    request.jid = uuid.uuid4().hex  # nothing is refused, and no jid sent twice
+                jids.add(request.jid)
+                requests[i] = request
             elif len(jobs) > CHUNK:  # it may go out behind a chunk that has been pushed already
                 check_json(job)
-        if len(jobs) > 1 and any(claim.policy.enforce for claim in claims.values()):
+        if len(jobs) > 1 and any(request.policy.enforce for request in requests.values()):
             _refuse_repeated_jids(
-                [claims[i].jid if i in claims else job["jid"] for i, job in enumerate(jobs)]
+                [requests[i].jid if i in requests else job["jid"] for i, job in enumerate(jobs)]
             )
-        return claims
+        return requests
 
     def key(self, job: Payload) -> str:
         """The key of a job's work.
@@ -100,32 +102,34 @@ class Claiming:
         policy = self._policies.of(check_jobtype(jobtype))
         return (jobtype,) if policy is None or policy.scope is None else (policy.scope, jobtype)
 
-    def _claim(self, job: Payload, policy: Policy | None, now: datetime) -> Claim | None:
+    def _claim(self, job: Payload, policy: Policy | None, now: datetime) -> LockRequest | None:
         policy = policy_of(job, policy)
         if policy is None:
             return None
         check_job(job)
         refuse_another_use(job)
         # Where its time is fixed, nothing is added to it.
-        wait = (lifecycle.wait if policy.renew else lifecycle.delay)(due(job), now)
-        return Claim(job, policy, lock_key(policy, job), wait, *self._names(job["jid"]))
+        wait = (lifecycle.seconds_until_queued if policy.renew else lifecycle.seconds_until_due)(
+            due(job), now
+        )
+        return LockRequest(job, policy, lock_key(policy, job), wait, *self._names(job["jid"]))
 
     def _names(self, jid: str) -> tuple[str, str]:
         """Owner and jid for a job to be pushed: its own, unless a job of that jid was pushed.
 
         One whose push ended unknown has the owner that it went out for then.
         """
-        owner = self._parts.pushes.owner_of_unknown(jid)
+        owner = self._context.pushes.owner_of_unknown(jid)
         if owner is not None:
             return owner, jid
-        if not self._parts.pushes.has_arrived(jid):
+        if not self._context.pushes.has_arrived(jid):
             return jid, jid
         fresh = uuid.uuid4().hex
         return fresh, fresh
 
     def _tell_key_error(self, job: Payload, exc: InvalidJob) -> None:
         jid, jobtype = str(job["jid"]), job["jobtype"]
-        self._parts.hooks.tell(Event(EventName.KEY_ERROR, "", jid, jid, jobtype, str(exc)))
+        self._context.hooks.tell(Event(EventName.KEY_FAILED, "", jid, jid, jobtype, str(exc)))
 
 
 def _refuse_repeated_jids(jids: Sequence[str]) -> None:

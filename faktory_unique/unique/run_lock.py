@@ -11,16 +11,16 @@ from typing import TYPE_CHECKING
 
 from faktory_unique.errors import StoreError
 from faktory_unique.locks import lifecycle
-from faktory_unique.locks.server_rules import failures_before, reserve
+from faktory_unique.locks.server_rules import expiry_noticed_after, failures_before
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from faktory_unique.locks.stamp import Stamp
-    from faktory_unique.locks.transition import Change
+    from faktory_unique.locks.transition import Transition
     from faktory_unique.middleware import Payload
 
-    from .context import Parts
+    from .context import UniqueContext
 
 
 class RunLock:
@@ -34,9 +34,9 @@ class RunLock:
     """
 
     def __init__(
-        self, parts: Parts, job: Payload, stamp: Stamp, tell: Callable[[str], None]
+        self, context: UniqueContext, job: Payload, stamp: Stamp, tell: Callable[[str], None]
     ) -> None:
-        self._parts = parts
+        self._context = context
         self._tell = tell
         self._job = job
         self._key = stamp.key
@@ -44,44 +44,50 @@ class RunLock:
         # reservation: each is queued at a time of its own.
         self._attempt = (job["jid"], job.get("enqueued_at"), failures_before(job))
 
-    def begin(self) -> Change:
+    def begin(self) -> Transition:
         """What takes it, for a moment."""
         # Its job can be read off it; the rest makes it this attempt's, whoever has the same jid.
         token = f"{self._job['jid']}:{uuid.uuid4().hex[:16]}"
-        self._parts.runs[self._attempt] = token
-        return lifecycle.begin_run(self._key, token)
+        self._context.runs[self._attempt] = token
+        return lifecycle.acquire_run_transition(self._key, token)
 
-    def hold(self) -> Change:
+    def hold(self) -> Transition:
         """What has it stand for the reservation."""
-        return lifecycle.hold_run(self._key, self._parts.runs[self._attempt], self._job)
+        return lifecycle.hold_run_transition(
+            self._key, self._context.runs[self._attempt], self._job
+        )
 
     def lost(self) -> None:
         """Another has it."""
-        self._parts.runs.pop(self._attempt, None)
+        self._context.runs.pop(self._attempt, None)
 
     def end(self) -> None:
         """Frees it, if this job has it; once the store is back, where it is away."""
-        change = self._end()
-        if change is not None:
+        transition = self._end()
+        if transition is not None:
             try:
-                self._parts.kept.run(change, reserve(self._job), _tell_nobody)
+                self._context.deferred.run(
+                    transition, expiry_noticed_after(self._job), _tell_nobody
+                )
             except StoreError as exc:
                 self._tell(f"run lock: {exc}; freed when it is back")
-                self._parts.kept.retry_in_background()
+                self._context.deferred.flush_in_background()
 
     def give_up(self) -> None:
         """Frees it once the store is back, if it is then found to have been taken."""
-        change = self._end()
-        if change is not None:
-            self._parts.kept.keep(change, reserve(self._job), _tell_nobody, yields=False)
-            self._parts.kept.retry_in_background()
+        transition = self._end()
+        if transition is not None:
+            self._context.deferred.keep(
+                transition, expiry_noticed_after(self._job), _tell_nobody, yields=False
+            )
+            self._context.deferred.flush_in_background()
 
-    def _end(self) -> Change | None:
-        token = self._parts.runs.pop(self._attempt, None)
-        return None if token is None else lifecycle.end_run(self._key, token)
+    def _end(self) -> Transition | None:
+        token = self._context.runs.pop(self._attempt, None)
+        return None if token is None else lifecycle.release_run_transition(self._key, token)
 
 
-def _tell_nobody(_change: Change, _found: str | None) -> None:
+def _tell_nobody(_change: Transition, _found: str | None) -> None:
     """Nobody waits for the freeing of a run lock."""
 
 

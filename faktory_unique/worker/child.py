@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from multiprocessing.connection import Connection
 
-    from faktory_unique.middleware import JobError, Middleware, Payload, PutBack
+    from faktory_unique.middleware import JobError, Middleware, Payload, Requeue
 
 # How soon a process notices that its consumer is gone where the end of its pipe does not tell:
 # another process may have inherited a copy of it.
@@ -32,7 +32,7 @@ class Begun(Enum):
 
 BEGUN = Begun.BEGUN
 
-Told: TypeAlias = "Literal[Begun.BEGUN] | JobError | PutBack | None"
+Told: TypeAlias = "Literal[Begun.BEGUN] | JobError | Requeue | None"
 
 
 class Task(NamedTuple):
@@ -63,7 +63,7 @@ def serve(pipe: Connection) -> None:
             pipe.send(came_to)
 
 
-def _perform_next(pipe: Connection, sent: bytes) -> JobError | PutBack | None:
+def _perform_next(pipe: Connection, sent: bytes) -> JobError | Requeue | None:
     try:
         task: Task | None = pickle.loads(sent)  # noqa: S301  # sent by its own consumer over their own pipe
     except BaseException as exc:  # noqa: BLE001  # its handler cannot be imported here, say

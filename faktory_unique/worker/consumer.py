@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Self
 
 from faktory_unique._pyfaktory import State, StockConsumer
 from faktory_unique.client.client import FETCH_TIMEOUT, Client
-from faktory_unique.errors import FaktoryError, LoginRefused, NotSent, Refused
+from faktory_unique.errors import AuthenticationFailed, CommandNotSent, CommandRefused, FaktoryError
 from faktory_unique.locks.job_validation import checked_queues
 from faktory_unique.middleware import checked, overrides
 
-from .consumer_run import HAND_BACK, TICK, Shift
-from .processor import Handling
+from .consumer_run import REQUEUE_SECONDS, TICK, ConsumerRun
+from .processor import JobProcessor
 from .signals import called_on_signals, refuse_unpicklable
 
 if TYPE_CHECKING:
@@ -96,11 +96,11 @@ class Consumer(StockConsumer):
         self.performing = tuple(m for m in self.middleware if overrides(m, "perform"))
         for each in self.performing:
             self._check_sent(each, f"{each!r}", "its perform runs in the handler's process")
-        self.handling = Handling(self.middleware, self.job_handlers)
+        self.handling = JobProcessor(self.middleware, self.job_handlers)
         self._ended = threading.Event()
         self._stops = 0
         self._stopped_at = 0.0
-        self._shift: Shift | None = None
+        self._shift: ConsumerRun | None = None
 
     @classmethod
     def wrap(cls, consumer: StockConsumer, middleware: Iterable[Middleware] = ()) -> Self:
@@ -109,7 +109,7 @@ class Consumer(StockConsumer):
         It has connections of its own, opened now; end them with `consumer.client.disconnect()`.
 
         Raises:
-            NotSent: no connection could be made.
+            CommandNotSent: no connection could be made.
         """
         if not isinstance(consumer, StockConsumer):
             raise TypeError(f"wrap takes a pyfaktory Consumer, not {type(consumer).__name__}")
@@ -153,11 +153,13 @@ class Consumer(StockConsumer):
         A lost connection is reopened. Signals are heard in the main thread only.
 
         Raises:
-            LoginRefused: the server does not let this client in.
-            NotSent: the client is not connected.
+            AuthenticationFailed: the server does not let this client in.
+            CommandNotSent: the client is not connected.
         """
         if self.client.state is State.DISCONNECTED:
-            raise NotSent("the client is not connected; call connect(), or use it in a with block")
+            raise CommandNotSent(
+                "the client is not connected; call connect(), or use it in a with block"
+            )
         shift = self._shift = self._new_shift()
         self._ended.clear()
         atexit.register(self._end_with_the_process)
@@ -191,39 +193,39 @@ class Consumer(StockConsumer):
         """Of a consumer in a daemon thread, when the main thread has ended without a stop."""
         self.stop()
         self.stop()
-        self._ended.wait(HAND_BACK + FETCH_TIMEOUT)
+        self._ended.wait(REQUEUE_SECONDS + FETCH_TIMEOUT)
 
     def _check_sent(self, sent: object, name: str, hint: str) -> None:
         """Refuses what the process that runs the handler cannot be sent."""
         refuse_unpicklable(sent, name, hint)
 
-    def _new_shift(self) -> Shift:
-        return Shift(self)
+    def _new_shift(self) -> ConsumerRun:
+        return ConsumerRun(self)
 
-    def _fetch_on(self, shift: Shift) -> None:
+    def _fetch_on(self, shift: ConsumerRun) -> None:
         pause = _FIRST_PAUSE
         while not self._stops and self.client.state not in _OVER:
             if self.client.state is State.QUIET:
                 time.sleep(TICK)
                 continue
-            if not shift.has_room():
+            if not shift.acquire_slot():
                 continue
             since = time.monotonic(), self.client.now()
             try:
                 job = self.client._fetch(self.get_queues())  # noqa: SLF001  # the superclass's name
-            except LoginRefused:
-                shift.make_room()
+            except AuthenticationFailed:
+                shift.release_slot()
                 raise
             except FaktoryError as exc:
-                shift.make_room()
-                said = "Faktory said: " if isinstance(exc, Refused) else ""
+                shift.release_slot()
+                said = "Faktory said: " if isinstance(exc, CommandRefused) else ""
                 log.warning("FETCH failed, again in %.1f s: %s%s", pause, said, exc)
                 self._sleep(pause)
                 pause = min(pause * 2, _LONGEST_PAUSE)
                 continue
             pause = _FIRST_PAUSE
             if job is None:
-                shift.make_room()
+                shift.release_slot()
             else:
                 shift.begin(job, since)
 
@@ -233,7 +235,7 @@ class Consumer(StockConsumer):
         while not self._stops and (left := deadline - time.monotonic()) > 0:
             time.sleep(min(left, TICK))
 
-    def _finish(self, shift: Shift) -> None:
+    def _finish(self, shift: ConsumerRun) -> None:
         # From the stop on, and not from the end of the FETCH that was in flight then.
         since = time.monotonic() - self._stopped_at if self._stops else 0.0
         shift.end(max(0.0, self.grace_period - since), lambda: self._stops > 1)

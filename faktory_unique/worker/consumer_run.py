@@ -9,11 +9,11 @@ from contextvars import Context
 from queue import SimpleQueue
 from typing import TYPE_CHECKING
 
-from faktory_unique.middleware import PutBack
+from faktory_unique.middleware import Requeue
 
 from .child import Task
 from .perform import job_error
-from .process_pool import NotBegun, ProcessEnded, WorkerProcesses
+from .process_pool import NotBegun, ProcessEnded, ProcessPool
 from .processor import End, Perform, settlement
 from .reservation import Reservation
 
@@ -32,14 +32,14 @@ TICK = 0.1
 
 # Seconds for putting back what has not ended in time. With a grace period of 25 that is within the
 # 30 that Kubernetes and others leave a process between SIGTERM and SIGKILL.
-HAND_BACK = 3.0
+REQUEUE_SECONDS = 3.0
 _LAST_TRY = 0.5
 
 # Seconds after which a job is tried again for which there was no process.
 _NO_PROCESS = 10.0
 
 
-class Shift:
+class ConsumerRun:
     """One run of a consumer, which late threads keep to however long they take.
 
     Args:
@@ -53,17 +53,17 @@ class Shift:
         self._giving_up = threading.Event()
         self._idle = threading.Semaphore(0)  # threads that wait for a job, or are about to
         self._coming: SimpleQueue[Reservation | None] = SimpleQueue()
-        self.processes = WorkerProcesses(consumer.context, consumer.concurrency)
+        self.processes = ProcessPool(consumer.context, consumer.concurrency)
 
     def start(self) -> None:
         """Starts the processes, so that no job waits for one."""
         self.processes.start()
 
-    def has_room(self) -> bool:
+    def acquire_slot(self) -> bool:
         """Waits a moment for a free slot, and takes it."""
         return self._slots.acquire(timeout=TICK)
 
-    def make_room(self) -> None:
+    def release_slot(self) -> None:
         """Frees a slot that was taken."""
         self._slots.release()
 
@@ -82,8 +82,8 @@ class Shift:
             thread.start()
         except RuntimeError as exc:
             log.warning("no thread for jobtype=%s jid=%s: %s", job["jobtype"], job["jid"], exc)
-            self._handling.settle(reservation, PutBack(_NO_PROCESS))
-            self.make_room()
+            self._handling.settle(reservation, Requeue(_NO_PROCESS))
+            self.release_slot()
 
     def _handle_on(self, reservation: Reservation | None) -> None:
         """The life of a thread: one job after the other, until it is dismissed."""
@@ -101,7 +101,7 @@ class Shift:
             self._handling.settle(reservation, step)
             self._idle.release()  # before there is room, or the next job starts another thread
         finally:
-            self.make_room()
+            self.release_slot()
 
     def perform(self, job: Payload, step: Perform) -> Settlement:
         """Has a job's handler run in a process; what is to be done with the job then."""
@@ -112,10 +112,10 @@ class Shift:
             return settlement(self.processes.perform(task))
         except (ProcessEnded, NotBegun) as exc:
             if self.processes.killed:  # a shutdown's doing is nobody's failure
-                return PutBack(0)
+                return Requeue(0)
             if isinstance(exc, NotBegun):  # nor is a machine's that is short of something
                 log.warning("no process for jobtype=%s jid=%s: %s", job["jobtype"], job["jid"], exc)
-                return PutBack(_NO_PROCESS)
+                return Requeue(_NO_PROCESS)
             return End(job_error(exc))
         except BaseException as exc:  # noqa: BLE001  # it does not pickle: it costs that job alone
             return self._handling.not_begun(job, exc)
@@ -134,7 +134,7 @@ class Shift:
         cut_off = self.processes.kill()
         if cut_off:
             log.warning("%d jobs have not ended in time and are put back", cut_off)
-        in_flight = self._await_jobs(in_flight, HAND_BACK)
+        in_flight = self._await_jobs(in_flight, REQUEUE_SECONDS)
         self._giving_up.set()
         in_flight = self._await_jobs(in_flight, _LAST_TRY)
         if in_flight:

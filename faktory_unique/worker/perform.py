@@ -1,6 +1,6 @@
 """A handler's run, in a process of its own: through the middleware, and back as a plain value.
 
-Whatever the handler does, the consumer gets None, a `JobError` or a `PutBack`, which always pickle.
+Whatever the handler does, the consumer gets None, a `JobError` or a `Requeue`, which always pickle.
 An exception sent back as it is may not, and would take all jobs in flight with it.
 """
 
@@ -11,7 +11,7 @@ from contextvars import ContextVar
 from functools import partial
 from typing import TYPE_CHECKING
 
-from faktory_unique.middleware import JobError, Payload, PutBack, RetryLater, compose
+from faktory_unique.middleware import JobError, Payload, Requeue, RetryLater, compose
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -47,18 +47,18 @@ def perform(
     *,
     bind: bool,
     tell_sentry: bool = False,
-) -> JobError | PutBack | None:
+) -> JobError | Requeue | None:
     """Runs the handler with the job's args, the jid before them with `bind`.
 
     Returns:
-        None when it returned, a `PutBack` when it raised `RetryLater`, else why it failed;
+        None when it returned, a `Requeue` when it raised `RetryLater`, else why it failed;
         SystemExit and KeyboardInterrupt fail it too.
     """
     token = _current_job.set(job)
     try:
         compose(middleware, "perform", partial(_call, handler, bind=bind))(job)
     except RetryLater as later:
-        return later.put_back
+        return later.requeue
     except BaseException as exc:  # noqa: BLE001  # a handler's sys.exit() costs that job alone
         if tell_sentry:
             _tell_sentry(exc)

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from multiprocessing.context import BaseContext
     from multiprocessing.process import BaseProcess
 
-    from faktory_unique.middleware import JobError, PutBack
+    from faktory_unique.middleware import JobError, Requeue
 
     from .child import Task, Told
 
@@ -89,7 +89,7 @@ class WorkerProcess:
         self._life = _Life(process, ours, news)
         return self._life
 
-    def perform(self, task: Task) -> JobError | PutBack | None:
+    def perform(self, task: Task) -> JobError | Requeue | None:
         """Has a handler run; what it came to.
 
         Raises:
@@ -136,7 +136,7 @@ class WorkerProcess:
             self._forget()
             raise NotBegun from exc
 
-    def _receive(self, life: _Life) -> JobError | PutBack | None:
+    def _receive(self, life: _Life) -> JobError | Requeue | None:
         process, pipe, news = life
         begun = ended = False
         while True:
@@ -169,7 +169,7 @@ class WorkerProcess:
             life.pipe.close()
 
 
-class WorkerProcesses:
+class ProcessPool:
     """As many processes as jobs run at a time.
 
     Args:
@@ -187,7 +187,7 @@ class WorkerProcesses:
         for process in self._all:
             process.start()
 
-    def perform(self, task: Task) -> JobError | PutBack | None:
+    def perform(self, task: Task) -> JobError | Requeue | None:
         """Has a handler run in a process that is idle; see `WorkerProcess.perform`."""
         try:
             process = self._idle.pop()  # the one that was used last: it is warm

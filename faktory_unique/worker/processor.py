@@ -10,16 +10,16 @@ import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
-from faktory_unique.locks.server_rules import outcome, reserve_for
+from faktory_unique.locks.server_rules import failure_outcome, reserve_for
 from faktory_unique.locks.stamp import read_stamp
-from faktory_unique.middleware import Answer, Drop, JobError, PutBack, Run, compose
+from faktory_unique.middleware import Drop, JobError, ReportStatus, Requeue, Run, compose
 
 from .perform import job_error
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from faktory_unique.middleware import FetchAnswer, Middleware, Payload
+    from faktory_unique.middleware import FetchDecision, Middleware, Payload
 
     from .reservation import Reservation
 
@@ -43,15 +43,15 @@ class End:
     error: JobError | None = None
 
 
-Settlement: TypeAlias = End | PutBack
+Settlement: TypeAlias = End | Requeue
 
 
-def settlement(came_to: JobError | PutBack | None) -> Settlement:
+def settlement(came_to: JobError | Requeue | None) -> Settlement:
     """What is to be done with a job whose handler came to this."""
-    return came_to if isinstance(came_to, PutBack) else End(came_to)
+    return came_to if isinstance(came_to, Requeue) else End(came_to)
 
 
-class Handling:
+class JobProcessor:
     """How one consumer's jobs are begun and settled. Nothing here raises: each job is on its own.
 
     Args:
@@ -88,7 +88,7 @@ class Handling:
             case Drop(reason):
                 log.info("job dropped: jobtype=%s jid=%s: %s", job["jobtype"], job["jid"], reason)
                 return End()
-            case PutBack():
+            case Requeue():
                 return decision
         # From a middleware that is not type-checked.
         told = f"a fetch middleware answered {decision!r}"  # type: ignore[unreachable]
@@ -101,12 +101,12 @@ class Handling:
         )
         return End(job_error(exc))
 
-    def settle(self, reservation: Reservation, settlement: Settlement) -> Answer:
+    def settle(self, reservation: Reservation, settlement: Settlement) -> ReportStatus:
         """ACK, FAIL or put back, through the chain; what is known of it then."""
         job = reservation.job
         try:
-            if isinstance(settlement, PutBack):
-                return self._put_back(reservation, settlement.delay)
+            if isinstance(settlement, Requeue):
+                return self._requeue(reservation, settlement.delay)
             return self._end(reservation, settlement.error)
         except BaseException:  # a middleware's, of whatever kind: it costs that job alone
             log.exception(
@@ -114,9 +114,9 @@ class Handling:
                 job["jobtype"],
                 job["jid"],
             )
-            return Answer.UNKNOWN
+            return ReportStatus.UNKNOWN
 
-    def _end(self, reservation: Reservation, error: JobError | None) -> Answer:
+    def _end(self, reservation: Reservation, error: JobError | None) -> ReportStatus:
         job = reservation.job
         if error is None:
             answer = compose(self._middleware, "ack", reservation.ack)(job)
@@ -127,13 +127,13 @@ class Handling:
                 job["jobtype"],
                 job["jid"],
                 error.errtype,
-                outcome(job).value,
+                failure_outcome(job).value,
                 _WITHOUT_HANDLER if error.errtype == "NoHandler" else "",
             )
             answer = compose(self._middleware, "fail", reservation.fail)(job, error)
         verb = "ACK" if error is None else "FAIL"
         _check(answer, verb)
-        if answer is not Answer.ACCEPTED:
+        if answer is not ReportStatus.ACCEPTED:
             log.warning(
                 "%s %s: jobtype=%s jid=%s: after %.0f s of reserve_for=%d; the server runs the job "
                 "again, or has ended it",
@@ -155,26 +155,26 @@ class Handling:
                 job["jobtype"],
             )
 
-    def _put_back(self, reservation: Reservation, delay: float) -> Answer:
-        answer = compose(self._middleware, "put_back", reservation.put_back)(reservation.job, delay)
-        _check(answer, "put_back")
-        if answer is Answer.REFUSED:
-            return self._end(reservation, JobError("PutBackRefused", "Faktory refused the copy"))
+    def _requeue(self, reservation: Reservation, delay: float) -> ReportStatus:
+        answer = compose(self._middleware, "requeue", reservation.requeue)(reservation.job, delay)
+        _check(answer, "requeue")
+        if answer is ReportStatus.REFUSED:
+            return self._end(reservation, JobError("RequeueRefused", "Faktory refused the copy"))
         job = reservation.job
         # Any other answer than accepted: it may run twice, or be left to its reservation's expiry.
-        level = logging.INFO if answer is Answer.ACCEPTED else logging.WARNING
+        level = logging.INFO if answer is ReportStatus.ACCEPTED else logging.WARNING
         told = job["jobtype"], job["jid"], answer.value
         log.log(level, "put-back for %.1f s: jobtype=%s jid=%s: %s", delay, *told)
         return answer
 
 
-def _run(_job: Payload) -> FetchAnswer:
+def _run(_job: Payload) -> FetchDecision:
     return Run()
 
 
 def _check(answer: object, verb: str) -> None:
     """Raises TypeError for what a middleware that is not type-checked may answer."""
-    if not isinstance(answer, Answer):
+    if not isinstance(answer, ReportStatus):
         raise TypeError(
             f"a middleware's {verb.lower()} answered {answer!r}; return what call_next returned"
         )

@@ -12,17 +12,22 @@ import time
 from typing import TYPE_CHECKING
 
 from faktory_unique.client.server_errors import is_for_now, is_refusal
-from faktory_unique.errors import FaktoryError, NotSent, OutcomeUnknown, Refused
+from faktory_unique.errors import (
+    CommandNotSent,
+    CommandOutcomeUnknown,
+    CommandRefused,
+    FaktoryError,
+)
 from faktory_unique.locks.server_rules import (
-    LATE_BAND,
-    RESEND_BAND,
-    Band,
-    Outcome,
-    band,
-    outcome,
+    LATE_GRACE,
+    RESEND_GRACE,
+    FailureOutcome,
+    ReservationPhase,
+    failure_outcome,
+    reservation_phase,
     reserve_for,
 )
-from faktory_unique.middleware import Answer, JobError, Payload
+from faktory_unique.middleware import JobError, Payload, ReportStatus
 
 from .requeue import copy_due_in
 
@@ -67,11 +72,11 @@ class Reservation:
         monotonic, wall = self._since
         return max(time.monotonic() - monotonic, self._client.now() - wall)
 
-    def ack(self, job: Payload) -> Answer:
+    def ack(self, job: Payload) -> ReportStatus:
         """ACK, repeated on a fresh connection while the reservation is ours for certain."""
-        return self._ack(job, reserve_for(self.job) + LATE_BAND)
+        return self._ack(job, reserve_for(self.job) + LATE_GRACE)
 
-    def fail(self, job: Payload, error: JobError) -> Answer:
+    def fail(self, job: Payload, error: JobError) -> ReportStatus:
         """FAIL; repeated, where it is not answered, for as long as nobody else can have the job.
 
         A job that has failed is back in its queue after 15 s at the soonest.
@@ -84,28 +89,28 @@ class Reservation:
                 "backtrace": error.backtrace,
             }
         )
-        last = reserve_for(self.job) + LATE_BAND
-        answer, pauses = Answer.WITHHELD, _Pauses(self._giving_up)
+        last = reserve_for(self.job) + LATE_GRACE
+        answer, pauses = ReportStatus.WITHHELD, _Pauses(self._giving_up)
         while self.elapsed() < last:
             asked = self.elapsed()
             try:
                 reply = self._call(command, last, timeout=_FAIL_TIMEOUT)
-            except NotSent:
+            except CommandNotSent:
                 pass
-            except Refused as exc:
+            except CommandRefused as exc:
                 # After a FAIL that was not answered: it had arrived, and the job is gone by it.
-                found = "Job not found" not in str(exc) or answer is Answer.WITHHELD
-                return Answer.REFUSED if found else self._accepted()
+                found = "Job not found" not in str(exc) or answer is ReportStatus.WITHHELD
+                return ReportStatus.REFUSED if found else self._accepted()
             except FaktoryError:
-                if answer is Answer.WITHHELD:
-                    answer, last = Answer.UNKNOWN, min(last, asked + RESEND_BAND)
+                if answer is ReportStatus.WITHHELD:
+                    answer, last = ReportStatus.UNKNOWN, min(last, asked + RESEND_GRACE)
             else:
-                return self._accepted() if reply == "+OK" else Answer.UNKNOWN
+                return self._accepted() if reply == "+OK" else ReportStatus.UNKNOWN
             if not pauses.wait():
                 break
         return answer
 
-    def put_back(self, job: Payload, delay: float) -> Answer:
+    def requeue(self, job: Payload, delay: float) -> ReportStatus:
         """Pushes a copy that is due in `delay` seconds and acknowledges this one.
 
         The copy has a jid of its own: two of one jid destroy each other's reservation. What is
@@ -115,56 +120,56 @@ class Reservation:
         Returns:
             ACCEPTED when both were answered; REFUSED when the copy was, and this job is untouched.
         """
-        answer, pauses = Answer.WITHHELD, _Pauses(self._giving_up)
-        last_chance = outcome(self.job) is not Outcome.RETRIED
+        answer, pauses = ReportStatus.WITHHELD, _Pauses(self._giving_up)
+        last_chance = failure_outcome(self.job) is not FailureOutcome.RETRIED
         while self.elapsed() < reserve_for(self.job):
             try:
                 answer = self._push(copy_due_in(job, delay, self._client.now()))
-            except NotSent:
+            except CommandNotSent:
                 pass
             else:
-                if answer is Answer.ACCEPTED:
+                if answer is ReportStatus.ACCEPTED:
                     answer = self._ack(job, reserve_for(self.job))
                     # There is a copy: no refusal of this ACK may end in a FAIL on top.
-                    return Answer.UNKNOWN if answer is Answer.REFUSED else answer
+                    return ReportStatus.UNKNOWN if answer is ReportStatus.REFUSED else answer
                 if not last_chance:
                     break
             if not pauses.wait():
                 break
         return answer
 
-    def _push(self, copy: Payload) -> Answer:
-        """PUSHB of a copy; NotSent is raised."""
+    def _push(self, copy: Payload) -> ReportStatus:
+        """PUSHB of a copy; CommandNotSent is raised."""
         try:
             not_after = self._not_after(reserve_for(self.job))
             error = self._client.push_batch([copy], not_after=not_after).get(copy["jid"])
-        except OutcomeUnknown:
-            return Answer.UNKNOWN
-        except Refused as exc:
+        except CommandOutcomeUnknown:
+            return ReportStatus.UNKNOWN
+        except CommandRefused as exc:
             error = str(exc)
             if is_for_now(error):
-                raise NotSent(error) from exc
+                raise CommandNotSent(error) from exc
         if error is None:
-            return Answer.ACCEPTED
-        return Answer.REFUSED if is_refusal(error) else Answer.UNKNOWN
+            return ReportStatus.ACCEPTED
+        return ReportStatus.REFUSED if is_refusal(error) else ReportStatus.UNKNOWN
 
-    def _ack(self, job: Payload, last: float) -> Answer:
+    def _ack(self, job: Payload, last: float) -> ReportStatus:
         """ACK, not sent later than `last` seconds after FETCH."""
         command = f"ACK {json.dumps({'jid': job['jid']})}"
-        answer, pauses = Answer.WITHHELD, _Pauses(self._giving_up)
+        answer, pauses = ReportStatus.WITHHELD, _Pauses(self._giving_up)
         while self.elapsed() < last:
             try:
                 reply = self._call(command, last)
-            except NotSent:
+            except CommandNotSent:
                 pass
-            except Refused:
-                return Answer.REFUSED
+            except CommandRefused:
+                return ReportStatus.REFUSED
             except FaktoryError:
-                answer = Answer.UNKNOWN
-                if band(self.job, self.elapsed()) is not Band.IN_TIME:
+                answer = ReportStatus.UNKNOWN
+                if reservation_phase(self.job, self.elapsed()) is not ReservationPhase.IN_TIME:
                     break
             else:
-                return self._accepted() if reply == "+OK" else Answer.UNKNOWN
+                return self._accepted() if reply == "+OK" else ReportStatus.UNKNOWN
             if not pauses.wait():
                 break
         return answer
@@ -172,17 +177,21 @@ class Reservation:
     def _call(self, command: str, last: float, timeout: float | None = None) -> str:
         try:
             return self._client.call(command, not_after=self._not_after(last), at_most=timeout)
-        except Refused as exc:
+        except CommandRefused as exc:
             if is_for_now(str(exc)):  # the next server will take it
-                raise NotSent(str(exc)) from exc
+                raise CommandNotSent(str(exc)) from exc
             raise
 
     def _not_after(self, last: float) -> float:
         """The `time.monotonic` from which on more than `last` seconds have passed since FETCH."""
         return time.monotonic() + last - self.elapsed()
 
-    def _accepted(self) -> Answer:
-        return Answer.ACCEPTED if band(self.job, self.elapsed()) is Band.IN_TIME else Answer.LATE
+    def _accepted(self) -> ReportStatus:
+        return (
+            ReportStatus.ACCEPTED
+            if reservation_phase(self.job, self.elapsed()) is ReservationPhase.IN_TIME
+            else ReportStatus.LATE
+        )
 
 
 class _Pauses:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
-from faktory_unique import Job, Middleware, PutBack
+from faktory_unique import Job, Middleware, Requeue
 
 RETRY_DELAY = 60
 
@@ -67,5 +67,5 @@ class WaitForService(Middleware):
 
     def fetch(self, job, call_next):
         if isinstance(self._service.failing, ServiceUnavailable):
-            return PutBack(RETRY_DELAY)
+            return Requeue(RETRY_DELAY)
         return call_next(job)

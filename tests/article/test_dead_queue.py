@@ -10,7 +10,7 @@ from __future__ import annotations
 import pytest
 
 from faktory_unique import Client, Job, Producer
-from faktory_unique.testing import LocalConsumer, clear, running, sizes, wait_until_drained
+from faktory_unique.testing import LocalConsumer, clear, running_consumer, sizes, wait_until_drained
 
 
 def always_fails():
@@ -37,7 +37,7 @@ class TestDeadJobQueueBehaviour:
             with Client(server_url, role="consumer", worker_id="article-worker") as connected:
                 consumer = LocalConsumer(connected)
                 consumer.register("AlwaysFails", always_fails)
-                with running(consumer):
+                with running_consumer(consumer):
                     wait_until_drained(client, ["default"])
 
         return run

@@ -17,7 +17,7 @@ from faktory_unique import Client
 from faktory_unique.testing import (
     LocalConsumer,
     inline,
-    running,
+    running_consumer,
     sizes,
     wait_for,
     wait_until_drained,
@@ -54,7 +54,7 @@ class TestWaitForJobs:
     """def wait_for_jobs(worker_class, timeout: 10)."""
 
     def test_returns_when_no_jobs_are_left(self, client, push, consumer, app, user):
-        with running(consumer):
+        with running_consumer(consumer):
             push(user.id, "welcome")
             push(user.id, "invoice")
             wait_until_drained(client, ["default"])
@@ -66,12 +66,12 @@ class TestWaitForJobs:
             wait_until_drained(client, ["default"], timeout=0.2)
 
     def test_waits_for_what_a_job_brings_about(self, push, consumer, app, user):
-        with running(consumer):
+        with running_consumer(consumer):
             push(user.id, "welcome")
             assert wait_for(lambda: app.mailer.sent)[0].to == "alice@example.com"
 
     def test_does_not_wait_for_a_job_that_is_to_be_retried(self, client, push, consumer, user):
-        with running(consumer):
+        with running_consumer(consumer):
             push(user.id, "nonexistent")
             wait_until_drained(client, ["default"])
         assert sizes(client).retries == 1

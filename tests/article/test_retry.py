@@ -3,7 +3,7 @@
 `retry_job delay: 60` has no counterpart yet: no exception of a handler means "again in 60 seconds".
 What exists today is shown instead. A handler can push a copy of its job that is due then, as
 `DataSync` does; that is an ordinary push, so it does not do for a unique job, whose lock it meets.
-And a fetch middleware that knows beforehand can answer `PutBack(60)`, which keeps the lock.
+And a fetch middleware that knows beforehand can answer `Requeue(60)`, which keeps the lock.
 """
 
 from __future__ import annotations

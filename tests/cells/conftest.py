@@ -16,19 +16,19 @@ import redis
 
 from faktory_unique import (
     Client,
+    CommandOutcomeUnknown,
     Job,
     JobError,
-    OutcomeUnknown,
     Policy,
     Producer,
-    PutBack,
+    Requeue,
     StoreUnavailable,
     Unique,
 )
 from faktory_unique.locks.keys import run_key, tombstone_key
 from faktory_unique.stores.redis import RedisStore
 from faktory_unique.testing import Clock, FakeFaktory
-from faktory_unique.worker.processor import End, Handling, Perform
+from faktory_unique.worker.processor import End, JobProcessor, Perform
 from faktory_unique.worker.reservation import Reservation
 
 ERROR = JobError("ValueError", "why")
@@ -43,10 +43,10 @@ class Flaky:
         if hasattr(store, "now"):
             self.now = store.now
 
-    def run(self, changes):
+    def run(self, transitions):
         if self.away:
             raise StoreUnavailable("away")
-        found = self._store.run(changes)
+        found = self._store.run(transitions)
         if self.mute:
             raise StoreUnavailable("no answer in time")
         return found
@@ -102,7 +102,7 @@ class Ground:
         since = time.monotonic(), self.client.now()
         job = self.client._fetch([queue])
         assert job is not None
-        handling = Handling([unique, *middleware], {"Cell": (print, False)})
+        handling = JobProcessor([unique, *middleware], {"Cell": (print, False)})
         fetched = Fetched(Reservation(self.client, job, since, threading.Event()), None)
         fetched.handling = handling
         fetched.step = handling.begin(job)
@@ -122,8 +122,8 @@ class Ground:
     def fail(self, fetched):
         return fetched.handling.settle(fetched.reservation, End(ERROR))
 
-    def put_back(self, fetched, delay):
-        return fetched.handling.settle(fetched.reservation, PutBack(delay))
+    def requeue(self, fetched, delay):
+        return fetched.handling.settle(fetched.reservation, Requeue(delay))
 
     def lock(self, result):
         """The value of a job's lock; None where there is none."""
@@ -145,9 +145,9 @@ class Ground:
         """Does something once, after the next time that the store is asked."""
         run = self.store.run
 
-        def once(changes):
+        def once(transitions):
             self.store.run = run
-            found = run(changes)
+            found = run(transitions)
             act()
             return found
 
@@ -166,7 +166,7 @@ class Ground:
                 lost[verb] += 1
                 if arrives:
                     call(command, **options)
-                raise OutcomeUnknown(f"{verb}: lost")
+                raise CommandOutcomeUnknown(f"{verb}: lost")
             return call(command, **options)
 
         def sends_lossily(command):

@@ -6,10 +6,10 @@ import re
 
 import pytest
 
-from faktory_unique import Drop, Middleware, PutBack
+from faktory_unique import Drop, Middleware, Requeue
 from faktory_unique.locks.keys import run_key
-from faktory_unique.locks.lifecycle import release
-from faktory_unique.locks.transition import Change, held
+from faktory_unique.locks.lifecycle import release_transition
+from faktory_unique.locks.transition import Transition, held
 from tests.cells.conflicts import ATTEMPT, UNTIL
 
 
@@ -17,7 +17,7 @@ def push_beside(ground, unique):
     """Pushes an equal of a job that is there or runs, as if its lock had lapsed; its result."""
     held_by = ground.push(unique)
     if not held_by:
-        ground.store.run([release(held_by.key, held_by.jid)])
+        ground.store.run([release_transition(held_by.key, held_by.jid)])
         held_by = ground.push(unique)
     assert held_by
     return held_by
@@ -54,7 +54,7 @@ class TestTheWinner:
     @pytest.mark.parametrize(
         ("until", "value", "ttl", "event"),
         [
-            ("success", "held", ATTEMPT, "held"),
+            ("success", "held", ATTEMPT, "renewed"),
             ("start", None, None, "released"),
             ("expiry", "held", 600, "confirmed"),
         ],
@@ -67,28 +67,28 @@ class TestTheWinner:
         assert (ground.lock(result), ground.ttl(result)) == (expected, ttl)
         assert ground.events()[-1] == event
 
-    @pytest.mark.parametrize("end", ["ack", "fail", "put_back"])
+    @pytest.mark.parametrize("end", ["ack", "fail", "requeue"])
     def test_frees_it_at_its_end(self, ground, end):
         unique = ground.unique(exclusive=True)
         result, fetched = ground.push_and_fetch(unique)
-        ground.put_back(fetched, 5) if end == "put_back" else getattr(ground, end)(fetched)
+        ground.requeue(fetched, 5) if end == "requeue" else getattr(ground, end)(fetched)
         assert ground.run_lock(result) == (None, None)
 
-    @pytest.mark.parametrize("end", ["ack", "fail", "put_back"])
+    @pytest.mark.parametrize("end", ["ack", "fail", "requeue"])
     def test_and_at_an_end_that_comes_too_late_to_be_told(self, fake, end):
         unique = fake.unique(exclusive=True)
         result, fetched = fake.push_and_fetch(unique)
         fake.faktory.clock.advance(80)
-        fake.put_back(fetched, 5) if end == "put_back" else getattr(fake, end)(fetched)
+        fake.requeue(fetched, 5) if end == "requeue" else getattr(fake, end)(fetched)
         assert fake.run_lock(result) == (None, None)
 
-    @pytest.mark.parametrize("end", ["ack", "fail", "put_back"])
+    @pytest.mark.parametrize("end", ["ack", "fail", "requeue"])
     def test_leaves_one_that_has_lapsed_to_whoever_has_it(self, ground, end):
         unique = ground.unique(exclusive=True)
         result, fetched = ground.push_and_fetch(unique)
         token, _ = ground.run_lock(result)
-        ground.store.run([Change(run_key(result.key), (token,), "another-jid:0", 50)])
-        ground.put_back(fetched, 5) if end == "put_back" else getattr(ground, end)(fetched)
+        ground.store.run([Transition(run_key(result.key), (token,), "another-jid:0", 50)])
+        ground.requeue(fetched, 5) if end == "requeue" else getattr(ground, end)(fetched)
         assert ground.run_lock(result) == ("another-jid:0", 50)
 
     def test_frees_it_later_where_the_store_is_away_at_its_end(self, ground, wait_for):
@@ -108,24 +108,24 @@ class TestTheWinner:
 
         def lapse():
             token, _ = ground.run_lock(result)
-            ground.store.run([Change(run_key(result.key), (token,), "another-jid:0", 50)])
+            ground.store.run([Transition(run_key(result.key), (token,), "another-jid:0", 50)])
 
         ground.between_runs(lapse)
         fetched = ground.fetch(unique)
-        assert fetched.step == PutBack(5)
+        assert fetched.step == Requeue(5)
         ground.handle(fetched)
         assert ground.run_lock(result) == ("another-jid:0", 50)
 
 
 class TestTheLoser:
     @UNTIL
-    def test_is_put_back_for_some_seconds_and_that_is_told(self, ground, until):
+    def test_is_requeued_for_some_seconds_and_that_is_told(self, ground, until):
         unique = ground.unique(until=until, exclusive=True)
         first, _, second, waiting = one_that_waits(ground, unique)
-        assert waiting.step == PutBack(5)
-        assert ground.seen[-1].told == f"{first.jid} runs"
+        assert waiting.step == Requeue(5)
+        assert ground.seen[-1].detail == f"{first.jid} runs"
         ground.handle(waiting)
-        assert ground.events()[-2:] == ["excluded", "put_back"]
+        assert ground.events()[-2:] == ["run_blocked", "requeued"]
         assert (ground.sizes()["scheduled"], ground.sizes()["working"]) == (1, 1)
         assert second.jid != first.jid
 
@@ -160,7 +160,7 @@ class TestTheLoser:
         fake.handle(waiting)
         fake.advance(10)
         again = fake.fetch(unique)
-        assert again.step == PutBack(5)
+        assert again.step == Requeue(5)
         fake.handle(again)
         fake.ack(running)
         fake.advance(10)

@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import pytest
 
-from faktory_unique import PutBack, StoreUnavailable
+from faktory_unique import Requeue, StoreUnavailable
 from faktory_unique.locks.keys import run_key
-from faktory_unique.locks.transition import Change, held
+from faktory_unique.locks.transition import Transition, held
 from tests.cells.conflicts import ATTEMPT, UNTIL, After, lock, replacing
 
 
 class TestAStoreThatIsAway:
     @UNTIL
-    def test_at_fetch_the_job_is_put_back(self, ground, until):
+    def test_at_fetch_the_job_is_requeued(self, ground, until):
         unique = ground.unique(until=until, exclusive=True)
         result = ground.push(unique)
         ground.store.away = True
         fetched = ground.fetch(unique)
-        assert fetched.step == PutBack(10)
+        assert fetched.step == Requeue(10)
         assert ground.events()[-1] == "store_error"
         ground.handle(fetched)
         ground.store.away = False
@@ -31,13 +31,13 @@ class TestAStoreThatIsAway:
         result = ground.push(unique)
         ground.store.mute = True
         fetched = ground.fetch(unique)
-        assert fetched.step == PutBack(10)
+        assert fetched.step == Requeue(10)
         assert ground.run_lock(result)[0] is not None
         ground.store.mute = False
         wait_for(lambda: ground.run_lock(result) == (None, None))
         assert ground.lock(result) == held(result.jid)
 
-    def test_at_the_hold_the_job_is_put_back_and_the_take_freed_later(self, ground, wait_for):
+    def test_at_the_hold_the_job_is_requeued_and_the_take_freed_later(self, ground, wait_for):
         unique = ground.unique(exclusive=True)
         result = ground.push(unique)
 
@@ -46,7 +46,7 @@ class TestAStoreThatIsAway:
 
         ground.between_runs(go_away)
         fetched = ground.fetch(unique)
-        assert fetched.step == PutBack(10)
+        assert fetched.step == Requeue(10)
         assert ground.run_lock(result)[0] is not None
         ground.store.away = False
         wait_for(lambda: ground.run_lock(result) == (None, None))
@@ -77,7 +77,7 @@ class TestExclusiveToo:
             seen.append((waiting.step, *ground.value_and_ttl(old.key)))
 
         new = ground.push(unique, After(work))
-        assert seen == [(PutBack(5), held(new.jid), ATTEMPT)]
+        assert seen == [(Requeue(5), held(new.jid), ATTEMPT)]
         assert ground.tombstone(old, old.jid)[0] == new.jid
         assert new.confirmed
 
@@ -133,10 +133,10 @@ class TestWhatComesLate:
         def take_over():
             token, _ = fake.run_lock(result)
             key = run_key(result.key)
-            fake.store.run([Change(key, (token,), "another-jid:0", 50)])
+            fake.store.run([Transition(key, (token,), "another-jid:0", 50)])
 
         fake.between_runs(take_over)
-        assert fake.fetch(unique).step == PutBack(5)
+        assert fake.fetch(unique).step == Requeue(5)
         assert fake.lock(result) == result.jid
         assert fake.run_lock(result)[0] == "another-jid:0"
 
@@ -148,18 +148,18 @@ class TestWhatComesLate:
         result = fake.push(unique)
         late, run = [], fake.store.run
 
-        def swallow(changes):
-            if any(change.key == result.key and change.value for change in changes):
-                late.append(changes)
+        def swallow(transitions):
+            if any(transition.key == result.key and transition.value for transition in transitions):
+                late.append(transitions)
                 fake.store.run = run
                 raise StoreUnavailable("no answer in time")
-            return run(changes)
+            return run(transitions)
 
         fake.store.run = swallow
         fetched = fake.fetch(unique)
-        assert fetched.step == PutBack(10)
+        assert fetched.step == Requeue(10)
         fake.handle(fetched)
-        unique._parts.kept.retry()
+        unique._context.deferred.retry()
         fake.advance(15)
         fake.ack(fake.fetch(unique))
         assert fake.lock(result) is None

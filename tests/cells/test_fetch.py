@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from faktory_unique import Answer, Drop, Middleware, PutBack
-from faktory_unique.locks.lifecycle import release, take
+from faktory_unique import Drop, Middleware, ReportStatus, Requeue
+from faktory_unique.locks.lifecycle import acquire_transition, release_transition
 from faktory_unique.locks.transition import held, leased
 from tests.cells.conftest import ERROR
 
@@ -15,12 +15,12 @@ ATTEMPT = 60 + 30 + (15 + 29 + 10) + 600
 
 def free(ground, result):
     """As time, or somebody by hand, would."""
-    ground.store.run([release(result.key, result.submitted_jid)])
+    ground.store.run([release_transition(result.key, result.submitted_jid)])
 
 
 def give_to_another(ground, result):
     free(ground, result)
-    ground.store.run([take(result.key, "another-jid", 500)])
+    ground.store.run([acquire_transition(result.key, "another-jid", 500)])
 
 
 class TestUntilSuccess:
@@ -29,14 +29,14 @@ class TestUntilSuccess:
         result = ground.push(unique)
         assert ground.fetch(unique).runs
         assert (ground.lock(result), ground.ttl(result)) == (held(result.jid), ATTEMPT)
-        assert ground.events()[-1] == "held"
+        assert ground.events()[-1] == "renewed"
 
     def test_mine_leased_it_is_held_for_one_attempt(self, ground):
         """The worker was faster than the producer's confirm, or its producer has died."""
         unique = ground.unique()
         result = ground.push(unique)
         free(ground, result)
-        ground.store.run([take(result.key, result.jid, 40)])
+        ground.store.run([acquire_transition(result.key, result.jid, 40)])
         assert ground.fetch(unique).runs
         assert (ground.lock(result), ground.ttl(result)) == (held(result.jid), ATTEMPT)
 
@@ -88,7 +88,7 @@ class TestUntilSuccess:
         ground.store.away = False
         wait_for(lambda: ground.ttl(result) > 700)
         assert ground.lock(result) == held(result.jid)
-        assert ground.events()[-1] == "held"
+        assert ground.events()[-1] == "renewed"
 
     def test_with_the_store_away_until_the_end_the_lock_is_freed_later(self, ground, wait_for):
         unique = ground.unique()
@@ -120,8 +120,8 @@ class TestUntilSuccess:
         def meanwhile(_job, _error):
             ground.store.away = False
             free(ground, result)
-            unique._parts.kept.retry()
-            return Answer.UNKNOWN
+            unique._context.deferred.retry()
+            return ReportStatus.UNKNOWN
 
         unique.fail(fetched.job, ERROR, meanwhile)
         assert ground.lock(result) is None
@@ -139,7 +139,7 @@ class TestUntilSuccessNotRenewed:
         unique = ground.unique(renew=False)
         result = ground.push(unique)
         free(ground, result)
-        ground.store.run([take(result.key, result.jid, 40)])
+        ground.store.run([acquire_transition(result.key, result.jid, 40)])
         assert ground.fetch(unique).runs
         assert (ground.lock(result), ground.ttl(result)) == (held(result.jid), 600)
 
@@ -159,7 +159,7 @@ class TestUntilStart:
         result = ground.push(unique)
         if state == "leased":
             free(ground, result)
-            ground.store.run([take(result.key, result.jid, 40)])
+            ground.store.run([acquire_transition(result.key, result.jid, 40)])
         assert ground.fetch(unique).runs
         assert ground.lock(result) is None
         assert ground.push(unique)
@@ -181,10 +181,10 @@ class TestUntilStart:
         assert fake.fetch(unique).runs
         assert fake.events() == seen
 
-    def test_absent_after_a_put_back_there_is_nothing_to_say(self, ground):
+    def test_absent_after_a_requeue_there_is_nothing_to_say(self, ground):
         unique = ground.unique(until="start")
         ground.push(unique)
-        ground.put_back(ground.fetch(unique), 0)
+        ground.requeue(ground.fetch(unique), 0)
         seen = ground.events()
         assert ground.fetch(unique).runs
         assert ground.events() == seen
@@ -197,14 +197,14 @@ class TestUntilStart:
         assert ground.lock(result) == leased("another-jid")
         assert ground.events()[-1] == "lapsed"
 
-    def test_with_the_store_away_it_is_put_back(self, ground):
+    def test_with_the_store_away_it_is_requeued(self, ground):
         """A push while it ran would be a duplicate, and what it came to tell would be lost."""
         unique = ground.unique(until="start")
         result = ground.push(unique)
         ground.store.away = True
         fetched = ground.fetch(unique)
-        assert fetched.step == PutBack(10)
-        ground.put_back(fetched, 10)
+        assert fetched.step == Requeue(10)
+        ground.requeue(fetched, 10)
         assert ground.sizes() == {
             "queued": 0,
             "scheduled": 1,

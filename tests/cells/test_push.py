@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 
 from faktory_unique import Middleware, PushOutcomeUnknown, PushRefused, PushStatus, StoreUnavailable
-from faktory_unique.locks.lifecycle import confirm
+from faktory_unique.locks.lifecycle import confirm_transition
 from faktory_unique.locks.transition import held, leased
 
 pytestmark = pytest.mark.parametrize("until", ["success", "start", "expiry"])
@@ -130,7 +130,7 @@ def test_refused_a_lock_that_is_held_by_now_stays(ground, until):
 
     def hold(jobs):
         stamp = jobs[0]["custom"]["unique"]
-        ground.store.run([confirm(stamp["key"], stamp["owner"], 90)])
+        ground.store.run([confirm_transition(stamp["key"], stamp["owner"], 90)])
 
     with pytest.raises(PushRefused) as caught:
         ground.push(unique, Between(before=hold), Spoil())

@@ -20,7 +20,7 @@ class TestTheReplaced:
         assert not fetched.runs
         ground.handle(fetched)
         assert ground.events()[-1] == "superseded"
-        assert new.jid in ground.seen[-1].told
+        assert new.jid in ground.seen[-1].detail
         assert "lapsed" not in ground.events()
         assert ground.sizes()["queued"] == 1
         assert ground.sizes()["working"] == 0
@@ -60,10 +60,10 @@ class TestTheReplaced:
         assert sum(fake.sizes().values()) == 0
         assert fake.lock(new) is None
 
-    def test_nor_run_again_where_it_had_been_put_back(self, ground):
+    def test_nor_run_again_where_it_had_been_requeued(self, ground):
         unique = replacing(ground)
         _, running = ground.push_and_fetch(unique, queue="default")
-        ground.put_back(running, 0)
+        ground.requeue(running, 0)
         ground.push(unique)
         copy = ground.fetch(unique)
         assert not copy.runs

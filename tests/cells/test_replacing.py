@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from faktory_unique import Drop, Middleware, PutBack
-from faktory_unique.locks.lifecycle import release
-from faktory_unique.locks.transition import Change, held, leased
+from faktory_unique import Drop, Middleware, Requeue
+from faktory_unique.locks.lifecycle import release_transition
+from faktory_unique.locks.transition import Transition, held, leased
 from tests.cells.conflicts import FETCHED, UNTIL, After, held_for, lock, old_and_new, replacing
 
 
@@ -53,7 +53,7 @@ class TestTheReplacing:
         old = ground.push(unique, queue="old")
 
         def work():
-            ground.store.run([release(old.key, old.jid)])
+            ground.store.run([release_transition(old.key, old.jid)])
             assert ground.fetch(unique).runs
 
         new = ground.push(unique, After(work))
@@ -67,7 +67,7 @@ class TestTheReplacing:
         old = ground.push(unique, queue="old")
 
         def work():
-            ground.store.run([Change(old.key, (old.jid,), leased("another-jid"), 500)])
+            ground.store.run([Transition(old.key, (old.jid,), leased("another-jid"), 500)])
             assert ground.fetch(unique).runs
 
         new = ground.push(unique, After(work))
@@ -90,13 +90,13 @@ class TestTheReplacing:
         assert lock(ground, new) == ((held(new.jid), 600) if until == "success" else (None, None))
 
     @UNTIL
-    def test_with_the_store_away_it_is_put_back(self, ground, until):
+    def test_with_the_store_away_it_is_requeued(self, ground, until):
         """It must see to the tombstone before it runs."""
         unique = replacing(ground, until)
         _, new = old_and_new(ground, unique)
         ground.store.away = True
         fetched = ground.fetch(unique)
-        assert fetched.step == PutBack(10)
+        assert fetched.step == Requeue(10)
         assert ground.events()[-1] == "store_error"
         ground.handle(fetched)
         ground.store.away = False
@@ -130,7 +130,7 @@ class TestTheReplacing:
         unique = replacing(ground, until)
         old, new = old_and_new(ground, unique, After(go_away))
         ground.store.away = False
-        unique._parts.kept._entries.clear()  # its producer is killed
+        unique._context.deferred._entries.clear()  # its producer is killed
         ground.handle(ground.fetch(unique, Dropping()))
         assert ground.lock(new) == held(old.jid)
         assert ground.tombstone(old, old.jid) == (None, None)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from faktory_unique import Answer
+from faktory_unique import ReportStatus
 from faktory_unique.locks.transition import held
 
 ENDS = {"retry": 0}, {"retry": -1}
@@ -15,7 +15,7 @@ class TestAck:
     def test_in_time_until_success_it_is_freed(self, ground):
         unique = ground.unique()
         result = ground.push(unique)
-        assert ground.ack(ground.fetch(unique)) is Answer.ACCEPTED
+        assert ground.ack(ground.fetch(unique)) is ReportStatus.ACCEPTED
         assert ground.lock(result) is None
         assert ground.sizes()["working"] == 0
         assert ground.events()[-1] == "released"
@@ -32,7 +32,7 @@ class TestAck:
         unique = ground.unique()
         result, fetched = ground.push_and_fetch(unique)
         ground.losing(monkeypatch, "ACK", arrives=arrives)
-        assert ground.ack(fetched) is Answer.ACCEPTED
+        assert ground.ack(fetched) is ReportStatus.ACCEPTED
         assert ground.lock(result) is None
         assert ground.sizes()["working"] == 0
 
@@ -41,7 +41,7 @@ class TestAck:
         unique = fake.unique()
         result, fetched = fake.push_and_fetch(unique)
         fake.faktory.clock.advance(late)
-        assert fake.ack(fetched) is Answer.LATE
+        assert fake.ack(fetched) is ReportStatus.LATE
         assert fake.lock(result) == held(result.jid)
 
     @pytest.mark.parametrize("end", ENDS)
@@ -49,14 +49,14 @@ class TestAck:
         unique = fake.unique()
         result, fetched = fake.push_and_fetch(unique, **end)
         fake.faktory.clock.advance(65)
-        assert fake.ack(fetched) is Answer.LATE
+        assert fake.ack(fetched) is ReportStatus.LATE
         assert fake.lock(result) is None
 
     def test_late_where_death_keeps_it_it_is_kept(self, fake):
         unique = fake.unique(on_death="keep")
         result, fetched = fake.push_and_fetch(unique, retry=-1)
         fake.faktory.clock.advance(65)
-        assert fake.ack(fetched) is Answer.LATE
+        assert fake.ack(fetched) is ReportStatus.LATE
         assert fake.lock(result) == held(result.jid)
 
     def test_late_and_unknown_it_is_not_sent_again(self, fake, monkeypatch):
@@ -64,7 +64,7 @@ class TestAck:
         result, fetched = fake.push_and_fetch(unique)
         fake.faktory.clock.advance(61)
         fake.losing(monkeypatch, "ACK", arrives=False)
-        assert fake.ack(fetched) is Answer.UNKNOWN
+        assert fake.ack(fetched) is ReportStatus.UNKNOWN
         assert fake.lock(result) == held(result.jid)
 
     def test_later_still_it_is_not_sent_and_the_rerun_keeps_its_reservation(self, fake):
@@ -75,10 +75,10 @@ class TestAck:
         fake.advance(150)
         again = fake.fetch(unique)
         assert again.job["jid"] == slow.job["jid"]
-        assert fake.ack(slow) is Answer.WITHHELD
+        assert fake.ack(slow) is ReportStatus.WITHHELD
         assert fake.sizes()["working"] == 1
         assert fake.lock(result) == held(result.jid)
-        assert fake.ack(again) is Answer.ACCEPTED
+        assert fake.ack(again) is ReportStatus.ACCEPTED
         assert fake.lock(result) is None
 
     @UNTIL_OTHERS
@@ -96,7 +96,7 @@ class TestFail:
         unique = ground.unique()
         result, fetched = ground.push_and_fetch(unique)
         ttl = ground.ttl(result)
-        assert ground.fail(fetched) is Answer.ACCEPTED
+        assert ground.fail(fetched) is ReportStatus.ACCEPTED
         assert ground.sizes()["retries"] == 1
         assert ground.lock(result) == held(result.jid)
         assert ttl - 2 <= ground.ttl(result) <= ttl
@@ -105,7 +105,7 @@ class TestFail:
     def test_dead_it_is_freed(self, ground):
         unique = ground.unique()
         result = ground.push(unique, retry=-1)
-        assert ground.fail(ground.fetch(unique)) is Answer.ACCEPTED
+        assert ground.fail(ground.fetch(unique)) is ReportStatus.ACCEPTED
         assert ground.sizes()["dead"] == 1
         assert ground.lock(result) is None
         assert ground.events()[-1] == "released"
@@ -124,7 +124,7 @@ class TestFail:
         unique = ground.unique(until=until)
         result, fetched = ground.push_and_fetch(unique, jobtype="Unheard::Of")
         assert not fetched.runs
-        assert ground.handle(fetched) is Answer.ACCEPTED
+        assert ground.handle(fetched) is ReportStatus.ACCEPTED
         assert ground.sizes()["retries"] == 1
         assert ground.lock(result) == held(result.jid)
         assert ground.ttl(result) == (15 + 29 + 10) + 600
@@ -141,7 +141,7 @@ class TestFail:
     def test_dropped_it_is_freed(self, ground, on_death):
         unique = ground.unique(on_death=on_death)
         result = ground.push(unique, retry=0)
-        assert ground.fail(ground.fetch(unique)) is Answer.ACCEPTED
+        assert ground.fail(ground.fetch(unique)) is ReportStatus.ACCEPTED
         assert sum(ground.sizes().values()) == 0
         assert ground.lock(result) is None
 
@@ -172,7 +172,7 @@ class TestFail:
         unique = ground.unique()
         result, fetched = ground.push_and_fetch(unique, retry=-1)
         ground.losing(monkeypatch, "FAIL", arrives=arrives)
-        assert ground.fail(fetched) is Answer.ACCEPTED
+        assert ground.fail(fetched) is ReportStatus.ACCEPTED
         assert ground.sizes()["dead"] == 1
         assert ground.lock(result) is None
 
@@ -180,7 +180,7 @@ class TestFail:
         unique = ground.unique()
         result, fetched = ground.push_and_fetch(unique, retry=-1)
         ground.client._ack(fetched.job["jid"])
-        assert ground.fail(fetched) is Answer.REFUSED
+        assert ground.fail(fetched) is ReportStatus.REFUSED
         assert ground.lock(result) == held(result.jid)
 
     @pytest.mark.parametrize("end", ENDS)
@@ -189,7 +189,7 @@ class TestFail:
         unique = fake.unique()
         result, fetched = fake.push_and_fetch(unique, **end)
         fake.faktory.clock.advance(63)
-        assert fake.fail(fetched) is Answer.LATE
+        assert fake.fail(fetched) is ReportStatus.LATE
         assert fake.lock(result) is None
 
     @pytest.mark.parametrize("end", ENDS)
@@ -197,7 +197,7 @@ class TestFail:
         unique = fake.unique()
         result, fetched = fake.push_and_fetch(unique, **end)
         fake.faktory.clock.advance(65)
-        assert fake.fail(fetched) is Answer.REFUSED
+        assert fake.fail(fetched) is ReportStatus.REFUSED
         assert fake.lock(result) == held(result.jid)
         fake.advance(30)
         assert fake.lock(result) is None
@@ -207,7 +207,7 @@ class TestFail:
         unique = fake.unique()
         result, fetched = fake.push_and_fetch(unique)
         fake.faktory.clock.advance(63)
-        assert fake.fail(fetched) is Answer.LATE
+        assert fake.fail(fetched) is ReportStatus.LATE
         assert fake.sizes()["retries"] == 1
         assert fake.lock(result) == held(result.jid)
 
@@ -218,9 +218,9 @@ class TestFail:
         slow = fake.fetch(unique)
         fake.advance(150)
         again = fake.fetch(unique)
-        assert fake.fail(slow) is Answer.WITHHELD
+        assert fake.fail(slow) is ReportStatus.WITHHELD
         assert fake.sizes()["working"] == 1
-        assert fake.ack(again) is Answer.ACCEPTED
+        assert fake.ack(again) is ReportStatus.ACCEPTED
         assert fake.lock(result) is None
 
 

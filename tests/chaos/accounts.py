@@ -23,7 +23,7 @@ class Overlap(NamedTuple):
     """
 
     key: str
-    told: str
+    detail: str
     reason: str | None
 
 
@@ -63,7 +63,7 @@ class Accounts:
         # A Job that was replaced goes out under another name, if it does.
         self.strays = [w for w in works if not w.pushes and (w.copies or not is_of(w.key, REPLACE))]
         self.blocked = [push for push, why in blocked(facts) if why is None]
-        self.excluded = sum(e["name"] == "excluded" for work in works for e in work.events)
+        self.excluded = sum(e["name"] == "run_blocked" for work in works for e in work.events)
         self.held_up = [event for event, why in held_up(facts) if why is None]
         self.missed = [push for push, holder in missed(facts) if fates.of(holder) is Fate.DONE]
         self.overlaps = [*self._reruns(), *self._pairs(), *self._at_once(), *self._ran_replaced()]
@@ -92,7 +92,7 @@ class Accounts:
         yield from self._kept_away()
         for overlap in self.overlaps:
             if overlap.reason is None:
-                yield f"unexplained overlap: key={overlap.key}: {overlap.told}"
+                yield f"unexplained overlap: key={overlap.key}: {overlap.detail}"
         reasons = Counter(overlap.reason for overlap in self.explained)
         for reason, number in sorted(reasons.items()):
             yield f"overlaps explained by {reason}: {number} ({REASONS[reason]})"
@@ -104,13 +104,13 @@ class Accounts:
         for push in self.missed:
             yield f"missed: {push.who} by owner={push.holder} key={push.key}, which had begun"
         for event in self.held_up:
-            yield f"held up: jid={event['jid']} key={event['key']}: {event['told']}, which was over"
+            yield f"held up: jid={event['jid']} key={event['key']}: {event['detail']}, which was over"
 
     def last_line(self, faults, orphans, findings=0):
         """The line that says it all."""
         told = {
             "superseded": len(self.superseded),
-            "excluded": self.excluded,
+            "run_blocked": self.excluded,
             "gone_with_faktory": len(self.gone),
             "blocked": len(self.blocked),
             "held_up": len(self.held_up),

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 
-from tests.chaos.places import TOMBSTONE
-from tests.chaos.quiet import retry_wait
+from tests.chaos.places import TOMBSTONE_SECONDS
+from tests.chaos.quiet import latest_retry
 from tests.chaos.settings import RESERVE_FOR, TTL
 from tests.chaos.turns import RUN_LEASE, RUN_LOCK
 
@@ -38,14 +38,14 @@ def why_no_tombstone(lock, facts):
         return "it is nobody's"
     if successor is None or successor.key != key or successor.replaces(owner) is None:
         return "who is named in it was not accepted in this place"
-    allowed = max(TOMBSTONE, *(_longest(work) for work in (replaced, successor)))
+    allowed = max(TOMBSTONE_SECONDS, *(_longest(work) for work in (replaced, successor)))
     return f"docs/design.md allows {allowed:.0f} s" if lock.ttl > allowed else None
 
 
 def _longest(work):
     """The longest time that a lock of this work can have been given."""
     failures = [fetch["failures"] for copy in work.copies.values() for fetch in copy.fetches]
-    attempts = [RESERVE_FOR + _REAPING + retry_wait(number) + TTL for number in failures]
+    attempts = [RESERVE_FOR + _REAPING + latest_retry(number) + TTL for number in failures]
     return max([_LONGEST_DELAY + TTL, *attempts])
 
 
@@ -95,7 +95,7 @@ def _owes(work, jid, fetch):
     """Whether the store failed the freeing of the run lock that was taken since this FETCH."""
     return any(
         (event["name"], event["jid"], event["who"]) == ("store_error", jid, fetch["who"])
-        and event["told"].startswith(("run lock", "FETCH"))
+        and event["detail"].startswith(("run lock", "FETCH"))
         for event in work.events
         if event["mono"] >= fetch["mono"]
     )

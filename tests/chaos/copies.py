@@ -11,9 +11,9 @@ _JUST = 1.0
 def copies_reason(facts, work, one, other):
     """Why there were two copies of one work; None where nothing stated fits."""
     lines = [_ancestry(work, one), _ancestry(work, other)]
-    for put_back in (p for line in lines for ancestor in line for p in _put_backs(work, ancestor)):
-        if put_back.answer != "accepted":
-            return "put_back_open"
+    for requeue in (p for line in lines for ancestor in line for p in _requeues(work, ancestor)):
+        if requeue.answer != "accepted":
+            return "requeue_open"
     if lines[0][-1] != lines[1][-1] and any(push.is_open for push in work.pushes):
         return "push_open"
     return None
@@ -61,7 +61,7 @@ def _cut_off(facts, copy, end, other):
     """The worker was told to end, and put back a job whose handler had ended that very moment."""
     ended, how = facts.ends.get(end["who"], (0, None))
     for report in copy.reports:
-        near = report.what == "put_back" and abs(report.began - end["mono"]) < _JUST
+        near = report.what == "requeue" and abs(report.began - end["mono"]) < _JUST
         if near and other.parent == copy.jid and how == "terminate" and ended <= report.began:
             return "cut_off_at_its_end"
     return None
@@ -81,6 +81,6 @@ def _ancestry(work, copy):
     return jids
 
 
-def _put_backs(work, jid):
+def _requeues(work, jid):
     copy = work.copies.get(jid)
-    return [r for r in copy.reports if r.what == "put_back"] if copy is not None else []
+    return [r for r in copy.reports if r.what == "requeue"] if copy is not None else []

@@ -145,8 +145,8 @@ class Facts:
                 report.answer, report.ended = line["answer"], line["mono"]
                 return
 
-    _ack = _fail = _put_back = _report
-    _ack_answer = _fail_answer = _put_back_answer = _answer
+    _ack = _fail = _requeue = _report
+    _ack_answer = _fail_answer = _requeue_answer = _answer
 
     def _fault(self, line):
         self.faults.append(line)

@@ -79,7 +79,7 @@ def successor_named(facts, work, event):
 
     It must be of the same key, say itself whom it replaces, and have been accepted by Faktory.
     """
-    successor = facts.works.get(event["told"].removeprefix("replaced by "))
+    successor = facts.works.get(event["detail"].removeprefix("replaced by "))
     if successor is None or successor.key != work.key:
         return None
     since = successor.replaces(work.owner)
@@ -114,6 +114,6 @@ def _acked_before(work, when):
     reports = [report for copy in work.copies.values() for report in copy.reports]
     return any(
         (r.what == "ack" and r.began < when)
-        or (r.what == "put_back" and r.began < when - r.delay - _COPY_WAITING)
+        or (r.what == "requeue" and r.began < when - r.delay - _COPY_WAITING)
         for r in reports
     )

@@ -44,7 +44,7 @@ class Journal:
             key=event.key,
             owner=event.owner,
             jid=event.jid,
-            told=event.told,
+            detail=event.detail,
         )
 
 

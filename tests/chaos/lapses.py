@@ -23,7 +23,7 @@ _GIVEN_BACK = {"not_sent", "refused"}
 _ONE_CHANGE = 2.0
 
 # What gives a lock another time, if it stands, and makes none.
-_MAKE_NONE = {"confirmed", "put_back"}
+_MAKE_NONE = {"confirmed", "requeue"}
 
 
 class _Setting(NamedTuple):
@@ -71,41 +71,41 @@ def _settings(facts, work):
             ttl = TTL + max((push.wait for push in work.pushes), default=0)
             # Nothing was leased to one that takes another's place.
             leased = any(push.began <= event["mono"] for push in taken)
-            swapped = not leased or event["told"].startswith("in the place of")
+            swapped = not leased or event["detail"].startswith("in the place of")
             found.append(_Setting(event["mono"], ttl, "swapped" if swapped else "confirmed"))
-        elif event["name"] in {"held", "reacquired"}:
+        elif event["name"] in {"renewed", "reacquired"}:
             fetch = _fetch_before(work, event)
             if fetch is not None:
                 # One that the store failed at first is made later.
                 began = max(fetch["mono"], event["mono"] - _ONE_CHANGE)
-                found.append(_Setting(began, attempt(fetch["failures"]), "held"))
+                found.append(_Setting(began, attempt(fetch["failures"]), "renewed"))
     if is_of(work.key, EXCLUSIVE):
-        found += _put_backs(work, found)
+        found += _requeues(work, found)
     return sorted(found)
 
 
-def _put_backs(work, settings):
+def _requeues(work, settings):
     """What has given the lock of a job that waits its turn a longer time, while it stood."""
     until = max((each.began + each.ttl for each in settings), default=0)
     reports = [(report.began, c, report) for c in work.copies.values() for report in c.reports]
     for began, copy, report in sorted(reports, key=lambda each: each[0]):
         failed = any(
-            event["name"] == "store_error" and event["told"].startswith("PUT_BACK")
+            event["name"] == "store_error" and event["detail"].startswith("REQUEUE")
             for event in work.events
             if began <= event["mono"] <= report.ended
         )
-        if report.what == "put_back" and began < until and not failed:
+        if report.what == "requeue" and began < until and not failed:
             failures = max((fetch["failures"] for fetch in copy.fetches), default=0)
             until = max(until, began + attempt(failures))
-            yield _Setting(began, attempt(failures), "put_back")
+            yield _Setting(began, attempt(failures), "requeue")
 
 
 def _freed_unheard(work, since, until):
     """Whether a FETCH that was to free the lock may have, and put its job back, hearing nothing."""
     return is_of(work.key, EXCLUSIVE) and any(
         event["name"] == "store_error"
-        and event["told"].startswith("FETCH")
-        and "connecting to" not in event["told"]  # nothing was sent
+        and event["detail"].startswith("FETCH")
+        and "connecting to" not in event["detail"]  # nothing was sent
         for event in work.events
         if since < event["mono"] < until + _ONE_CHANGE
     )
@@ -144,7 +144,7 @@ def _time_over(facts, work, since, taken):
         return None
     if work.event("store_error", after=began, before=taken):
         return "store_error"
-    if "held" in names:  # no attempt may take that long
+    if "renewed" in names:  # no attempt may take that long
         return None
     if names.isdisjoint({"confirmed", "swapped"}):
         return _on_lease(facts, work, began, taken)

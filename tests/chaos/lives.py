@@ -40,7 +40,7 @@ def _begun(work):
         return float("inf")
     # One that is put back has its lock still; of one that is not known to be it may be free.
     fetches = [line for copy in work.copies.values() for line in copy.fetches]
-    return min((f["mono"] for f in fetches if f.get("answer") != "PutBack"), default=float("inf"))
+    return min((f["mono"] for f in fetches if f.get("answer") != "Requeue"), default=float("inf"))
 
 
 def _born(work, copy, by_jid):
@@ -52,7 +52,7 @@ def _born(work, copy, by_jid):
         known += [
             report.ended
             for report in work.copies[copy.parent].reports
-            if report.what == "put_back" and report.answer == "accepted"
+            if report.what == "requeue" and report.answer == "accepted"
         ][-1:]
     known += [enqueued(line) for line in copy.fetches[:1]]
     return min(known, default=float("inf"))
@@ -75,7 +75,7 @@ def _died(copy):
             break
         if report.what == "ack":
             return report.began
-        if report.what == "put_back" and report.answer != "refused":
+        if report.what == "requeue" and report.answer != "refused":
             # The copy is pushed first: where both are answered, there was one of them all along.
             return report.ended if report.answer == "accepted" else report.began
     return copy.seen

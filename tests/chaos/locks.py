@@ -12,7 +12,7 @@ from tests.chaos.beside import (
     why_no_tombstone,
     why_run_lock_left,
 )
-from tests.chaos.quiet import retry_wait
+from tests.chaos.quiet import latest_retry
 from tests.chaos.settings import EXCLUSIVE, LEASE, RESERVE_FOR, TTL, is_of
 
 # docs/design.md §5: the reaper's round; the promotion's tick, for a job that is scheduled (6 s
@@ -56,7 +56,7 @@ def blocked(facts):
 
 def attempt(failures):
     """The longest silence that a fetched job can honestly have, having failed so often."""
-    return RESERVE_FOR + _REAPING + retry_wait(failures) + TTL
+    return RESERVE_FOR + _REAPING + latest_retry(failures) + TTL
 
 
 def orphans_at_once(locks, facts, now):
@@ -98,7 +98,7 @@ def _allowed(lock, facts):
         [f["failures"] for copy in work.copies.values() for f in copy.fetches] if work else []
     )
     most = max(failures, default=0)
-    return max(LEASE, _LONGEST_DELAY + TTL, attempt(most), retry_wait(most) + TTL)
+    return max(LEASE, _LONGEST_DELAY + TTL, attempt(most), latest_retry(most) + TTL)
 
 
 def _last_ack(lock, facts):

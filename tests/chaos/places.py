@@ -7,7 +7,7 @@ import math
 from tests.chaos.lives import enqueued
 
 # What the library sees to (`faktory_unique.change.TOMBSTONE`): it lives no shorter.
-TOMBSTONE = 90.0
+TOMBSTONE_SECONDS = 90.0
 
 # The longest that the store has for one change, connecting included.
 _ONE_CHANGE = 2.0
@@ -15,7 +15,7 @@ _ONE_CHANGE = 2.0
 _ROUNDING = 1.0
 
 # By these a worker tells that it has asked the store, which writes the tombstone with its answer.
-_ASKED = {"held", "reacquired", "lapsed"}
+_ASKED = {"renewed", "reacquired", "lapsed"}
 
 
 def is_replaced(facts, work, before):
@@ -38,7 +38,7 @@ def no_place_reason(facts, work, taken):
             since = facts.works[rival].replaces(push.replaces)
             if since is not None and since <= taken:
                 return "replaced_at_once"
-    if any("has the place of" in e["told"] for e in work.events if e["name"] == "lapsed"):
+    if any("has the place of" in e["detail"] for e in work.events if e["name"] == "lapsed"):
         return "place_was_taken"
     return "swap_open" if any(_is_open(facts, work, push) for push in pushes) else None
 
@@ -86,7 +86,7 @@ def _reason(facts, work, run):
         return "redis_forgot"
     if _asked_in_vain(work, run, decided):
         return "aside_unasked"
-    is_over = decided >= min(known) - _ONE_CHANGE + TOMBSTONE - _ROUNDING
+    is_over = decided >= min(known) - _ONE_CHANGE + TOMBSTONE_SECONDS - _ROUNDING
     return "tombstone_over" if is_over else None
 
 
@@ -130,7 +130,7 @@ def _buried(facts, owner):
 
 def _in_place_of(work, owner, event):
     """Whether a producer tells that it has swapped the lock, at once or later."""
-    if event["told"].startswith("in the place of"):
-        return event["told"].endswith(owner)
+    if event["detail"].startswith("in the place of"):
+        return event["detail"].endswith(owner)
     later = [p for p in work.pushes if p.replaces == owner and p.began <= event["mono"]]
     return bool(later) and all(push.took is None for push in work.pushes)

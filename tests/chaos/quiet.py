@@ -23,7 +23,7 @@ class NotQuietError(Exception):
     """The server has still something to do when all must be done."""
 
 
-def retry_wait(failures):
+def latest_retry(failures):
     """Seconds after which a job is surely queued again, after failure number n (from 0)."""
     return failures**4 + 15 + 29 * (failures + 1) + _PROMOTION
 
@@ -38,10 +38,10 @@ def longest(jobs, now):
     waits = [0.0]
     for job in jobs:
         if job.place == "working":
-            waits.append(RESERVE_FOR + _REAPING + retry_wait(job.failures))
+            waits.append(RESERVE_FOR + _REAPING + latest_retry(job.failures))
         elif job.score:
             waits.append(max(0.0, job.score - now) + _PROMOTION)
-    return max(waits) + retry_wait(0) + _LATER + _PROMOTION + _TURNS + _BACKLOG
+    return max(waits) + latest_retry(0) + _LATER + _PROMOTION + _TURNS + _BACKLOG
 
 
 def wait_until_quiet(server, report):

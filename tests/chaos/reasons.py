@@ -10,7 +10,7 @@ REASONS = {
     "confirmed_too_late": "its producer could not confirm it within its lease, and said so",
     "waited_longer_than_ttl": "the job waited longer in its queue than ttl, and was not found held",
     "store_error": "the store failed the lock's hold or confirm, and its earlier time ran out",
-    "put_back_open": "a copy was put back, and the ACK of the first was not answered",
+    "requeue_open": "a copy was put back, and the ACK of the first was not answered",
     "reservation_expired": "its reservation ran out, no ACK having been answered",
     "freed_unheard": "its lock was freed to start it, which was not answered, so it was put back",
     "replaced_at_once": "another was pushed in the place of the same one, and had the lock",

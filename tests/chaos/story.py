@@ -54,16 +54,16 @@ class Story:
             sent = {"job": job or owner, "jid": jid or owner, "owner": owner, "key": key}
             self._note(began + 0.02, who, "sent", **sent, replaces=replaces)
         if status == "pushed":
-            told = f"in the place of {replaces}" if replaces else ""
-            self.event("confirmed", owner, ended - 0.01, key=key, jid=jid, who=who, told=told)
+            detail = f"in the place of {replaces}" if replaces else ""
+            self.event("confirmed", owner, ended - 0.01, key=key, jid=jid, who=who, detail=detail)
         if status is not None:
             result = {"status": status, "stands": holder or jid or owner, "confirmed": True}
             about = {"call": self._calls, "jid": job or owner, "key": key}
             self._note(ended, who, "result", **about, **result)
 
-    def event(self, name, owner, mono, *, key="k", jid=None, who="w", told=""):
+    def event(self, name, owner, mono, *, key="k", jid=None, who="w", detail=""):
         """Something that happened to a lock."""
-        about = {"name": name, "key": key, "owner": owner, "jid": jid or owner, "told": told}
+        about = {"name": name, "key": key, "owner": owner, "jid": jid or owner, "detail": detail}
         self._note(mono, who, "event", **about)
 
     def fetch(
@@ -75,18 +75,18 @@ class Story:
         who="w",
         failures=0,
         parent=None,
-        held="held",
-        told="",
+        held="renewed",
+        detail="",
         replaces=None,
         answer=None,
     ):
-        """A fetch, what became of the lock (None: the worker was not told), and the answer."""
+        """A fetch, what became of the lock (None: the worker was not detail), and the answer."""
         job = {"jid": jid or owner, "owner": owner, "key": "k"}
         enqueued = datetime.fromtimestamp(EPOCH + mono, UTC).isoformat()
         more = {"failures": failures, "parent": parent, "enqueued_at": enqueued}
         self._note(mono, who, "fetch", **job, **more, replaces=replaces)
         if held is not None:
-            self.event(held, owner, mono + 0.01, jid=jid, who=who, told=told)
+            self.event(held, owner, mono + 0.01, jid=jid, who=who, detail=detail)
         if answer is not None:
             self._note(mono + 0.02, who, "fetch_answer", **job, answer=answer)
 
@@ -108,8 +108,8 @@ class Story:
 
     def aside(self, owner, mono, successor, *, jid=None, who="w"):
         """A fetch of a job that was replaced, and its ACK."""
-        told = f"replaced by {successor}"
-        self.fetch(owner, mono, jid=jid, who=who, held="superseded", told=told, answer="Drop")
+        detail = f"replaced by {successor}"
+        self.fetch(owner, mono, jid=jid, who=who, held="superseded", detail=detail, answer="Drop")
         self.report("ack", owner, mono + 0.1, jid=jid, who=who)
 
     def run(self, owner, mono, *, jid=None, who="w", parent=None, takes=1.0, **fetched):
@@ -178,5 +178,5 @@ def without_place(story, owner, began, of, key):
     """A push in the place of one whose place was another's by then."""
     story.push(owner, began, key=key, replaces=of, status="unconfirmed")
     story._lines[-1]["status"] = "pushed"
-    told = f"another has the place of {of}, too"
-    story.event("lapsed", owner, began + 0.09, who="p", told=told)
+    detail = f"another has the place of {of}, too"
+    story.event("lapsed", owner, began + 0.09, who="p", detail=detail)

@@ -68,7 +68,7 @@ def test_what_was_not_accepted_may_be_missing(story, status):
 def test_run_under_the_jid_of_a_copy_it_is_not_lost(story):
     story.push("x", 0)
     story.fetch("x", 1)
-    story.report("put_back", "x", 2)
+    story.report("requeue", "x", 2)
     story.run("x", 5, jid="copy", parent="x")
     assert accounts(story).good
 
@@ -128,10 +128,10 @@ def test_until_its_ack_is_sent_a_done_job_is_live(story):
     assert reasons(story) == [None]
 
 
-def test_a_job_is_live_from_its_put_back_to_its_copys_ack(story):
+def test_a_job_is_live_from_its_requeue_to_its_copys_ack(story):
     story.push("x", 0)
     story.fetch("x", 1)
-    story.report("put_back", "x", 2)
+    story.report("requeue", "x", 2)
     story.push("y", 3)
     story.run("x", 5, jid="copy", parent="x")
     story.run("y", 7)

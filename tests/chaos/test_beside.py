@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.chaos.locks import Lock, orphans_at_once, waited_for
-from tests.chaos.places import TOMBSTONE
+from tests.chaos.places import TOMBSTONE_SECONDS
 
 EXCLUSIVE = "u:ChaosExclusive:k"
 REPLACE = "u:ChaosReplace:k"
@@ -74,7 +74,7 @@ def test_a_run_lock_whose_worker_lives_and_says_nothing(story):
 
 
 def test_a_run_lock_that_the_store_failed_at_its_end(ran):
-    ran.event("store_error", "x", 2.5, told="run lock: away; freed when it is back")
+    ran.event("store_error", "x", 2.5, detail="run lock: away; freed when it is back")
     ran.ended("w", 4, "terminate")
     ran.gone("w", 5)
     ran.calm(8)
@@ -82,7 +82,7 @@ def test_a_run_lock_that_the_store_failed_at_its_end(ran):
 
 
 def test_a_run_lock_that_the_store_failed_and_its_worker_lived_to_free_it(ran):
-    ran.event("store_error", "x", 2.5, told="run lock: away; freed when it is back")
+    ran.event("store_error", "x", 2.5, detail="run lock: away; freed when it is back")
     ran.calm(8)
     ran.ended("w", 100, "terminate")
     assert why(ran, run_lock(50))
@@ -102,8 +102,8 @@ def test_a_run_lock_that_nothing_can_have_made(ran, ttl, jid):
 
 
 def test_a_tombstone_is_no_orphan_and_not_waited_for(replaced):
-    assert why(replaced, tombstone(TOMBSTONE)) is None
-    assert waited_for([tombstone(TOMBSTONE)], replaced.facts(), NOW) == []
+    assert why(replaced, tombstone(TOMBSTONE_SECONDS)) is None
+    assert waited_for([tombstone(TOMBSTONE_SECONDS)], replaced.facts(), NOW) == []
 
 
 @pytest.mark.parametrize("ttl", [-1, 500])

@@ -51,8 +51,8 @@ def test_stepped_aside_for_one_that_stepped_aside_for_one_that_ran(replaced):
 def test_stepped_aside_for_one_whose_push_had_no_answer_and_which_was_fetched(story):
     story.push("x", 0, key=KEY)
     story.push("y", 1, key=KEY, replaces="x", status=None)
-    story.fetch("y", 1.5, replaces="x", answer="PutBack", held="store_error")
-    story.report("put_back", "y", 1.6)
+    story.fetch("y", 1.5, replaces="x", answer="Requeue", held="store_error")
+    story.report("requeue", "y", 1.6)
     story.aside("x", 2, "y")
     story.run("y2", 2, jid="nobody's")
     story.run("y", 4, jid="copy", parent="y", replaces="x")
@@ -137,7 +137,7 @@ def test_what_stepped_aside_for_itself_is_lost(story):
 
 
 def test_told_and_never_acknowledged_is_lost(replaced):
-    replaced.fetch("x", 2, held="superseded", told="replaced by y", answer="Drop")
+    replaced.fetch("x", 2, held="superseded", detail="replaced by y", answer="Drop")
     replaced.run("y", 3, replaces="x")
     assert names(replaced) == [["y"], [], ["x"]]
 

@@ -32,7 +32,7 @@ def test_gone_where_its_copy_was_waiting(story):
     """A copy that is due leaves the scheduled set before it is in its queue."""
     story.push("x", 0)
     story.fetch("x", 1)
-    story.report("put_back", "x", 2)
+    story.report("requeue", "x", 2)
     story.faktory_killed(8)
     assert len(accounts(story).gone) == 1
 
@@ -58,7 +58,7 @@ def test_lost_all_the_same_where_it_was_accepted_after_the_kill(story):
     assert len(accounts(story).lost) == 1
 
 
-@pytest.mark.parametrize(("what", "killed"), [("ack", 3), ("put_back", 30)])
+@pytest.mark.parametrize(("what", "killed"), [("ack", 3), ("requeue", 30)])
 def test_lost_all_the_same_where_its_ack_was_sent_before_the_kill(story, what, killed):
     story.push("x", 0)
     story.fetch("x", 1)

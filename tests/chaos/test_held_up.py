@@ -21,72 +21,72 @@ def running(story):
 
 def excluded(story, when):
     """The second is put back for the first, which ended at 5."""
-    story.fetch("y", when, held="excluded", told="x runs", answer="PutBack")
-    story.report("put_back", "y", when + 0.1)
+    story.fetch("y", when, held="run_blocked", detail="x runs", answer="Requeue")
+    story.report("requeue", "y", when + 0.1)
     story.run("y", when + 6, jid="copy", parent="y")
     return [why for _, why in held_up(story.facts())]
 
 
-def test_put_back_while_its_equal_runs(running):
+def test_requeue_while_its_equal_runs(running):
     assert excluded(running, 3) == []
 
 
-def test_put_back_for_a_run_that_was_over(running):
+def test_requeue_for_a_run_that_was_over(running):
     assert excluded(running, 20) == [None]
     told = Accounts(running.facts())
     assert not told.good
     assert list(told.cases()) == ["held up: jid=y key=k: x runs, which was over"]
-    assert told.last_line(0, 0).endswith(" excluded=1 held_up=1")
+    assert told.last_line(0, 0).endswith(" run_blocked=1 held_up=1")
 
 
-def test_put_back_for_a_run_whose_worker_was_killed_at_its_end(running):
+def test_requeue_for_a_run_whose_worker_was_killed_at_its_end(running):
     running.ended("w", 5.2)
     assert excluded(running, 20) == ["w was killed or stopped at its end"]
 
 
-def test_put_back_for_a_run_whose_job_was_itself_put_back_for_it(story):
+def test_requeue_for_a_run_whose_job_was_itself_requeue_for_it(story):
     """Its worker was killed, and it came again before its run lock had run out."""
     story.push("x", 0, key=KEY)
     story.fetch("x", 1, answer="Run")
     story.started("x", 1.1)
     story.push("y", 2, key=KEY)
     story.ended("w", 3)
-    story.fetch("x", 82, held="excluded", told="x runs", answer="PutBack", who="other")
-    story.report("put_back", "x", 82.1, who="other")
+    story.fetch("x", 82, held="run_blocked", detail="x runs", answer="Requeue", who="other")
+    story.report("requeue", "x", 82.1, who="other")
     assert excluded(story, 88) == []
 
 
-AWAY = {"name": "store_error", "owner": "x", "told": "run lock: away; freed when it is back"}
+AWAY = {"name": "store_error", "owner": "x", "detail": "run lock: away; freed when it is back"}
 
 
-def test_put_back_for_a_run_at_whose_end_the_store_was_away(running):
+def test_requeue_for_a_run_at_whose_end_the_store_was_away(running):
     running.delayed("redis", 4, 15)
     running.event(**AWAY, mono=5.5)
     assert excluded(running, 20) == ["the store was away at its end"]
 
 
-def test_put_back_for_a_run_at_whose_end_the_store_was_slow(running):
+def test_requeue_for_a_run_at_whose_end_the_store_was_slow(running):
     running.delayed("redis", 4, 15)
     assert excluded(running, 20) == [None]
 
 
-def test_put_back_for_a_run_long_after_the_store_was_back(running):
+def test_requeue_for_a_run_long_after_the_store_was_back(running):
     running.delayed("redis", 4, 6)
     running.event(**AWAY, mono=5.5)
     assert excluded(running, 20) == [None]
 
 
-def test_put_back_for_a_run_whose_worker_has_ended_owing_it(running):
+def test_requeue_for_a_run_whose_worker_has_ended_owing_it(running):
     running.delayed("redis", 4, 6)
     running.event(**AWAY, mono=5.5)
     running.ended("w", 12, "terminate")
     assert excluded(running, 20) == ["the store was away at its end"]
 
 
-def test_put_back_for_one_that_was_put_back_and_did_not_hear_of_its_turn(story):
+def test_requeue_for_one_that_was_requeued_and_did_not_hear_of_its_turn(story):
     story.push("x", 0, key=KEY)
-    story.fetch("x", 1, held="store_error", told="FETCH: away", answer="PutBack")
-    story.report("put_back", "x", 2)
+    story.fetch("x", 1, held="store_error", detail="FETCH: away", answer="Requeue")
+    story.report("requeue", "x", 2)
     story.run("x", 40, jid="copy", parent="x")
     story.push("y", 3, key=KEY)
     assert excluded(story, 20) == ["its taking was not answered"]

@@ -94,7 +94,7 @@ def test_waited_longer_than_ttl_and_noticed(story, held):
 
 
 def test_waited_longer_than_ttl_and_not_noticed(story):
-    late(story, TTL + 2, "held")
+    late(story, TTL + 2, "renewed")
     assert reasons(story) == [None]
 
 

@@ -154,7 +154,7 @@ def test_turned_away_while_a_copy_was_there():
     story = Story()
     story.push("x", 0)
     story.fetch("x", 1)
-    story.report("put_back", "x", 2)
+    story.report("requeue", "x", 2)
     story.push("y", 10, status="duplicate", holder="x")
     assert blocked_reasons(story) == []
     story.run("x", 12, jid="copy", parent="x")

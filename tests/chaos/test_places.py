@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.chaos.accounts import Accounts
-from tests.chaos.places import TOMBSTONE
+from tests.chaos.places import TOMBSTONE_SECONDS
 from tests.chaos.story import reasons, without_place
 
 KEY = "u:ChaosReplace:k"
@@ -154,11 +154,11 @@ def test_the_store_was_away_when_it_had_begun(replaced):
 
 def test_its_tombstone_had_run_out(replaced):
     replaced.run("y", 4, replaces="x")
-    replaced.run("x", TOMBSTONE + 2)
+    replaced.run("x", TOMBSTONE_SECONDS + 2)
     assert reasons(replaced) == ["tombstone_over"]
 
 
 def test_its_tombstone_still_stood(replaced):
     replaced.run("y", 4, replaces="x")
-    replaced.run("x", TOMBSTONE - 5)
+    replaced.run("x", TOMBSTONE_SECONDS - 5)
     assert reasons(replaced) == [None]

@@ -36,18 +36,18 @@ def test_pushed_while_its_equal_waits(story):
 
 
 def test_pushed_while_its_equal_waits_for_its_turn(running):
-    running.fetch("y", 2.5, held="excluded", told="x runs", answer="PutBack")
-    running.report("put_back", "y", 2.6)
+    running.fetch("y", 2.5, held="run_blocked", detail="x runs", answer="Requeue")
+    running.report("requeue", "y", 2.6)
     running.push("z", 3, key=KEY)
     running.run("y", 6, jid="copy", parent="y")
     running.run("z", 8)
     assert reasons(running) == [None]
-    assert Accounts(running.facts()).last_line(0, 0).endswith(" excluded=1")
+    assert Accounts(running.facts()).last_line(0, 0).endswith(" run_blocked=1")
 
 
 def test_what_waits_its_turn_has_its_lock_for_longer_than_ttl(running):
-    running.fetch("y", 2.5, held="excluded", told="x runs", answer="PutBack")
-    running.report("put_back", "y", 2.6)
+    running.fetch("y", 2.5, held="run_blocked", detail="x runs", answer="Requeue")
+    running.report("requeue", "y", 2.6)
     running.push("z", TTL + 10, key=KEY)
     running.run("y", TTL + 20, jid="copy", parent="y")
     running.run("z", TTL + 30)
@@ -55,9 +55,9 @@ def test_what_waits_its_turn_has_its_lock_for_longer_than_ttl(running):
 
 
 def test_the_store_failed_to_give_it_a_longer_time(running):
-    running.fetch("y", 2.5, held="excluded", told="x runs", answer="PutBack")
-    running.event("store_error", "y", 2.61, told="PUT_BACK: away; made when it is back")
-    running.report("put_back", "y", 2.6)
+    running.fetch("y", 2.5, held="run_blocked", detail="x runs", answer="Requeue")
+    running.event("store_error", "y", 2.61, detail="REQUEUE: away; made when it is back")
+    running.report("requeue", "y", 2.6)
     running.push("z", TTL + 10, key=KEY)
     running.run("y", TTL + 20, jid="copy", parent="y")
     running.run("z", TTL + 30)
@@ -66,8 +66,8 @@ def test_the_store_failed_to_give_it_a_longer_time(running):
 
 def test_waited_longer_than_ttl_before_its_first_turn(running):
     running.push("z", TTL + 10, key=KEY)
-    running.fetch("y", TTL + 11, held="excluded", told="a runs", answer="PutBack")
-    running.report("put_back", "y", TTL + 11.1)
+    running.fetch("y", TTL + 11, held="run_blocked", detail="a runs", answer="Requeue")
+    running.report("requeue", "y", TTL + 11.1)
     running.run("y", TTL + 20, jid="copy", parent="y")
     running.run("z", TTL + 30)
     assert reasons(running) == ["waited_longer_than_ttl"]
@@ -88,8 +88,8 @@ def test_waited_longer_than_ttl_when_the_answer_to_its_fetch_was_lost(running, f
     [("FETCH: no answer", "freed_unheard"), ("FETCH: Error 111 connecting to Redis", None)],
 )
 def test_its_lock_was_freed_and_nobody_heard_of_it(running, said, reason):
-    running.fetch("y", 2.5, held="store_error", told=said, answer="PutBack")
-    running.report("put_back", "y", 2.6)
+    running.fetch("y", 2.5, held="store_error", detail=said, answer="Requeue")
+    running.report("requeue", "y", 2.6)
     running.push("z", 3, key=KEY)
     running.run("y", 6, jid="copy", parent="y")
     running.run("z", 8)

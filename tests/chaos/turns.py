@@ -65,8 +65,8 @@ def held_up(facts):
     """Jobs that were put back for a run that was over: the event, with a word why, or None."""
     for work in facts.works.values():
         for event in work.events:
-            if event["name"] == "excluded":
-                jid, when = event["told"].split()[0], event["mono"]
+            if event["name"] == "run_blocked":
+                jid, when = event["detail"].split()[0], event["mono"]
                 others = [each for each in facts.works.values() if each.key == work.key]
                 other = next((each for each in others if jid in each.copies), None)
                 report = _end_of(other, jid, when) if other is not None else None
@@ -92,7 +92,7 @@ def _report_of(copy, fetch, when):
 def _was_excluded(work, fetch):
     """Whether a fetched job did not have its turn: another ran, or an attempt of its own."""
     return any(
-        (event["name"], event["jid"], event["who"]) == ("excluded", fetch["jid"], fetch["who"])
+        (event["name"], event["jid"], event["who"]) == ("run_blocked", fetch["jid"], fetch["who"])
         for event in work.events
         if fetch["mono"] <= event["mono"] <= fetch.get("answered", math.inf)
     )
@@ -104,7 +104,7 @@ def _why_not_freed(facts, work, jid, report, when):
     gone = facts.ends.get(report.who, (math.inf, None))[0] <= when
     for event in work.events:
         if (event["name"], event["jid"], event["who"]) == ("store_error", jid, report.who):
-            told, mono = event["told"], event["mono"]
+            told, mono = event["detail"], event["mono"]
             # A put-back that did not hear of its turn: it may be carried out late.
             if told.startswith("FETCH") and mono <= report.began and when <= mono + _UNHEARD:
                 return "its taking was not answered"

@@ -32,11 +32,11 @@ class Journalling(Middleware):
     def fail(self, job, error, call_next):
         return self._around("fail", job, call_next, job, error, error=error.errtype)
 
-    def put_back(self, job, delay, call_next):
+    def requeue(self, job, delay, call_next):
         # The copy says whose it is: nobody is told its jid.
         custom = {**job["custom"], "chaos_parent": job["jid"]}
         copied = {**job, "custom": custom}
-        return self._around("put_back", job, call_next, copied, delay, delay=delay)
+        return self._around("requeue", job, call_next, copied, delay, delay=delay)
 
     def _around(self, what, job, call_next, *given, **more):
         self._journal.note(what, **_about(job), **more)

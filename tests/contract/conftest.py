@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 import redis
 
-from faktory_unique.locks.transition import Change, look
+from faktory_unique.locks.transition import Transition, read_transition
 from faktory_unique.stores.factory import open_store
 from faktory_unique.stores.memory import MemoryStore
 from faktory_unique.stores.redis import RedisStore
@@ -60,19 +60,19 @@ def raw(store: RedisStore) -> redis.Redis:
     return redis.Redis(**options)
 
 
-def each(store: Store, *changes: Change) -> list[str | None]:
+def each(store: Store, *transitions: Transition) -> list[str | None]:
     """Several changes of one key: one after the other, since a batch promises no order."""
-    return [store.run([change])[0] for change in changes]
+    return [store.run([transition])[0] for transition in transitions]
 
 
 def value(store: Store, key: str = KEY) -> str | None:
-    return store.run([look(key)])[0]
+    return store.run([read_transition(key)])[0]
 
 
 def commands_seen(url, act):
     """What the server is sent on behalf of a fresh store, its login aside."""
     store = RedisStore(url)
-    store.run([look("warm-up")])
+    store.run([read_transition("warm-up")])
     client = redis.Redis.from_url(url)
     with client.monitor() as monitor:
         act(store)

@@ -7,7 +7,7 @@ import time
 import pytest
 
 from faktory_unique import StoreError, StoreUnavailable
-from faktory_unique.locks.transition import Change
+from faktory_unique.locks.transition import Transition
 from faktory_unique.stores.memory import MemoryStore
 from faktory_unique.stores.redis import RedisStore
 from scripts.servers import free_port
@@ -15,7 +15,7 @@ from tests.contract.conftest import KEY, OTHER, OWNER, raw
 
 
 def put(store, *keys, seconds=600):
-    store.run([Change(key, (None,), OWNER, seconds) for key in keys])
+    store.run([Transition(key, (None,), OWNER, seconds) for key in keys])
 
 
 def scanned(store, beginning):
@@ -25,7 +25,7 @@ def scanned(store, beginning):
 class TestRead:
     def test_the_value_of_each_lock_and_the_seconds_it_has_left_in_order(self, store):
         put(store, f"{KEY}1", seconds=100)
-        store.run([Change(f"{KEY}2", (None,), f"{OTHER}?", 30)])
+        store.run([Transition(f"{KEY}2", (None,), f"{OTHER}?", 30)])
         second, none, first = store.read([f"{KEY}2", KEY, f"{KEY}1"])
         assert (second[0], none, first[0]) == (f"{OTHER}?", None, OWNER)
         assert 29 < second[1] <= 30

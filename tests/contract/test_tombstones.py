@@ -7,8 +7,8 @@ import redis
 
 from faktory_unique import StoreError
 from faktory_unique.locks.keys import tombstone_key
-from faktory_unique.locks.lifecycle import take
-from faktory_unique.locks.transition import Change, gone, look
+from faktory_unique.locks.lifecycle import acquire_transition
+from faktory_unique.locks.transition import Transition, read_transition, replaced_marker
 from faktory_unique.stores.redis import RedisStore
 from tests.contract.conftest import KEY, OTHER, OWNER, commands_seen, raw, ttl, value
 
@@ -17,54 +17,54 @@ OF_OLD, OF_OWNER = tombstone_key(KEY, OLD), tombstone_key(KEY, OWNER)
 
 
 def put(store, owner, seconds, key=KEY):
-    assert store.run([Change(key, (None,), owner, seconds)]) == [None]
+    assert store.run([Transition(key, (None,), owner, seconds)]) == [None]
 
 
 def swap(seconds=600, expected=(None,), new=OWNER, **fields):
     """What replaces the old owner's lock, unless it has been."""
-    told = {"unless_gone": new or OWNER, "replaces": OLD, "once": True, **fields}
-    return Change(KEY, expected, new, seconds, **told)
+    told = {"unless_replaced": new or OWNER, "replaces": OLD, "once": True, **fields}
+    return Transition(KEY, expected, new, seconds, **told)
 
 
 def at_fetch(seconds=600, expected=(f"{OWNER}?", OWNER, None), new=OWNER):
     """What a worker does for a job that replaces the old owner's."""
-    return swap(seconds, expected, new, unless_gone=OWNER, once=False)
+    return swap(seconds, expected, new, unless_replaced=OWNER, once=False)
 
 
 class TestATombstoneForbids:
     @pytest.mark.parametrize("present", [None, OWNER, f"{OWNER}?", OTHER])
     @pytest.mark.parametrize(
-        "change",
+        "transition",
         [
-            Change(KEY, (None, OWNER, f"{OWNER}?"), OWNER, 600),
-            Change(KEY, (None, OWNER), OWNER, 600, extends=True),
-            Change(KEY, (OWNER, f"{OWNER}?"), None, 0),
-            Change(KEY, (None,), f"{OWNER}?", 30),
-            look(KEY),
+            Transition(KEY, (None, OWNER, f"{OWNER}?"), OWNER, 600),
+            Transition(KEY, (None, OWNER), OWNER, 600, extends=True),
+            Transition(KEY, (OWNER, f"{OWNER}?"), None, 0),
+            Transition(KEY, (None,), f"{OWNER}?", 30),
+            read_transition(KEY),
         ],
         ids=["hold", "extend", "release", "take", "look"],
     )
-    def test_any_change_and_names_the_successor(self, store, change, present):
+    def test_any_change_and_names_the_successor(self, store, transition, present):
         if present:
             put(store, present, 100)
         put(store, OTHER, 90, OF_OWNER)
-        assert store.run([change._replace(unless_gone=OWNER)]) == [gone(OTHER)]
+        assert store.run([transition._replace(unless_replaced=OWNER)]) == [replaced_marker(OTHER)]
         assert value(store) == present
         assert ttl(store) <= 100
 
     def test_only_to_its_own_owner(self, store):
         put(store, OTHER, 90, OF_OLD)
-        assert store.run([take(KEY, OWNER, 60, replaceable=True)]) == [None]
+        assert store.run([acquire_transition(KEY, OWNER, 60, replaceable=True)]) == [None]
         assert value(store) == f"{OWNER}?"
 
     def test_only_beside_its_own_lock(self, store):
         put(store, OTHER, 90, tombstone_key(f"{KEY}2", OWNER))
-        assert store.run([take(KEY, OWNER, 60, replaceable=True)]) == [None]
+        assert store.run([acquire_transition(KEY, OWNER, 60, replaceable=True)]) == [None]
 
     def test_a_swap_too_and_then_its_other_tombstone_is_not_written(self, store):
         put(store, OLD, 100)
         put(store, OTHER, 90, OF_OWNER)
-        assert store.run([swap()]) == [gone(OTHER)]
+        assert store.run([swap()]) == [replaced_marker(OTHER)]
         assert (value(store), value(store, OF_OLD)) == (OLD, None)
 
 
@@ -72,26 +72,26 @@ class TestWithoutOne:
     """It is the same change as without the question."""
 
     def test_a_look_tells_the_value(self, store):
-        asked = look(KEY)._replace(unless_gone=OWNER)
+        asked = read_transition(KEY)._replace(unless_replaced=OWNER)
         assert store.run([asked]) == [None]
         put(store, OTHER, 100)
         assert store.run([asked]) == [OTHER]
 
     def test_a_change_happens_to_what_it_expects_alone(self, store):
-        hold = Change(KEY, (OWNER, f"{OWNER}?"), OWNER, 600, unless_gone=OWNER)
+        hold = Transition(KEY, (OWNER, f"{OWNER}?"), OWNER, 600, unless_replaced=OWNER)
         assert store.run([hold]) == [None]
         assert value(store) is None
         put(store, f"{OWNER}?", 100)
         assert store.run([hold]) == [f"{OWNER}?"]
         assert value(store) == OWNER
         assert 598 < ttl(store) <= 600
-        free = Change(KEY, (OWNER,), None, 0, unless_gone=OWNER)
+        free = Transition(KEY, (OWNER,), None, 0, unless_replaced=OWNER)
         assert store.run([free]) == [OWNER]
         assert value(store) is None
 
     def test_one_that_extends_takes_no_time_away(self, store):
         put(store, OWNER, 600)
-        store.run([Change(KEY, (OWNER,), OWNER, 60, extends=True, unless_gone=OWNER)])
+        store.run([Transition(KEY, (OWNER,), OWNER, 60, extends=True, unless_replaced=OWNER)])
         assert 598 < ttl(store) <= 600
 
 
@@ -111,7 +111,7 @@ class TestASwap:
         """FETCH under expiry, before the producer's swap; and at a retry, its time being over."""
         assert store.run([at_fetch(600, ())]) == [None]
         assert (value(store), value(store, OF_OLD)) == (OWNER, OWNER)
-        store.run([Change(KEY, (OWNER,), None, 0)])
+        store.run([Transition(KEY, (OWNER,), None, 0)])
         assert store.run([at_fetch(600, ())]) == [None]
         assert value(store) is None
 
@@ -149,15 +149,15 @@ class TestASwap:
     def test_of_who_replaces_him_is_not_made_where_he_has_replaced_it(self, store):
         """Both would step aside, each for the other."""
         put(store, OWNER, 100)
-        assert store.run([swap(new=OLD, unless_gone=OLD, replaces=OWNER)]) == [OWNER]
-        assert store.run([at_fetch()]) == [gone(OLD)]
-        assert store.run([swap()]) == [gone(OLD)]
+        assert store.run([swap(new=OLD, unless_replaced=OLD, replaces=OWNER)]) == [OWNER]
+        assert store.run([at_fetch()]) == [replaced_marker(OLD)]
+        assert store.run([swap()]) == [replaced_marker(OLD)]
         assert value(store, OF_OLD) is None
 
     def test_a_second_time_changes_nothing(self, store):
         put(store, OLD, 100)
         store.run([swap(200)])
-        assert store.run([swap(600, new=OTHER)]) == [gone(OWNER)]
+        assert store.run([swap(600, new=OTHER)]) == [replaced_marker(OWNER)]
         assert (value(store), value(store, OF_OLD)) == (OWNER, OWNER)
         assert ttl(store) <= 200
 
@@ -201,14 +201,14 @@ def test_a_batch_may_have_them_among_others(store):
     put(store, OTHER, 90, tombstone_key(f"{KEY}3", OWNER))
     found = store.run(
         [
-            take(f"{KEY}1", OWNER, 60),
+            acquire_transition(f"{KEY}1", OWNER, 60),
             swap(600),
-            look(f"{KEY}2"),
-            take(f"{KEY}3", OWNER, 60, replaceable=True),
-            take(f"{KEY}4", OWNER, 60, replaceable=True),
+            read_transition(f"{KEY}2"),
+            acquire_transition(f"{KEY}3", OWNER, 60, replaceable=True),
+            acquire_transition(f"{KEY}4", OWNER, 60, replaceable=True),
         ]
     )
-    assert found == [None, OLD, None, gone(OTHER), None]
+    assert found == [None, OLD, None, replaced_marker(OTHER), None]
     values = [value(store, key) for key in (KEY, *(f"{KEY}{n}" for n in range(1, 5)))]
     assert values == [OWNER, f"{OWNER}?", None, None, f"{OWNER}?"]
 
@@ -216,9 +216,9 @@ def test_a_batch_may_have_them_among_others(store):
 def test_keys_and_owners_of_any_text_come_back_as_they_went(store):
     key, old, new = "unique:1:Grüße 🎉\r\n\x00:abc", "jid-é\r\n\x00a", "jid-è🎉\x00"
     put(store, old, 100, key)
-    change = Change(key, (None,), new, 600, unless_gone=new, replaces=old, once=True)
-    assert store.run([change]) == [old]
-    assert store.run([change]) == [gone(new)]
+    transition = Transition(key, (None,), new, 600, unless_replaced=new, replaces=old, once=True)
+    assert store.run([transition]) == [old]
+    assert store.run([transition]) == [replaced_marker(new)]
     assert value(store, tombstone_key(key, old)) == new
 
 
@@ -232,7 +232,7 @@ class TestOnRedisAlone:
         assert OF_OLD.startswith(f"{{{KEY}}}")
 
     def test_what_only_asks_for_a_tombstone_is_one_of_two_keys(self, redis_url):
-        asked = take(KEY, OWNER, 60, replaceable=True)
+        asked = acquire_transition(KEY, OWNER, 60, replaceable=True)
         [seen] = commands_seen(redis_url, lambda store: store.run([asked]))
         assert seen.split()[0] == "EVALSHA"
         assert seen.split()[2:5] == ["2", KEY, OF_OWNER]
@@ -240,9 +240,13 @@ class TestOnRedisAlone:
     def test_scripts_forgotten_by_a_restarted_server_are_loaded_again(self, redis_url):
         store = RedisStore(redis_url)
         put(store, OLD, 100)
-        store.run([look(f"{KEY}2")._replace(unless_gone=OWNER)])
+        store.run([read_transition(f"{KEY}2")._replace(unless_replaced=OWNER)])
         redis.Redis.from_url(redis_url).script_flush()
-        batch = [take(f"{KEY}1", OWNER, 60), swap(600), look(f"{KEY}2")._replace(unless_gone=OLD)]
+        batch = [
+            acquire_transition(f"{KEY}1", OWNER, 60),
+            swap(600),
+            read_transition(f"{KEY}2")._replace(unless_replaced=OLD),
+        ]
         assert store.run(batch) == [None, OLD, None]
         assert (value(store), value(store, OF_OLD)) == (OWNER, OWNER)
 
@@ -250,10 +254,10 @@ class TestOnRedisAlone:
         store = RedisStore(redis_url)
         put(store, OLD, 100)
         raw(store).rpush(f"{KEY}2", "no lock")
-        change = swap(600)
+        transition = swap(600)
         with pytest.raises(StoreError, match="Redis refused 1 of 2 commands") as caught:
-            store.run([change, look(f"{KEY}2")._replace(unless_gone=OWNER)])
-        assert caught.value.done == (change,)
+            store.run([transition, read_transition(f"{KEY}2")._replace(unless_replaced=OWNER)])
+        assert caught.value.done == (transition,)
         assert value(store) == OWNER
 
     def test_one_that_a_tombstone_forbade_is_not(self, redis_url):
@@ -261,5 +265,5 @@ class TestOnRedisAlone:
         put(store, OTHER, 90, OF_OLD)
         raw(store).rpush(f"{KEY}2", "no lock")
         with pytest.raises(StoreError) as caught:
-            store.run([swap(600), look(f"{KEY}2")])
+            store.run([swap(600), read_transition(f"{KEY}2")])
         assert caught.value.done == ()

@@ -118,7 +118,7 @@ PLANTED = {
         'raise _invalid(place, f"object key is {type(key).__name__}, not str", "use str keys")',
         "key = str(key)",
     ),
-    "floats by repr": (canonical_module, "es_number(number)", "repr(number)"),
+    "floats by repr": (canonical_module, "ecma_number(number)", "repr(number)"),
     "floats the fast way": (canonical_module, "{str, int, bool", "{float, str, int, bool"),
     "NaN is a number": (canonical_module, "if isfinite(number):", "if abs(number) != 1e999:"),
     "infinity is a number": (
@@ -175,7 +175,7 @@ def broken_canonicalizer(module, sound, broken):
     if module is canonical_module:
         return copy.canonical
     whole = planted(canonical_module, "import orjson\n", "import orjson\n")
-    whole.es_number = copy.es_number
+    whole.ecma_number = copy.ecma_number
     return whole.canonical
 
 

@@ -16,10 +16,10 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from faktory_unique import NotSent, OutcomeUnknown
-from faktory_unique.client.address import Server
+from faktory_unique import CommandNotSent, CommandOutcomeUnknown
+from faktory_unique.client.address import Address
 from faktory_unique.client.connection import Connection
-from faktory_unique.client.stream import SocketWire, Wire
+from faktory_unique.client.stream import SocketStream, Stream
 from tests.integration.scripted import ScriptedServer, bulk
 
 # A machine that is busy is no finding.
@@ -59,7 +59,7 @@ STREAMS = {
 streams = pytest.mark.parametrize(("stream", "replies"), STREAMS.values(), ids=STREAMS)
 
 
-class ChunkWire(Wire):
+class ChunkWire(Stream):
     """Has its chunks ready; then the peer has closed."""
 
     def __init__(self, chunks):
@@ -78,7 +78,7 @@ class ChunkWire(Wire):
     is_quiet = has_news = end = close = let_go = send
 
 
-class PacedWire(SocketWire):
+class PacedWire(SocketStream):
     """A real socket on which each chunk is sent when the reader asks for more, and not before.
 
     So the reader gets exactly these chunks, which a kernel would else join.
@@ -182,7 +182,7 @@ def test_a_bulk_larger_than_what_is_read_at_once_is_read_whole(pair):
     texts = ["é\r\n" * 100_000, "", "x" * 70_000]
     writer = threading.Thread(target=theirs.sendall, args=[b"".join(map(bulk, texts))])
     writer.start()
-    assert read(SocketWire(mine), 3) == [bulk(text)[:-2].decode() for text in texts]
+    assert read(SocketStream(mine), 3) == [bulk(text)[:-2].decode() for text in texts]
     writer.join()
 
 
@@ -225,7 +225,7 @@ def test_a_peer_that_falls_silent_anywhere_is_waited_for_until_the_deadline(stre
         mine, theirs = socket.socketpair()
         with mine, theirs:
             theirs.sendall(stream[:size])
-            wire = SocketWire(mine)
+            wire = SocketStream(mine)
             assert read(wire, len(came)) == came
             with pytest.raises(TimeoutError):
                 wire.read_reply(time.monotonic() + 0.002)
@@ -289,7 +289,7 @@ def test_a_length_that_never_comes_is_waited_for_until_the_deadline(pair, length
     mine, theirs = pair
     theirs.sendall(b"$%d\r\nhello\r\n" % length)
     with pytest.raises((TimeoutError, ValueError)):
-        SocketWire(mine).read_reply(time.monotonic() + 0.05)
+        SocketStream(mine).read_reply(time.monotonic() + 0.05)
 
 
 pieces = (
@@ -364,7 +364,7 @@ def test_of_garbage_nothing_is_read_that_is_no_reply(stream):
 def connected(server, seconds):
     """A connection that is closed at the end of the block, however the block ends."""
     port = int(server.url.rpartition(":")[2])
-    return closing(Connection(Server("127.0.0.1", port), dict, seconds))
+    return closing(Connection(Address("127.0.0.1", port), dict, seconds))
 
 
 class Bad:
@@ -408,7 +408,7 @@ BAD = [
 def test_after_a_bad_reply_the_next_command_has_a_new_connection_and_its_own_answer(reply, closes):
     bad = Bad(reply, closes)
     with ScriptedServer(bad) as server, connected(server, 0.3) as connection:
-        with pytest.raises(OutcomeUnknown):
+        with pytest.raises(CommandOutcomeUnknown):
             connection.call("FIRST")
         assert connection.call("SECOND") == "+SECOND"
         assert connection.call("THIRD") == "+THIRD"
@@ -430,7 +430,9 @@ def test_after_a_bad_reply_the_next_command_has_a_new_connection_and_its_own_ans
 )
 def test_what_came_too_much_is_nobodys_answer(reply):
     with ScriptedServer(Bad(reply, closes=False)) as server, connected(server, 2) as connection:
-        with suppress(OutcomeUnknown):  # of which of the two it is that ends so, nothing is claimed
+        with suppress(
+            CommandOutcomeUnknown
+        ):  # of which of the two it is that ends so, nothing is claimed
             connection.call("FIRST")
         assert connection.call("SECOND") == "+SECOND"
 
@@ -465,11 +467,11 @@ def test_a_bad_greeting_means_that_nothing_was_sent(greeting):
 
         greeting_once = threading.Thread(target=greet)
         greeting_once.start()
-        server = Server("127.0.0.1", listening.getsockname()[1], password="s3cret")
+        server = Address("127.0.0.1", listening.getsockname()[1], password="s3cret")
         try:
             with (
                 closing(Connection(server, dict, 2)) as connection,
-                pytest.raises(NotSent) as caught,
+                pytest.raises(CommandNotSent) as caught,
             ):
                 connection.call("FIRST")
         finally:

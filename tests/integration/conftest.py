@@ -10,7 +10,7 @@ import pytest
 import redis
 
 from faktory_unique import Client, Consumer, Job, Policy, Producer, Unique
-from faktory_unique.testing import running
+from faktory_unique.testing import running_consumer
 from tests.integration import handlers
 
 # A fork of this process would inherit locks that its other threads hold.
@@ -83,7 +83,7 @@ def working(faktory_url):
             for name in HANDLERS:
                 consumer.register(f"Unique.{name}", getattr(handlers, name))
             consumer.register("Unique.note_jid", handlers.note_jid, bind=True)
-            with running(consumer):
+            with running_consumer(consumer):
                 yield consumer
 
     return work

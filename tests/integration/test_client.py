@@ -16,7 +16,15 @@ import pyfaktory
 import pytest
 import trustme
 
-from faktory_unique import Client, Job, LoginRefused, NotSent, OutcomeUnknown, Producer, Refused
+from faktory_unique import (
+    AuthenticationFailed,
+    Client,
+    CommandNotSent,
+    CommandOutcomeUnknown,
+    CommandRefused,
+    Job,
+    Producer,
+)
 from tests.integration.peer import Peer, answering, bulk, connected
 
 
@@ -40,7 +48,7 @@ def test_a_large_reply_is_read_whole():
 def test_a_reply_cut_off_is_an_unknown_outcome_and_the_next_command_has_a_new_connection(cut):
     peer = Peer(answering(cut), answering(bulk("{}")))
     with connected(peer) as client:
-        with pytest.raises(OutcomeUnknown, match="PUSHB was sent"):
+        with pytest.raises(CommandOutcomeUnknown, match="PUSHB was sent"):
             client.push_batch([])
         assert client.push_batch([]) == {}
 
@@ -50,7 +58,7 @@ def test_a_reply_cut_off_is_an_unknown_outcome_and_the_next_command_has_a_new_co
 )
 def test_an_answer_to_pushb_that_makes_no_sense_is_no_success(nonsense):
     """Stock push_bulk makes {} of it: "all fine" (facts §4)."""
-    with connected(Peer(answering(nonsense))) as client, pytest.raises(OutcomeUnknown):
+    with connected(Peer(answering(nonsense))) as client, pytest.raises(CommandOutcomeUnknown):
         client.push_batch([])
 
 
@@ -58,7 +66,7 @@ def test_a_fetched_job_that_is_no_json_is_an_unknown_outcome():
     peer = Peer(answering(b"+OK\r\n"), answering(bulk("no json")))
     with connected(peer, role="consumer") as client:
         time.sleep(0.2)  # the heartbeat, on the first connection
-        with pytest.raises(OutcomeUnknown, match="FETCH is no JSON"):
+        with pytest.raises(CommandOutcomeUnknown, match="FETCH is no JSON"):
             client._fetch(["default"])
 
 
@@ -74,7 +82,7 @@ def test_an_answer_that_comes_too_late_is_never_taken_for_the_next_commands():
 
     peer = Peer(late, answering(bulk('{"jid-00000002": "in time"}')))
     with connected(peer, timeout=0.8) as client:
-        with pytest.raises(OutcomeUnknown, match="timed out"):
+        with pytest.raises(CommandOutcomeUnknown, match="timed out"):
             client.push_batch([])
         assert client.push_batch([]) == {"jid-00000002": "in time"}
 
@@ -94,7 +102,7 @@ def test_the_timeout_bounds_the_whole_call_not_each_read():
 
     with connected(Peer(drip), timeout=0.5) as client:
         since = time.monotonic()
-        with pytest.raises(OutcomeUnknown, match="timed out"):
+        with pytest.raises(CommandOutcomeUnknown, match="timed out"):
             client.push_batch([])
         assert time.monotonic() - since < 1
 
@@ -116,7 +124,7 @@ def test_without_a_connection_nothing_was_sent(new_faktory):
     server = new_faktory()
     with Client(server.url) as client:
         server.stop()
-        with pytest.raises(NotSent, match=r"no connection to Faktory at 127\.0\.0\.1:"):
+        with pytest.raises(CommandNotSent, match=r"no connection to Faktory at 127\.0\.0\.1:"):
             client.push_batch([])
         server.start()
         assert client.push_batch([]) == {}
@@ -124,7 +132,7 @@ def test_without_a_connection_nothing_was_sent(new_faktory):
 
 def test_what_the_server_refuses_is_refused_and_the_connection_kept(faktory_url):
     with Client(faktory_url) as client:
-        with pytest.raises(Refused, match=r"^unknown command NONSENSE$"):
+        with pytest.raises(CommandRefused, match=r"^unknown command NONSENSE$"):
             client.call("NONSENSE")
         assert client.info()["faktory"]["total_enqueued"] == 0
 
@@ -138,7 +146,7 @@ def test_errors_are_pyfaktorys_too(faktory_url):
 
 
 def test_a_client_that_is_not_connected_says_what_to_do(faktory_url):
-    with pytest.raises(NotSent, match="call connect"):
+    with pytest.raises(CommandNotSent, match="call connect"):
         Client(faktory_url).push_batch([])
 
 
@@ -184,7 +192,7 @@ class TestLogin:
 
     def test_a_missing_password_is_asked_for(self, new_faktory):
         server = new_faktory(password="s3cret")
-        with pytest.raises(LoginRefused, match="asks for a password"):
+        with pytest.raises(AuthenticationFailed, match="asks for a password"):
             Client(f"tcp://127.0.0.1:{server.port}").connect()
 
     @pytest.mark.parametrize(
@@ -197,12 +205,12 @@ class TestLogin:
     )
     def test_another_protocol_is_named(self, greeting, told):
         peer = Peer(lambda _peer, conn: conn.sendall(greeting))
-        with pytest.raises(LoginRefused, match=told):
+        with pytest.raises(AuthenticationFailed, match=told):
             Client(peer.url, timeout=2).connect()
 
     def test_a_greeting_that_is_no_json_is_no_connection(self):
         peer = Peer(lambda _peer, conn: conn.sendall(b"+HI nonsense\r\n"))
-        with pytest.raises(NotSent):
+        with pytest.raises(CommandNotSent):
             Client(peer.url, timeout=2).connect()
 
 
@@ -259,7 +267,7 @@ class TestTLS:
 
     def test_an_unknown_certificate_is_refused_by_default(self, tls_url):
         """Stock pyfaktory verifies none."""
-        with pytest.raises(NotSent, match="CERTIFICATE_VERIFY_FAILED"):
+        with pytest.raises(CommandNotSent, match="CERTIFICATE_VERIFY_FAILED"):
             Client(tls_url, timeout=5).connect()
 
 
@@ -272,7 +280,7 @@ def test_an_url_of_another_kind_is_refused(url):
 def test_a_command_whose_time_is_over_is_not_sent(faktory_url):
     """However long waiting for the connection took: a late ACK can end another's reservation."""
     with Client(faktory_url) as client:
-        with pytest.raises(NotSent, match="too late for INFO"):
+        with pytest.raises(CommandNotSent, match="too late for INFO"):
             client.call("INFO", not_after=time.monotonic())
         assert client.call("INFO", not_after=time.monotonic() + 5)
 
@@ -293,7 +301,7 @@ def test_an_ipv6_server_is_reached_by_its_literal_address():
 
 
 def test_a_host_that_has_no_address_is_no_connection():
-    with pytest.raises(NotSent, match="no connection to Faktory at no-such-host"):
+    with pytest.raises(CommandNotSent, match="no connection to Faktory at no-such-host"):
         Client("tcp://no-such-host.invalid:7419", timeout=5).connect()
 
 
@@ -311,7 +319,7 @@ def test_waiting_for_other_threads_counts_into_the_timeout(new_faktory):
         since = time.monotonic()
 
         def push():
-            with pytest.raises((NotSent, OutcomeUnknown)):
+            with pytest.raises((CommandNotSent, CommandOutcomeUnknown)):
                 client.push_batch([])
 
         threads = [threading.Thread(target=push) for _ in range(12)]
@@ -364,7 +372,7 @@ class TestHeartbeat:
         peer = Peer(answering(b"+OK\r\n", b"-ERR unknown worker\r\n"), answering(b"+OK\r\n"))
         with connected(peer, role="consumer", worker_id="unknown-one") as client:
             time.sleep(0.2)  # the heartbeat's own first
-            with pytest.raises(Refused):
+            with pytest.raises(CommandRefused):
                 client._beat()
             assert client._beat()
 

@@ -14,7 +14,15 @@ import time
 import pyfaktory
 import pytest
 
-from faktory_unique import Client, Consumer, Job, LoginRefused, NotSent, Producer, Unique
+from faktory_unique import (
+    AuthenticationFailed,
+    Client,
+    CommandNotSent,
+    Consumer,
+    Job,
+    Producer,
+    Unique,
+)
 from tests.integration import handlers
 from tests.integration.conftest import SPAWN
 
@@ -101,7 +109,7 @@ def test_queues_that_could_never_have_a_job_are_refused(queues, error):
 
 
 def test_running_on_a_client_that_is_not_connected_is_an_error_at_once():
-    with pytest.raises(NotSent, match="call connect"):
+    with pytest.raises(CommandNotSent, match="call connect"):
         Consumer(Client(role="consumer")).run()
 
 
@@ -181,7 +189,7 @@ def test_a_signal_ends_it_once_its_job_is_done_and_reported(
     assert locks() == {}
 
 
-def test_a_job_beyond_the_grace_period_is_ended_and_put_back(
+def test_a_job_beyond_the_grace_period_is_ended_and_requeued(
     producer, unique, working, wait_for, notes, locks, sizes
 ):
     """Its process first, then the job, under its lock; not FAILed: no retry is spent."""
@@ -260,7 +268,7 @@ def test_a_wrong_password_ends_run_with_an_error(new_faktory):
     server = new_faktory(password="s3cret")
     url = server.url.replace("s3cret", "wr0ng")
     client = Client(url, role="consumer", worker_id="locked-out-worker")
-    with pytest.raises(LoginRefused) as caught:
+    with pytest.raises(AuthenticationFailed) as caught:
         client.connect()
     assert "wr0ng" not in str(caught.value)
 

@@ -7,7 +7,7 @@ from contextvars import ContextVar
 
 import pytest
 
-from faktory_unique import Client, Consumer, Drop, Job, Middleware, Producer, PutBack
+from faktory_unique import Client, Consumer, Drop, Job, Middleware, Producer, Requeue
 from tests.integration import handlers
 
 
@@ -15,10 +15,10 @@ class Tell(Middleware):
     """Notes each verb on the way in and out, with the lock as it is then."""
 
     def __init__(self, name, told, locks):
-        self.name, self.told, self.locks = name, told, locks
+        self.name, self.detail, self.locks = name, told, locks
 
     def note(self, what):
-        self.told.append((self.name, what, next(iter(self.locks().values()), None)))
+        self.detail.append((self.name, what, next(iter(self.locks().values()), None)))
 
     def push(self, jobs, call_next):
         self.note("push")
@@ -121,24 +121,24 @@ def test_a_dropped_job_is_acknowledged_unrun_and_its_lock_freed(
     assert sizes("enqueued") == sizes("working") == sizes("retries") == 0
 
 
-def test_a_job_put_back_runs_later_under_a_new_jid_and_keeps_its_lock(
+def test_a_job_requeued_runs_later_under_a_new_jid_and_keeps_its_lock(
     producer, unique, note_job, working, wait_for, locks, notes, sizes
 ):
-    class PutBackOnce(Middleware):
+    class RequeueOnce(Middleware):
         seen = ()
 
         def fetch(self, job, call_next):
             self.seen = (*self.seen, job)
-            return PutBack(1) if len(self.seen) == 1 else call_next(job)
+            return Requeue(1) if len(self.seen) == 1 else call_next(job)
 
-    putting_back = PutBackOnce()
+    requeuing = RequeueOnce()
     first = producer.push(note_job(custom={"mine": 1}))
-    with working(unique, putting_back):
+    with working(unique, requeuing):
         wait_for(lambda: sizes("scheduled") == 1)
         assert locks() == {first.key: first.jid}
         assert not producer.push(note_job())
         wait_for(lambda: not locks())
-    original, copy = putting_back.seen
+    original, copy = requeuing.seen
     assert copy["jid"] != original["jid"] == first.jid
     assert copy["custom"] == original["custom"]
     assert notes() == ["ran"]

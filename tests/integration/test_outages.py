@@ -23,7 +23,7 @@ from faktory_unique import (
     StoreUnavailable,
     Unique,
 )
-from faktory_unique.locks.transition import look
+from faktory_unique.locks.transition import read_transition
 
 
 def job(text="one"):
@@ -118,7 +118,7 @@ class TestFaktory:
         with pytest.raises(PushNotSent) as caught:
             outage.producer.push(job())
         [result] = caught.value.results
-        assert outage.unique.store.run([look(result.key)]) == [None]
+        assert outage.unique.store.run([read_transition(result.key)]) == [None]
 
     def test_hanging_the_outcome_is_unknown_and_the_lease_stays(self, outage):
         outage.faktory.pause()
@@ -127,7 +127,9 @@ class TestFaktory:
             outage.producer.push(job())
         assert time.monotonic() - since < 3
         [result] = caught.value.results
-        assert outage.unique.store.run([look(result.key)]) == [f"{result.submitted_jid}?"]
+        assert outage.unique.store.run([read_transition(result.key)]) == [
+            f"{result.submitted_jid}?"
+        ]
 
     def test_after_an_unknown_outcome_the_same_job_goes_out_under_a_new_jid(self, outage):
         """The first copy did arrive; both run, under jids that do not disturb each other."""
@@ -140,7 +142,7 @@ class TestFaktory:
         assert result
         assert result.jid != result.submitted_jid == again.jid
         assert enqueued(outage.faktory) == 3
-        assert outage.unique.store.run([look(result.key)]) == [again.jid]
+        assert outage.unique.store.run([read_transition(result.key)]) == [again.jid]
 
     def test_restarted_under_an_idle_producer_the_next_push_just_works(self, outage):
         """Stock pyfaktory raises, though nothing was sent (facts §1)."""

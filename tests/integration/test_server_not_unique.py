@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from faktory_unique import Client, Job, NotUnique, Policy, Producer, PushStatus, Unique
+from faktory_unique import Client, DuplicateJob, Job, Policy, Producer, PushStatus, Unique
 from tests.integration.scripted import ScriptedServer, bulk
 
 SAID = "NOTUNIQUE Job not unique"
@@ -81,7 +81,10 @@ def test_of_a_list_the_others_are_pushed(unique, push_to):
 
 def test_where_a_duplicate_raises_it_does(unique, push_to):
     told = "^1 of 1 jobs not pushed: another job is there already$"
-    with ScriptedServer(with_equals_of([1])) as server, pytest.raises(NotUnique, match=told) as e:
+    with (
+        ScriptedServer(with_equals_of([1])) as server,
+        pytest.raises(DuplicateJob, match=told) as e,
+    ):
         push_to(server).push(job(1, "Raising"))
     assert [(r.status, r.jid) for r in e.value.results] == [("duplicate", "")]
     assert unique.store.values() == {}

@@ -10,8 +10,8 @@ from contextlib import contextmanager
 
 import pytest
 
-from faktory_unique import Client, NotSent, OutcomeUnknown, Refused
-from faktory_unique.client.stream import SocketWire
+from faktory_unique import Client, CommandNotSent, CommandOutcomeUnknown, CommandRefused
+from faktory_unique.client.stream import SocketStream
 from tests.integration.peer import Peer, answering, connected
 
 
@@ -55,7 +55,7 @@ def test_another_command_of_the_same_thread_reads_it_first():
 def test_a_second_command_that_is_only_sent_reads_it_first():
     with connected(Peer(slowly(0.05, b"+ONE\r\n", b"-ERR no\r\n"))) as client:
         first, second = client.send("FIRST"), client.send("SECOND")
-        with pytest.raises(Refused, match="no"):
+        with pytest.raises(CommandRefused, match="no"):
             second()
         assert first() == "+ONE"
 
@@ -75,7 +75,7 @@ def test_another_command_waits_for_it_no_longer_than_its_own_time():
     with connected(Peer(slowly(1, b"+ONE\r\n", b"+TWO\r\n")), timeout=5) as client:
         reply = client.send("FIRST")
         since = time.monotonic()
-        with pytest.raises(NotSent, match="busy"):
+        with pytest.raises(CommandNotSent, match="busy"):
             client.call("SECOND", at_most=0.2)
         assert time.monotonic() - since < 0.8
         assert reply() == "+ONE"
@@ -87,7 +87,7 @@ def test_a_reply_that_is_not_waited_for_any_longer_keeps_no_other_command_waitin
         reply = client.send("FIRST")
         time.sleep(0.4)
         assert client.call("SECOND") == "+TWO"
-        with pytest.raises(OutcomeUnknown, match=r"FIRST was sent.*timed out"):
+        with pytest.raises(CommandOutcomeUnknown, match=r"FIRST was sent.*timed out"):
             reply()
 
 
@@ -126,7 +126,7 @@ def test_a_signal_handler_amid_a_command_cannot_send_another():
         def act():
             try:
                 client.call("SECOND")
-            except NotSent as exc:
+            except CommandNotSent as exc:
                 told.append(str(exc))
 
         with alarm(0.1, act):
@@ -143,7 +143,7 @@ def test_a_signal_handler_amid_a_command_cannot_have_the_reply_to_one_before():
         first = client.send("FIRST")
 
         def act():
-            with pytest.raises(OutcomeUnknown, match="FIRST was sent"):
+            with pytest.raises(CommandOutcomeUnknown, match="FIRST was sent"):
                 first()
             told.append("so")
 
@@ -159,7 +159,7 @@ def test_a_signal_handler_that_disconnects_while_a_reply_is_waited_for_spoils_no
             assert client.call("SECOND") == "+TWO"
         client.connect()
         third = client.send("THIRD")
-        with pytest.raises(OutcomeUnknown, match="FIRST was sent"):
+        with pytest.raises(CommandOutcomeUnknown, match="FIRST was sent"):
             first()
         assert third() == "+THREE"
 
@@ -168,7 +168,7 @@ def test_a_signal_handler_that_disconnects_leaves_its_outcome_open():
     with (
         connected(Peer(slowly(0.5, b"+ONE\r\n"))) as client,
         alarm(0.1, client.disconnect),
-        pytest.raises(OutcomeUnknown, match="FIRST was sent"),
+        pytest.raises(CommandOutcomeUnknown, match="FIRST was sent"),
     ):
         client.call("FIRST")
 
@@ -185,7 +185,7 @@ def test_a_handler_that_raises_keeps_nobody_from_the_connection():
         other = second_of(client, said)
         other.join(5)
         assert said == ["+TWO"]
-        with pytest.raises(OutcomeUnknown, match="not waited for"):
+        with pytest.raises(CommandOutcomeUnknown, match="not waited for"):
             reply()
 
 
@@ -195,7 +195,7 @@ def test_what_was_broken_off_amid_its_send_is_waited_for_by_nobody(monkeypatch):
 
     with connected(Peer(answering(b"+ONE\r\n"), answering(b"+TWO\r\n")), timeout=None) as client:
         with monkeypatch.context() as patched:
-            patched.setattr(SocketWire, "send", send)
+            patched.setattr(SocketStream, "send", send)
             with pytest.raises(Alarm):
                 client.call("FIRST")
         assert client.call("SECOND") == "+TWO"
@@ -208,7 +208,7 @@ def test_a_forked_child_leaves_it_to_its_parent():
         if pid == 0:
             try:
                 reply()
-            except OutcomeUnknown:
+            except CommandOutcomeUnknown:
                 os._exit(7)
             os._exit(0)
         assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 7
@@ -226,7 +226,7 @@ def test_one_that_has_not_is_waited_for_no_longer():
     with connected(Peer(slowly(1.5, b"+ONE\r\n")), timeout=0.5) as client:
         reply = client.send("FIRST")
         since = time.monotonic()
-        with pytest.raises(OutcomeUnknown, match=r"FIRST was sent.*timed out"):
+        with pytest.raises(CommandOutcomeUnknown, match=r"FIRST was sent.*timed out"):
             reply()
         assert time.monotonic() - since < 1
 
@@ -235,7 +235,7 @@ def test_where_there_is_none_the_outcome_is_unknown_and_the_next_command_has_a_n
     with connected(Peer(answering(b""), answering(b"+TWO\r\n"))) as client:
         reply = client.send("FIRST")
         assert client.call("SECOND") == "+TWO"
-        with pytest.raises(OutcomeUnknown, match="FIRST was sent"):
+        with pytest.raises(CommandOutcomeUnknown, match="FIRST was sent"):
             reply()
 
 
@@ -253,10 +253,10 @@ def test_what_cannot_be_sent_is_told_when_it_is_asked_for():
         assert client.call("FIRST") == "+ONE"
         peer.thread.join(5)  # nobody listens any more
         reply = client.send("SECOND")
-        with pytest.raises(NotSent, match="no connection"):
+        with pytest.raises(CommandNotSent, match="no connection"):
             reply()
 
 
 def test_a_client_that_is_not_connected_sends_nothing(faktory_url):
-    with pytest.raises(NotSent, match="not connected"):
+    with pytest.raises(CommandNotSent, match="not connected"):
         Client(faktory_url).send("INFO")

@@ -10,7 +10,7 @@ import pytest
 from redis import Redis
 
 from faktory_unique import Client, Consumer, Job, Policy, Producer, Unique
-from faktory_unique.testing import running
+from faktory_unique.testing import running_consumer
 from tests.integration import handlers
 from tests.integration.conftest import SPAWN
 
@@ -33,7 +33,7 @@ class Outage:
             consumer = Consumer(client, middleware=[self.unique], **options)
             consumer.register("note", handlers.note)
             consumer.register("note_slowly", handlers.note_slowly)
-            with running(consumer):  # and raises what `run` does
+            with running_consumer(consumer):  # and raises what `run` does
                 yield consumer
 
 
@@ -121,7 +121,7 @@ def test_redis_away_jobs_run_and_are_reported_and_their_locks_freed_later(
         assert "store_error" in {event.name.value for event in outage.seen}
 
 
-def test_redis_away_until_start_the_job_is_put_back_until_it_is_there(
+def test_redis_away_until_start_the_job_is_requeued_until_it_is_there(
     new_faktory, new_redis, notes, wait_for
 ):
     redis, faktory = new_redis(), new_faktory()

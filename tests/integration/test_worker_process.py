@@ -21,8 +21,8 @@ from faktory_unique.worker.child import Task
 from faktory_unique.worker.process_pool import (
     NotBegun,
     ProcessEnded,
+    ProcessPool,
     WorkerProcess,
-    WorkerProcesses,
 )
 from scripts.servers.process import is_running
 from tests.integration import handlers
@@ -168,7 +168,7 @@ def test_a_large_job_and_a_large_error_pass(process, notes):
 
 
 def test_ending_them_cuts_handlers_off_however_deaf(notes, wait_for):
-    processes = WorkerProcesses(SPAWN, 2)
+    processes = ProcessPool(SPAWN, 2)
     processes.start()
     ended = []
 
@@ -195,7 +195,7 @@ def test_ending_them_cuts_handlers_off_however_deaf(notes, wait_for):
 def test_those_that_are_idle_end_in_peace(tmp_path, capfd):
     """What their handlers have written is flushed."""
     for start in ("fork", "spawn"):  # a fork server writes where it was started
-        processes = WorkerProcesses(multiprocessing.get_context(start), 2)
+        processes = ProcessPool(multiprocessing.get_context(start), 2)
         processes.start()
         assert processes.perform(task(handlers.say, start)) is None
         since = time.monotonic()
@@ -218,7 +218,7 @@ def test_a_job_that_no_process_can_read_was_not_begun(process, notes):
     assert process.perform(task(handlers.note, notes.path)) is None
 
 
-def test_a_job_without_a_process_is_put_back(
+def test_a_job_without_a_process_is_requeued(
     producer, unique, working, wait_for, notes, sizes, monkeypatch
 ):
     """A machine that is short of processes or memory spends no retry."""
@@ -303,7 +303,7 @@ class Dawdling(Middleware):
         return call_next(job)
 
 
-def test_a_job_that_is_begun_when_its_run_is_over_is_put_back(
+def test_a_job_that_is_begun_when_its_run_is_over_is_requeued(
     producer, unique, working, wait_for, note_job, notes, sizes, faktory_url
 ):
     """By no means failed; and it takes nothing of a later run of the same consumer."""
@@ -330,7 +330,7 @@ def test_no_thread_of_its_jobs_outlives_a_run(working, unique, producer, note_jo
     wait_for(lambda: "faktory-job" not in {thread.name for thread in threading.enumerate()})
 
 
-def test_without_a_thread_to_be_had_the_job_is_put_back(
+def test_without_a_thread_to_be_had_the_job_is_requeued(
     producer, unique, working, wait_for, note_job, sizes, monkeypatch
 ):
     start = threading.Thread.start

@@ -10,7 +10,7 @@ import multiprocessing
 import sys
 
 from faktory_unique import Client, Consumer
-from faktory_unique.worker.consumer_run import Shift
+from faktory_unique.worker.consumer_run import ConsumerRun
 from tests.integration import handlers
 
 if __name__ == "__main__":
@@ -18,7 +18,7 @@ if __name__ == "__main__":
         context = multiprocessing.get_context(sys.argv[2])
         consumer = Consumer(client, [sys.argv[2]], concurrency=3, context=context)
         consumer.register("Unique.note_slowly", handlers.note_slowly)
-        start = Shift.start
+        start = ConsumerRun.start
 
         def tell(shift):
             start(shift)
@@ -26,5 +26,5 @@ if __name__ == "__main__":
             sys.stdout.write(f"{json.dumps(pids)}\n")
             sys.stdout.flush()
 
-        Shift.start = tell
+        ConsumerRun.start = tell
         consumer.run()

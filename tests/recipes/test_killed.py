@@ -45,7 +45,7 @@ class Sync:
         self.wait_for(self.sync.lines)
         waiting = self.push(7, "second")
         assert waiting
-        self.wait_for(lambda: any("put_back" in worker.log() for worker in self.workers))
+        self.wait_for(lambda: any("requeue" in worker.log() for worker in self.workers))
         [said] = self.sync.said
         said.worker.kill()
         again = self.push(7, "third")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tests.simulation.faults import Fault
-from tests.simulation.scenario import due_in, failing, lasting, once, putting_back, scenario
+from tests.simulation.scenario import due_in, failing, lasting, once, requeuing, scenario
 
 
 def _after(seconds, then):
@@ -148,8 +148,8 @@ def exclusive_retry(world):
     world.process("other-worker")
 
 
-@scenario(putting_back(0, after=2), exclusive=True, until="start")
-def exclusive_put_back(world):
+@scenario(requeuing(0, after=2), exclusive=True, until="start")
+def exclusive_requeue(world):
     world.process("producer", _twice)
     world.process("worker")
     world.process("other-worker")

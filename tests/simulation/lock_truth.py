@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from faktory_unique.locks.keys import is_beside, run_key
+from faktory_unique.locks.keys import is_side_key, run_key
 from faktory_unique.locks.lifecycle import RUN_LEASE
 from faktory_unique.locks.stamp import read_stamp
-from faktory_unique.locks.transition import is_leased, owner_of, successor_of
+from faktory_unique.locks.transition import is_leased, owner_of, replaced_by
 from faktory_unique.testing.fake import FakeStore
 from tests.simulation.works import Sent
 
@@ -64,32 +64,32 @@ class LockTruth:
         """Whether the latest lock of this owner has run out."""
         return owner in self._run_out
 
-    def changed(self, change, found):
+    def changed(self, transition, found):
         """A process has changed a lock."""
-        if change.value is None and found is None:
+        if transition.value is None and found is None:
             return
-        actor, owner = self._truth.actor, change.owner
-        if change.value is not None:
+        actor, owner = self._truth.actor, transition.owner
+        if transition.value is not None:
             self._owners.add(owner)
             self._run_out.discard(owner)
-        if found is None and is_leased(change.value):
+        if found is None and is_leased(transition.value):
             actor.owners.add(owner)
-        self._check_whose(change, found)
-        if change.value is not None:
-            self._set(change, owner, found)
+        self._check_whose(transition, found)
+        if transition.value is not None:
+            self._set(transition, owner, found)
         elif owner_of(found) == owner:
             self._freed(found)
         else:  # in the place of one that waits, a `start` job begins
             self._truth.works[owner].begun = self._truth.works[owner].begun or 1
 
-    def _check_whose(self, change, found):
+    def _check_whose(self, transition, found):
         """A lock is changed for its owner, or for one that was pushed in his place."""
         if found is None:
             return
         actor, other = self._truth.actor, self._truth.works.get(owner_of(found))
-        mine = owner_of(found) == change.owner
-        replaces = other is not None and other.owner == change.replaces and other.replaced
-        if not (mine or replaces) or change.owner not in self.may_change(actor):
+        mine = owner_of(found) == transition.owner
+        replaces = other is not None and other.owner == transition.replaces and other.replaced
+        if not (mine or replaces) or transition.owner not in self.may_change(actor):
             self._truth.broke("foreign", f"{actor} has changed the lock of {owner_of(found)}")
 
     def buried(self, owner):
@@ -97,22 +97,24 @@ class LockTruth:
         if owner in self._truth.works:
             self._truth.works[owner].replaced = True
 
-    def has_no_place(self, change, found):
+    def has_no_place(self, transition, found):
         """Another has the place that this job was pushed for; or it is to step aside itself."""
-        work = self._truth.works.get(change.owner)
-        aside = successor_of(found) is not None and change.unless_gone == change.owner
-        has_it = change.owner in {successor_of(found), found}
+        work = self._truth.works.get(transition.owner)
+        aside = replaced_by(found) is not None and transition.unless_replaced == transition.owner
+        has_it = transition.owner in {replaced_by(found), found}
         if work is not None and work.is_live and not (aside or has_it):
             self.note_lapse(work)
 
-    def run_lock_changed(self, change, found):
+    def run_lock_changed(self, transition, found):
         """A run lock was taken, held or freed."""
         actor = self._truth.actor
-        token = change.value or found
-        if found is None and change.value is not None:
+        token = transition.value or found
+        if found is None and transition.value is not None:
             self._runners[token] = actor.name
-            if change.ttl > RUN_LEASE:
-                self._truth.broke("too long", f"the run lock {token} was taken for {change.ttl} s")
+            if transition.ttl > RUN_LEASE:
+                self._truth.broke(
+                    "too long", f"the run lock {token} was taken for {transition.ttl} s"
+                )
         elif token is not None and self._runners.get(token) != actor.name:
             self._truth.broke("foreign", f"{actor} has changed the run lock of {token}")
 
@@ -136,22 +138,24 @@ class LockTruth:
         if self._policy.get("on_death") == "keep" and work.died:
             self._truth.broke("freed", f"the lock of {owner} was freed, and was to be kept")
 
-    def _set(self, change, owner, found):
+    def _set(self, transition, owner, found):
         work, actor = self._truth.works.get(owner), self._truth.actor
         if work is None:
-            if not (is_leased(change.value) and change.ttl <= self._policy["lease"]):
-                self._truth.broke("no lease", f"the lock of {owner}, not pushed, was set: {change}")
+            if not (is_leased(transition.value) and transition.ttl <= self._policy["lease"]):
+                self._truth.broke(
+                    "no lease", f"the lock of {owner}, not pushed, was set: {transition}"
+                )
             return
-        if change.ttl > self._longest_ttl:
-            self._truth.broke("too long", f"the lock of {owner} lives {change.ttl} s")
+        if transition.ttl > self._longest_ttl:
+            self._truth.broke("too long", f"the lock of {owner} lives {transition.ttl} s")
         # What is owed to the lock of a job that ended meanwhile may last longer, but not be taken.
         work.in_place = True
-        if change.replaces is not None and found == change.replaces:
+        if transition.replaces is not None and found == transition.replaces:
             work.must_be_told = False  # it has its place again, or only now
-        if found is None and not is_leased(change.value) and change.replaces is None:
+        if found is None and not is_leased(transition.value) and transition.replaces is None:
             work.taken_anew = actor
         if actor.works_on is not None:
-            work.unheld = work.unheld and is_leased(change.value)
+            work.unheld = work.unheld and is_leased(transition.value)
         struck = self._truth.struck
         if found is not None:
             may_be = struck.any_of(work.touched)
@@ -159,16 +163,16 @@ class LockTruth:
             late = work.lapsed and isinstance(actor, Sent)
             may_be = late or struck.any_stood_still(work.touched)
         over = not work.live and not self._outlives(work)
-        if over and not is_leased(change.value) and not may_be:
+        if over and not is_leased(transition.value) and not may_be:
             self._truth.broke(
-                "orphan", f"{actor} has set the lock of {owner}, which is over: {change}"
+                "orphan", f"{actor} has set the lock of {owner}, which is over: {transition}"
             )
 
     def may_change(self, actor):
         """Owners whose locks this process may change now."""
         if isinstance(actor, Sent):
             return actor.owners
-        owed = {owner for _, owner in actor.unique._parts.kept._entries}
+        owed = {owner for _, owner in actor.unique._context.deferred._entries}
         if actor.works_on is not None:
             return {read_stamp(actor.works_on).owner, *owed}
         return {*actor.owners, *owed}
@@ -189,7 +193,7 @@ class LockTruth:
         """Whether a lock whose job is over may stand until its time is out."""
         if key == run_key(key[1:].partition("}")[0]):
             return self._truth.struck.any_of([self._runners[value]])
-        if is_beside(key):  # a tombstone
+        if is_side_key(key):  # a tombstone
             return True
         struck, work = self._truth.struck, self._truth.works.get(owner_of(value))
         if self._outlives(work) or (is_leased(value) and struck.anybody):
@@ -212,26 +216,26 @@ class Store(FakeStore):
         """When the locks run out that are there."""
         return [expiry for _, expiry in self._locks.values() if expiry > now]
 
-    def _change(self, change):
-        before = self._locks.get(change.key)
-        found = super()._change(change)
-        made = change.happened(found) or self._locks.get(change.key) != before
-        if is_beside(change.key):
+    def _change(self, transition):
+        before = self._locks.get(transition.key)
+        found = super()._change(transition)
+        made = transition.applied(found) or self._locks.get(transition.key) != before
+        if is_side_key(transition.key):
             if made:
-                self.truth.run_lock_changed(change, found)
-        elif made and not change.changes_nothing:
-            self.truth.changed(change, found)
-        elif change.replaces is not None:
-            self.truth.has_no_place(change, found)
+                self.truth.run_lock_changed(transition, found)
+        elif made and not transition.is_read_only:
+            self.truth.changed(transition, found)
+        elif transition.replaces is not None:
+            self.truth.has_no_place(transition, found)
         return found
 
-    def _bury(self, change, replaced, lock):
-        super()._bury(change, replaced, lock)
+    def _bury(self, transition, replaced, lock):
+        super()._bury(transition, replaced, lock)
         self.truth.buried(replaced)
 
     def _lapse(self):
         before = dict(self._locks)
         super()._lapse()
         for key, (value, _) in before.items():
-            if key not in self._locks and not is_beside(key):
+            if key not in self._locks and not is_side_key(key):
                 self.truth.lapsed(value)

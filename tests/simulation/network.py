@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from faktory_unique import StoreUnavailable
-from faktory_unique.testing.server.memory_stream import MemoryWire
+from faktory_unique.testing.server.memory_stream import MemoryStream
 from tests.simulation.faults import Fault
 
 
-class Way(MemoryWire):
+class Way(MemoryStream):
     """A process's connection to the Faktory in memory."""
 
     def __init__(self, world, process):
@@ -66,7 +66,7 @@ class Way(MemoryWire):
 
     def _carry_out_later(self, verb, command):
         if verb != "FETCH" or self._world.has_jobs():
-            way = MemoryWire(self._world.faktory._core, lambda _jids: None)
+            way = MemoryStream(self._world.faktory._core, lambda _jids: None)
             way.send('HELLO {"v":2}', None)
             way.send(command, None)
 
@@ -97,16 +97,16 @@ class WayToStore:
         self._process = process
         self.now = world.clock
 
-    def run(self, changes):
+    def run(self, transitions):
         fault = self._process.before_step(self._world.store_away)
-        self._world.name_step(self._process, "store " + _told(changes))
+        self._world.name_step(self._process, "store " + _told(transitions))
         if fault is Fault.LOST:
             raise StoreUnavailable("away")
         if fault is Fault.LATE:
-            self._world.later(self._process, lambda: self._world.store.run(changes))
+            self._world.later(self._process, lambda: self._world.store.run(transitions))
             raise StoreUnavailable("late")
         with self._world.truth.acting(self._process):
-            found = self._world.store.run(changes)
+            found = self._world.store.run(transitions)
         if fault is Fault.ANSWER_LOST:
             raise StoreUnavailable("the answer is lost")
         self._process.after_step(fault)
@@ -122,8 +122,10 @@ class WayToStore:
         """Nothing is kept open."""
 
 
-def _told(changes):
+def _told(transitions):
     """The first of the changes, for people."""
-    change = changes[0]
-    value = "freed" if change.value is None else "leased" if change.value[-1] == "?" else "held"
-    return f"{'absent' if change.expected[:1] == (None,) else 'mine'} → {value}"
+    transition = transitions[0]
+    value = (
+        "freed" if transition.value is None else "leased" if transition.value[-1] == "?" else "held"
+    )
+    return f"{'absent' if transition.expected[:1] == (None,) else 'mine'} → {value}"

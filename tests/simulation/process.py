@@ -57,8 +57,8 @@ class Process:
         in_process.serve(f"{name}.simulated", PORT, self._address)
         self.unique = Unique(WayToStore(world, self), default=Policy(**policy), hooks=[self._seen])
         # A thread of its own that sleeps for real is none for a simulation: see `sleep`.
-        self.unique._parts.kept.retry_in_background = lambda: None
-        self.unique._parts.kept._sleep = self.stand_still
+        self.unique._context.deferred.flush_in_background = lambda: None
+        self.unique._context.deferred._sleep = self.stand_still
         self.client = Client(f"tcp://{name}.simulated:{PORT}", role="both")
         self.client.state = State.IDENTIFIED  # and not by connect, which starts heartbeats
         self.producer = Producer(self.client, [self.unique])
@@ -135,8 +135,8 @@ class Process:
         until = self.world.clock() + seconds
         while (left := until - self.world.clock()) > 0:
             self.stand_still(min(left, 5))
-            if self.unique._parts.kept:
-                self.unique._parts.kept.retry()
+            if self.unique._context.deferred:
+                self.unique._context.deferred.retry()
 
     def job(self, **fields):
         """A job of the one work that all is about."""
@@ -180,7 +180,7 @@ class Process:
 
     def _await_job(self):
         world = self.world
-        while self.unique._parts.kept and not self.stopping and not world.has_jobs():
+        while self.unique._context.deferred and not self.stopping and not world.has_jobs():
             self.sleep(1)
         self.task.wait(lambda: self.stopping or world.is_over or world.has_jobs(), is_busy=False)
         return not world.is_over and not self.stopping
@@ -221,7 +221,7 @@ class Process:
 
     def _seen(self, event):
         if not self.dead:
-            self.world.truth.told(event)
+            self.world.truth.event(event)
 
     def _live(self):
         try:
@@ -234,7 +234,7 @@ class Process:
             pass
         # The library may have taken what killed it for a handler's or a middleware's own.
         if self.dead:
-            kept = self.unique._parts.kept
+            kept = self.unique._context.deferred
             kept._entries.clear()
             atexit.unregister(kept.give_up)
             self.world.killed(self)

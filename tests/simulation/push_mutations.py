@@ -2,42 +2,44 @@
 
 from __future__ import annotations
 
+from unittest import mock
+
 from faktory_unique import PushStatus
 from faktory_unique.client import producer
 from faktory_unique.locks import lifecycle
-from faktory_unique.locks.transition import Change, held, leased
+from faktory_unique.locks.transition import Transition, held, leased
 from faktory_unique.unique.chunk import ChunkPush
 from faktory_unique.unique.chunk_locks import ChunkLocks
-from faktory_unique.unique.push_history import Pushes
+from faktory_unique.unique.push_history import PushHistory
 from tests.simulation.mutating import mutation
 
 
-@mutation("single", (lifecycle, "take"))
+@mutation("single", (lifecycle, "acquire_transition"))
 def no_lease(_take):
-    return lambda key, owner, lease, **_more: Change(key, (None,), held(owner), int(lease * 10))
+    return lambda key, owner, lease, **_more: Transition(key, (None,), held(owner), int(lease * 10))
 
 
-@mutation("bulk", (lifecycle, "confirm"))
+@mutation("bulk", (lifecycle, "confirm_transition"))
 def a_confirm_that_overwrites(_confirm):
     def confirm(key, owner, ttl):
-        return Change(key, (leased(owner), held(owner), None), held(owner), int(ttl))
+        return Transition(key, (leased(owner), held(owner), None), held(owner), int(ttl))
 
     return confirm
 
 
-@mutation("scheduled", (lifecycle, "confirm"))
+@mutation("scheduled", (lifecycle, "confirm_transition"))
 def no_confirm(confirm):
     return lambda key, owner, ttl: confirm(key, owner, ttl)._replace(expected=("nobody",))
 
 
-@mutation("refused_push_after_a_faster_worker", (lifecycle, "give_back"))
+@mutation("refused_push_after_a_faster_worker", (lifecycle, "rollback_transition"))
 def a_refused_push_frees_a_held_lock(_give_back):
-    return lambda key, owner: Change(key, (leased(owner), held(owner)), None, 0)
+    return lambda key, owner: Transition(key, (leased(owner), held(owner)), None, 0)
 
 
-@mutation("single", (lifecycle, "give_back"))
+@mutation("single", (lifecycle, "rollback_transition"))
 def a_refused_push_keeps_its_lease_for_ever(_give_back):
-    return lambda key, owner: Change(key, (leased(owner),), held(owner), 600)
+    return lambda key, owner: Transition(key, (leased(owner),), held(owner), 600)
 
 
 @mutation("two_producers", (ChunkLocks, "_duplicate"))
@@ -57,7 +59,7 @@ def a_duplicate_of_a_lease_is_said_to_be_confirmed(duplicate):
 def an_unknown_push_frees_its_lock(settle):
     def mutated(self, results):
         told = settle(self, results)
-        if any(results[i].status is PushStatus.UNKNOWN for i in self.going):
+        if any(results[i].status is PushStatus.UNKNOWN for i in self.accepted):
             self.give_back()
         return told
 
@@ -67,10 +69,10 @@ def an_unknown_push_frees_its_lock(settle):
 @mutation("two_producers", (ChunkPush, "take"))
 def pushed_before_the_lock_is_taken(take):
     def mutated(self):
-        answers = self._call_next([claim.stamped() for claim in self._claims.values()])
-        answer_of = dict(zip(self._claims, answers, strict=True))
+        results = self._call_next([request.stamped() for request in self._requests.values()])
+        result_of = dict(zip(self._requests, results, strict=True))
         take(self)
-        self._send = lambda: lambda: [answer_of[i] for i in self._sending]
+        self._pending = mock.Mock(receive=lambda: [result_of[i] for i in self._sending])
 
     return mutated
 
@@ -80,17 +82,17 @@ def a_chunk_that_has_waited_goes_out_on_what_is_left_of_its_lease(_are_old):
     return property(lambda _self: False)
 
 
-@mutation("same_job_pushed_again_after_its_lease", (Pushes, "was_unknown"))
+@mutation("same_job_pushed_again_after_its_lease", (PushHistory, "was_unknown"))
 def a_jid_whose_push_was_unknown_is_sent_again(_was_unknown):
     return lambda _self, _jid: False
 
 
-@mutation("same_job_pushed_again_while_it_runs", (Pushes, "has_arrived"))
+@mutation("same_job_pushed_again_while_it_runs", (PushHistory, "has_arrived"))
 def a_jid_that_has_arrived_is_sent_again(_has_arrived):
     return lambda _self, _jid: False
 
 
-@mutation("scheduled", (lifecycle, "wait"))
+@mutation("scheduled", (lifecycle, "seconds_until_queued"))
 def a_scheduled_job_has_no_time_to_wait(_wait):
     return lambda _due, _now: 0.0
 

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from faktory_unique import Answer
+from faktory_unique import ReportStatus
 from faktory_unique.locks import lifecycle, server_rules
 from faktory_unique.worker import requeue, reservation
-from faktory_unique.worker.processor import Handling
+from faktory_unique.worker.processor import JobProcessor
 from tests.simulation.mutating import mutation
 
 
-@mutation("ack_after_the_rerun_began", (reservation, "LATE_BAND"))
+@mutation("ack_after_the_rerun_began", (reservation, "LATE_GRACE"))
 def an_ack_is_sent_too_late(_band):
     return 10_000
 
 
-@mutation("fail_around_expiry", (reservation, "RESEND_BAND"), (reservation, "LATE_BAND"))
+@mutation("fail_around_expiry", (reservation, "RESEND_GRACE"), (reservation, "LATE_GRACE"))
 def a_fail_is_sent_again_past_its_band(_band):
     return 10_000
 
@@ -28,36 +28,36 @@ def acknowledged_before_it_is_done(init):
     return mutated
 
 
-@mutation("put_back_at_once", (reservation, "copy_due_in"))
-def a_put_back_under_the_same_jid(copy_due_in):
+@mutation("requeue_at_once", (reservation, "copy_due_in"))
+def a_requeue_under_the_same_jid(copy_due_in):
     return lambda job, delay, now: {**copy_due_in(job, delay, now), "jid": job["jid"]}
 
 
-@mutation("put_back_after_a_failure", (reservation, "copy_due_in"))
-def a_put_back_forgets_the_failures(copy_due_in):
+@mutation("requeue_after_a_failure", (reservation, "copy_due_in"))
+def a_requeue_forgets_the_failures(copy_due_in):
     def mutated(*given):
         return {n: v for n, v in copy_due_in(*given).items() if n != "failure"}
 
     return mutated
 
 
-@mutation("put_back", (reservation, "copy_due_in"))
-def a_put_back_has_all_retries_again(copy_due_in):
+@mutation("requeue", (reservation, "copy_due_in"))
+def a_requeue_has_all_retries_again(copy_due_in):
     return lambda *given: {**copy_due_in(*given), "retry": 25}
 
 
-@mutation("retry_later_on_the_last_attempt", (reservation, "outcome"))
+@mutation("retry_later_on_the_last_attempt", (reservation, "failure_outcome"))
 def a_last_attempts_copy_is_not_pushed_again(_outcome):
-    return lambda _job: server_rules.Outcome.RETRIED
+    return lambda _job: server_rules.FailureOutcome.RETRIED
 
 
-@mutation("put_back", (reservation, "copy_due_in"))
-def a_put_back_forgets_its_stamp(copy_due_in):
+@mutation("requeue", (reservation, "copy_due_in"))
+def a_requeue_forgets_its_stamp(copy_due_in):
     return lambda job, delay, now: {**copy_due_in(job, delay, now), "custom": {}}
 
 
-@mutation("put_back", (reservation.Reservation, "put_back"))
-def acknowledged_before_its_copy_is_pushed(_put_back):
+@mutation("requeue", (reservation.Reservation, "requeue"))
+def acknowledged_before_its_copy_is_pushed(_requeue):
     def mutated(self, job, delay):
         answer = self.ack(job)
         self._push(requeue.copy_due_in(job, delay, self._client.now()))
@@ -66,20 +66,20 @@ def acknowledged_before_its_copy_is_pushed(_put_back):
     return mutated
 
 
-@mutation("put_back", (reservation.Reservation, "_push"))
+@mutation("requeue", (reservation.Reservation, "_push"))
 def a_copy_whose_push_is_unknown_counts_as_pushed(push):
     def mutated(self, copy):
         answer = push(self, copy)
-        return Answer.ACCEPTED if answer is Answer.UNKNOWN else answer
+        return ReportStatus.ACCEPTED if answer is ReportStatus.UNKNOWN else answer
 
     return mutated
 
 
-@mutation("put_back", (Handling, "_put_back"))
-def a_put_back_job_is_acknowledged_and_no_copy_pushed(_put_back):
+@mutation("requeue", (JobProcessor, "_requeue"))
+def a_requeue_job_is_acknowledged_and_no_copy_pushed(_requeue):
     return lambda self, reservation, _delay: self._end(reservation, None)
 
 
-@mutation("death", (lifecycle, "outcome"), (reservation, "outcome"))
+@mutation("death", (lifecycle, "failure_outcome"), (reservation, "failure_outcome"))
 def every_failure_counts_as_retried(_outcome):
-    return lambda _job: server_rules.Outcome.RETRIED
+    return lambda _job: server_rules.FailureOutcome.RETRIED

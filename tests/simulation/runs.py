@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from faktory_unique import Drop, Middleware, RetryLater
 from tests.simulation.faults import Fault
-from tests.simulation.scenario import failing, lasting, once, putting_back, scenario
+from tests.simulation.scenario import failing, lasting, once, requeuing, scenario
 
 
 @scenario(failing(2))
@@ -78,27 +78,27 @@ def late_fail(world):
     world.process("worker")
 
 
-@scenario(putting_back(5, after=61))
-def late_put_back(world):
+@scenario(requeuing(5, after=61))
+def late_requeue(world):
     world.process("producer", once)
     world.process("worker")
 
 
-@scenario(putting_back(600))
-def put_back(world):
+@scenario(requeuing(600))
+def requeue(world):
     world.process("producer", once)
     world.process("worker")
 
 
-def _failing_then_putting_back(_process, attempt):
+def _failing_then_requeuing(_process, attempt):
     if attempt == 1:
         raise ValueError("no")
     if attempt == 2:
         raise RetryLater(5)
 
 
-@scenario(_failing_then_putting_back)
-def put_back_after_a_failure(world):
+@scenario(_failing_then_requeuing)
+def requeue_after_a_failure(world):
     world.process("producer", lambda process: once(process, retry=1))
     world.process("worker")
 
@@ -110,14 +110,14 @@ def lapsed_and_taken_anew(world):
     world.process("other-worker", lambda process: (process.sleep(100), process.work()))
 
 
-@scenario(putting_back(0))
-def put_back_at_once(world):
+@scenario(requeuing(0))
+def requeue_at_once(world):
     world.process("producer", once)
     world.process("worker")
     world.process("other-worker")
 
 
-@scenario(putting_back(5))
+@scenario(requeuing(5))
 def retry_later_on_the_last_attempt(world):
     world.process("producer", lambda process: once(process, retry=0))
     world.process("worker")

@@ -93,7 +93,7 @@ def failing(times):
     return handler
 
 
-def putting_back(delay, after=0):
+def requeuing(delay, after=0):
     """A handler that takes so long at its first attempt, and wants its job later then."""
 
     def handler(process, attempt):

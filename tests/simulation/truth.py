@@ -65,7 +65,7 @@ class Truth:
         owners = self.locks.may_change(process)
         return Sent(process.name, process.works_on, owners, self.jobs.asides.moment())
 
-    def told(self, event):
+    def event(self, event):
         """An event was given to a hook."""
         if event.name in _REPORTS:
             self._reported.add(event.owner)

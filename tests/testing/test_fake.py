@@ -9,17 +9,17 @@ from unittest.mock import ANY
 import pytest
 
 from faktory_unique import (
-    Answer,
+    AuthenticationFailed,
     Client,
+    CommandNotSent,
     Consumer,
     Drop,
     Job,
-    LoginRefused,
     Middleware,
-    NotSent,
     Policy,
     Producer,
-    PutBack,
+    ReportStatus,
+    Requeue,
     RetryLater,
     Unique,
     current_job,
@@ -174,7 +174,7 @@ class TestWorking:
         done = fake.perform_one(consumer)
         assert done
         assert (done.job["jid"], done.ran, done.error) == (jobs[0].jid, True, None)
-        assert done.answer is Answer.ACCEPTED
+        assert done.answer is ReportStatus.ACCEPTED
         assert len(fake.jobs) == 1
 
     def test_perform_one_says_that_nothing_waits_and_what_does_elsewhere(
@@ -272,17 +272,17 @@ class TestWorking:
         fake.drain(consumer)
         assert order == ["fetch", "perform", "handler", "ack accepted"]
 
-    def test_a_put_back_is_due_by_the_fakes_clock(self, fake, producer):
+    def test_a_requeue_is_due_by_the_fakes_clock(self, fake, producer):
         class Later(Middleware):
             def fetch(self, job, call_next):
-                return call_next(job) if "at" in job else PutBack(60)
+                return call_next(job) if "at" in job else Requeue(60)
 
         consumer = fake.consumer(middleware=[Later()])
         consumer.register("Note", lambda: None)
         fake.advance(days=1)
         producer.push(Job(jobtype="Note", args=[]))
         [done] = fake.drain(consumer)
-        assert (done.ran, done.error, done.answer) == (False, None, Answer.ACCEPTED)
+        assert (done.ran, done.error, done.answer) == (False, None, ReportStatus.ACCEPTED)
         assert [job["at"] for job in fake.scheduled] == ["2026-02-01T09:01:00+00:00"]
         fake.advance(65)
         assert [bool(done) for done in fake.drain(consumer)] == [True]
@@ -296,7 +296,7 @@ class TestWorking:
         consumer.register("Note", lambda: None)
         producer.push(Job(jobtype="Note", args=[]))
         [done] = fake.drain(consumer)
-        assert (bool(done), done.ran, done.answer) == (False, False, Answer.ACCEPTED)
+        assert (bool(done), done.ran, done.answer) == (False, False, ReportStatus.ACCEPTED)
         assert fake.working == []
 
     def test_any_consumer_will_do_wherever_its_client_leads(self, fake, producer, unique):
@@ -340,7 +340,7 @@ class TestTime:
         consumer.register("Slow", lambda: fake.advance(hours=1))
         result = producer.push(Job(jobtype="Slow", args=[], reserve_for=60))
         [done] = fake.drain(consumer)[:1]
-        assert done.answer is Answer.WITHHELD
+        assert done.answer is ReportStatus.WITHHELD
         assert [job["jid"] for job in fake.jobs + fake.retries] == [result.jid]
 
     def test_a_running_clock_promotes_by_itself(self):
@@ -405,16 +405,16 @@ class TestReaching:
     def test_a_password_is_asked_for(self):
         with FakeFaktory(password="s3cret/?") as faktory:
             assert Producer(faktory.client()).push(Job(jobtype="Note", args=[]))
-            with pytest.raises(LoginRefused, match="asks for a password"):
+            with pytest.raises(AuthenticationFailed, match="asks for a password"):
                 Client(faktory.url.replace(":s3cret%2F%3F@", "")).connect()
-            with pytest.raises(LoginRefused, match="Invalid password"):
+            with pytest.raises(AuthenticationFailed, match="Invalid password"):
                 Client(faktory.url.replace("s3cret", "wr0ng")).connect()
             assert "s3cret" not in repr(faktory)
 
     def test_after_close_nothing_reaches_it_and_it_can_still_be_looked_at(self, fake, producer):
         producer.push(Job(jobtype="Note", args=[]))
         fake.close()
-        with pytest.raises(NotSent):
+        with pytest.raises(CommandNotSent):
             producer.push(Job(jobtype="Note", args=["more"]))
         assert len(fake.jobs) == 1
 
@@ -504,7 +504,7 @@ class TestWrongUse:
         urls = [fake.url, fake.listen()]
         fake.close()
         for url in urls:
-            with pytest.raises(NotSent):
+            with pytest.raises(CommandNotSent):
                 Client(url, timeout=2).connect()
 
     def test_what_waits_for_a_retry_is_told_with_a_failed_assertion(self, fake, producer, consumer):

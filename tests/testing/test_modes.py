@@ -9,14 +9,14 @@ import pyfaktory
 import pytest
 
 from faktory_unique import (
-    Answer,
     Client,
     Job,
     Middleware,
     Policy,
     Producer,
     PushStatus,
-    PutBack,
+    ReportStatus,
+    Requeue,
     Unique,
     testing,
 )
@@ -79,14 +79,14 @@ class TestFake:
 
         class Wait(Middleware):
             def fetch(self, job, call_next):
-                return PutBack(5)
+                return Requeue(5)
 
         with testing.fake() as faktory:
             push(args=[1])
             faktory.advance(hours=24)
             consumer = faktory.consumer(middleware=[Wait()])
             consumer.register("Note", lambda *_args: None)
-            assert faktory.perform_one(consumer).answer is Answer.ACCEPTED
+            assert faktory.perform_one(consumer).answer is ReportStatus.ACCEPTED
             assert len(faktory.scheduled) == 1
 
     def test_a_fake_that_captures_nothing_may_have_its_locks_elsewhere(self):

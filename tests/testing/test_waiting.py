@@ -7,13 +7,13 @@ import time
 import pyfaktory
 import pytest
 
-from faktory_unique import Client, Job, NotSent, Producer
+from faktory_unique import Client, CommandNotSent, Job, Producer
 from faktory_unique.testing import (
     FakeFaktory,
     LocalConsumer,
-    Sizes,
+    QueueSizes,
     clear,
-    running,
+    running_consumer,
     sizes,
     wait_for,
     wait_until_drained,
@@ -74,7 +74,7 @@ def test_waiting_until_drained_ends_when_workers_are_done(client, consumer):
     done = []
     consumer.register("Slow", lambda: (time.sleep(0.3), done.append(1)))
     Producer(client).push_bulk([job(), job("Slow"), job("Fail")])
-    with running(consumer):
+    with running_consumer(consumer):
         wait_until_drained(client, ["default"], 20)
         assert done == [1]
     assert sizes(client).retries == 1
@@ -94,10 +94,12 @@ def test_sizes_tell_of_every_place(client, consumer):
     Producer(client).push_bulk(
         [job("Fail"), job("Fail", retry=-1), job("Fail", retry=0), job(at="2100-01-01T00:00:00Z")]
     )
-    with running(consumer):
+    with running_consumer(consumer):
         wait_until_drained(client, ["default"])
     Producer(client).push(job())
-    assert sizes(client) == Sizes(queues={"default": 1}, working=0, retries=1, scheduled=1, dead=1)
+    assert sizes(client) == QueueSizes(
+        queues={"default": 1}, working=0, retries=1, scheduled=1, dead=1
+    )
 
 
 def test_sizes_of_a_server_before_1_9_come_from_its_tasks():
@@ -116,7 +118,7 @@ def test_sizes_of_a_server_before_1_9_come_from_its_tasks():
 )
 def test_clear_forgets_what_is_named_or_all(client, consumer, named, left):
     Producer(client).push_bulk([job("Fail"), job("Fail", retry=-1), job(at="2100-01-01T00:00:00Z")])
-    with running(consumer):
+    with running_consumer(consumer):
         wait_until_drained(client, ["default"])
     clear(client, *named)
     now = sizes(client)
@@ -139,14 +141,17 @@ def test_stock_clients_will_do(url):
 
 def test_running_raises_what_run_raised(url):
     consumer = LocalConsumer(Client(url, role="consumer"))
-    with pytest.raises(NotSent, match="not connected"), running(consumer):
+    with pytest.raises(CommandNotSent, match="not connected"), running_consumer(consumer):
         pass
 
 
 def test_running_says_when_the_consumer_does_not_stop(consumer, client):
     consumer.register("Slow", lambda: time.sleep(1))
     Producer(client).push(job("Slow"))
-    with pytest.raises(TimeoutError, match=r"not stopped within 0\.1 s"), running(consumer, 0.1):
+    with (
+        pytest.raises(TimeoutError, match=r"not stopped within 0\.1 s"),
+        running_consumer(consumer, 0.1),
+    ):
         wait_for(lambda: sizes(client).working)
     time.sleep(1)
 
@@ -156,6 +161,6 @@ def test_a_local_consumer_can_be_run_again(consumer, client):
     consumer.register("Note", lambda: seen.append(1))
     for _ in range(2):
         Producer(client).push(job())
-        with running(consumer):
+        with running_consumer(consumer):
             wait_until_drained(client, ["default"])
     assert seen == [1, 1]

@@ -9,24 +9,24 @@ from typing import Any, Literal, assert_type
 import redis
 
 from faktory_unique import (
-    Answer,
+    BulkResult,
     Client,
     Consumer,
     Drop,
+    DuplicateJob,
     Event,
     EventName,
     Job,
     JobError,
     Lock,
     Middleware,
-    NotUnique,
     Policy,
     Producer,
-    PushedBulk,
     PushOutcomeUnknown,
     PushResult,
     PushStatus,
-    PutBack,
+    ReportStatus,
+    Requeue,
     Run,
     Unique,
     current_job,
@@ -49,8 +49,8 @@ Unique()
 
 
 def hook(event: Event) -> None:
-    if event.name in {EventName.OBSERVED, EventName.SUPERSEDED, EventName.EXCLUDED}:
-        assert_type(event.told, str)
+    if event.name in {EventName.OBSERVED, EventName.SUPERSEDED, EventName.RUN_BLOCKED}:
+        assert_type(event.detail, str)
 
 
 Unique("memory://", hooks=[hook])
@@ -65,16 +65,16 @@ class Mine(Middleware):
         return call_next(jobs)
 
     def fetch(
-        self, job: dict[str, Any], call_next: Callable[[dict[str, Any]], Run | PutBack | Drop]
-    ) -> Run | PutBack | Drop:
-        return PutBack(5) if job["jobtype"] == "A" else call_next(job)
+        self, job: dict[str, Any], call_next: Callable[[dict[str, Any]], Run | Requeue | Drop]
+    ) -> Run | Requeue | Drop:
+        return Requeue(5) if job["jobtype"] == "A" else call_next(job)
 
     def fail(
         self,
         job: dict[str, Any],
         error: JobError,
-        call_next: Callable[[dict[str, Any], JobError], Answer],
-    ) -> Answer:
+        call_next: Callable[[dict[str, Any], JobError], ReportStatus],
+    ) -> ReportStatus:
         return call_next(job, error)
 
 
@@ -87,7 +87,7 @@ with unique, Client("tcp://localhost:7419") as client:
     producer = Producer(client, middleware=[Mine(), unique])
     try:
         result = producer.push(Job(jobtype="A", args=[1]))
-    except NotUnique as exc:
+    except DuplicateJob as exc:
         assert_type(exc.results[0].jid, str)
         raise
     except PushOutcomeUnknown as exc:
@@ -99,7 +99,7 @@ with unique, Client("tcp://localhost:7419") as client:
     assert_type(result.replaced, str | None)
     producer.push(Job(jobtype="F", args=[1], custom={"unique_for": 600}))
     bulk = producer.push_bulk([Job(jobtype="A", args=[n]) for n in range(3)])
-    assert_type(bulk, PushedBulk)
+    assert_type(bulk, BulkResult)
     assert_type(bulk.duplicates, list[PushResult])
     assert_type(bulk["jid"], str)
 

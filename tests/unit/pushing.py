@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from faktory_unique import PushResult, PushStatus, StoreUnavailable
-from faktory_unique.locks.transition import look
+from faktory_unique.locks.transition import read_transition
 from faktory_unique.stores.memory import MemoryStore
 
 
@@ -51,11 +51,11 @@ class FailingStore(MemoryStore):
         self.fail_at = fail_at
         self.error = error
 
-    def run(self, changes):
+    def run(self, transitions):
         self.calls += 1
         if self.calls in self.fail_at:
             raise self.error("store is away")
-        return super().run(changes)
+        return super().run(transitions)
 
 
 def job(n=1, jid=None, **fields):
@@ -72,4 +72,4 @@ def job(n=1, jid=None, **fields):
 
 def lock(unique, result):
     """The lock behind a result: its value, and the seconds it has left."""
-    return unique.store.run([look(result.key)])[0], unique.store.ttl(result.key)
+    return unique.store.run([read_transition(result.key)])[0], unique.store.ttl(result.key)

@@ -9,7 +9,7 @@ import redis
 
 from faktory_unique import InvalidJob, Lock, Policy, StoreUnavailable, Unique
 from faktory_unique.locks.keys import run_key, tombstone_key
-from faktory_unique.locks.transition import Change
+from faktory_unique.locks.transition import Transition
 from tests.unit.pushing import Faktory, job
 
 POLICIES = {
@@ -65,7 +65,7 @@ class TestHolder:
 
     def test_a_lease_is_told_as_one(self, unique, push):
         result = push(1)
-        unique.store.run([Change(result.key, (result.jid,), f"{result.jid}?", 30)])
+        unique.store.run([Transition(result.key, (result.jid,), f"{result.jid}?", 30)])
         lock = unique.holder("Email", (1,))
         assert (lock.owner, lock.leased) == (result.jid, True)
 
@@ -123,14 +123,14 @@ class TestRelease:
         assert (lock.key, lock.owner) == (result.key, result.jid)
         assert unique.holder("Email", [1]) is None
         event = seen[-1]
-        assert (event.name, event.key, event.owner, event.jobtype, event.told) == (
+        assert (event.name, event.key, event.owner, event.jobtype, event.detail) == (
             *("released", result.key, result.jid),
             *("Email", "by hand"),
         )
 
     def test_so_is_a_lease(self, unique, push):
         result = push(1)
-        unique.store.run([Change(result.key, (result.jid,), f"{result.jid}?", 30)])
+        unique.store.run([Transition(result.key, (result.jid,), f"{result.jid}?", 30)])
         assert unique.release("Email", [1]).leased
         assert unique.holder("Email", [1]) is None
 
@@ -146,7 +146,7 @@ class TestRelease:
     ):
         result = push(1)
         stale = unique.holder("Email", [1])
-        unique.store.run([Change(result.key, (result.jid,), "other-jid", 500)])
+        unique.store.run([Transition(result.key, (result.jid,), "other-jid", 500)])
         monkeypatch.setattr(unique, "holder", lambda *_a, **_o: stale)
         seen.clear()
         assert unique.release("Email", [1]) is None
@@ -161,7 +161,7 @@ class TestLocks:
         push(2, jobtype="Billing::Invoice")
         push(3)
         beside = [tombstone_key(result.key, "x"), run_key(result.key)]
-        unique.store.run([Change(key, (None,), "x", 60) for key in beside])
+        unique.store.run([Transition(key, (None,), "x", 60) for key in beside])
         assert owners(unique.locks("Billing")) == ["jid-00000001"]
         assert owners(unique.locks("Billing::Invoice")) == ["jid-00000002"]
         assert owners(unique.locks()) == ["jid-00000001", "jid-00000002", "jid-00000003"]

@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 
-from faktory_unique import Middleware, PushResult, PushStatus, PutBack, RetryLater
+from faktory_unique import Middleware, PushResult, PushStatus, Requeue, RetryLater
 from faktory_unique.middleware import checked, compose, one_each
 
 
@@ -86,16 +86,16 @@ def test_a_middleware_that_stands_twice_is_refused():
 @pytest.mark.parametrize("delay", ["5", None, -1, float("nan"), float("inf")])
 def test_a_delay_that_is_no_number_of_seconds_is_refused(delay):
     with pytest.raises(ValueError, match="a delay is a number of seconds"):
-        PutBack(delay)
+        Requeue(delay)
 
 
 def test_a_delay_may_be_nothing_or_a_fraction():
-    assert (PutBack(0).delay, PutBack(0.5).delay) == (0, 0.5)
+    assert (Requeue(0).delay, Requeue(0.5).delay) == (0, 0.5)
 
 
 @pytest.mark.parametrize("delay", [90, "90", "1m30s", timedelta(seconds=90)])
 def test_retry_later_takes_any_duration(delay):
-    assert RetryLater(delay).put_back == PutBack(90)
+    assert RetryLater(delay).requeue == Requeue(90)
 
 
 @pytest.mark.parametrize("delay", [-1, "soon", None, True, 10**12])
@@ -106,4 +106,4 @@ def test_retry_later_refuses_what_is_no_duration(delay):
 
 def test_a_middleware_changes_nothing_of_its_own():
     every = Middleware()
-    assert every.put_back({}, 5, lambda _job, delay: delay) == 5
+    assert every.requeue({}, 5, lambda _job, delay: delay) == 5

@@ -6,16 +6,16 @@ import pytest
 
 from faktory_unique._durations import LONGEST
 from faktory_unique.locks.transition import (
-    SWAP_KEPT,
-    TOMBSTONE,
-    Change,
-    gone,
+    SWAP_DEFER_SECONDS,
+    TOMBSTONE_SECONDS,
+    Transition,
     held,
     is_leased,
     leased,
-    look,
     owner_of,
-    successor_of,
+    read_transition,
+    replaced_by,
+    replaced_marker,
     whole_seconds,
 )
 
@@ -38,45 +38,47 @@ def test_a_ttl_is_whole_seconds_rounded_up_and_no_more_than_redis_bears(duration
 
 
 def test_a_change_happened_if_it_found_what_it_expected():
-    change = Change("k", ("o?", None), "o", 60)
-    assert change.happened("o?")
-    assert change.happened(None)
-    assert not change.happened("o")
+    transition = Transition("k", ("o?", None), "o", 60)
+    assert transition.applied("o?")
+    assert transition.applied(None)
+    assert not transition.applied("o")
 
 
 def test_a_change_to_mine_makes_no_lock_where_none_is():
-    assert Change("k", ("o?", "o", None), "o", 60).to_mine() == Change("k", ("o?", "o"), "o", 60)
+    assert Transition("k", ("o?", "o", None), "o", 60).without_acquire() == Transition(
+        "k", ("o?", "o"), "o", 60
+    )
 
 
 def test_a_look_expects_nothing_and_so_changes_nothing():
-    assert look("k") == Change("k", (), None, 0)
+    assert read_transition("k") == Transition("k", (), None, 0)
 
 
 def test_a_change_shortens_a_lock_unless_it_says_otherwise():
-    assert not Change("k", ("o",), "o", 60).extends
+    assert not Transition("k", ("o",), "o", 60).extends
 
 
 @pytest.mark.parametrize("owner", ["jid-00000001", "a?b-jid-1", "é"])
 def test_a_reply_tells_who_has_replaced_the_owner(owner):
-    assert successor_of(gone(owner)) == owner
+    assert replaced_by(replaced_marker(owner)) == owner
 
 
 @pytest.mark.parametrize("found", [None, held("jid-00000001"), leased("jid-00000001"), "a??b"])
 def test_no_value_of_a_lock_is_taken_for_such_a_reply(found):
-    assert successor_of(found) is None
+    assert replaced_by(found) is None
 
 
 @pytest.mark.parametrize(
-    ("change", "owner"),
+    ("transition", "owner"),
     [
-        (Change("k", ("o?", "o"), None, 0), "o"),
-        (Change("k", (None,), "o?", 60), "o"),
-        (Change("k", (), "o", 60, replaces="x"), "o"),
-        (Change("k", ("o?", "o"), None, 0, replaces="x"), "o"),
+        (Transition("k", ("o?", "o"), None, 0), "o"),
+        (Transition("k", (None,), "o?", 60), "o"),
+        (Transition("k", (), "o", 60, replaces="x"), "o"),
+        (Transition("k", ("o?", "o"), None, 0, replaces="x"), "o"),
     ],
 )
-def test_a_change_is_about_the_lock_of_one_owner(change, owner):
-    assert change.owner == owner
+def test_a_change_is_about_the_lock_of_one_owner(transition, owner):
+    assert transition.owner == owner
 
 
 @pytest.mark.parametrize(
@@ -85,7 +87,7 @@ def test_a_change_is_about_the_lock_of_one_owner(change, owner):
         (("o?", "o", None), None, (None,)),
         (("o?", "o", None), "o", None),
         (("o?", "o", None), "x", None),
-        (("o?", "o", None), gone("x"), None),
+        (("o?", "o", None), replaced_marker("x"), None),
         (("o?", "o"), None, None),
         (("o?", "o"), "x", None),
         ((None,), None, (None,)),
@@ -94,15 +96,19 @@ def test_a_change_is_about_the_lock_of_one_owner(change, owner):
     ],
 )
 def test_a_lock_is_taken_where_none_was_found_and_that_is_expected(expected, found, left):
-    change = Change("k", expected, "o", 60)
-    assert change.to_take(found) == (None if left is None else change._replace(expected=left))
+    transition = Transition("k", expected, "o", 60)
+    assert transition.acquire_remainder(found) == (
+        None if left is None else transition._replace(expected=left)
+    )
 
 
 class TestReplacing:
-    CHANGE = Change("k", ("o?", "o", None), "o", 60, replaces="x")
+    CHANGE = Transition("k", ("o?", "o", None), "o", 60, replaces="x")
 
     def test_it_happens_to_the_replaced_owners_held_lock_too(self):
-        assert [self.CHANGE.happened(found) for found in ("x", None, "x?", gone("x"), "y")] == [
+        assert [
+            self.CHANGE.applied(found) for found in ("x", None, "x?", replaced_marker("x"), "y")
+        ] == [
             True,
             True,
             False,
@@ -111,36 +117,40 @@ class TestReplacing:
         ]
 
     def test_what_replaces_nobody_does_not_happen_to_what_is_not_there(self):
-        assert not Change("k", ("o",), "o", 60).happened(None)
+        assert not Transition("k", ("o",), "o", 60).applied(None)
 
     def test_it_is_no_mere_look(self):
-        assert not look("k")._replace(replaces="x").changes_nothing
-        assert not Change("k", (None,), "o", 60).changes_nothing
-        assert look("k")._replace(unless_gone="o").changes_nothing
+        assert not read_transition("k")._replace(replaces="x").is_read_only
+        assert not Transition("k", (None,), "o", 60).is_read_only
+        assert read_transition("k")._replace(unless_replaced="o").is_read_only
 
     def test_one_that_replaces_once_is_made_late_as_it_is(self):
         """Whether it comes too late is told by the tombstone."""
         swap = self.CHANGE._replace(once=True)
-        assert swap.to_mine() is swap
-        assert [swap.to_take(found) for found in (None, "y")] == [None, None]
+        assert swap.without_acquire() is swap
+        assert [swap.acquire_remainder(found) for found in (None, "y")] == [None, None]
 
     def test_else_what_is_mine_comes_first(self):
-        assert self.CHANGE.to_mine() == Change("k", ("o?", "o"), "o", 60)
-        assert [self.CHANGE.to_take(found) for found in ("o", "o?", gone("y"))] == [None] * 3
+        assert self.CHANGE.without_acquire() == Transition("k", ("o?", "o"), "o", 60)
+        assert [
+            self.CHANGE.acquire_remainder(found) for found in ("o", "o?", replaced_marker("y"))
+        ] == [None] * 3
 
     def test_a_place_that_is_taken_and_not_held_comes_second_too(self):
-        place = Change("k", (), "o", 60, replaces="x")
-        assert place.to_mine() == Change("k", (), "o", 60)
-        assert place.to_take("x") == place
+        place = Transition("k", (), "o", 60, replaces="x")
+        assert place.without_acquire() == Transition("k", (), "o", 60)
+        assert place.acquire_remainder("x") == place
 
     @pytest.mark.parametrize("found", ["x", "x?", "y", None])
     def test_then_his_place(self, found):
         """Also where a third has it: the tombstone is still to be written."""
-        assert self.CHANGE.to_take(found) == Change("k", (None,), "o", 60, replaces="x")
+        assert self.CHANGE.acquire_remainder(found) == Transition(
+            "k", (None,), "o", 60, replaces="x"
+        )
 
     def test_without_a_value_it_is_known_whose_it_is(self):
-        change = Change("k", (), None, 0, unless_gone="o", replaces="x")
-        assert change.owner == "o"
+        transition = Transition("k", (), None, 0, unless_replaced="o", replaces="x")
+        assert transition.owner == "o"
 
     def test_a_tombstone_outlives_the_time_for_which_a_swap_is_kept(self):
-        assert (TOMBSTONE, SWAP_KEPT) == (90, 60)
+        assert (TOMBSTONE_SECONDS, SWAP_DEFER_SECONDS) == (90, 60)

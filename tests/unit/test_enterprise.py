@@ -9,7 +9,7 @@ import pytest
 from faktory_unique import InvalidJob, Policy, Unique
 from faktory_unique._durations import LONGEST
 from faktory_unique.locks.keys import lock_key
-from faktory_unique.locks.transition import look
+from faktory_unique.locks.transition import read_transition
 from faktory_unique.policy.job_options import policy_of
 from tests.unit.pushing import Faktory, job
 
@@ -112,7 +112,7 @@ class TestPushed:
         return Unique("memory://", {"Email": Policy(ttl="1h", renew=True)})
 
     def lock(self, unique, result):
-        return unique.store.run([look(result.key)])[0], unique.store.ttl(result.key)
+        return unique.store.run([read_transition(result.key)])[0], unique.store.ttl(result.key)
 
     def test_one_without_a_policy_is_unique_by_its_own_word(self, unique):
         faktory, custom = Faktory(), {"unique_for": 600}

@@ -85,7 +85,7 @@ def test_what_is_set_by_hand_within_a_block_counts(monkeypatch):
 
 
 @pytest.mark.parametrize("order", [(0, 1, 2), (2, 1, 0), (1, 0, 2), (1, 2, 0), (0, 2, 1)])
-def test_blocks_that_end_in_any_order_put_back_what_was(order):
+def test_blocks_that_end_in_any_order_requeue_what_was(order):
     """As those of several threads do."""
     stacks = [ExitStack() for _ in range(3)]
     for n, stack in enumerate(stacks):

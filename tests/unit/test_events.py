@@ -34,7 +34,7 @@ def test_a_hook_that_raises_breaks_nothing_and_is_logged(caplog):
 
 @pytest.mark.parametrize("name", EventName)
 def test_it_is_logged_as_loud_as_it_deserves(caplog, name):
-    quiet = {"acquired", "confirmed", "held", "released", "put_back", "excluded"}
+    quiet = {"acquired", "confirmed", "renewed", "released", "requeued", "run_blocked"}
     usual = {"duplicate", "observed", "superseded"}
     with caplog.at_level(logging.DEBUG, "faktory_unique"):
         log_event(event(name, "more"))

@@ -9,8 +9,8 @@ import time
 import pytest
 
 from faktory_unique import StoreError, StoreUnavailable
-from faktory_unique.locks.transition import Change
-from faktory_unique.stores.deferred import Kept
+from faktory_unique.locks.transition import Transition
+from faktory_unique.stores.deferred import DeferredWrites
 from faktory_unique.stores.memory import MemoryStore
 
 
@@ -22,11 +22,11 @@ class Away(MemoryStore):
         self.away = True
         self.asked = 0
 
-    def run(self, changes):
+    def run(self, transitions):
         self.asked += 1
         if self.away:
             raise StoreUnavailable("away")
-        return super().run(changes)
+        return super().run(transitions)
 
 
 @pytest.fixture
@@ -41,26 +41,26 @@ def now():
 
 @pytest.fixture
 def kept(store, now):
-    kept = Kept(store, lambda: now[0], sleep=lambda _seconds: None)
+    kept = DeferredWrites(store, lambda: now[0], sleep=lambda _seconds: None)
     yield kept
     kept.give_up()
 
 
 def hold(key="k", expected=("o?", "o", None)):
-    return Change(key, expected, "o", 60)
+    return Transition(key, expected, "o", 60)
 
 
 def free(key="k"):
-    return Change(key, ("o",), None, 0)
+    return Transition(key, ("o",), None, 0)
 
 
 def ignore(_change, _found):
     pass
 
 
-def keep(kept, change, seconds=10, made=ignore):
+def keep(kept, transition, seconds=10, made=ignore):
     with pytest.raises(StoreError):
-        kept.run(change, seconds, made)
+        kept.run(transition, seconds, made)
 
 
 def test_a_change_is_made_at_once_where_it_can_be(kept, store):
@@ -87,17 +87,17 @@ def test_what_is_carried_out_when_its_sender_has_given_up_takes_no_lock(now):
     class Slow(MemoryStore):
         sent = ()
 
-        def run(self, changes):
+        def run(self, transitions):
             if not self.sent:
-                self.sent = changes
+                self.sent = transitions
                 raise StoreUnavailable("no answer in time")
-            return super().run(changes)
+            return super().run(transitions)
 
     store = Slow()
     store.sent = [hold()]
-    store.run([Change("k", (None,), "o", 60)])
+    store.run([Transition("k", (None,), "o", 60)])
     store.sent = ()
-    kept = Kept(store, lambda: now[0])
+    kept = DeferredWrites(store, lambda: now[0])
     keep(kept, hold())
     assert kept.run(free(), 10, ignore) == "o"
     store.run(store.sent)
@@ -107,7 +107,7 @@ def test_what_is_carried_out_when_its_sender_has_given_up_takes_no_lock(now):
 def test_after_a_run_it_is_told_as_the_change_that_takes_no_lock(kept, store):
     made = []
     keep(kept, hold(), made=lambda *told: made.append(told))
-    kept.stop_taking("k", "o")
+    kept.forbid_acquire("k", "o")
     store.away = False
     kept.retry()
     assert made == [(hold(expected=("o?", "o")), None)]
@@ -141,11 +141,11 @@ def test_a_change_that_is_made_forgets_what_was_owed(kept, store):
 def test_what_yields_does_so_to_what_is_owed_to_its_owner_alone(kept, store):
     """A producer that hears of its push late confirms nothing that a worker is to free."""
     store.away = False
-    store.run([Change("k", (None,), "o?", 60)])
+    store.run([Transition("k", (None,), "o?", 60)])
     store.away = True
-    keep(kept, Change("k", ("o?", "o"), None, 0))
-    kept.keep(Change("k", ("o?",), "o", 600), 10, ignore, yields=True)
-    kept.keep(Change("l", ("o?",), "o", 600), 10, ignore, yields=True)
+    keep(kept, Transition("k", ("o?", "o"), None, 0))
+    kept.keep(Transition("k", ("o?",), "o", 600), 10, ignore, yields=True)
+    kept.keep(Transition("l", ("o?",), "o", 600), 10, ignore, yields=True)
     assert len(kept) == 2
     store.away = False
     assert kept.retry()
@@ -155,13 +155,13 @@ def test_what_yields_does_so_to_what_is_owed_to_its_owner_alone(kept, store):
 def test_locks_of_two_owners_under_one_key_are_owed_apart(kept, store):
     """The first had lapsed, and the second took the key: neither's end is the other's."""
     store.away = False
-    store.run([Change("k", (None,), "b", 60)])
+    store.run([Transition("k", (None,), "b", 60)])
     store.away = True
-    keep(kept, Change("k", ("b?", "b"), None, 0))
-    keep(kept, Change("k", ("a?", "a"), None, 0))
+    keep(kept, Transition("k", ("b?", "b"), None, 0))
+    keep(kept, Transition("k", ("a?", "a"), None, 0))
     assert len(kept) == 2
     store.away = False
-    assert kept.run(Change("k", ("c?", "c"), None, 0), 10, ignore) == "b"
+    assert kept.run(Transition("k", ("c?", "c"), None, 0), 10, ignore) == "b"
     assert kept.retry()
     assert store.values() == {}
 
@@ -172,10 +172,10 @@ def test_without_a_thread_to_be_had_it_is_made_at_the_next_occasion(kept, store,
 
     keep(kept, hold())
     monkeypatch.setattr("threading.Thread.start", refuse)
-    kept.retry_in_background()
+    kept.flush_in_background()
     monkeypatch.undo()
     store.away = False
-    kept.retry_in_background()
+    kept.flush_in_background()
     deadline = time.monotonic() + 5
     while len(kept):
         assert time.monotonic() < deadline
@@ -188,7 +188,7 @@ def test_a_thread_that_a_hook_has_ended_is_followed_by_another(kept, store):
         raise SystemExit
 
     keep(kept, hold("a"), made=leave)
-    kept.retry_in_background()
+    kept.flush_in_background()
     store.away = False
     deadline = time.monotonic() + 5
     while kept._thread is not None:
@@ -196,7 +196,7 @@ def test_a_thread_that_a_hook_has_ended_is_followed_by_another(kept, store):
         time.sleep(0.01)
     store.away = True
     keep(kept, hold("b"))
-    kept.retry_in_background()
+    kept.flush_in_background()
     store.away = False
     while len(kept):
         assert time.monotonic() < deadline
@@ -205,9 +205,9 @@ def test_a_thread_that_a_hook_has_ended_is_followed_by_another(kept, store):
 
 def test_once_the_run_is_over_nothing_is_taken_anew(kept, store):
     keep(kept, hold())
-    kept.stop_taking("k", "o")
-    kept.stop_taking("k", "another")
-    kept.stop_taking("another", "o")
+    kept.forbid_acquire("k", "o")
+    kept.forbid_acquire("k", "another")
+    kept.forbid_acquire("another", "o")
     store.away = False
     assert kept.retry()
     assert store.values() == {}
@@ -227,13 +227,13 @@ def test_what_is_owed_to_a_lock_is_settled_before_it_is_taken(kept, store):
 def test_with_nothing_owed_the_store_is_not_asked(kept, store):
     kept.settle(["a"])
     kept.retry()
-    kept.stop_taking("a", "o")
-    kept.retry_in_background()
+    kept.forbid_acquire("a", "o")
+    kept.flush_in_background()
     assert store.asked == 0
 
 
 def test_of_too_many_the_oldest_is_given_up(store, now, caplog):
-    kept = Kept(store, lambda: now[0], most=2)
+    kept = DeferredWrites(store, lambda: now[0], most=2)
     for key in "abc":
         keep(kept, hold(key))
     store.away = False
@@ -255,15 +255,15 @@ def test_more_than_a_batch_is_made(kept, store):
 
 def test_what_an_erring_store_has_made_is_not_made_again(now):
     class Half(MemoryStore):
-        def run(self, changes):
-            if len(changes) == 1:
+        def run(self, transitions):
+            if len(transitions) == 1:
                 raise StoreError("no memory")
-            super().run(changes[:1])
+            super().run(transitions[:1])
             error = StoreError("no memory")
-            error.done = changes[:1]
+            error.done = transitions[:1]
             raise error
 
-    kept = Kept(Half(), lambda: now[0], sleep=lambda _seconds: None)
+    kept = DeferredWrites(Half(), lambda: now[0], sleep=lambda _seconds: None)
     keep(kept, hold("a"))
     keep(kept, hold("b"))
     assert not kept.retry()
@@ -274,8 +274,8 @@ def test_what_an_erring_store_has_made_is_not_made_again(now):
 def test_a_thread_makes_it_and_ends(kept, store):
     made = threading.Event()
     keep(kept, hold(), made=lambda _change, _found: made.set())
-    kept.retry_in_background()
-    kept.retry_in_background()
+    kept.flush_in_background()
+    kept.flush_in_background()
     assert [t.name for t in threading.enumerate()].count("faktory-unique-kept") == 1
     deadline = time.monotonic() + 5
     while store.asked < 3:  # at once, and twice by the thread
@@ -299,7 +299,7 @@ def test_a_hook_may_push_while_it_is_told(kept, store):
 
 def test_giving_up_ends_the_thread_and_says_what_is_left(kept, store, caplog):
     keep(kept, hold())
-    kept.retry_in_background()
+    kept.flush_in_background()
     kept.give_up()
     assert "lock is left to its TTL: the store is still away: key=k" in caplog.text
     deadline = time.monotonic() + 5
@@ -318,7 +318,7 @@ def test_a_store_that_is_just_coming_back_is_worth_a_second(store, now, caplog):
         slept.append(seconds)
         store.away = sum(slept) < 0.5
 
-    kept = Kept(store, lambda: now[0], sleep=sleep)
+    kept = DeferredWrites(store, lambda: now[0], sleep=sleep)
     keep(kept, hold())
     kept.give_up()
     assert store.values() == {"k": "o"}
@@ -330,13 +330,13 @@ def test_a_store_that_hangs_is_worth_no_more_than_its_time_out(now):
     class Hanging(MemoryStore):
         asked = 0
 
-        def run(self, changes):
+        def run(self, transitions):
             self.asked += 1
             time.sleep(0.6)
             raise StoreUnavailable("no answer")
 
     store = Hanging()
-    kept = Kept(store, lambda: now[0])
+    kept = DeferredWrites(store, lambda: now[0])
     keep(kept, hold())
     kept.give_up()
     assert store.asked == 1 + 2  # of which the second began within the second
@@ -354,7 +354,7 @@ def test_a_forked_child_owes_nothing_of_its_parents(kept, store):
     keep(kept, hold())
     kept._mutex.acquire()
     kept._pid = os.getppid()
-    kept.stop_taking("k", "o")
+    kept.forbid_acquire("k", "o")
     assert len(kept) == 0
     store.away = False
     assert kept.retry()
@@ -375,11 +375,11 @@ class TestASignalHandler:
             store.away = False
             run, came_to = store.run, []
 
-            def interrupted(changes):
+            def interrupted(transitions):
                 if not came_to:
                     came_to.append("nothing yet")
                     came_to[0] = act()
-                return run(changes)
+                return run(transitions)
 
             store.run = interrupted
             kept.retry()

@@ -12,7 +12,7 @@ import rfc8785
 from faktory_unique import InvalidJob, Policy
 from faktory_unique.locks.keys import (
     beginning_of,
-    is_beside,
+    is_side_key,
     lock_key,
     name_in,
     run_key,
@@ -180,10 +180,10 @@ def test_what_stands_beside_a_lock_names_its_whole_key_in_braces(name):
     for beside in (tombstone_key(key, "jid-00000001"), run_key(key)):
         assert beside.startswith(f"{{{key}}}:")
         assert beside[1 : beside.index("}")] == key
-        assert is_beside(beside)
+        assert is_side_key(beside)
         assert name_in(beside) is None
         assert not beside.startswith(beginning_of(None))
-    assert not is_beside(key)
+    assert not is_side_key(key)
 
 
 def test_side_keys_are_written_as_specified():

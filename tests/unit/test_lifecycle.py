@@ -9,7 +9,7 @@ import pytest
 from faktory_unique.locks import lifecycle
 from faktory_unique.locks.lifecycle import Act, Step
 from faktory_unique.locks.stamp import Stamp
-from faktory_unique.locks.transition import Change
+from faktory_unique.locks.transition import Transition
 
 NOW = datetime(2026, 1, 31, 9, 0, tzinfo=UTC)
 
@@ -25,7 +25,7 @@ LAST_ATTEMPT = {**FRESH, "failure": {"retry_count": 1}}
 ONE_SHOT = {**FRESH, "retry": 0}
 TO_THE_DEAD = {**FRESH, "retry": -1}
 
-FREED = Change("k", ("o?", "o"), None, 0)
+FREED = Transition("k", ("o?", "o"), None, 0)
 
 
 def stamp(until="success", **fields):
@@ -33,37 +33,37 @@ def stamp(until="success", **fields):
 
 
 def held_for(seconds):
-    return Change("k", ("o?", "o", None), "o", seconds)
+    return Transition("k", ("o?", "o", None), "o", seconds)
 
 
 def extended_to(seconds):
-    return Change("k", ("o?", "o"), "o", seconds, extends=True)
+    return Transition("k", ("o?", "o"), "o", seconds, extends=True)
 
 
 @pytest.mark.parametrize(
-    ("change", "expected"),
+    ("transition", "expected"),
     [
-        (lifecycle.take("k", "o", 60), Change("k", (None,), "o?", 60)),
-        (lifecycle.renew("k", "o", 60), Change("k", ("o?", None), "o?", 60)),
-        (lifecycle.confirm("k", "o", 600), Change("k", ("o?",), "o", 600)),
-        (lifecycle.give_back("k", "o"), Change("k", ("o?",), None, 0)),
-        (lifecycle.release("k", "o"), FREED),
+        (lifecycle.acquire_transition("k", "o", 60), Transition("k", (None,), "o?", 60)),
+        (lifecycle.renew_transition("k", "o", 60), Transition("k", ("o?", None), "o?", 60)),
+        (lifecycle.confirm_transition("k", "o", 600), Transition("k", ("o?",), "o", 600)),
+        (lifecycle.rollback_transition("k", "o"), Transition("k", ("o?",), None, 0)),
+        (lifecycle.release_transition("k", "o"), FREED),
     ],
 )
-def test_before_fetch_the_rows_are_alike_for_each_until(change, expected):
-    assert change == expected
+def test_before_fetch_the_rows_are_alike_for_each_until(transition, expected):
+    assert transition == expected
 
 
 @pytest.mark.parametrize(
-    "change",
+    "transition",
     [
-        lifecycle.take("k", "o", 0.2),
-        lifecycle.renew("k", "o", 0.2),
-        lifecycle.confirm("k", "o", 0.2),
+        lifecycle.acquire_transition("k", "o", 0.2),
+        lifecycle.renew_transition("k", "o", 0.2),
+        lifecycle.confirm_transition("k", "o", 0.2),
     ],
 )
-def test_times_are_whole_seconds_rounded_up(change):
-    assert change.ttl == 1
+def test_times_are_whole_seconds_rounded_up(transition):
+    assert transition.ttl == 1
 
 
 class TestFetch:
@@ -72,48 +72,48 @@ class TestFetch:
         [(LAST_ATTEMPT, RESERVE), (ONE_SHOT, RESERVE), (TO_THE_DEAD, RESERVE)],
     )
     def test_until_success_it_is_held_for_as_long_as_the_attempt_can_be_silent(self, job, seconds):
-        assert lifecycle.change(Step.FETCH, stamp(), job) == held_for(seconds)
+        assert lifecycle.transition_for(Step.FETCH, stamp(), job) == held_for(seconds)
 
     @pytest.mark.parametrize(
         ("job", "seconds"),
         [(FRESH, RESERVE + FIRST_RETRY + TTL), (FAILED_ONCE, RESERVE + SECOND_RETRY + TTL)],
     )
-    def test_with_a_retry_left_never_for_less_since_it_may_come_after_a_put_back(
-        self, job, seconds
-    ):
+    def test_with_a_retry_left_never_for_less_since_it_may_come_after_a_requeue(self, job, seconds):
         held = held_for(seconds)._replace(extends=True)
-        assert lifecycle.change(Step.FETCH, stamp(), job) == held
+        assert lifecycle.transition_for(Step.FETCH, stamp(), job) == held
 
     @pytest.mark.parametrize(
         ("job", "seconds"),
         [(LAST_ATTEMPT, RESERVE + TTL), (TO_THE_DEAD, RESERVE + TTL), (ONE_SHOT, RESERVE)],
     )
     def test_where_death_keeps_it_the_wait_of_one_brought_back_is_covered(self, job, seconds):
-        assert lifecycle.change(Step.FETCH, stamp(on_death="keep"), job) == held_for(seconds)
+        assert lifecycle.transition_for(Step.FETCH, stamp(on_death="keep"), job) == held_for(
+            seconds
+        )
 
     def test_not_renewed_it_is_confirmed_at_most(self):
-        change = lifecycle.change(Step.FETCH, stamp(renew=False), FRESH)
-        assert change == Change("k", ("o?",), "o", TTL)
+        transition = lifecycle.transition_for(Step.FETCH, stamp(renew=False), FRESH)
+        assert transition == Transition("k", ("o?",), "o", TTL)
 
     def test_until_start_it_is_freed(self):
-        assert lifecycle.change(Step.FETCH, stamp("start"), FRESH) == FREED
+        assert lifecycle.transition_for(Step.FETCH, stamp("start"), FRESH) == FREED
 
     def test_until_expiry_it_is_left_alone(self):
-        assert lifecycle.change(Step.FETCH, stamp("expiry"), FRESH) is None
+        assert lifecycle.transition_for(Step.FETCH, stamp("expiry"), FRESH) is None
 
 
 class TestAck:
     @pytest.mark.parametrize("job", [FRESH, LAST_ATTEMPT, ONE_SHOT])
     def test_in_time_until_success_it_is_freed(self, job):
-        assert lifecycle.change(Step.ACK, stamp(), job) == FREED
+        assert lifecycle.transition_for(Step.ACK, stamp(), job) == FREED
 
     @pytest.mark.parametrize("job", [LAST_ATTEMPT, ONE_SHOT, TO_THE_DEAD])
     def test_late_it_is_freed_where_the_expiry_meant_the_end(self, job):
-        assert lifecycle.change(Step.ACK_LATE, stamp(), job) == FREED
+        assert lifecycle.transition_for(Step.ACK_LATE, stamp(), job) == FREED
 
     @pytest.mark.parametrize("job", [FRESH, FAILED_ONCE])
     def test_late_it_is_left_to_the_rerun_where_there_can_be_one(self, job):
-        assert lifecycle.change(Step.ACK_LATE, stamp(), job) is None
+        assert lifecycle.transition_for(Step.ACK_LATE, stamp(), job) is None
 
 
 @pytest.mark.parametrize("until", ["success", "start"])
@@ -124,30 +124,34 @@ class TestFail:
         ("job", "seconds"), [(FRESH, FIRST_RETRY + TTL), (FAILED_ONCE, SECOND_RETRY + TTL)]
     )
     def test_to_be_retried_it_lives_for_as_long_as_the_retry_can_wait(self, until, job, seconds):
-        assert lifecycle.change(Step.FAIL, stamp(until), job) == extended_to(seconds)
+        assert lifecycle.transition_for(Step.FAIL, stamp(until), job) == extended_to(seconds)
 
     def test_to_be_retried_and_not_renewed_it_is_left_alone(self, until):
-        assert lifecycle.change(Step.FAIL, stamp(until, renew=False), FRESH) is None
+        assert lifecycle.transition_for(Step.FAIL, stamp(until, renew=False), FRESH) is None
 
     @pytest.mark.parametrize("job", [LAST_ATTEMPT, TO_THE_DEAD])
     @pytest.mark.parametrize("renew", [True, False])
     def test_dead_it_is_freed(self, until, job, renew):
-        assert lifecycle.change(Step.FAIL, stamp(until, renew=renew), job) == FREED
+        assert lifecycle.transition_for(Step.FAIL, stamp(until, renew=renew), job) == FREED
 
     @pytest.mark.parametrize("job", [LAST_ATTEMPT, TO_THE_DEAD])
     def test_dead_and_kept_it_lives_for_ttl(self, until, job):
         kept = stamp(until, on_death="keep")
-        assert lifecycle.change(Step.FAIL, kept, job) == Change("k", ("o?", "o"), "o", TTL)
+        assert lifecycle.transition_for(Step.FAIL, kept, job) == Transition(
+            "k", ("o?", "o"), "o", TTL
+        )
         fixed = stamp(until, on_death="keep", renew=False)
-        assert lifecycle.change(Step.FAIL, fixed, job) is None
+        assert lifecycle.transition_for(Step.FAIL, fixed, job) is None
 
     @pytest.mark.parametrize("on_death", ["release", "keep"])
     def test_dropped_it_is_freed(self, until, on_death):
-        assert lifecycle.change(Step.FAIL, stamp(until, on_death=on_death), ONE_SHOT) == FREED
+        assert (
+            lifecycle.transition_for(Step.FAIL, stamp(until, on_death=on_death), ONE_SHOT) == FREED
+        )
 
 
 @pytest.mark.parametrize("until", ["success", "start"])
-class TestPutBack:
+class TestRequeue:
     """Also until start: of a job that waits its turn, or whose lock could not be freed."""
 
     @pytest.mark.parametrize(
@@ -165,26 +169,26 @@ class TestPutBack:
         self, until, job, delay, seconds
     ):
         """A worker that dies amid the put-back leaves the job to its reservation."""
-        change = lifecycle.change(Step.PUT_BACK, stamp(until), job, delay)
-        assert change == extended_to(seconds)
+        transition = lifecycle.transition_for(Step.REQUEUE, stamp(until), job, delay)
+        assert transition == extended_to(seconds)
 
     def test_without_a_delay_the_copy_is_due_at_once(self, until):
-        assert lifecycle.change(Step.PUT_BACK, stamp(until), ONE_SHOT) == extended_to(TTL)
+        assert lifecycle.transition_for(Step.REQUEUE, stamp(until), ONE_SHOT) == extended_to(TTL)
 
     def test_not_renewed_it_is_left_alone(self, until):
-        assert lifecycle.change(Step.PUT_BACK, stamp(until, renew=False), FRESH, 90) is None
+        assert lifecycle.transition_for(Step.REQUEUE, stamp(until, renew=False), FRESH, 90) is None
 
 
 @pytest.mark.parametrize("job", [FRESH, LAST_ATTEMPT, ONE_SHOT])
 @pytest.mark.parametrize("step", Step)
 def test_until_expiry_nothing_is_done_at_any_step(step, job):
-    assert lifecycle.change(step, stamp("expiry"), job, 90) is None
+    assert lifecycle.transition_for(step, stamp("expiry"), job, 90) is None
 
 
 @pytest.mark.parametrize("job", [FRESH, LAST_ATTEMPT, ONE_SHOT])
 @pytest.mark.parametrize("step", [Step.ACK, Step.ACK_LATE])
 def test_until_start_there_is_nothing_left_to_do_for_a_job_that_has_started(step, job):
-    assert lifecycle.change(step, stamp("start"), job, 90) is None
+    assert lifecycle.transition_for(step, stamp("start"), job, 90) is None
 
 
 def test_the_table_has_a_cell_for_each_step_and_until():
@@ -206,11 +210,11 @@ def test_the_table_has_a_cell_for_each_step_and_until():
 )
 def test_a_wait_is_never_negative_and_has_a_margin_where_there_is_one(due, expected):
     """Promotion runs every 5 s and can skip a tick (server/task_runner.go:119-121)."""
-    assert lifecycle.wait(due, NOW) == expected
+    assert lifecycle.seconds_until_queued(due, NOW) == expected
 
 
 @pytest.mark.parametrize(("seconds", "expected"), [(None, 0), (-3600, 0), (0, 0), (1, 1)])
 def test_a_delay_is_a_wait_without_the_margin(seconds, expected):
     """For a lock whose time is fixed: nothing is added to it."""
     due = None if seconds is None else NOW + timedelta(seconds=seconds)
-    assert lifecycle.delay(due, NOW) == expected
+    assert lifecycle.seconds_until_due(due, NOW) == expected

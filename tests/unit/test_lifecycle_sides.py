@@ -7,7 +7,7 @@ import pytest
 from faktory_unique.locks import lifecycle
 from faktory_unique.locks.lifecycle import RUN_LEASE, Step
 from faktory_unique.locks.stamp import Stamp
-from faktory_unique.locks.transition import Change, look
+from faktory_unique.locks.transition import Transition, read_transition
 
 TTL = 600
 RESERVE = 90 + 30
@@ -28,24 +28,26 @@ def replacing(until="success", **fields):
     return stamp(until, replaces="old", **fields)
 
 
-def only_where_it_stands(change):
+def only_where_it_stands(transition):
     """The same change, but where its own owner has been replaced."""
-    return change._replace(unless_gone="new")
+    return transition._replace(unless_replaced="new")
 
 
 class TestTake:
     def test_what_can_be_replaced_takes_nothing_under_a_name_that_was(self):
-        taken = lifecycle.take("k", "new", 60, replaceable=True)
-        assert taken == Change("k", (None,), "new?", 60, unless_gone="new")
+        taken = lifecycle.acquire_transition("k", "new", 60, replaceable=True)
+        assert taken == Transition("k", (None,), "new?", 60, unless_replaced="new")
 
     def test_what_cannot_looks_for_no_tombstone(self):
-        assert lifecycle.take("k", "new", 60).unless_gone is None
+        assert lifecycle.acquire_transition("k", "new", 60).unless_replaced is None
 
 
 def test_the_producer_swaps_where_the_replaced_has_no_tombstone():
-    change = lifecycle.replace("k", "new", "old", 600.5)
-    assert change == Change("k", (None,), "new", 601, unless_gone="new", replaces="old", once=True)
-    assert [change.happened(found) for found in (None, "old", "new", "old?", "x")] == [
+    transition = lifecycle.replace_transition("k", "new", "old", 600.5)
+    assert transition == Transition(
+        "k", (None,), "new", 601, unless_replaced="new", replaces="old", once=True
+    )
+    assert [transition.applied(found) for found in (None, "old", "new", "old?", "x")] == [
         True,
         True,
         False,
@@ -56,53 +58,59 @@ def test_the_producer_swaps_where_the_replaced_has_no_tombstone():
 
 class TestFetchOfWhatCanBeReplaced:
     def test_until_success_it_is_held_unless_it_has_been(self):
-        held = Change("k", ("new?", "new", None), "new", ATTEMPT, extends=True)
-        assert lifecycle.change(Step.FETCH, stamp(), JOB) == only_where_it_stands(held)
+        held = Transition("k", ("new?", "new", None), "new", ATTEMPT, extends=True)
+        assert lifecycle.transition_for(Step.FETCH, stamp(), JOB) == only_where_it_stands(held)
 
     def test_until_start_it_is_freed_unless_it_has_been(self):
-        freed = Change("k", ("new?", "new"), None, 0)
-        assert lifecycle.change(Step.FETCH, stamp("start"), JOB) == only_where_it_stands(freed)
+        freed = Transition("k", ("new?", "new"), None, 0)
+        assert lifecycle.transition_for(Step.FETCH, stamp("start"), JOB) == only_where_it_stands(
+            freed
+        )
 
     @pytest.mark.parametrize("job", [JOB, ONE_SHOT])
     def test_until_expiry_it_is_only_looked_for(self, job):
-        change = lifecycle.change(Step.FETCH, stamp("expiry"), job)
-        assert change == only_where_it_stands(look("k"))
-        assert change.changes_nothing
+        transition = lifecycle.transition_for(Step.FETCH, stamp("expiry"), job)
+        assert transition == only_where_it_stands(read_transition("k"))
+        assert transition.is_read_only
 
 
 class TestFetchOfWhatReplaces:
     def test_until_success_it_is_held_if_mine_his_or_absent(self):
-        change = lifecycle.change(Step.FETCH, replacing(), JOB)
-        assert change == Change(
+        transition = lifecycle.transition_for(Step.FETCH, replacing(), JOB)
+        assert transition == Transition(
             *("k", ("new?", "new", None), "new", ATTEMPT),
             extends=True,
-            unless_gone="new",
+            unless_replaced="new",
             replaces="old",
         )
 
     def test_until_success_not_renewed_it_is_confirmed_or_taken_over_for_its_ttl(self):
-        change = lifecycle.change(Step.FETCH, replacing(renew=False), JOB)
-        assert change == Change("k", ("new?",), "new", TTL, unless_gone="new", replaces="old")
+        transition = lifecycle.transition_for(Step.FETCH, replacing(renew=False), JOB)
+        assert transition == Transition(
+            "k", ("new?",), "new", TTL, unless_replaced="new", replaces="old"
+        )
 
     def test_until_start_it_is_freed_if_mine_or_his(self):
-        change = lifecycle.change(Step.FETCH, replacing("start"), JOB)
-        assert change == Change("k", ("new?", "new"), None, 0, unless_gone="new", replaces="old")
-        assert change.happened("old")
-        assert not change.happened("x")
+        transition = lifecycle.transition_for(Step.FETCH, replacing("start"), JOB)
+        assert transition == Transition(
+            "k", ("new?", "new"), None, 0, unless_replaced="new", replaces="old"
+        )
+        assert transition.applied("old")
+        assert not transition.applied("x")
 
     def test_until_expiry_his_is_taken_over_for_its_ttl(self):
-        change = lifecycle.change(Step.FETCH, replacing("expiry"), JOB)
-        assert change == Change("k", (), "new", TTL, unless_gone="new", replaces="old")
-        assert not change.changes_nothing
+        transition = lifecycle.transition_for(Step.FETCH, replacing("expiry"), JOB)
+        assert transition == Transition("k", (), "new", TTL, unless_replaced="new", replaces="old")
+        assert not transition.is_read_only
 
     @pytest.mark.parametrize("step", [step for step in Step if step is not Step.FETCH])
     @pytest.mark.parametrize("until", ["success", "start", "expiry"])
     def test_after_fetch_it_is_a_job_like_others(self, step, until):
         plain = Stamp("k", "new", until, TTL)
         for job in (JOB, ONE_SHOT):
-            assert lifecycle.change(step, replacing(until), job) == lifecycle.change(
-                step, plain, job
-            )
+            assert lifecycle.transition_for(
+                step, replacing(until), job
+            ) == lifecycle.transition_for(step, plain, job)
 
 
 class TestTakePlace:
@@ -110,9 +118,9 @@ class TestTakePlace:
 
     @pytest.mark.parametrize("until", ["success", "start", "expiry"])
     def test_what_replaces_nobody_only_looks_for_its_tombstone(self, until):
-        looked = lifecycle.take_place(stamp(until), JOB)
-        assert looked == only_where_it_stands(look("k"))
-        assert looked.changes_nothing
+        looked = lifecycle.replace_transition_at_fetch(stamp(until), JOB)
+        assert looked == only_where_it_stands(read_transition("k"))
+        assert looked.is_read_only
 
     @pytest.mark.parametrize(
         ("until", "renew", "ttl"),
@@ -125,22 +133,28 @@ class TestTakePlace:
         ],
     )
     def test_what_replaces_takes_his_lock_alone(self, until, renew, ttl):
-        change = lifecycle.take_place(replacing(until, renew=renew), JOB)
-        assert change == Change("k", (), "new", ttl, unless_gone="new", replaces="old")
-        assert not change.happened(None)
+        transition = lifecycle.replace_transition_at_fetch(replacing(until, renew=renew), JOB)
+        assert transition == Transition("k", (), "new", ttl, unless_replaced="new", replaces="old")
+        assert not transition.applied(None)
 
     def test_its_time_is_whole_seconds_rounded_up(self):
         short = replacing("expiry")._replace(ttl=0.2)
-        assert lifecycle.take_place(short, JOB).ttl == 1
+        assert lifecycle.replace_transition_at_fetch(short, JOB).ttl == 1
 
 
 class TestTheRunLock:
     def test_it_is_taken_for_a_moment(self):
         assert RUN_LEASE == 30
-        assert lifecycle.begin_run("k", TOKEN) == Change("{k}:run", (None,), TOKEN, 30)
+        assert lifecycle.acquire_run_transition("k", TOKEN) == Transition(
+            "{k}:run", (None,), TOKEN, 30
+        )
 
     def test_it_is_held_for_the_reservation_by_whoever_has_it(self):
-        assert lifecycle.hold_run("k", TOKEN, JOB) == Change("{k}:run", (TOKEN,), TOKEN, RESERVE)
+        assert lifecycle.hold_run_transition("k", TOKEN, JOB) == Transition(
+            "{k}:run", (TOKEN,), TOKEN, RESERVE
+        )
 
     def test_it_is_freed_by_whoever_has_it(self):
-        assert lifecycle.end_run("k", TOKEN) == Change("{k}:run", (TOKEN,), None, 0)
+        assert lifecycle.release_run_transition("k", TOKEN) == Transition(
+            "{k}:run", (TOKEN,), None, 0
+        )

@@ -12,10 +12,10 @@ from redis.exceptions import BusyLoadingError, NoScriptError
 from redis.exceptions import ConnectionError as RedisConnectionError
 
 from faktory_unique import StoreUnavailable
-from faktory_unique.locks.transition import look
+from faktory_unique.locks.transition import read_transition
 from faktory_unique.stores import redis_connection as module
 from faktory_unique.stores.redis import RedisStore
-from faktory_unique.stores.redis_connection import _SLEEPS_AFTER_A_VAIN_LOOK, Line
+from faktory_unique.stores.redis_connection import _SLEEPS_AFTER_A_VAIN_LOOK, RedisConnection
 
 
 @pytest.fixture
@@ -51,7 +51,7 @@ def line(says):
     lines = []
 
     def open_line(text, after=0):
-        lines.append(Line(Connection(port=says(text, after), protocol=2)))
+        lines.append(RedisConnection(Connection(port=says(text, after), protocol=2)))
         return lines[-1]
 
     yield open_line
@@ -155,4 +155,4 @@ def test_what_was_not_asked_for_is_noticed(line):
 @pytest.mark.parametrize("text", [b"-LOADING Redis is loading the dataset\r\n", b"", b"?\r\n"])
 def test_the_store_is_unavailable_then(says, text):
     with pytest.raises(StoreUnavailable, match="no answer from Redis at"):
-        RedisStore(f"redis://127.0.0.1:{says(text)}?protocol=2").run([look("key")])
+        RedisStore(f"redis://127.0.0.1:{says(text)}?protocol=2").run([read_transition("key")])

@@ -8,7 +8,7 @@ import multiprocessing
 import pytest
 
 from faktory_unique import InvalidSettings
-from faktory_unique.locks.lifecycle import confirm, take
+from faktory_unique.locks.lifecycle import acquire_transition, confirm_transition
 from faktory_unique.stores.factory import open_store
 from faktory_unique.stores.memory import MemoryStore, share
 
@@ -48,8 +48,8 @@ def _finds_none(name):
 def test_its_values_can_be_looked_at_and_all_be_freed():
     now = [0.0]
     store = MemoryStore(lambda: now[0])
-    store.run([take("a", "jid-a", 60), take("b", "jid-b", 60)])
-    store.run([confirm("b", "jid-b", 600)])
+    store.run([acquire_transition("a", "jid-a", 60), acquire_transition("b", "jid-b", 60)])
+    store.run([confirm_transition("b", "jid-b", 600)])
     assert store.values() == {"a": "jid-a?", "b": "jid-b"}
     now[0] = 60
     assert store.values() == {"b": "jid-b"}

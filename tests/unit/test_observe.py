@@ -8,7 +8,7 @@ import pytest
 
 from faktory_unique import InvalidJob, Policy, PushStatus, StoreError, Unique
 from faktory_unique.locks.stamp import read_stamp
-from faktory_unique.locks.transition import Change
+from faktory_unique.locks.transition import Transition
 from faktory_unique.stores.memory import MemoryStore
 from tests.unit.pushing import FailingStore, Faktory, job, lock
 
@@ -35,7 +35,7 @@ def observing(store, seen, **policies):
 
 
 def told(seen, name="observed"):
-    return [(event.jid, event.told) for event in seen if event.name == name]
+    return [(event.jid, event.detail) for event in seen if event.name == name]
 
 
 def test_the_first_of_equal_jobs_is_locked_like_any(unique, faktory, seen):
@@ -82,7 +82,7 @@ def test_exclusive_and_on_conflict_are_without_effect(faktory):
 
 def test_against_a_lease_it_is_pushed_too(unique, faktory, seen):
     [first] = unique.push([job()], faktory)
-    unique.store.run([Change(first.key, (first.jid,), f"{first.jid}?", 30)])
+    unique.store.run([Transition(first.key, (first.jid,), f"{first.jid}?", 30)])
     [again] = unique.push([job(jid="other-jid")], faktory)
     assert again.status is PushStatus.OBSERVED
     assert told(seen) == [("other-jid", f"{first.jid} has it")]
@@ -189,17 +189,17 @@ class TestAKeyThatCannotBeMade:
         assert faktory.received[0][0]["custom"] == {"a": 1}
         [event] = seen
         assert (event.name, event.key, event.jid, event.jobtype) == (
-            *("key_error", "", wrong["jid"]),
+            *("key_failed", "", wrong["jid"]),
             "Picked",
         )
-        assert "has no '3', which `by` 3 selects" in event.told
+        assert "has no '3', which `by` 3 selects" in event.detail
 
     @pytest.mark.parametrize(
         "fields", [{"custom": {"unique_for": "10m"}}, {"at": "tomorrow"}, {"jid": "short"}]
     )
     def test_so_is_whatever_else_is_wrong_with_it(self, unique, faktory, seen, fields):
         assert unique.push([job(2), job(**fields)], faktory)[1].status is PushStatus.PUSHED
-        assert [event.name for event in seen] == ["key_error", "acquired", "confirmed"]
+        assert [event.name for event in seen] == ["key_failed", "acquired", "confirmed"]
 
 
 class TestAStoreThatIsAway:

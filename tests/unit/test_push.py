@@ -8,8 +8,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from faktory_unique import (
+    CommandNotSent,
     InvalidJob,
-    NotSent,
     Policy,
     PushResult,
     PushStatus,
@@ -17,11 +17,15 @@ from faktory_unique import (
     StoreUnavailable,
     Unique,
 )
-from faktory_unique.locks.lifecycle import confirm, release, take
-from faktory_unique.locks.transition import look
+from faktory_unique.locks.lifecycle import (
+    acquire_transition,
+    confirm_transition,
+    release_transition,
+)
+from faktory_unique.locks.transition import read_transition
 from faktory_unique.stores.memory import MemoryStore
 from faktory_unique.unique.batch import CHUNK
-from faktory_unique.unique.push_history import Pushes
+from faktory_unique.unique.push_history import PushHistory
 from tests.unit.pushing import Clock, FailingStore, Faktory, job, lock
 
 
@@ -80,8 +84,8 @@ def test_a_duplicate_is_one_info_line_without_args(unique, faktory, caplog):
 def test_the_holder_of_a_mere_lease_is_not_confirmed(unique, faktory):
     """Another producer is between its take and its confirm: try again in retry_after."""
     [first] = unique.push([job(jid="first-jid")], faktory)
-    unique.store.run([release(first.key, "first-jid")])
-    unique.store.run([take(first.key, "first-jid", 30)])
+    unique.store.run([release_transition(first.key, "first-jid")])
+    unique.store.run([acquire_transition(first.key, "first-jid", 30)])
     [again] = unique.push([job(jid="other-jid")], faktory)
     assert (again.status, again.confirmed, again.retry_after) == (PushStatus.DUPLICATE, False, 30)
     assert again.jid == "first-jid"
@@ -202,7 +206,7 @@ class TestAFasterWorker:
 
     def test_confirm_leaves_a_lock_that_the_worker_has_freed(self, unique, faktory):
         faktory.meanwhile = lambda jobs: unique.store.run(
-            [release(jobs[0]["custom"]["unique"]["key"], jobs[0]["jid"])]
+            [release_transition(jobs[0]["custom"]["unique"]["key"], jobs[0]["jid"])]
         )
         [result] = unique.push([job()], faktory)
         assert result.confirmed
@@ -210,7 +214,7 @@ class TestAFasterWorker:
 
     def test_confirm_leaves_a_lock_that_the_worker_holds(self, unique, faktory):
         faktory.meanwhile = lambda jobs: unique.store.run(
-            [confirm(jobs[0]["custom"]["unique"]["key"], jobs[0]["jid"], 77)]
+            [confirm_transition(jobs[0]["custom"]["unique"]["key"], jobs[0]["jid"], 77)]
         )
         [result] = unique.push([job()], faktory)
         assert result.confirmed
@@ -221,8 +225,8 @@ class TestAFasterWorker:
 
         def free_and_take(jobs):
             key = jobs[0]["custom"]["unique"]["key"]
-            unique.store.run([release(key, jobs[0]["jid"])])
-            unique.store.run([take(key, "next-jid-1", 30)])
+            unique.store.run([release_transition(key, jobs[0]["jid"])])
+            unique.store.run([acquire_transition(key, "next-jid-1", 30)])
 
         faktory.meanwhile = free_and_take
         [result] = unique.push([job()], faktory)
@@ -232,7 +236,7 @@ class TestAFasterWorker:
         """An error text that a job got although it was enqueued must not free its lock."""
         faktory.errors = {"jid-00000001": PushStatus.REFUSED}
         faktory.meanwhile = lambda jobs: unique.store.run(
-            [confirm(jobs[0]["custom"]["unique"]["key"], jobs[0]["jid"], 77)]
+            [confirm_transition(jobs[0]["custom"]["unique"]["key"], jobs[0]["jid"], 77)]
         )
         [result] = unique.push([job()], faktory)
         assert lock(unique, result) == ("jid-00000001", 77)
@@ -268,9 +272,11 @@ class TestABatch:
     def test_no_lock_is_taken_before_the_chunk_before_is_with_faktory(self, unique, faktory):
         """So that none has to wait for more than one other."""
         jobs = [job(n) for n in range(CHUNK + 1)]
-        last_key = unique._claiming.claims(jobs)[CHUNK].key
+        last_key = unique._requests.build(jobs)[CHUNK].key
         seen = []
-        faktory.meanwhile = lambda _jobs: seen.append(unique.store.run([look(last_key)])[0])
+        faktory.meanwhile = lambda _jobs: seen.append(
+            unique.store.run([read_transition(last_key)])[0]
+        )
         unique.push(jobs, faktory)
         assert seen == [None, f"jid-{CHUNK:08}?"]
 
@@ -350,11 +356,13 @@ class TestABatch:
         """The earlier push may have arrived."""
 
         class FailsRenewals(MemoryStore):
-            def run(self, changes):
-                found = super().run(changes)
-                if any(len(change.expected) == 2 and change.value for change in changes):
+            def run(self, transitions):
+                found = super().run(transitions)
+                if any(
+                    len(transition.expected) == 2 and transition.value for transition in transitions
+                ):
                     error = StoreError("out of memory")
-                    error.done = tuple(changes)
+                    error.done = tuple(transitions)
                     raise error
                 return found
 
@@ -399,13 +407,15 @@ class TestWhenTheStoreIsAway:
         """Out of memory for one key of two: the other is not left locked."""
 
         class Half(MemoryStore):
-            def run(self, changes):
-                if len(changes) == 2 and all(change.expected == (None,) for change in changes):
-                    super().run(changes[:1])
+            def run(self, transitions):
+                if len(transitions) == 2 and all(
+                    transition.expected == (None,) for transition in transitions
+                ):
+                    super().run(transitions[:1])
                     error = StoreError("out of memory")
-                    error.done = (changes[0],)
+                    error.done = (transitions[0],)
                     raise error
-                return super().run(changes)
+                return super().run(transitions)
 
         unique = Unique(Half(), default=Policy())
         with pytest.raises(StoreError, match="out of memory"):
@@ -424,7 +434,7 @@ class TestOtherMiddleware:
             unique.push([job()], veto)
         assert unique.store._locks == {}
 
-    @pytest.mark.parametrize("error", [RuntimeError, NotSent, KeyboardInterrupt])
+    @pytest.mark.parametrize("error", [RuntimeError, CommandNotSent, KeyboardInterrupt])
     def test_any_other_error_leaves_the_lease_and_remembers_the_jid(self, unique, faktory, error):
         """It may have been raised after the job was sent."""
 
@@ -463,7 +473,7 @@ def test_a_push_that_outlasts_its_lease_says_that_its_lock_lapsed(faktory, clock
 
 @pytest.mark.parametrize("of", ["unknown", "arrived"])
 def test_what_is_remembered_of_pushes_is_bounded_and_the_oldest_forgotten(of):
-    pushes = Pushes(most=2)
+    pushes = PushHistory(most=2)
     remember, asked = {
         "unknown": (lambda jid: pushes.ended_unknown(jid, "owner"), pushes.was_unknown),
         "arrived": (pushes.arrived, pushes.has_arrived),
@@ -476,14 +486,14 @@ def test_what_is_remembered_of_pushes_is_bounded_and_the_oldest_forgotten(of):
 def test_a_job_pushed_again_once_its_lock_is_gone_is_other_work(unique, faktory):
     """Its first copy may still run (until="start"): one jid sent twice destroys reservations."""
     [first] = unique.push([job()], faktory)
-    unique.store.run([release(first.key, first.jid)])
+    unique.store.run([release_transition(first.key, first.jid)])
     [second] = unique.push([job()], faktory)
     assert second
     assert first.jid == "jid-00000001" == second.submitted_jid != second.jid
     assert faktory.jids == [first.jid, second.jid]
     assert lock(unique, second)[0] == second.jid
     assert faktory.received[1][0]["custom"]["unique"]["owner"] == second.jid
-    unique.store.run([release(first.key, first.jid)])  # the ACK of the first
+    unique.store.run([release_transition(first.key, first.jid)])  # the ACK of the first
     assert lock(unique, second)[0] == second.jid
 
 
@@ -500,8 +510,8 @@ def test_a_job_pushed_again_while_its_lock_stands_is_its_own_duplicate(unique, f
 def test_a_worker_that_was_so_fast_that_another_has_the_lock_left_it_as_it_should(unique, faktory):
     def work(jobs):
         stamp = jobs[0]["custom"]["unique"]
-        unique.store.run([release(stamp["key"], stamp["owner"])])
-        unique.store.run([take(stamp["key"], "another-jid", 30)])
+        unique.store.run([release_transition(stamp["key"], stamp["owner"])])
+        unique.store.run([acquire_transition(stamp["key"], "another-jid", 30)])
 
     faktory.meanwhile = work
     [result] = unique.push([job()], faktory)

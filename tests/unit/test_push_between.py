@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from faktory_unique import Policy, PushStatus, StoreUnavailable, Unique
-from faktory_unique.locks.lifecycle import confirm, release
+from faktory_unique.locks.lifecycle import confirm_transition, release_transition
 from faktory_unique.stores.memory import MemoryStore
 from tests.unit.pushing import Clock, Faktory, job, lock
 
@@ -23,11 +23,11 @@ class Interrupted(MemoryStore):
     def before(self, call, act):
         self._left, self._act = call, act
 
-    def run(self, changes):
+    def run(self, transitions):
         self._left -= 1
         if self._left == 0:
             self._act()
-        return super().run(changes)
+        return super().run(transitions)
 
 
 def away():
@@ -49,7 +49,7 @@ def test_a_lease_of_its_own_that_is_confirmed_before_it_is_renewed_makes_it_a_du
     faktory = Faktory()
     faktory.errors = {"jid-00000001": PushStatus.UNKNOWN}
     [first] = unique.push([job()], faktory)
-    fetched = confirm(first.key, "jid-00000001", 90)
+    fetched = confirm_transition(first.key, "jid-00000001", 90)
     unique.store.before(2, lambda: unique.store.run([fetched]))
     [again] = unique.push([job()], faktory)
     assert (again.status, again.jid) == (PushStatus.DUPLICATE, "jid-00000001")
@@ -63,8 +63,8 @@ def test_a_confirm_that_is_owed_yields_to_what_a_worker_owes(unique):
 
     def work(jobs):
         stamp = jobs[0]["custom"]["unique"]
-        unique._parts.kept.keep(
-            release(stamp["key"], stamp["owner"]), 60, lambda _c, _f: None, yields=False
+        unique._context.deferred.keep(
+            release_transition(stamp["key"], stamp["owner"]), 60, lambda _c, _f: None, yields=False
         )
         unique.store.before(1, away)
 

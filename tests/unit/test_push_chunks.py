@@ -18,7 +18,7 @@ from faktory_unique import (
     StoreUnavailable,
     Unique,
 )
-from faktory_unique.locks.lifecycle import release
+from faktory_unique.locks.lifecycle import release_transition
 from faktory_unique.locks.transition import held, leased
 from faktory_unique.middleware import InnermostPush, compose
 from faktory_unique.stores.memory import MemoryStore
@@ -30,10 +30,17 @@ LEASE = 60
 SECOND = CHUNK  # the place of the first job of the second chunk
 
 
+class Pending:
+    """A push that was begun."""
+
+    def __init__(self, send, receive):
+        self.send, self.receive = send, receive
+
+
 class Steps:
     """The innermost of the chain, and a store: notes what is asked of either, in order.
 
-    `at` has what is to happen at a step, such as "hear 0": it may raise.
+    `at` has what is to happen at a step, such as "receive 0": it may raise.
     """
 
     def __init__(self):
@@ -47,31 +54,26 @@ class Steps:
         self._number = 0
         run = self.store.run
 
-        def noted(changes):
-            step = self._told(changes)
-            self.keys[step] = [change.key for change in changes]
+        def noted(transitions):
+            step = self._told(transitions)
+            self.keys[step] = [transition.key for transition in transitions]
             self._see(step)
-            return run(changes)
+            return run(transitions)
 
         self.run = run
         self.store.run = noted
 
-    def write(self, jobs):
+    def begin(self, jobs):
         number, self._number = self._number, self._number + 1
-        self._see(f"write {number}")
-
-        def send():
-            self._see(f"send {number}")
-            return hear
-
-        def hear():
-            self._see(f"hear {number}")
-            return [self._result(job) for job in jobs]
-
-        return send
+        self._see(f"begin {number}")
+        return Pending(lambda: self._see(f"send {number}"), lambda: self._receive(number, jobs))
 
     def push(self, unique, count=SECOND + 3):
-        return unique.push([job(n) for n in range(count)], InnermostPush(self.write))
+        return unique.push([job(n) for n in range(count)], InnermostPush(self.begin))
+
+    def _receive(self, number, jobs):
+        self._see(f"receive {number}")
+        return [self._result(job) for job in jobs]
 
     def values(self):
         return set(self.store.values().values())
@@ -80,14 +82,14 @@ class Steps:
         self.seen.append(step)
         self.at.pop(step, lambda: None)()
 
-    def _told(self, changes):
-        change = changes[0]
-        number = int(change.owner.removeprefix("jid-")) // CHUNK
-        if change.value is None:
+    def _told(self, transitions):
+        transition = transitions[0]
+        number = int(transition.owner.removeprefix("jid-")) // CHUNK
+        if transition.value is None:
             return f"give back {number}"
-        if change.value == held(change.owner):
+        if transition.value == held(transition.owner):
             return f"confirm {number}"
-        return f"{'take' if change.expected == (None,) else 'renew'} {number}"
+        return f"{'take' if transition.expected == (None,) else 'renew'} {number}"
 
     def _result(self, sent):
         status = self.errors.get(sent["jid"], PushStatus.PUSHED)
@@ -121,10 +123,10 @@ def test_while_faktory_has_a_chunk_the_one_before_is_settled_and_the_next_is_mad
 ):
     results = steps.push(unique, 2 * CHUNK + 1)
     assert steps.seen == [
-        *("take 0", "write 0", "send 0"),
-        *("take 1", "write 1", "hear 0", "send 1"),
-        *("confirm 0", "take 2", "write 2", "hear 1", "send 2"),
-        *("confirm 1", "hear 2", "confirm 2"),
+        *("take 0", "begin 0", "send 0"),
+        *("take 1", "begin 1", "receive 0", "send 1"),
+        *("confirm 0", "take 2", "begin 2", "receive 1", "send 2"),
+        *("confirm 1", "receive 2", "confirm 2"),
     ]
     assert all(results)
     assert steps.values() == {held(result.jid) for result in results}
@@ -135,11 +137,11 @@ def test_within_another_middleware_each_chunk_is_settled_before_the_next_is_sent
         def push(self, jobs, call_next):
             return call_next(jobs)
 
-    chain = compose([unique, Inner()], "push", InnermostPush(steps.write))
+    chain = compose([unique, Inner()], "push", InnermostPush(steps.begin))
     assert all(chain([job(n) for n in range(SECOND + 1)]))
     assert steps.seen == [
-        *("take 0", "write 0", "send 0", "hear 0"),
-        *("take 1", "confirm 0", "write 1", "send 1", "hear 1", "confirm 1"),
+        *("take 0", "begin 0", "send 0", "receive 0"),
+        *("take 1", "confirm 0", "begin 1", "send 1", "receive 1", "confirm 1"),
     ]
 
 
@@ -167,51 +169,51 @@ def test_a_take_that_fails_leaves_followers_of_what_was_pushed_before_duplicates
     jobs = [job(n) for n in range(SECOND + 1)]
     followers = [{**job(n), "jid": f"follower-{n}"} for n in (0, SECOND)]
     with pytest.raises(StoreUnavailable) as caught:
-        unique.push([*jobs, *followers], InnermostPush(steps.write))
+        unique.push([*jobs, *followers], InnermostPush(steps.begin))
     of_the_first, of_the_second = caught.value.results[-2:]
     assert (of_the_first.status, of_the_first.jid) == (PushStatus.DUPLICATE, job(0)["jid"])
     assert of_the_second.status is PushStatus.NOT_SENT
 
 
-@pytest.mark.parametrize("step", ["write 1", "send 1"])
+@pytest.mark.parametrize("step", ["begin 1", "send 1"])
 def test_a_veto_leaves_the_chunk_before_pushed_and_settled(steps, unique, step):
     steps.at[step] = raising(InvalidJob("no"))
     with pytest.raises(InvalidJob) as caught:
         steps.push(unique)
     assert statuses(caught.value.results) == ({PushStatus.PUSHED}, {PushStatus.NOT_SENT})
-    assert steps.seen.count("hear 0") == 1
+    assert steps.seen.count("receive 0") == 1
     assert steps.values() == {held(job(n)["jid"]) for n in range(CHUNK)}
 
 
-@pytest.mark.parametrize("step", ["hear 0", "send 0"])
+@pytest.mark.parametrize("step", ["receive 0", "send 0"])
 def test_what_may_have_been_sent_when_it_is_broken_off_is_left_to_its_lease(steps, unique, step):
     steps.at[step] = raising(KeyboardInterrupt)
     with pytest.raises(KeyboardInterrupt):
         steps.push(unique)
     assert steps.values() == {leased(job(n)["jid"]) for n in range(CHUNK)}
-    assert unique._parts.pushes.was_unknown("jid-00000000")
-    assert not unique._parts.pushes.was_unknown(job(SECOND)["jid"])
+    assert unique._context.pushes.was_unknown("jid-00000000")
+    assert not unique._context.pushes.was_unknown(job(SECOND)["jid"])
 
 
 def test_broken_off_while_faktory_has_a_chunk_its_answer_is_heard(steps, unique):
     steps.at["take 1"] = raising(KeyboardInterrupt)
     with pytest.raises(KeyboardInterrupt):
         steps.push(unique)
-    assert steps.seen[-2:] == ["hear 0", "confirm 0"]
+    assert steps.seen[-2:] == ["receive 0", "confirm 0"]
 
 
 def test_broken_off_before_it_is_sent_a_chunk_gives_its_locks_back(steps, unique):
-    steps.at["write 0"] = raising(KeyboardInterrupt)
+    steps.at["begin 0"] = raising(KeyboardInterrupt)
     with pytest.raises(KeyboardInterrupt):
         steps.push(unique)
     assert steps.values() == set()
 
 
 def test_broken_off_anywhere_its_jobs_are_not_taken_to_be_going_on(steps, unique):
-    steps.at["hear 0"] = raising(KeyboardInterrupt)
+    steps.at["receive 0"] = raising(KeyboardInterrupt)
     with pytest.raises(KeyboardInterrupt):
         steps.push(unique)
-    assert unique._parts.pushes._going_on == {}
+    assert unique._context.pushes._going_on == {}
 
 
 class TestAfterALongWait:
@@ -219,7 +221,7 @@ class TestAfterALongWait:
 
     @pytest.fixture(autouse=True)
     def _slow(self, steps):
-        steps.at["hear 0"] = lambda: self.wait(steps, LEASE / 4)
+        steps.at["receive 0"] = lambda: self.wait(steps, LEASE / 4)
 
     @staticmethod
     def wait(steps, seconds):
@@ -227,8 +229,8 @@ class TestAfterALongWait:
 
     def test_the_one_is_settled_and_the_other_leased_anew_before_it_is_sent(self, steps, unique):
         results = steps.push(unique)
-        assert steps.seen[steps.seen.index("hear 0") :] == [
-            *("hear 0", "confirm 0", "renew 1", "write 2", "send 2", "hear 2", "confirm 1"),
+        assert steps.seen[steps.seen.index("receive 0") :] == [
+            *("receive 0", "confirm 0", "renew 1", "begin 2", "send 2", "receive 2", "confirm 1"),
         ]
         assert all(results)
 
@@ -237,10 +239,10 @@ class TestAfterALongWait:
 
         def another_takes():
             self.wait(steps, LEASE + 1)
-            key = unique._claiming.key(job(SECOND + 1))
+            key = unique._requests.key(job(SECOND + 1))
             steps.store._set(key, held("another"), 600)
 
-        steps.at["hear 0"] = another_takes
+        steps.at["receive 0"] = another_takes
         results = steps.push(unique)
         duplicate = results[SECOND + 1]
         assert (duplicate.status, duplicate.jid) == (PushStatus.DUPLICATE, "another")
@@ -249,13 +251,13 @@ class TestAfterALongWait:
         assert all(results[SECOND + 2 :])
 
     def test_a_lease_that_is_over_is_taken_again(self, steps, unique):
-        steps.at["hear 0"] = lambda: self.wait(steps, LEASE + 1)
+        steps.at["receive 0"] = lambda: self.wait(steps, LEASE + 1)
         results = steps.push(unique)
         assert all(results[SECOND:])
         assert all(result.confirmed for result in results[SECOND:])
 
     def test_it_gives_back_what_it_took_again(self, steps, unique):
-        steps.at["hear 0"] = lambda: self.wait(steps, LEASE + 1)
+        steps.at["receive 0"] = lambda: self.wait(steps, LEASE + 1)
         steps.errors[job(SECOND)["jid"]] = PushStatus.REFUSED
         results = steps.push(unique)
         assert results[SECOND].status is PushStatus.REFUSED
@@ -279,37 +281,37 @@ class TestAfterALongWait:
         """The age of a lease is counted from when it was had, not from when that was tried."""
         unique = Unique(steps.store, default=Policy(ttl=600, lease=LEASE, on_store_error="push"))
         steps.at["renew 1"] = raising(StoreUnavailable("away"))
-        steps.at["hear 2"] = lambda: self.wait(steps, LEASE - 1)
+        steps.at["receive 2"] = lambda: self.wait(steps, LEASE - 1)
         results = steps.push(unique)
         assert {result.confirmed for result in results[SECOND:]} == {False}
 
     def test_where_none_has_a_lease_none_is_leased_anew_and_nothing_written_twice(self, steps):
         unique = Unique(steps.store, default=Policy(ttl=600, lease=LEASE, enforce=False))
-        steps.store._set(unique._claiming.key(job(SECOND)), held("another"), 600)
+        steps.store._set(unique._requests.key(job(SECOND)), held("another"), 600)
         results = steps.push(unique, SECOND + 1)
         assert statuses(results) == ({PushStatus.PUSHED}, {PushStatus.OBSERVED})
-        assert steps.seen[-2:] == ["send 1", "hear 1"]
-        assert "write 2" not in steps.seen
+        assert steps.seen[-2:] == ["send 1", "receive 1"]
+        assert "begin 2" not in steps.seen
 
     def test_a_job_that_is_only_observed_is_not_leased(self, steps):
         unique = Unique(steps.store, default=Policy(ttl=600, lease=LEASE, enforce=False))
-        steps.store._set(unique._claiming.key(job(SECOND)), held("another"), 600)
+        steps.store._set(unique._requests.key(job(SECOND)), held("another"), 600)
         results = steps.push(unique)
         assert statuses(results)[1] == {PushStatus.PUSHED, PushStatus.OBSERVED}
-        own = [unique._claiming.key(job(SECOND + n)) for n in (1, 2)]
+        own = [unique._requests.key(job(SECOND + n)) for n in (1, 2)]
         assert steps.keys["renew 1"] == own
 
     def test_nor_is_one_that_replaces_another_though_that_is_gone_by_then(self, steps):
         """Until its push is confirmed the place is that job's, or whose equal is pushed then."""
         unique = Unique(steps.store, default=Policy(ttl=600, lease=LEASE, on_conflict="replace"))
-        place = unique._claiming.key(job(SECOND))
+        place = unique._requests.key(job(SECOND))
         steps.store._set(place, held("another"), 600)
 
         def another_ends():
             self.wait(steps, LEASE / 4)
-            steps.run([release(place, "another")])
+            steps.run([release_transition(place, "another")])
 
-        steps.at["hear 0"] = another_ends
+        steps.at["receive 0"] = another_ends
         results = steps.push(unique)
         assert all(results)
         assert place not in steps.keys["renew 1"]
@@ -330,7 +332,9 @@ def test_that_a_job_goes_out_without_a_lock_is_told_before_it_is_sent(steps):
 def test_when_a_chunk_is_settled_its_jobs_can_be_pushed_anew(steps, unique):
     """Amid the same list: their work can be done by then."""
     going_on = []
-    steps.at["hear 2"] = lambda: going_on.append({jid for _, jid in unique._parts.pushes._going_on})
+    steps.at["receive 2"] = lambda: going_on.append(
+        {jid for _, jid in unique._context.pushes._going_on}
+    )
     steps.push(unique, 2 * CHUNK + 1)
     assert job(0)["jid"] not in going_on[0]
     assert job(CHUNK)["jid"] not in going_on[0]
@@ -340,12 +344,13 @@ def test_an_answer_that_makes_no_sense_leaves_its_jobs_to_their_leases(steps, un
     """It came after the send."""
 
     def answers_for_one(jobs):
-        return lambda: lambda: [PushResult(PushStatus.PUSHED, jobs[0]["jid"], jobs[0]["jid"])]
+        result = PushResult(PushStatus.PUSHED, jobs[0]["jid"], jobs[0]["jid"])
+        return Pending(lambda: None, lambda: [result])
 
     with pytest.raises(ValueError, match="zip"):
         unique.push([job(1), job(2)], InnermostPush(answers_for_one))
     assert steps.values() == {leased(job(1)["jid"]), leased(job(2)["jid"])}
-    assert unique._parts.pushes.was_unknown(job(1)["jid"])
+    assert unique._context.pushes.was_unknown(job(1)["jid"])
 
 
 def test_one_result_for_eight_jobs_is_no_list_of_results(unique):

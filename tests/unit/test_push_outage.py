@@ -8,7 +8,7 @@ import threading
 import pytest
 
 from faktory_unique import Policy, PushResult, PushStatus, StoreError, StoreUnavailable, Unique
-from faktory_unique.locks.transition import look
+from faktory_unique.locks.transition import read_transition
 from faktory_unique.stores.memory import MemoryStore
 
 PUSH = Policy(ttl=600, lease=30, on_store_error="push")
@@ -23,13 +23,13 @@ class Store(MemoryStore):
         self.fail_at = fail_at
         self.done = done
 
-    def run(self, changes):
+    def run(self, transitions):
         self.calls += 1
         if self.calls not in self.fail_at:
-            return super().run(changes)
-        super().run(changes[: self.done])
+            return super().run(transitions)
+        super().run(transitions[: self.done])
         error = StoreError("no memory") if self.done else StoreUnavailable("away")
-        error.done = tuple(changes[: self.done])
+        error.done = tuple(transitions[: self.done])
         raise error
 
 
@@ -55,7 +55,7 @@ def job(n=1, jobtype="Email"):
 
 
 def value(unique, result):
-    return unique.store.run([look(result.key)])[0]
+    return unique.store.run([read_transition(result.key)])[0]
 
 
 class TestUnguarded:
@@ -146,7 +146,7 @@ class TestOwed:
         first, second = unique.push([job(1), job(2)], Faktory())
         assert value(unique, first) == "jid-00000001"
         assert value(unique, second) == "jid-00000002?"
-        assert len(unique._parts.kept) == 1
+        assert len(unique._context.deferred) == 1
 
     def test_a_confirm_whose_lock_a_worker_has_freed_does_nothing(self):
         unique = Unique(Store(fail_at={2}), default=PUSH)

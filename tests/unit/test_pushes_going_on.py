@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from faktory_unique.unique.push_history import Pushes
+from faktory_unique.unique.push_history import PushHistory
 
 
 def test_whoever_comes_second_does_not_push_it():
-    pushes, first = Pushes(), object()
+    pushes, first = PushHistory(), object()
     assert pushes.begin(["a", "b"], first) == {"a", "b"}
     assert pushes.begin(["b", "c"], object()) == {"c"}
     pushes.end(["a", "b"], first)
@@ -15,7 +15,7 @@ def test_whoever_comes_second_does_not_push_it():
 
 def test_whoever_comes_second_does_not_end_it():
     """Each ends what it has tried to begin."""
-    pushes, second = Pushes(), object()
+    pushes, second = PushHistory(), object()
     pushes.begin(["a"], object())
     pushes.begin(["a"], second)
     pushes.end(["a"], second)

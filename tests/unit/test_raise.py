@@ -6,9 +6,9 @@ import pytest
 
 from faktory_unique import (
     Client,
+    DuplicateJob,
     Job,
     Middleware,
-    NotUnique,
     Policy,
     Producer,
     PushNotSent,
@@ -68,7 +68,7 @@ def email(n, jobtype="Email", **fields):
 def test_a_duplicate_raises_and_tells_which_job_is_there(push, faktory):
     first = push.push(email(1))
     with pytest.raises(
-        NotUnique, match=f"^1 of 1 jobs not pushed: {first.jid} is there already$"
+        DuplicateJob, match=f"^1 of 1 jobs not pushed: {first.jid} is there already$"
     ) as caught:
         push.push(email(1))
     [result] = caught.value.results
@@ -79,7 +79,7 @@ def test_a_duplicate_raises_and_tells_which_job_is_there(push, faktory):
 
 def test_of_a_list_the_others_are_pushed_and_all_results_told(push, faktory):
     first = push.push(email(1))
-    with pytest.raises(NotUnique, match=r"^2 of 4 jobs not pushed: ") as caught:
+    with pytest.raises(DuplicateJob, match=r"^2 of 4 jobs not pushed: ") as caught:
         push.push_bulk([email(2), email(1), email(3), email(3)])
     results = caught.value.results
     assert [r.status for r in results] == ["pushed", "duplicate", "pushed", "duplicate"]
@@ -114,7 +114,7 @@ def test_it_goes_before_what_was_refused(client, unique):
     """Which `push_bulk` returns where nothing is raised."""
     Producer(client, [unique]).push(email(1))
     answering = Producer(client, [unique, Answering(**{"jid-bad-01": PushStatus.REFUSED})])
-    with pytest.raises(NotUnique) as caught:
+    with pytest.raises(DuplicateJob) as caught:
         answering.push_bulk([email(2, jid="jid-bad-01"), email(1)])
     assert [r.status for r in caught.value.results] == ["refused", "duplicate"]
 

@@ -6,9 +6,9 @@ import pytest
 
 from faktory_unique import Policy, PushStatus, Unique
 from faktory_unique.locks.keys import tombstone_key
-from faktory_unique.locks.lifecycle import replace
+from faktory_unique.locks.lifecycle import replace_transition
 from faktory_unique.locks.stamp import read_stamp
-from faktory_unique.locks.transition import Change
+from faktory_unique.locks.transition import Transition
 from faktory_unique.stores.memory import MemoryStore
 from tests.unit.pushing import Clock, Faktory, job, lock
 
@@ -56,7 +56,7 @@ def tombstone(unique, result, owner=OLD):
 def put(unique, result, value, ttl=500):
     """Gives the lock a value, whatever it was."""
     found = unique.store.values().get(result.key)
-    unique.store.run([Change(result.key, (found,), value, ttl)])
+    unique.store.run([Transition(result.key, (found,), value, ttl)])
 
 
 class TestAgainstAHeldLock:
@@ -88,7 +88,7 @@ class TestAgainstAHeldLock:
     def test_it_is_told(self, unique, faktory, seen, old):
         unique.push([job(jid=NEW)], faktory)
         assert names(seen) == ["confirmed"]
-        assert seen[-1].told == f"in the place of {OLD}"
+        assert seen[-1].detail == f"in the place of {OLD}"
 
     @pytest.mark.parametrize("status", ["refused", "not_sent", "unknown"])
     def test_one_that_is_not_accepted_leaves_the_lock_to_the_old(
@@ -129,7 +129,9 @@ class TestWhatTheSwapFinds:
         assert tombstone(unique, old)[0] == NEW
 
     def test_a_worker_that_has_taken_it_over_was_faster(self, unique, faktory, seen, old):
-        self.meanwhile(faktory, lambda: unique.store.run([replace(old.key, NEW, OLD, 77)]))
+        self.meanwhile(
+            faktory, lambda: unique.store.run([replace_transition(old.key, NEW, OLD, 77)])
+        )
         [new] = unique.push([job(jid=NEW)], faktory)
         assert (new.confirmed, new.replaced) == (True, OLD)
         assert lock(unique, new) == (NEW, 77)
@@ -137,7 +139,7 @@ class TestWhatTheSwapFinds:
 
     def test_and_one_that_has_freed_it_since(self, unique, faktory, old):
         def work():
-            unique.store.run([replace(old.key, NEW, OLD, 77)])
+            unique.store.run([replace_transition(old.key, NEW, OLD, 77)])
             put(unique, old, None)
 
         self.meanwhile(faktory, work)
@@ -148,13 +150,15 @@ class TestWhatTheSwapFinds:
     def test_a_third_that_replaces_the_old_too_leaves_two_jobs_and_that_is_told(
         self, unique, faktory, seen, old
     ):
-        self.meanwhile(faktory, lambda: unique.store.run([replace(old.key, "third-jid", OLD, 77)]))
+        self.meanwhile(
+            faktory, lambda: unique.store.run([replace_transition(old.key, "third-jid", OLD, 77)])
+        )
         [new] = unique.push([job(jid=NEW)], faktory)
         assert (bool(new), new.confirmed, new.replaced) == (True, False, None)
         assert lock(unique, new) == ("third-jid", 77)
         assert tombstone(unique, old)[0] == "third-jid"
         assert names(seen) == ["lapsed"]
-        assert seen[-1].told == f"third-jid has the place of {OLD}, too"
+        assert seen[-1].detail == f"third-jid has the place of {OLD}, too"
 
     @pytest.mark.parametrize("state", ["third-jid", "third-jid?"])
     def test_one_pushed_after_the_old_was_over_too(self, unique, faktory, seen, old, state):
@@ -164,7 +168,7 @@ class TestWhatTheSwapFinds:
         assert (bool(new), new.confirmed) == (True, False)
         assert lock(unique, new) == (state, 500)
         assert tombstone(unique, old)[0] == NEW
-        assert seen[-1].told == f"third-jid has the place of {OLD}, too"
+        assert seen[-1].detail == f"third-jid has the place of {OLD}, too"
 
     def test_it_is_told_no_matter_how_long_the_push_took(self, unique, faktory, clock, old):
         def dawdle():
@@ -188,7 +192,7 @@ class TestAgainstALease:
         assert lock(unique, new) == (f"{OLD}?", 500)
         assert tombstone(unique, old) == (None, None)
         assert names(seen) == ["unguarded"]
-        assert seen[-1].told == new.error
+        assert seen[-1].detail == new.error
         assert new.error.startswith(f"{OLD} has it, and ")
 
     def test_its_stamp_says_that_it_can_be_replaced(self, unique, faktory, old):
@@ -203,7 +207,7 @@ class TestUnderANameThatWasReplaced:
 
     def test_a_free_lock_is_taken_under_a_fresh_one(self, unique, faktory):
         [first] = unique.push([job(2)], faktory)
-        unique.store.run([Change(tombstone_key(first.key, NEW), (None,), "x", 90)])
+        unique.store.run([Transition(tombstone_key(first.key, NEW), (None,), "x", 90)])
         put(unique, first, None)
         [new] = unique.push([job(2, jid=NEW)], faktory)
         assert new.status is PushStatus.PUSHED

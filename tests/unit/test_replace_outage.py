@@ -6,7 +6,7 @@ import pytest
 
 from faktory_unique import Policy, StoreUnavailable, Unique
 from faktory_unique.locks.keys import tombstone_key
-from faktory_unique.locks.lifecycle import replace
+from faktory_unique.locks.lifecycle import replace_transition
 from faktory_unique.stores.memory import MemoryStore
 from tests.unit.pushing import Clock, Faktory, job, lock
 
@@ -21,10 +21,10 @@ class NoSwaps(MemoryStore):
         self.now = now
         self.away = True
 
-    def run(self, changes):
-        if self.away and any(change.replaces for change in changes):
+    def run(self, transitions):
+        if self.away and any(transition.replaces for transition in transitions):
             raise StoreUnavailable("away")
-        return super().run(changes)
+        return super().run(transitions)
 
 
 @pytest.fixture
@@ -79,7 +79,7 @@ def test_it_is_made_at_the_next_push(unique, seen):
 def test_a_worker_that_was_faster_is_left_alone(unique, seen):
     new = swap_that_is_owed(unique)
     unique.store.away = False
-    unique.store.run([replace(new.key, NEW, OLD, 77)])
+    unique.store.run([replace_transition(new.key, NEW, OLD, 77)])
     unique.push([job(2)], Faktory())
     assert lock(unique, new) == (NEW, 77)
     assert names(seen) == ["store_error"]

@@ -12,7 +12,13 @@ from datetime import UTC, datetime
 
 import pytest
 
-from faktory_unique import Answer, JobError, NotSent, OutcomeUnknown, Refused
+from faktory_unique import (
+    CommandNotSent,
+    CommandOutcomeUnknown,
+    CommandRefused,
+    JobError,
+    ReportStatus,
+)
 from faktory_unique.worker.reservation import Reservation
 
 JOB = {
@@ -90,60 +96,60 @@ def test_elapsed_is_the_larger_of_two_clocks():
 class TestAck:
     def test_in_time_an_ok_is_accepted(self):
         client = Client("+OK")
-        assert reservation(client).ack(JOB) is Answer.ACCEPTED
+        assert reservation(client).ack(JOB) is ReportStatus.ACCEPTED
         assert client.sent == ['ACK {"jid": "jid-00000001"}']
 
     def test_a_little_late_it_is_sent_and_its_ok_proves_nothing(self):
         client = Client("+OK")
-        assert reservation(client, elapsed=62).ack(JOB) is Answer.LATE
+        assert reservation(client, elapsed=62).ack(JOB) is ReportStatus.LATE
         assert client.verbs == ["ACK"]
 
     def test_later_still_it_is_not_sent(self):
         """Another worker may have the job by then, and the ACK would end its reservation."""
         client = Client("+OK")
-        assert reservation(client, elapsed=70).ack(JOB) is Answer.WITHHELD
+        assert reservation(client, elapsed=70).ack(JOB) is ReportStatus.WITHHELD
         assert client.sent == []
 
     def test_unanswered_it_is_sent_again_while_in_time(self):
-        client = Client(OutcomeUnknown("cut"), NotSent("away"), "+OK")
-        assert reservation(client).ack(JOB) is Answer.ACCEPTED
+        client = Client(CommandOutcomeUnknown("cut"), CommandNotSent("away"), "+OK")
+        assert reservation(client).ack(JOB) is ReportStatus.ACCEPTED
         assert client.verbs == ["ACK"] * 3
 
     def test_unanswered_late_it_is_not_sent_again(self):
-        client = Client(OutcomeUnknown("cut"), "+OK")
-        assert reservation(client, elapsed=61).ack(JOB) is Answer.UNKNOWN
+        client = Client(CommandOutcomeUnknown("cut"), "+OK")
+        assert reservation(client, elapsed=61).ack(JOB) is ReportStatus.UNKNOWN
         assert client.verbs == ["ACK"]
 
     def test_a_worker_that_gives_up_tries_once(self):
         giving_up = threading.Event()
         giving_up.set()
-        client = Client(NotSent("away"))
-        assert reservation(client, giving_up=giving_up).ack(JOB) is Answer.WITHHELD
+        client = Client(CommandNotSent("away"))
+        assert reservation(client, giving_up=giving_up).ack(JOB) is ReportStatus.WITHHELD
         assert client.verbs == ["ACK"]
 
     def test_a_worker_that_comes_to_give_up_tries_once_more(self):
         """Its pause may have been all the time that the server needed to be back."""
         giving_up = threading.Event()
-        client = Client(NotSent("away"), NotSent("away"), "+OK")
+        client = Client(CommandNotSent("away"), CommandNotSent("away"), "+OK")
         threading.Timer(0.15, giving_up.set).start()
-        assert reservation(client, giving_up=giving_up).ack(JOB) is Answer.ACCEPTED
+        assert reservation(client, giving_up=giving_up).ack(JOB) is ReportStatus.ACCEPTED
         assert client.verbs == ["ACK"] * 3
 
     def test_a_server_that_shuts_down_is_waited_for(self):
-        client = Client(Refused("shutdown in progress"), NotSent("away"), "+OK")
-        assert reservation(client).ack(JOB) is Answer.ACCEPTED
+        client = Client(CommandRefused("shutdown in progress"), CommandNotSent("away"), "+OK")
+        assert reservation(client).ack(JOB) is ReportStatus.ACCEPTED
 
     def test_a_refusal_is_told(self):
-        assert reservation(Client(Refused("invalid ACK"))).ack(JOB) is Answer.REFUSED
+        assert reservation(Client(CommandRefused("invalid ACK"))).ack(JOB) is ReportStatus.REFUSED
 
     def test_an_answer_that_is_no_ok_is_no_success(self):
-        assert reservation(Client("$-1")).ack(JOB) is Answer.UNKNOWN
+        assert reservation(Client("$-1")).ack(JOB) is ReportStatus.UNKNOWN
 
 
 class TestFail:
     def test_it_tells_the_error(self):
         client = Client("+OK")
-        assert reservation(client).fail(JOB, ERROR) is Answer.ACCEPTED
+        assert reservation(client).fail(JOB, ERROR) is ReportStatus.ACCEPTED
         verb, told = client.sent[0].split(" ", 1)
         assert verb == "FAIL"
         assert json.loads(told) == {
@@ -156,32 +162,32 @@ class TestFail:
     @pytest.mark.parametrize(
         ("second", "expected"),
         [
-            ("+OK", Answer.ACCEPTED),
-            (Refused("Job not found jid-00000001"), Answer.ACCEPTED),
-            (Refused("internal error"), Answer.REFUSED),
-            ("$-1", Answer.UNKNOWN),
+            ("+OK", ReportStatus.ACCEPTED),
+            (CommandRefused("Job not found jid-00000001"), ReportStatus.ACCEPTED),
+            (CommandRefused("internal error"), ReportStatus.REFUSED),
+            ("$-1", ReportStatus.UNKNOWN),
         ],
     )
     def test_unanswered_it_is_sent_again_and_not_found_then_means_that_it_had_arrived(
         self, second, expected
     ):
-        client = Client(OutcomeUnknown("cut"), second)
+        client = Client(CommandOutcomeUnknown("cut"), second)
         assert reservation(client).fail(JOB, ERROR) is expected
         assert client.verbs == ["FAIL"] * 2
 
     def test_not_found_at_once_is_a_refusal(self):
         """Somebody else has reported the job, or it has expired."""
-        client = Client(NotSent("away"), Refused("Job not found jid-00000001"))
-        assert reservation(client).fail(JOB, ERROR) is Answer.REFUSED
+        client = Client(CommandNotSent("away"), CommandRefused("Job not found jid-00000001"))
+        assert reservation(client).fail(JOB, ERROR) is ReportStatus.REFUSED
 
     def test_ten_seconds_after_the_first_it_is_not_sent_again(self, monkeypatch):
         """Another worker may have the retry by then, and the FAIL would take its reservation."""
         now = [0.0]
         monkeypatch.setattr("faktory_unique.worker.reservation._Pauses", lambda _: Pauses(now))
-        client = Client(OutcomeUnknown("cut"), NotSent("away"))
+        client = Client(CommandOutcomeUnknown("cut"), CommandNotSent("away"))
         held = reservation(client)
         held.elapsed = lambda: now[0]
-        assert held.fail(JOB, ERROR) is Answer.UNKNOWN
+        assert held.fail(JOB, ERROR) is ReportStatus.UNKNOWN
         assert client.verbs == ["FAIL"] * 10  # one a second: at 0, 1, … 9
 
     def test_an_answer_is_not_awaited_until_it_is_too_late_for_another_try(self):
@@ -190,19 +196,19 @@ class TestFail:
         assert client.at_most == 6
 
     def test_without_a_connection_it_waits_for_one(self):
-        client = Client(NotSent("away"), "+OK")
-        assert reservation(client).fail(JOB, ERROR) is Answer.ACCEPTED
+        client = Client(CommandNotSent("away"), "+OK")
+        assert reservation(client).fail(JOB, ERROR) is ReportStatus.ACCEPTED
 
     def test_late_it_is_not_sent(self):
         client = Client("+OK")
-        assert reservation(client, elapsed=70).fail(JOB, ERROR) is Answer.WITHHELD
+        assert reservation(client, elapsed=70).fail(JOB, ERROR) is ReportStatus.WITHHELD
         assert client.sent == []
 
 
-class TestPutBack:
+class TestRequeue:
     def test_a_copy_under_a_new_jid_is_pushed_before_the_ack(self):
         client = Client("{}", "+OK")
-        assert reservation(client).put_back(JOB, 90) is Answer.ACCEPTED
+        assert reservation(client).requeue(JOB, 90) is ReportStatus.ACCEPTED
         assert client.verbs == ["PUSHB", "ACK"]
         [copy] = json.loads(client.sent[0].split(" ", 1)[1])
         due = datetime.fromisoformat(copy.pop("at"))
@@ -214,45 +220,49 @@ class TestPutBack:
     def test_a_copy_that_is_due_at_once_has_no_time(self):
         """The clocks of this machine and the server's need not agree."""
         client = Client("{}", "+OK")
-        assert reservation(client).put_back(JOB, 0) is Answer.ACCEPTED
+        assert reservation(client).requeue(JOB, 0) is ReportStatus.ACCEPTED
         [copy] = json.loads(client.sent[0].split(" ", 1)[1])
         assert "at" not in copy
 
     @pytest.mark.parametrize(
         ("answer", "expected"),
         [
-            (Refused("invalid JSON: x"), Answer.REFUSED),
-            (Refused("internal error"), Answer.UNKNOWN),
-            (OutcomeUnknown("cut"), Answer.UNKNOWN),
+            (CommandRefused("invalid JSON: x"), ReportStatus.REFUSED),
+            (CommandRefused("internal error"), ReportStatus.UNKNOWN),
+            (CommandOutcomeUnknown("cut"), ReportStatus.UNKNOWN),
         ],
     )
     def test_what_did_not_surely_arrive_is_followed_by_no_ack(self, answer, expected):
         client = Client(answer)
-        assert reservation(client).put_back(JOB, 1) is expected
+        assert reservation(client).requeue(JOB, 1) is expected
         assert client.verbs == ["PUSHB"]
 
     @pytest.mark.parametrize(
         "job", [{**JOB, "retry": 2}, {**JOB, "retry": 0}, {**JOB, "retry": -1}]
     )
-    @pytest.mark.parametrize("answer", [Refused("invalid JSON: x"), OutcomeUnknown("cut")])
+    @pytest.mark.parametrize(
+        "answer", [CommandRefused("invalid JSON: x"), CommandOutcomeUnknown("cut")]
+    )
     def test_where_the_expiry_would_be_the_end_another_copy_is_pushed(self, job, answer):
         client = Client(answer, "{}", "+OK")
-        assert reservation(client, job=job).put_back(job, 1) is Answer.ACCEPTED
+        assert reservation(client, job=job).requeue(job, 1) is ReportStatus.ACCEPTED
         assert client.verbs == ["PUSHB", "PUSHB", "ACK"]
         first, second = (json.loads(sent.split(" ", 1)[1])[0] for sent in client.sent[:2])
         assert len({first["jid"], second["jid"], job["jid"]}) == 3
 
-    @pytest.mark.parametrize("away", [NotSent("away"), Refused("shutdown in progress")])
+    @pytest.mark.parametrize(
+        "away", [CommandNotSent("away"), CommandRefused("shutdown in progress")]
+    )
     def test_without_a_server_it_waits_for_one(self, away):
         client = Client(away, "{}", "+OK")
-        assert reservation(client).put_back(JOB, 1) is Answer.ACCEPTED
+        assert reservation(client).requeue(JOB, 1) is ReportStatus.ACCEPTED
         assert client.verbs == ["PUSHB", "PUSHB", "ACK"]
 
     def test_a_worker_that_gives_up_tries_once(self):
         giving_up = threading.Event()
         giving_up.set()
-        client = Client(NotSent("away"))
-        assert reservation(client, giving_up=giving_up).put_back(JOB, 1) is Answer.WITHHELD
+        client = Client(CommandNotSent("away"))
+        assert reservation(client, giving_up=giving_up).requeue(JOB, 1) is ReportStatus.WITHHELD
         assert client.verbs == ["PUSHB"]
 
     def test_a_copy_that_is_refused_by_name_is_told(self, monkeypatch):
@@ -262,16 +272,16 @@ class TestPutBack:
             "push_batch",
             lambda jobs, **_: {jobs[0]["jid"]: "jobs cannot be reserved for more than one day"},
         )
-        assert reservation(client).put_back(JOB, 1) is Answer.REFUSED
+        assert reservation(client).requeue(JOB, 1) is ReportStatus.REFUSED
 
     def test_a_refused_ack_is_no_refusal_of_the_copy(self):
         """The copy is there: a FAIL on top would run the job twice and spend a retry."""
-        client = Client("{}", Refused("context deadline exceeded"))
-        assert reservation(client).put_back(JOB, 1) is Answer.UNKNOWN
+        client = Client("{}", CommandRefused("context deadline exceeded"))
+        assert reservation(client).requeue(JOB, 1) is ReportStatus.UNKNOWN
 
     def test_late_nothing_is_sent(self):
         client = Client("{}")
-        assert reservation(client, elapsed=60).put_back(JOB, 1) is Answer.WITHHELD
+        assert reservation(client, elapsed=60).requeue(JOB, 1) is ReportStatus.WITHHELD
         assert client.sent == []
 
     def test_a_copy_pushed_at_the_last_moment_is_followed_by_no_ack(self):
@@ -279,5 +289,5 @@ class TestPutBack:
         client = Client("{}", "+OK")
         held = reservation(client, elapsed=59.9)
         client.push_batch = lambda _jobs, **_: time.sleep(0.2) or {}
-        assert held.put_back(JOB, 1) is Answer.WITHHELD
+        assert held.requeue(JOB, 1) is ReportStatus.WITHHELD
         assert client.sent == []

@@ -8,17 +8,17 @@ from __future__ import annotations
 import pytest
 
 from faktory_unique.locks.server_rules import (
-    Band,
-    Outcome,
-    band,
+    FailureOutcome,
+    ReservationPhase,
+    expiry_noticed_after,
+    failure_outcome,
     failures_before,
-    outcome,
-    reserve,
+    latest_retry,
+    reservation_phase,
     reserve_for,
-    retry_wait,
 )
 
-RETRIED, DEAD, DROPPED = Outcome.RETRIED, Outcome.DEAD, Outcome.DROPPED
+RETRIED, DEAD, DROPPED = FailureOutcome.RETRIED, FailureOutcome.DEAD, FailureOutcome.DROPPED
 
 
 @pytest.mark.parametrize(
@@ -38,24 +38,24 @@ RETRIED, DEAD, DROPPED = Outcome.RETRIED, Outcome.DEAD, Outcome.DROPPED
 def test_reserve_for_is_what_the_server_makes_of_it(asked, expected):
     """manager/working.go:114-127."""
     assert reserve_for(asked) == expected
-    assert reserve(asked) == expected + 30
+    assert expiry_noticed_after(asked) == expected + 30
 
 
 @pytest.mark.parametrize(
     ("elapsed", "expected"),
     [
-        (0, Band.IN_TIME),
-        (59.999, Band.IN_TIME),
-        (60, Band.LATE),
-        (69.999, Band.LATE),
-        (70, Band.OVER),
-        (10**6, Band.OVER),
+        (0, ReservationPhase.IN_TIME),
+        (59.999, ReservationPhase.IN_TIME),
+        (60, ReservationPhase.LATE),
+        (69.999, ReservationPhase.LATE),
+        (70, ReservationPhase.OVER),
+        (10**6, ReservationPhase.OVER),
     ],
 )
 def test_a_reservation_is_ours_then_nobodys_for_ten_seconds_then_perhaps_anothers(
     elapsed, expected
 ):
-    assert band({"reserve_for": 60}, elapsed) is expected
+    assert reservation_phase({"reserve_for": 60}, elapsed) is expected
 
 
 @pytest.mark.parametrize(
@@ -93,7 +93,7 @@ def test_failures_are_counted_from_the_payload(failure, expected):
 def test_the_outcome_of_a_failure_is_told_from_retry_and_failure(retry, failures, expected):
     """manager/retry.go:124-168: retry=N runs N+1 times; the server fills a missing one in once."""
     job = {"retry": retry, "failure": {"retry_count": failures - 1} if failures else None}
-    assert outcome(job) is expected
+    assert failure_outcome(job) is expected
 
 
 @pytest.mark.parametrize(
@@ -102,4 +102,4 @@ def test_the_outcome_of_a_failure_is_told_from_retry_and_failure(retry, failures
 )
 def test_a_retry_waits_no_longer_than_its_backoff_and_a_skipped_round(failures, expected):
     """n⁴ + 15 + (0…29)·(n + 1) seconds (manager/retry.go:170-174), looked for every 5 s."""
-    assert retry_wait(failures) == expected
+    assert latest_retry(failures) == expected

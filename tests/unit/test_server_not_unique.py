@@ -6,7 +6,7 @@ import pytest
 
 from faktory_unique import Policy, PushResult, PushStatus, Unique
 from faktory_unique.client.server_errors import is_not_unique
-from faktory_unique.locks.transition import look
+from faktory_unique.locks.transition import read_transition
 from tests.unit.pushing import Faktory, job
 
 
@@ -38,9 +38,9 @@ def test_the_job_is_a_duplicate_of_nobody_knows_which_and_leaves_no_lock(
     [result] = unique.push([job()], faktory)
     assert (result.status, result.jid, result.submitted_jid) == ("duplicate", "", "jid-00000001")
     assert (result.confirmed, result.error) == (True, error)
-    assert unique.store.run([look(result.key)]) == [None]
+    assert unique.store.run([read_transition(result.key)]) == [None]
     assert [event.name for event in seen] == ["acquired", "duplicate"]
-    assert seen[-1].told == "by the server's own account"
+    assert seen[-1].detail == "by the server's own account"
 
 
 def test_those_that_follow_it_in_a_batch_are_duplicates_too(faktory):

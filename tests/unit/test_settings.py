@@ -225,11 +225,11 @@ def test_unique_alone_reads_the_environment(monkeypatch):
     monkeypatch.setenv("FAKTORY_UNIQUE_POLICIES", '{"Email": {"ttl": 5}}')
     with Unique() as unique:
         job = {"jid": "jid-00000001", "jobtype": "Email", "args": []}
-        assert unique._claiming.claims([job])[0].policy.ttl == 5
+        assert unique._requests.build([job])[0].policy.ttl == 5
 
 
 def test_policies_in_code_may_be_plain_tables():
-    assert Unique("memory://", {"Email": {"ttl": "1m"}})._claiming._policies.of("Email").ttl == 60
+    assert Unique("memory://", {"Email": {"ttl": "1m"}})._requests._policies.of("Email").ttl == 60
 
 
 def test_an_empty_variable_is_an_unset_one(monkeypatch):

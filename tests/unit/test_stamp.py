@@ -10,7 +10,7 @@ from faktory_unique.locks.stamp import (
     Stamp,
     read_stamp,
     refuse_another_use,
-    unknown_stamp,
+    unsupported_stamp,
     without_stamp,
 )
 
@@ -151,14 +151,14 @@ class TestUnknown:
         [{"v": 3}, {**OLD, "v": VERSION + 1}, {**OLD, "v": "2"}, {**OLD, "until": "soon"}],
     )
     def test_what_says_which_version_it_is_of_and_cannot_be_read_is_shown(self, written):
-        assert unknown_stamp({"custom": {"unique": written}}) == written
+        assert unsupported_stamp({"custom": {"unique": written}}) == written
 
     @pytest.mark.parametrize("written", [OLD, {**OLD, "v": 2}])
     def test_what_can_be_read_is_not(self, written):
-        assert unknown_stamp({"custom": {"unique": written}}) is None
+        assert unsupported_stamp({"custom": {"unique": written}}) is None
 
     @pytest.mark.parametrize(
         "custom", [None, "text", {}, {"unique": True}, {"unique": {"key": "k"}}, {"unique": {}}]
     )
     def test_what_is_the_users_own_is_not(self, custom):
-        assert unknown_stamp({"custom": custom}) is None
+        assert unsupported_stamp({"custom": custom}) is None

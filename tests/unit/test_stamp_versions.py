@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from faktory_unique import Answer, Drop, JobError, PutBack, Run, Unique
-from faktory_unique.locks.transition import Change, held, leased
+from faktory_unique import Drop, JobError, ReportStatus, Requeue, Run, Unique
+from faktory_unique.locks.transition import Transition, held, leased
 from faktory_unique.stores.memory import MemoryStore
 
 KEY, OWNER = "unique:1:Email:x", "jid-00000001"
@@ -20,7 +20,7 @@ def seen():
 @pytest.fixture
 def unique(seen):
     unique = Unique(MemoryStore(lambda: 0.0), hooks=[seen.append])
-    unique.store.run([Change(KEY, (None,), held(OWNER), 600)])
+    unique.store.run([Transition(KEY, (None,), held(OWNER), 600)])
     return unique
 
 
@@ -37,7 +37,7 @@ def lock(unique):
 def run(unique, job):
     """What a worker does with a job that ends well."""
     assert unique.fetch(job, lambda _job: Run()) == Run()
-    assert unique.ack(job, lambda _job: Answer.ACCEPTED) is Answer.ACCEPTED
+    assert unique.ack(job, lambda _job: ReportStatus.ACCEPTED) is ReportStatus.ACCEPTED
 
 
 class TestVersion1:
@@ -49,8 +49,8 @@ class TestVersion1:
         old = job(v=1, until="start")
         assert unique.fetch(old, lambda _job: Run()) == Run()
         assert lock(unique) == (None, None)
-        unique.store.run([Change(KEY, (None,), held(OWNER), 600)])
-        unique.ack(old, lambda _job: Answer.ACCEPTED)
+        unique.store.run([Transition(KEY, (None,), held(OWNER), 600)])
+        unique.ack(old, lambda _job: ReportStatus.ACCEPTED)
         assert lock(unique) == (OWNER, 600)
 
     def test_until_expiry_nothing_does(self, unique):
@@ -59,14 +59,14 @@ class TestVersion1:
 
     @pytest.mark.parametrize("state", [leased, held])
     def test_an_ack_alone_frees_it_in_either_state(self, unique, state):
-        unique.store.run([Change(KEY, (OWNER,), state(OWNER), 600)])
-        unique.ack(job(v=1), lambda _job: Answer.ACCEPTED)
+        unique.store.run([Transition(KEY, (OWNER,), state(OWNER), 600)])
+        unique.ack(job(v=1), lambda _job: ReportStatus.ACCEPTED)
         assert lock(unique) == (None, None)
 
     def test_what_it_says_of_death_and_renewal_still_counts(self, unique):
         dead = {**job(v=1, on_death="keep", renew=False), "retry": -1}
         unique.fetch(dead, lambda _job: Run())
-        unique.fail(dead, ERROR, lambda _job, _error: Answer.ACCEPTED)
+        unique.fail(dead, ERROR, lambda _job, _error: ReportStatus.ACCEPTED)
         assert lock(unique) == (OWNER, 600)
 
 
@@ -74,24 +74,24 @@ class TestVersion1:
     "unknown", [job(v=3), job(v=3, until="moon"), job(v=2, until="moon")], ids=["3", "odd 3", "odd"]
 )
 class TestAVersionThatIsUnknown:
-    @pytest.mark.parametrize("decision", [Run(), Drop("why"), PutBack(5)])
+    @pytest.mark.parametrize("decision", [Run(), Drop("why"), Requeue(5)])
     def test_at_fetch_what_the_others_decide_is_done(self, unique, unknown, decision):
         assert unique.fetch(unknown, lambda _job: decision) == decision
         assert lock(unique) == (OWNER, 600)
 
     def test_at_fetch_it_is_told_once(self, unique, unknown, seen):
         unique.fetch(unknown, lambda _job: Run())
-        unique.ack(unknown, lambda _job: Answer.ACCEPTED)
+        unique.ack(unknown, lambda _job: ReportStatus.ACCEPTED)
         [event] = seen
-        assert (event.name, event.key, event.owner) == ("unknown_stamp", KEY, OWNER)
+        assert (event.name, event.key, event.owner) == ("unsupported_stamp", KEY, OWNER)
         assert (event.jid, event.jobtype) == ("jid-00000002", "Email")
-        assert event.told.startswith(f"version {unknown['custom']['unique']['v']}: ")
+        assert event.detail.startswith(f"version {unknown['custom']['unique']['v']}: ")
 
-    @pytest.mark.parametrize("answer", Answer)
+    @pytest.mark.parametrize("answer", ReportStatus)
     def test_no_report_touches_the_lock(self, unique, unknown, seen, answer):
         assert unique.ack(unknown, lambda _job: answer) is answer
         assert unique.fail(unknown, ERROR, lambda _job, _error: answer) is answer
-        assert unique.put_back(unknown, 900, lambda _job, _delay: answer) is answer
+        assert unique.requeue(unknown, 900, lambda _job, _delay: answer) is answer
         assert lock(unique) == (OWNER, 600)
         assert seen == []
 
@@ -99,7 +99,9 @@ class TestAVersionThatIsUnknown:
 def test_one_that_says_nothing_else_is_told_without_key_and_owner(unique, seen):
     bare = {"jid": "jid-00000002", "jobtype": "Email", "custom": {"unique": {"v": 3}}}
     unique.fetch(bare, lambda _job: Run())
-    assert [(event.name, event.key, event.owner) for event in seen] == [("unknown_stamp", "", "")]
+    assert [(event.name, event.key, event.owner) for event in seen] == [
+        ("unsupported_stamp", "", "")
+    ]
 
 
 @pytest.mark.parametrize("custom", [{"unique": True}, {"unique": {"key": KEY}}, {}, None])

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from faktory_unique import Answer, JobError, PutBack, Run, Unique
+from faktory_unique import JobError, ReportStatus, Requeue, Run, Unique
 from faktory_unique.locks.stamp import Stamp
-from faktory_unique.locks.transition import Change, look
+from faktory_unique.locks.transition import Transition, read_transition
 from faktory_unique.stores.memory import MemoryStore
 
 KEY = "unique:1:Email:x"
@@ -19,27 +19,27 @@ def stamped(until="success", owner="jid-00000001"):
 @pytest.fixture
 def unique():
     unique = Unique(MemoryStore())
-    unique.store.run([Change(KEY, (None,), "jid-00000001", 600)])
+    unique.store.run([Transition(KEY, (None,), "jid-00000001", 600)])
     return unique
 
 
 def value(unique):
-    return unique.store.run([look(KEY)])[0]
+    return unique.store.run([read_transition(KEY)])[0]
 
 
 def test_an_accepted_ack_frees_the_lock_of_the_stamps_owner(unique):
     """Not of the jid: a put-back copy has another."""
-    assert unique.ack(stamped(), lambda _job: Answer.ACCEPTED) is Answer.ACCEPTED
+    assert unique.ack(stamped(), lambda _job: ReportStatus.ACCEPTED) is ReportStatus.ACCEPTED
     assert value(unique) is None
 
 
 def test_the_lock_is_freed_after_the_ack_and_not_before(unique):
     seen = []
-    unique.ack(stamped(), lambda _job: seen.append(value(unique)) or Answer.ACCEPTED)
+    unique.ack(stamped(), lambda _job: seen.append(value(unique)) or ReportStatus.ACCEPTED)
     assert seen == ["jid-00000001"]
 
 
-@pytest.mark.parametrize("answer", [a for a in Answer if a is not Answer.ACCEPTED])
+@pytest.mark.parametrize("answer", [a for a in ReportStatus if a is not ReportStatus.ACCEPTED])
 def test_any_other_answer_keeps_it(unique, answer):
     """The server says +OK to an ACK that comes too late, too."""
     unique.ack(stamped(), lambda _job: answer)
@@ -50,7 +50,7 @@ def test_any_other_answer_keeps_it(unique, answer):
     "job", [stamped(owner="other-jid"), stamped(until="start"), {"jid": "jid-00000001"}]
 )
 def test_a_lock_that_is_not_the_jobs_to_free_is_kept(unique, job):
-    unique.ack(job, lambda _job: Answer.ACCEPTED)
+    unique.ack(job, lambda _job: ReportStatus.ACCEPTED)
     assert value(unique) == "jid-00000001"
 
 
@@ -65,7 +65,7 @@ def test_an_error_on_the_way_keeps_it(unique):
 
 def test_a_store_that_is_away_is_no_error_of_the_job(caplog):
     with Unique("redis://127.0.0.1:1/0") as unique:
-        assert unique.ack(stamped(), lambda _job: Answer.ACCEPTED) is Answer.ACCEPTED
+        assert unique.ack(stamped(), lambda _job: ReportStatus.ACCEPTED) is ReportStatus.ACCEPTED
     assert "store_error: jobtype=Email jid=jid-00000002 owner=jid-00000001" in caplog.text
     assert f"lock is left to its TTL: the store is still away: key={KEY}" in caplog.text
 
@@ -80,8 +80,8 @@ def test_locks_that_nobody_asks_for_leave_the_memory_store_too():
     """Also those that were freed, or set anew, before they lapsed."""
     now = [0.0]
     store = MemoryStore(lambda: now[0])
-    store.run([Change("a", (None,), "x", 10), Change("b", (None,), "x", 10)])
-    store.run([Change("a", ("x",), "y", 30), Change("b", ("x",), None, 0)])
+    store.run([Transition("a", (None,), "x", 10), Transition("b", (None,), "x", 10)])
+    store.run([Transition("a", ("x",), "y", 30), Transition("b", ("x",), None, 0)])
     now[0] = 20
     assert store.ttl("a") == 10
     assert store.ttl("b") is None
@@ -95,20 +95,23 @@ def test_locks_that_nobody_asks_for_leave_the_memory_store_too():
 def test_a_job_without_a_stamp_passes_untouched(unique, unstamped):
     error = JobError("E", "why")
     assert unique.fetch(unstamped, lambda _job: Run()) == Run()
-    assert unique.fail(unstamped, error, lambda _job, _error: Answer.ACCEPTED) is Answer.ACCEPTED
-    assert unique.put_back(unstamped, 5, lambda _job, _delay: Answer.LATE) is Answer.LATE
+    assert (
+        unique.fail(unstamped, error, lambda _job, _error: ReportStatus.ACCEPTED)
+        is ReportStatus.ACCEPTED
+    )
+    assert unique.requeue(unstamped, 5, lambda _job, _delay: ReportStatus.LATE) is ReportStatus.LATE
     assert value(unique) == "jid-00000001"
 
 
 def test_a_job_that_another_middleware_puts_back_is_not_begun(unique):
-    assert unique.fetch(stamped("start"), lambda _job: PutBack(5)) == PutBack(5)
+    assert unique.fetch(stamped("start"), lambda _job: Requeue(5)) == Requeue(5)
     assert unique.store.ttl(KEY) > 590
 
 
-def test_a_refused_copy_is_no_put_back():
+def test_a_refused_copy_is_no_requeue():
     seen = []
     unique = Unique(MemoryStore(), hooks=[seen.append])
-    unique.put_back(stamped(), 5, lambda _job, _delay: Answer.REFUSED)
+    unique.requeue(stamped(), 5, lambda _job, _delay: ReportStatus.REFUSED)
     assert [event.name for event in seen] == []
-    unique.put_back(stamped(), 5, lambda _job, _delay: Answer.ACCEPTED)
-    assert [event.name for event in seen] == ["put_back"]
+    unique.requeue(stamped(), 5, lambda _job, _delay: ReportStatus.ACCEPTED)
+    assert [event.name for event in seen] == ["requeued"]

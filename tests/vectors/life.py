@@ -14,7 +14,7 @@ from faktory_unique.locks.stamp import read_stamp
 FILE = Path(__file__).with_name("life.json")
 
 # A put-back with its delay.
-STEPS = ["FETCH", "ACK", "ACK_LATE", "FAIL", "PUT_BACK 0", "PUT_BACK 5", "PUT_BACK 100000"]
+STEPS = ["FETCH", "ACK", "ACK_LATE", "FAIL", "REQUEUE 0", "REQUEUE 5", "REQUEUE 100000"]
 
 _STAMP = {"v": 2, "key": "unique:1:Email:x", "owner": "owner-01", "until": "success", "ttl": 600}
 

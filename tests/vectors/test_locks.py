@@ -14,7 +14,7 @@ import pytest
 from redis import Redis
 
 from faktory_unique import Client, Job, Producer, RetryLater
-from faktory_unique.testing import LocalConsumer, running, sizes, wait_for
+from faktory_unique.testing import LocalConsumer, running_consumer, sizes, wait_for
 from tests.recipes.breaking import Breaking
 from tests.vectors.foreign import TTL, ForeignError
 
@@ -100,7 +100,7 @@ def test_a_job_that_is_pushed_there_is_freed_wherever_it_is_worked(
         with Client(faktory_url, role="consumer") as client:
             consumer = LocalConsumer(client, middleware=[unique])
             consumer.register("Email", lambda *_args: None)
-            with running(consumer):
+            with running_consumer(consumer):
                 wait_for(lambda: unique.holder("Email", ARGS) is None)
     else:
         foreign.work(worker, "Email")
@@ -174,7 +174,7 @@ def test_until_is_heeded(foreign, client, unique, push, worker, until):
 
 @pytest.mark.parametrize("worker", LANGUAGES)
 @pytest.mark.parametrize("enforce", [True, False])
-def test_a_job_whose_lock_cannot_be_freed_at_its_start_is_put_back(
+def test_a_job_whose_lock_cannot_be_freed_at_its_start_is_requeued(
     foreign, client, redis_url, worker, enforce
 ):
     """Without a retry being spent: it has none. One that is only observed does not wait."""
@@ -211,7 +211,7 @@ def test_a_stamp_of_a_version_to_come_is_left_alone(foreign, client, redis_url, 
 
 
 @pytest.mark.parametrize("worker", LANGUAGES)
-def test_a_copy_that_was_put_back_here_frees_the_lock_there(
+def test_a_copy_that_was_requeued_here_frees_the_lock_there(
     foreign, faktory_url, client, unique, push, worker
 ):
     """It has a jid of its own, and its owner's lock."""
@@ -223,7 +223,7 @@ def test_a_copy_that_was_put_back_here_frees_the_lock_there(
     with Client(faktory_url, role="consumer") as consuming:
         consumer = LocalConsumer(consuming, middleware=[unique])
         consumer.register("Email", not_yet)
-        with running(consumer):
+        with running_consumer(consumer):
             wait_for(lambda: sizes(client).scheduled == 1)
     assert unique.holder("Email", ARGS).owner == result.jid
     told = foreign.work(worker, "Email")

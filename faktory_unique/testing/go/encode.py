@@ -7,7 +7,7 @@ import re
 from math import copysign, isfinite, isnan
 from typing import Any
 
-from faktory_unique.locks.ecma_number import es_number
+from faktory_unique.locks.ecma_number import ecma_number
 
 from .errors import GoError
 from .shapes import Anything, Float, Integer, Map, Pointer, Shape, Slice, String, Struct, Value
@@ -132,4 +132,4 @@ def _float(number: float) -> str:
         raise GoError(f"json: unsupported value: {shown}")
     if number == 0:
         return "-0" if copysign(1, number) < 0 else "0"
-    return es_number(number)
+    return ecma_number(number)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from faktory_unique.client.stream import Wire
+from faktory_unique.client.stream import Stream
 
 from .session import Session
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from .core import Core
 
 
-class MemoryWire(Wire):
+class MemoryStream(Stream):
     """A client's end of a connection within this process.
 
     Args:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from faktory_unique import Answer
+from faktory_unique import ReportStatus
 from faktory_unique.locks.transition import held
 
 ATTEMPT = 60 + 30 + (15 + 29 + 10) + 600
@@ -13,9 +13,9 @@ ATTEMPT = 60 + 30 + (15 + 29 + 10) + 600
 def test_until_success_the_lock_lives_for_the_copys_wait(ground):
     unique = ground.unique()
     result, fetched = ground.push_and_fetch(unique)
-    assert ground.put_back(fetched, 900) is Answer.ACCEPTED
+    assert ground.requeue(fetched, 900) is ReportStatus.ACCEPTED
     assert (ground.lock(result), ground.ttl(result)) == (held(result.jid), 900 + 10 + 600)
-    assert ground.events()[-1] == "put_back"
+    assert ground.events()[-1] == "requeued"
     assert ground.sizes()["scheduled"] == 1
     assert ground.sizes()["working"] == 0
     assert not ground.push(unique)
@@ -24,7 +24,7 @@ def test_until_success_the_lock_lives_for_the_copys_wait(ground):
 def test_it_is_never_shortened(ground):
     unique = ground.unique()
     result = ground.push(unique)
-    assert ground.put_back(ground.fetch(unique), 1) is Answer.ACCEPTED
+    assert ground.requeue(ground.fetch(unique), 1) is ReportStatus.ACCEPTED
     assert ATTEMPT - 2 <= ground.ttl(result) <= ATTEMPT
 
 
@@ -32,7 +32,7 @@ def test_the_copy_has_another_jid_and_the_same_owner_and_frees_the_lock(ground):
     unique = ground.unique()
     result = ground.push(unique)
     first = ground.fetch(unique)
-    ground.put_back(first, 0)
+    ground.requeue(first, 0)
     copy = ground.fetch(unique)
     assert copy.job["jid"] != first.job["jid"] == result.jid
     assert copy.job["custom"] == first.job["custom"]
@@ -46,7 +46,7 @@ def test_no_retry_is_spent(fake):
     fake.push(unique, retry=1)
     fake.fail(fake.fetch(unique))
     fake.advance(60)
-    fake.put_back(fake.fetch(unique), 30)
+    fake.requeue(fake.fetch(unique), 30)
     fake.advance(60)
     again = fake.fetch(unique)
     assert again.job["failure"]["retry_count"] == 0
@@ -58,7 +58,7 @@ def test_no_retry_is_spent(fake):
 def test_else_the_lock_is_left_alone(ground, until):
     unique = ground.unique(until=until)
     result = ground.push(unique)
-    ground.put_back(ground.fetch(unique), 900)
+    ground.requeue(ground.fetch(unique), 900)
     if until == "start":
         assert ground.lock(result) is None
     else:
@@ -68,7 +68,7 @@ def test_else_the_lock_is_left_alone(ground, until):
 def test_not_renewed_it_is_left_alone(ground):
     unique = ground.unique(renew=False)
     result = ground.push(unique)
-    ground.put_back(ground.fetch(unique), 900)
+    ground.requeue(ground.fetch(unique), 900)
     assert ground.ttl(result) == 600
 
 
@@ -77,7 +77,7 @@ def test_a_push_unknown_is_followed_by_neither_ack_nor_fail(ground, monkeypatch,
     unique = ground.unique()
     result, fetched = ground.push_and_fetch(unique)
     ground.losing(monkeypatch, "PUSHB", arrives=arrives)
-    assert ground.put_back(fetched, 900) is Answer.UNKNOWN
+    assert ground.requeue(fetched, 900) is ReportStatus.UNKNOWN
     assert ground.sizes()["working"] == 1
     assert ground.sizes()["scheduled"] == int(arrives)
     assert ground.lock(result) == held(result.jid)
@@ -88,7 +88,7 @@ def test_where_the_expiry_would_be_the_end_another_copy_is_pushed(ground, monkey
     unique = ground.unique()
     result, fetched = ground.push_and_fetch(unique, retry=retry)
     ground.losing(monkeypatch, "PUSHB", arrives=True)
-    assert ground.put_back(fetched, 900) is Answer.ACCEPTED
+    assert ground.requeue(fetched, 900) is ReportStatus.ACCEPTED
     assert ground.sizes()["scheduled"] == 2
     assert ground.sizes()["working"] == 0
     assert ground.lock(result) == held(result.jid)
@@ -99,7 +99,7 @@ def test_an_unknown_ack_is_sent_again(ground, monkeypatch):
     ground.push(unique)
     fetched = ground.fetch(unique)
     ground.losing(monkeypatch, "ACK", arrives=False)
-    assert ground.put_back(fetched, 900) is Answer.ACCEPTED
+    assert ground.requeue(fetched, 900) is ReportStatus.ACCEPTED
     assert ground.sizes()["working"] == 0
 
 
@@ -108,16 +108,16 @@ def test_after_reserve_for_nothing_is_sent(fake):
     unique = fake.unique()
     result, fetched = fake.push_and_fetch(unique)
     fake.faktory.clock.advance(60)
-    assert fake.put_back(fetched, 900) is Answer.WITHHELD
+    assert fake.requeue(fetched, 900) is ReportStatus.WITHHELD
     assert fake.sizes()["scheduled"] == 0
     assert fake.lock(result) == held(result.jid)
 
 
-def test_with_the_store_away_it_is_put_back_and_the_lock_lasts_later(ground, wait_for):
+def test_with_the_store_away_it_is_requeued_and_the_lock_lasts_later(ground, wait_for):
     unique = ground.unique()
     result, fetched = ground.push_and_fetch(unique)
     ground.store.away = True
-    assert ground.put_back(fetched, 900) is Answer.ACCEPTED
+    assert ground.requeue(fetched, 900) is ReportStatus.ACCEPTED
     ground.store.away = False
     wait_for(lambda: ground.ttl(result) > 1500)
     assert ground.lock(result) == held(result.jid)
