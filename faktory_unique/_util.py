@@ -29,6 +29,6 @@ def brief(text: str) -> str:
     return text if len(text) <= _LONGEST_SHOWN else f"{text[:_LONGEST_SHOWN]}…"
 
 
-def is_amid(lock: RLock) -> bool:
+def held_by_this_thread(lock: RLock) -> bool:
     """Whether this very thread has the lock, which nobody takes twice."""
     return lock._is_owned()  # type: ignore[attr-defined,no-any-return]  # noqa: SLF001  # as threading.Condition asks it: there is no public way

@@ -62,8 +62,8 @@ class Connection:
             AuthenticationFailed: the server does not let this client in.
         """
         deadline = self._deadline(self._timeout)
-        shared = self._own()
-        self._in_turn(shared, deadline, partial(self._ready, shared, deadline))
+        shared = self._reset_after_fork()
+        self._exclusively(shared, deadline, partial(self._ready, shared, deadline))
 
     def call(
         self,
@@ -112,25 +112,27 @@ class Connection:
 
     def close(self) -> None:
         """Says END and closes; harmless where nothing is open."""
-        shared = self._own()
-        if shared.is_amid():  # whose command ends unknown
+        shared = self._reset_after_fork()
+        if shared.is_held_by_this_thread():  # whose command ends unknown
             shared.discard()
             return
-        shared.in_turn(None, shared.end)
+        shared.exclusively(None, shared.end)
 
     def _send(
         self, command: str, deadline: float | None, not_after: float | None, *, read: bool
     ) -> PendingReply:
-        shared = self._own()
+        shared = self._reset_after_fork()
         put_out = partial(self._put_out, shared, command, deadline, not_after, read=read)
-        return self._in_turn(shared, deadline, put_out)
+        return self._exclusively(shared, deadline, put_out)
 
-    def _in_turn(self, shared: SharedStream, deadline: float | None, act: Callable[[], T]) -> T:
+    def _exclusively(self, shared: SharedStream, deadline: float | None, act: Callable[[], T]) -> T:
         try:
-            return shared.in_turn(deadline, act)
+            return shared.exclusively(deadline, act)
         except StreamBusy:
             amid = f"this very thread is amid a command to Faktory at {self._server!r}"
-            raise CommandNotSent(amid if shared.is_amid() else self._busy()) from None
+            raise CommandNotSent(
+                amid if shared.is_held_by_this_thread() else self._busy()
+            ) from None
 
     def _put_out(
         self,
@@ -141,19 +143,19 @@ class Connection:
         *,
         read: bool,
     ) -> PendingReply:
-        wire = self._ready(shared, deadline)
+        stream = self._ready(shared, deadline)
         verb = command.partition(" ")[0]
         last = min(deadline or inf, not_after or inf)
         if time.monotonic() >= last:
             raise CommandNotSent(f"it is too late for {verb}")
-        if shared.wire is not wire:
+        if shared.stream is not stream:
             raise CommandNotSent(f"the client was disconnected before {verb} was sent")
         told = f"{verb} was sent to Faktory at {self._server!r}"
         try:
             # Before the first byte, and within `try`: whenever an interrupt comes, the next command
-            # finds the reply to be read, or no wire on which it could come.
-            sent = PendingReply(shared, wire, deadline, told)
-            wire.send(command, deadline)
+            # finds the reply to be read, or no stream on which it could come.
+            sent = PendingReply(shared, stream, deadline, told)
+            stream.send(command, deadline)
         except (OSError, ValueError) as exc:
             shared.discard()
             raise CommandOutcomeUnknown(f"{told} and not answered: {exc}") from exc
@@ -170,28 +172,28 @@ class Connection:
             "until the time-out"
         )
 
-    def _own(self) -> SharedStream:
+    def _reset_after_fork(self) -> SharedStream:
         shared = self._shared.get(os.getpid())
         if shared is None:
             shared = self._shared.setdefault(os.getpid(), SharedStream())
             for pid in [pid for pid in list(self._shared) if pid != os.getpid()]:
                 inherited = self._shared.pop(pid, None)
-                if inherited is not None and inherited.wire is not None:
-                    inherited.wire.let_go()
+                if inherited is not None and inherited.stream is not None:
+                    inherited.stream.detach()
         return shared
 
     def _ready(self, shared: SharedStream, deadline: float | None) -> Stream:
-        """The open wire; a new one where there is none or the peer has closed it meanwhile."""
+        """The open stream; a new one where there is none or the peer has closed it meanwhile."""
         if not shared.catch_up(deadline):
             raise CommandNotSent(self._busy())
-        wire = shared.wire  # which a signal handler that disconnects can take away at any time
-        if wire is not None and not wire.is_quiet():
+        stream = shared.stream  # which a signal handler that disconnects can take away at any time
+        if stream is not None and not stream.is_idle():
             shared.discard()
-            wire = None
-        if wire is None:
+            stream = None
+        if stream is None:
             try:
-                wire = shared.wire = self._server.connect(deadline)
-                log_in(wire, self._server, self._greeting(), deadline)
+                stream = shared.stream = self._server.connect(deadline)
+                log_in(stream, self._server, self._greeting(), deadline)
             except AuthenticationFailed:
                 shared.discard()
                 raise
@@ -203,7 +205,7 @@ class Connection:
             except BaseException:  # a Ctrl-C, say: a reply may still come, and must be nobody's
                 shared.discard()
                 raise
-        return wire
+        return stream
 
     @staticmethod
     def _deadline(timeout: float | None) -> float | None:

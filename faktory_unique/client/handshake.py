@@ -17,11 +17,13 @@ if TYPE_CHECKING:
 _PROTOCOL_VERSION = 2
 
 
-def log_in(wire: Stream, server: Address, greeting: dict[str, Any], deadline: float | None) -> None:
+def log_in(
+    stream: Stream, server: Address, greeting: dict[str, Any], deadline: float | None
+) -> None:
     """Exchanges HI and HELLO, of Faktory's protocol version 2.
 
     Args:
-        wire: just connected.
+        stream: just connected.
         server: whose it is.
         greeting: what HELLO is to tell besides the protocol version and the password.
         deadline: of `time.monotonic`; None for no bound.
@@ -31,7 +33,7 @@ def log_in(wire: Stream, server: Address, greeting: dict[str, Any], deadline: fl
         OSError: it does not answer, or lets nobody in at present; likewise ValueError.
     """
     try:
-        hi = wire.read_reply(deadline)
+        hi = stream.read_reply(deadline)
     except ValueError as exc:
         raise AuthenticationFailed(f"Faktory at {server!r} does not greet: {exc}") from exc
     _refuse_for_now(hi)
@@ -48,8 +50,8 @@ def log_in(wire: Stream, server: Address, greeting: dict[str, Any], deadline: fl
                 "tcp://:password@host:port"
             )
         hello["pwdhash"] = _password_hash(server.password, told["s"], told.get("i", 1))
-    wire.send(f"HELLO {json.dumps(hello)}", deadline)
-    answer = wire.read_reply(deadline)
+    stream.send(f"HELLO {json.dumps(hello)}", deadline)
+    answer = stream.read_reply(deadline)
     _refuse_for_now(answer)
     if answer != "+OK":
         raise AuthenticationFailed(f"Faktory at {server!r} refuses the login: {answer[1:]}")

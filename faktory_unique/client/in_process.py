@@ -29,12 +29,12 @@ class LocalServer(Protocol):
 _servers: WeakValueDictionary[tuple[int, str, int], LocalServer] = WeakValueDictionary()
 
 
-def serve(host: str, port: int, server: LocalServer) -> None:
+def register(host: str, port: int, server: LocalServer) -> None:
     """Lets the clients of this process find a server, for as long as somebody else holds it."""
     _servers[os.getpid(), host, port] = server
 
 
-def withdraw(server: LocalServer) -> None:
+def unregister(server: LocalServer) -> None:
     """Lets no client find it any more, at whatever address."""
     for address in [address for address, found in _servers.items() if found is server]:
         _servers.pop(address, None)

@@ -1,4 +1,4 @@
-"""A connection's wire over threads: whose turn it is, and the reply that is still unread."""
+"""A connection's stream over threads: whose turn it is, and the reply that is still unread."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import threading
 import time
 from typing import TYPE_CHECKING, TypeVar
 
-from faktory_unique._util import is_amid
+from faktory_unique._util import held_by_this_thread
 from faktory_unique.errors import CommandOutcomeUnknown, CommandRefused
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ class StreamBusy(Exception):
 
 
 class SharedStream:
-    """A process's end of a connection: its wire, and the lock by which threads take turns.
+    """A process's end of a connection: its stream, and the lock by which threads take turns.
 
     A turn is one send, or one read, or both. No turn lasts from a send to the read of its reply
     where other code runs in between, since that may wait for another thread. So a reply can be
@@ -36,17 +36,17 @@ class SharedStream:
 
     def __init__(self) -> None:
         self._turn = threading.RLock()  # which knows whose it is; nobody takes it twice
-        self.wire: Stream | None = None
+        self.stream: Stream | None = None
         self.unread: PendingReply | None = None
 
-    def in_turn(self, deadline: float | None, act: Callable[[], T]) -> T:
+    def exclusively(self, deadline: float | None, act: Callable[[], T]) -> T:
         """Does something in a turn of this thread, waited for until the deadline.
 
         Raises:
             StreamBusy: it was not had; nor is it where this very thread is amid a command, which only
                 returning goes on with.
         """
-        if self.is_amid():
+        if self.is_held_by_this_thread():
             raise StreamBusy
         seconds = -1 if deadline is None else max(0.0, deadline - time.monotonic())
         # In one frame, and no context manager: what a signal handler raises between two would leave
@@ -63,23 +63,23 @@ class SharedStream:
             except RuntimeError:  # it was not had
                 pass
 
-    def is_amid(self) -> bool:
+    def is_held_by_this_thread(self) -> bool:
         """Whether it is this thread's turn: a signal handler's or a finalizer's code runs."""
-        return is_amid(self._turn)
+        return held_by_this_thread(self._turn)
 
     def discard(self) -> None:
-        """Throws the wire away, and the reply that was to come on it."""
-        if self.wire is not None:
-            self.wire.close()
-            self.wire = None
+        """Throws the stream away, and the reply that was to come on it."""
+        if self.stream is not None:
+            self.stream.close()
+            self.stream = None
         self.unread = None
 
     def end(self) -> None:
         """Reads what is unread, says END and closes. In a turn."""
         self.catch_up(None)
-        if self.wire is not None:
-            self.wire.end()
-            self.wire = None
+        if self.stream is not None:
+            self.stream.end()
+            self.stream = None
 
     def catch_up(self, deadline: float | None) -> bool:
         """Reads what is unread; False where nothing of it came by the deadline. In a turn."""
@@ -96,16 +96,16 @@ class PendingReply:
 
     Args:
         shared: of its connection.
-        wire: that it was sent on.
+        stream: that it was sent on.
         deadline: until when to wait for the reply.
         told: what was sent where, for people.
     """
 
     def __init__(
-        self, shared: SharedStream, wire: Stream, deadline: float | None, told: str
+        self, shared: SharedStream, stream: Stream, deadline: float | None, told: str
     ) -> None:
         self._shared = shared
-        self._wire = wire
+        self._stream = stream
         self._deadline = deadline
         self._told = told
         self._pid = os.getpid()
@@ -119,12 +119,12 @@ class PendingReply:
         while self._reply is None:  # which whoever has the turn will have read before all else
             # Not for long at a time: having read it, he may go on for as long as he likes.
             try:
-                self._shared.in_turn(time.monotonic() + _MOMENT, self.read)
+                self._shared.exclusively(time.monotonic() + _MOMENT, self.read)
             except StreamBusy:
-                if self._shared.is_amid():
+                if self._shared.is_held_by_this_thread():
                     told = f"{self._told}; its answer is asked for amid a command"
                     raise CommandOutcomeUnknown(told) from None
-        self._wire.answered()
+        self._stream.answered()
         reply = self._reply
         if isinstance(reply, CommandOutcomeUnknown):
             raise reply
@@ -141,20 +141,20 @@ class PendingReply:
         own = self._deadline
         if own is not None and (deadline is None or own < deadline):
             return True  # `read` waits for no longer
-        return self._wire.has_news(deadline)
+        return self._stream.readable(deadline)
 
     def read(self) -> None:
         """Reads it, if it has not been read. In a turn."""
         if self._reply is not None:
             return
-        if self._shared.unread is not self:  # the wire that it was to come on is thrown away
+        if self._shared.unread is not self:  # the stream that it was to come on is thrown away
             self._reply = CommandOutcomeUnknown(f"{self._told}, and its answer was not waited for")
             return
         deadline = self._deadline
         if deadline is not None:
             deadline = max(deadline, time.monotonic() + _MOMENT)
         try:
-            self._reply = self._wire.read_reply(deadline)
+            self._reply = self._stream.read_reply(deadline)
         except (OSError, ValueError) as exc:
             self._shared.discard()
             self._reply = CommandOutcomeUnknown(f"{self._told} and not answered: {exc}")

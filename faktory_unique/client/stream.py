@@ -20,7 +20,7 @@ class Stream(ABC):
     """A connected way to a server, and what has been read from it beyond the last reply.
 
     Every method that takes a deadline (of `time.monotonic`; None for no bound) raises OSError when
-    it passes or the way breaks, and ValueError when what came is no reply. After either the wire is
+    it passes or the way breaks, and ValueError when what came is no reply. After either the stream is
     good for nothing but `close`.
     """
 
@@ -50,11 +50,11 @@ class Stream(ABC):
         return f"{line}\r\n{bulk.decode()}"
 
     @abstractmethod
-    def is_quiet(self) -> bool:
+    def is_idle(self) -> bool:
         """Whether the peer has neither closed nor said anything unasked, such as that it ends."""
 
     @abstractmethod
-    def has_news(self, deadline: float | None) -> bool:
+    def readable(self, deadline: float | None) -> bool:
         """Whether something has come, or the connection has ended, by the deadline."""
 
     @abstractmethod
@@ -66,7 +66,7 @@ class Stream(ABC):
         """Ends the connection, also where a forked child still holds a copy of it."""
 
     @abstractmethod
-    def let_go(self) -> None:
+    def detach(self) -> None:
         """Closes this process's copy; the connection goes on in another process."""
 
     def answered(self) -> None:  # noqa: B027  # of use to a server of this process alone
@@ -98,7 +98,7 @@ class SocketStream(Stream):
         self._socket.settimeout(left(deadline))
         self._socket.sendall(f"{command}\r\n".encode())
 
-    def is_quiet(self) -> bool:
+    def is_idle(self) -> bool:
         """Asks the socket, without waiting; what was read beyond the last reply is unasked, too."""
         if self._buffer:
             return False
@@ -113,7 +113,7 @@ class SocketStream(Stream):
             return False
         return False
 
-    def has_news(self, deadline: float | None) -> bool:
+    def readable(self, deadline: float | None) -> bool:
         """Waits for the socket, on which TLS housekeeping is news, too, with no reply behind it."""
         if self._buffer:
             return True
@@ -141,7 +141,7 @@ class SocketStream(Stream):
             self._socket.shutdown(socket.SHUT_RDWR)
         self._socket.close()
 
-    def let_go(self) -> None:
+    def detach(self) -> None:
         """Closes this copy of the socket."""
         self._socket.close()
 

@@ -1,4 +1,4 @@
-"""Changes that a store could not make while it was away, made once it is back.
+"""Changes that a store could not make while it was away, on_applied once it is back.
 
 Each has a time after which it makes no sense any more, and all compare the lock's value: what comes
 too late changes nothing.
@@ -15,7 +15,7 @@ import time
 from collections import OrderedDict
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
-from faktory_unique._util import is_amid
+from faktory_unique._util import held_by_this_thread
 from faktory_unique.errors import StoreError, StoreUnavailable
 
 from .two_step import run_in_two_steps
@@ -42,14 +42,14 @@ _LAST_SECONDS = 1.0
 _Place: TypeAlias = tuple[str, str]
 """Key and owner: a lock of another owner is another's, and owed something else."""
 
-Made: TypeAlias = "Callable[[Transition, str | None], None]"
-"""Told the change that was made, and the value that was found."""
+OnApplied: TypeAlias = "Callable[[Transition, str | None], None]"
+"""Told the change that was on_applied, and the value that was found."""
 
 
 class _Entry(NamedTuple):
     transition: Transition
     until: float
-    made: Made
+    on_applied: OnApplied
 
 
 class DeferredWrites:
@@ -82,43 +82,47 @@ class DeferredWrites:
     def __len__(self) -> int:
         return len(self._entries)
 
-    def run(self, transition: Transition, seconds: float, made: Made) -> str | None:
+    def apply_or_defer(
+        self, transition: Transition, seconds: float, on_applied: OnApplied
+    ) -> str | None:
         """Makes a change, in the stead of one that is owed to the same lock; the value found.
 
         Args:
             transition: what to make.
             seconds: for how long it is kept where the store is away.
-            made: called where it is made later.
+            on_applied: called where it is on_applied later.
 
         Raises:
-            StoreError: it was not made, and is kept.
+            StoreError: it was not on_applied, and is kept.
         """
         if self._entries:
-            self._own()
+            self._reset_after_fork()
             with self._mutex:  # waits for a retry under way, which could undo us
                 self._entries.pop(_place(transition), None)
         try:
             return run_in_two_steps(self._store, [transition])[0]
         except StoreError:
-            self.keep(transition, seconds, made, yields=False)
+            self.defer(transition, seconds, on_applied, yields=False)
             raise
 
-    def keep(self, transition: Transition, seconds: float, made: Made, *, yields: bool) -> None:
-        """Keeps a change to be made later, for some seconds.
+    def defer(
+        self, transition: Transition, seconds: float, on_applied: OnApplied, *, yields: bool
+    ) -> None:
+        """Keeps a change to be on_applied later, for some seconds.
 
         One that yields does so to what is owed to that owner's lock already: a producer that hears
         of its push late confirms nothing that a worker has freed.
         """
-        self._own()
+        self._reset_after_fork()
         place = _place(transition)
         with self._mutex:
             if yields and place in self._entries:
                 return
             self._waking.clear()
             if not self._entries:
-                atexit.register(self.give_up)  # of those who end without a close
+                atexit.register(self.close)  # of those who end without a close
             self._entries.pop(place, None)
-            self._entries[place] = _Entry(transition, self._clock() + seconds, made)
+            self._entries[place] = _Entry(transition, self._clock() + seconds, on_applied)
             if len(self._entries) > self._most:
                 (key, _), _ = self._entries.popitem(last=False)
                 log.warning("lock is left to its TTL: too many wait for the store: key=%s", key)
@@ -130,7 +134,7 @@ class DeferredWrites:
         """
         if not self._entries:
             return
-        self._own()
+        self._reset_after_fork()
         with self._mutex:
             entry = self._entries.get((key, owner))
             if entry is not None:
@@ -138,7 +142,7 @@ class DeferredWrites:
                     transition=entry.transition.without_acquire()
                 )
 
-    def settle(self, keys: Sequence[str]) -> None:
+    def flush_keys(self, keys: Sequence[str]) -> None:
         """Makes what is owed to these locks, before they are taken anew.
 
         Raises:
@@ -148,7 +152,7 @@ class DeferredWrites:
             taken = set(keys)
             self._make([place for place in list(self._entries) if place[0] in taken])
 
-    def retry(self) -> bool:
+    def flush(self) -> bool:
         """Makes what is owed and still makes sense; whether nothing is left."""
         places = list(self._entries)
         try:
@@ -157,47 +161,47 @@ class DeferredWrites:
             log.debug("changes of %d locks wait for the store: %s", len(places), exc)
         else:
             if places:
-                log.info("the store is back: what %d locks were owed is made", len(places))
+                log.info("the store is back: what %d locks were owed is on_applied", len(places))
         return not self._entries
 
-    def give_up(self) -> None:
-        """Makes what can be made within a second or so, and forgets the rest."""
-        if is_amid(self._mutex):
+    def close(self) -> None:
+        """Makes what can be on_applied within a second or so, and forgets the rest."""
+        if held_by_this_thread(self._mutex):
             return  # what is interrupted goes on with it
         deadline = time.monotonic() + _LAST_SECONDS
         pauses = iter(_LAST_PAUSES)
-        while not self.retry() and time.monotonic() < deadline:
+        while not self.flush() and time.monotonic() < deadline:
             pause = next(pauses, None)
             if pause is None:
                 break
             self._sleep(pause)
-        self._own()
+        self._reset_after_fork()
         with self._mutex:
             for key, _ in self._entries:
                 log.warning("lock is left to its TTL: the store is still away: key=%s", key)
             self._entries.clear()
             self._waking.set()
-        atexit.unregister(self.give_up)
+        atexit.unregister(self.close)
 
     def flush_in_background(self) -> None:
         """Has a thread retry, which ends when nothing is owed any more."""
-        self._own()
+        self._reset_after_fork()
         with self._mutex:
             if not self._entries or self._thread is not None:
                 return
             thread = threading.Thread(
-                target=self._retry_on, name="faktory-unique-kept", daemon=True
+                target=self._flush_until_empty, name="faktory-unique-kept", daemon=True
             )
             with contextlib.suppress(RuntimeError):  # no thread to be had: at the next occasion
                 thread.start()
                 self._thread = thread
 
-    def _retry_on(self) -> None:
+    def _flush_until_empty(self) -> None:
         pause = _FIRST_PAUSE
         try:
             while True:
                 self._waking.wait(pause)
-                self.retry()
+                self.flush()
                 pause = min(pause * 2, _LONGEST_PAUSE)
                 with self._mutex:
                     if not self._entries:
@@ -218,8 +222,8 @@ class DeferredWrites:
             self._make_batch(chosen)
 
     def _make_batch(self, places: set[_Place]) -> None:
-        self._own()
-        if is_amid(self._mutex):
+        self._reset_after_fork()
+        if held_by_this_thread(self._mutex):
             raise StoreUnavailable("this very thread is amid making what locks are owed")
         with self._mutex:
             entries = self._due(places)
@@ -235,7 +239,7 @@ class DeferredWrites:
                 if self._entries.get(_place(entry.transition)) is entry:
                     del self._entries[_place(entry.transition)]
         for entry, value in zip(entries, found, strict=True):
-            entry.made(entry.transition, value)  # without the mutex: a hook may push
+            entry.on_applied(entry.transition, value)  # without the mutex: a hook may push
 
     def _due(self, places: set[_Place]) -> list[_Entry]:
         """What is owed to these locks; what is too old is forgotten."""
@@ -246,7 +250,7 @@ class DeferredWrites:
                 del self._entries[_place(entry.transition)]
         return [entry for entry in entries if entry.until > now]
 
-    def _own(self) -> None:
+    def _reset_after_fork(self) -> None:
         """A forked child owes nothing of what its parent does, nor waits for its mutex."""
         if self._pid != os.getpid():
             self._entries = OrderedDict()

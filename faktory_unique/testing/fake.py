@@ -99,7 +99,7 @@ class FakeFaktory(Looking):
         self._listener: Listener | None = None
         self._clients: list[Client] = []
         share(self._name, self.store)
-        in_process.serve(*self._address, self._local)
+        in_process.register(*self._address, self._local)
 
     def __repr__(self) -> str:
         host, port = self._address
@@ -132,7 +132,7 @@ class FakeFaktory(Looking):
         if self._listener is None:
             self._listener = Listener(self._core, self._here.pushed_from_afar)
             self._address = HOST, self._listener.port
-            in_process.serve(*self._address, self._local)
+            in_process.register(*self._address, self._local)
         return self.url
 
     def close(self) -> None:
@@ -144,7 +144,7 @@ class FakeFaktory(Looking):
             session.close()
         if self._listener is not None:
             self._listener.close()
-        in_process.withdraw(self._local)
+        in_process.unregister(self._local)
         self._strays.warn()
 
     def client(self, role: str = "producer", **options: Any) -> Client:  # noqa: ANN401  # Client's

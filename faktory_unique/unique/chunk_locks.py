@@ -79,7 +79,7 @@ class ChunkLocks:
                 raise
             self._go_unguarded(requests, exc)
             return results
-        self._context.deferred.retry()  # the store has just answered
+        self._context.deferred.flush()  # the store has just answered
         for i, value in found.items():
             if value is None or value == leased(requests[i].owner):
                 self._go(i)

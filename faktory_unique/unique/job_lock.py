@@ -72,7 +72,7 @@ class JobLock:
             if transition is not None and (exclusive or frees or stamp.replaces is not None):
                 return self._prepare(transition)
         except StoreError as exc:
-            self._run_lock.give_up()
+            self._run_lock.release_later()
             self._tell(EventName.STORE_ERROR, f"FETCH: {exc}; the job is put back")
             return Requeue(_STORE_AWAY)
         if transition is None:
@@ -126,7 +126,7 @@ class JobLock:
             [token] = store.run([hold])
             if hold.applied(token):
                 return None
-        self._run_lock.lost()
+        self._run_lock.discard()
         if aside is not None:
             return aside
         self._tell(EventName.RUN_BLOCKED, f"{runner(token)} runs" if token else "it took too long")
@@ -174,7 +174,7 @@ class JobLock:
         """Makes a change now, or within some seconds, when the store is back; what was found."""
         made = partial(self._tell_found, step)
         try:
-            found = self._context.deferred.run(transition, seconds, made)
+            found = self._context.deferred.apply_or_defer(transition, seconds, made)
         except StoreError as exc:
             self._tell(EventName.STORE_ERROR, f"{step.name}: {exc}; made when it is back")
             self._context.deferred.flush_in_background()

@@ -31,7 +31,7 @@ def acquire_locks(
     Raises:
         StoreError: `took` of each claim tells whether its lock was taken all the same.
     """
-    context.deferred.settle([request.key for request in requests.values()])
+    context.deferred.flush_keys([request.key for request in requests.values()])
     found = _run(context, requests, [request.take() for request in requests.values()])
     gone = {i: requests[i] for i, v in found.items() if replaced_by(v) is not None}
     if gone:  # a Job that was replaced once: under its old name it would step aside again
@@ -92,7 +92,7 @@ def apply_or_defer(
                 left = request.policy.lease - elapsed
                 if transition.replaces is not None:  # no tombstone bears witness for longer
                     left = min(left, SWAP_DEFER_SECONDS)
-                context.deferred.keep(
+                context.deferred.defer(
                     transition, left, partial(_made_later, context, request), yields=True
                 )
                 told = f"{exc}; made when it is back"

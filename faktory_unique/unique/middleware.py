@@ -145,7 +145,7 @@ class Unique(Middleware, ByHand):
 
         A later use opens new ones.
         """
-        self._context.deferred.give_up()
+        self._context.deferred.close()
         self.store.close()
 
     def __enter__(self) -> Self:

@@ -57,7 +57,7 @@ class RunLock:
             self._key, self._context.runs[self._attempt], self._job
         )
 
-    def lost(self) -> None:
+    def discard(self) -> None:
         """Another has it."""
         self._context.runs.pop(self._attempt, None)
 
@@ -66,18 +66,18 @@ class RunLock:
         transition = self._end()
         if transition is not None:
             try:
-                self._context.deferred.run(
+                self._context.deferred.apply_or_defer(
                     transition, expiry_noticed_after(self._job), _tell_nobody
                 )
             except StoreError as exc:
                 self._tell(f"run lock: {exc}; freed when it is back")
                 self._context.deferred.flush_in_background()
 
-    def give_up(self) -> None:
+    def release_later(self) -> None:
         """Frees it once the store is back, if it is then found to have been taken."""
         transition = self._end()
         if transition is not None:
-            self._context.deferred.keep(
+            self._context.deferred.defer(
                 transition, expiry_noticed_after(self._job), _tell_nobody, yields=False
             )
             self._context.deferred.flush_in_background()

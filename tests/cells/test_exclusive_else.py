@@ -159,7 +159,7 @@ class TestWhatComesLate:
         fetched = fake.fetch(unique)
         assert fetched.step == Requeue(10)
         fake.handle(fetched)
-        unique._context.deferred.retry()
+        unique._context.deferred.flush()
         fake.advance(15)
         fake.ack(fake.fetch(unique))
         assert fake.lock(result) is None

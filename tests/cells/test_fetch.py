@@ -120,7 +120,7 @@ class TestUntilSuccess:
         def meanwhile(_job, _error):
             ground.store.away = False
             free(ground, result)
-            unique._context.deferred.retry()
+            unique._context.deferred.flush()
             return ReportStatus.UNKNOWN
 
         unique.fail(fetched.job, ERROR, meanwhile)

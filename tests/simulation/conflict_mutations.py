@@ -116,7 +116,7 @@ def a_run_lock_is_not_held(hold_run_transition):
     return lambda *given: hold_run_transition(*given)._replace(ttl=lifecycle.RUN_LEASE)
 
 
-@mutation("one_runs_and_one_waits", (RunLock, "lost"))
+@mutation("one_runs_and_one_waits", (RunLock, "discard"))
 def a_run_lock_is_freed_by_whoever_waits(_lost):
     def mutated(self):
         [token] = self._context.store.run([read_transition(run_key(self._key))])

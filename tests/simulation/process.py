@@ -54,7 +54,7 @@ class Process:
         self._refuse_once = False
         self.cut_off = Away(world.clock)
         self._address = Address(world, self)
-        in_process.serve(f"{name}.simulated", PORT, self._address)
+        in_process.register(f"{name}.simulated", PORT, self._address)
         self.unique = Unique(WayToStore(world, self), default=Policy(**policy), hooks=[self._seen])
         # A thread of its own that sleeps for real is none for a simulation: see `sleep`.
         self.unique._context.deferred.flush_in_background = lambda: None
@@ -136,7 +136,7 @@ class Process:
         while (left := until - self.world.clock()) > 0:
             self.stand_still(min(left, 5))
             if self.unique._context.deferred:
-                self.unique._context.deferred.retry()
+                self.unique._context.deferred.flush()
 
     def job(self, **fields):
         """A job of the one work that all is about."""
@@ -236,7 +236,7 @@ class Process:
         if self.dead:
             kept = self.unique._context.deferred
             kept._entries.clear()
-            atexit.unregister(kept.give_up)
+            atexit.unregister(kept.close)
             self.world.killed(self)
 
 

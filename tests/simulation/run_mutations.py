@@ -116,7 +116,7 @@ def a_start_lock_that_cannot_be_freed_is_forgotten(fetched):
     return mutated
 
 
-@mutation("store_away_at_hold_and_release", (DeferredWrites, "keep"))
+@mutation("store_away_at_hold_and_release", (DeferredWrites, "defer"))
 def what_the_store_is_owed_is_forgotten(_keep):
     return lambda _self, _change, _seconds, _made, *, yields: None
 

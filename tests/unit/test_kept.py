@@ -43,7 +43,7 @@ def now():
 def kept(store, now):
     kept = DeferredWrites(store, lambda: now[0], sleep=lambda _seconds: None)
     yield kept
-    kept.give_up()
+    kept.close()
 
 
 def hold(key="k", expected=("o?", "o", None)):
@@ -60,12 +60,12 @@ def ignore(_change, _found):
 
 def keep(kept, transition, seconds=10, made=ignore):
     with pytest.raises(StoreError):
-        kept.run(transition, seconds, made)
+        kept.apply_or_defer(transition, seconds, made)
 
 
 def test_a_change_is_made_at_once_where_it_can_be(kept, store):
     store.away = False
-    assert kept.run(hold(), 10, ignore) is None
+    assert kept.apply_or_defer(hold(), 10, ignore) is None
     assert store.values() == {"k": "o"}
     assert len(kept) == 0
 
@@ -73,11 +73,11 @@ def test_a_change_is_made_at_once_where_it_can_be(kept, store):
 def test_else_it_is_made_once_the_store_is_back_and_told_with_what_was_found(kept, store):
     found = []
     keep(kept, hold(), made=lambda _change, value: found.append(value))
-    assert not kept.retry()
+    assert not kept.flush()
     store.away = False
-    assert kept.retry()
+    assert kept.flush()
     assert (store.values(), found) == ({"k": "o"}, [None])
-    assert kept.retry()
+    assert kept.flush()
     assert found == [None]
 
 
@@ -99,7 +99,7 @@ def test_what_is_carried_out_when_its_sender_has_given_up_takes_no_lock(now):
     store.sent = ()
     kept = DeferredWrites(store, lambda: now[0])
     keep(kept, hold())
-    assert kept.run(free(), 10, ignore) == "o"
+    assert kept.apply_or_defer(free(), 10, ignore) == "o"
     store.run(store.sent)
     assert store.values() == {}
 
@@ -109,7 +109,7 @@ def test_after_a_run_it_is_told_as_the_change_that_takes_no_lock(kept, store):
     keep(kept, hold(), made=lambda *told: made.append(told))
     kept.forbid_acquire("k", "o")
     store.away = False
-    kept.retry()
+    kept.flush()
     assert made == [(hold(expected=("o?", "o")), None)]
 
 
@@ -117,7 +117,7 @@ def test_it_is_given_up_when_it_makes_no_sense_any_more(kept, store, now):
     keep(kept, hold())
     now[0] = 10
     store.away = False
-    assert kept.retry()
+    assert kept.flush()
     assert store.values() == {}
 
 
@@ -125,7 +125,7 @@ def test_a_newer_change_of_a_lock_takes_the_olders_place(kept, store):
     keep(kept, hold())
     keep(kept, free())
     store.away = False
-    kept.retry()
+    kept.flush()
     assert store.values() == {}
     assert len(kept) == 0
 
@@ -133,8 +133,8 @@ def test_a_newer_change_of_a_lock_takes_the_olders_place(kept, store):
 def test_a_change_that_is_made_forgets_what_was_owed(kept, store):
     keep(kept, hold())
     store.away = False
-    kept.run(free(), 10, ignore)
-    kept.retry()
+    kept.apply_or_defer(free(), 10, ignore)
+    kept.flush()
     assert store.values() == {}
 
 
@@ -144,11 +144,11 @@ def test_what_yields_does_so_to_what_is_owed_to_its_owner_alone(kept, store):
     store.run([Transition("k", (None,), "o?", 60)])
     store.away = True
     keep(kept, Transition("k", ("o?", "o"), None, 0))
-    kept.keep(Transition("k", ("o?",), "o", 600), 10, ignore, yields=True)
-    kept.keep(Transition("l", ("o?",), "o", 600), 10, ignore, yields=True)
+    kept.defer(Transition("k", ("o?",), "o", 600), 10, ignore, yields=True)
+    kept.defer(Transition("l", ("o?",), "o", 600), 10, ignore, yields=True)
     assert len(kept) == 2
     store.away = False
-    assert kept.retry()
+    assert kept.flush()
     assert store.values() == {}
 
 
@@ -161,8 +161,8 @@ def test_locks_of_two_owners_under_one_key_are_owed_apart(kept, store):
     keep(kept, Transition("k", ("a?", "a"), None, 0))
     assert len(kept) == 2
     store.away = False
-    assert kept.run(Transition("k", ("c?", "c"), None, 0), 10, ignore) == "b"
-    assert kept.retry()
+    assert kept.apply_or_defer(Transition("k", ("c?", "c"), None, 0), 10, ignore) == "b"
+    assert kept.flush()
     assert store.values() == {}
 
 
@@ -209,7 +209,7 @@ def test_once_the_run_is_over_nothing_is_taken_anew(kept, store):
     kept.forbid_acquire("k", "another")
     kept.forbid_acquire("another", "o")
     store.away = False
-    assert kept.retry()
+    assert kept.flush()
     assert store.values() == {}
 
 
@@ -217,16 +217,16 @@ def test_what_is_owed_to_a_lock_is_settled_before_it_is_taken(kept, store):
     keep(kept, hold("a"))
     keep(kept, hold("b"))
     with pytest.raises(StoreUnavailable):
-        kept.settle(["a"])
+        kept.flush_keys(["a"])
     store.away = False
-    kept.settle(["a", "c"])
+    kept.flush_keys(["a", "c"])
     assert store.values() == {"a": "o"}
     assert len(kept) == 1
 
 
 def test_with_nothing_owed_the_store_is_not_asked(kept, store):
-    kept.settle(["a"])
-    kept.retry()
+    kept.flush_keys(["a"])
+    kept.flush()
     kept.forbid_acquire("a", "o")
     kept.flush_in_background()
     assert store.asked == 0
@@ -237,7 +237,7 @@ def test_of_too_many_the_oldest_is_given_up(store, now, caplog):
     for key in "abc":
         keep(kept, hold(key))
     store.away = False
-    kept.retry()
+    kept.flush()
     assert store.values() == {"b": "o", "c": "o"}
     assert "too many" in caplog.text
     assert "key=a" in caplog.text
@@ -248,7 +248,7 @@ def test_more_than_a_batch_is_made(kept, store):
         keep(kept, hold(str(n)))
     store.away = False
     asked = store.asked
-    assert kept.retry()
+    assert kept.flush()
     assert store.asked - asked == 4  # of each batch, whether the locks are there, and then to take
     assert len(store.values()) == 1_500
 
@@ -266,9 +266,9 @@ def test_what_an_erring_store_has_made_is_not_made_again(now):
     kept = DeferredWrites(Half(), lambda: now[0], sleep=lambda _seconds: None)
     keep(kept, hold("a"))
     keep(kept, hold("b"))
-    assert not kept.retry()
+    assert not kept.flush()
     assert len(kept) == 1
-    kept.give_up()
+    kept.close()
 
 
 def test_a_thread_makes_it_and_ends(kept, store):
@@ -290,17 +290,17 @@ def test_a_thread_makes_it_and_ends(kept, store):
 
 def test_a_hook_may_push_while_it_is_told(kept, store):
     """It is called without the mutex that a push takes."""
-    keep(kept, hold("a"), made=lambda _change, _found: kept.settle(["a"]))
-    keep(kept, hold("b"), made=lambda _change, _found: kept.run(free("b"), 10, ignore))
+    keep(kept, hold("a"), made=lambda _change, _found: kept.flush_keys(["a"]))
+    keep(kept, hold("b"), made=lambda _change, _found: kept.apply_or_defer(free("b"), 10, ignore))
     store.away = False
-    assert kept.retry()
+    assert kept.flush()
     assert store.values() == {"a": "o"}
 
 
 def test_giving_up_ends_the_thread_and_says_what_is_left(kept, store, caplog):
     keep(kept, hold())
     kept.flush_in_background()
-    kept.give_up()
+    kept.close()
     assert "lock is left to its TTL: the store is still away: key=k" in caplog.text
     deadline = time.monotonic() + 5
     while "faktory-unique-kept" in [t.name for t in threading.enumerate()]:
@@ -308,7 +308,7 @@ def test_giving_up_ends_the_thread_and_says_what_is_left(kept, store, caplog):
         time.sleep(0.01)
     keep(kept, hold())
     store.away = False
-    assert kept.retry()
+    assert kept.flush()
 
 
 def test_a_store_that_is_just_coming_back_is_worth_a_second(store, now, caplog):
@@ -320,7 +320,7 @@ def test_a_store_that_is_just_coming_back_is_worth_a_second(store, now, caplog):
 
     kept = DeferredWrites(store, lambda: now[0], sleep=sleep)
     keep(kept, hold())
-    kept.give_up()
+    kept.close()
     assert store.values() == {"k": "o"}
     assert sum(slept) < 1
     assert "left to its TTL" not in caplog.text
@@ -338,7 +338,7 @@ def test_a_store_that_hangs_is_worth_no_more_than_its_time_out(now):
     store = Hanging()
     kept = DeferredWrites(store, lambda: now[0])
     keep(kept, hold())
-    kept.give_up()
+    kept.close()
     assert store.asked == 1 + 2  # of which the second began within the second
 
 
@@ -357,7 +357,7 @@ def test_a_forked_child_owes_nothing_of_its_parents(kept, store):
     kept.forbid_acquire("k", "o")
     assert len(kept) == 0
     store.away = False
-    assert kept.retry()
+    assert kept.flush()
     assert store.values() == {}
 
 
@@ -371,7 +371,7 @@ class TestASignalHandler:
         def amid(act):
             store.away = True
             with pytest.raises(StoreError):
-                kept.run(hold(), 60, ignore)
+                kept.apply_or_defer(hold(), 60, ignore)
             store.away = False
             run, came_to = store.run, []
 
@@ -382,30 +382,30 @@ class TestASignalHandler:
                 return run(transitions)
 
             store.run = interrupted
-            kept.retry()
+            kept.flush()
             return came_to[0]
 
         return amid
 
     def test_that_gives_up_leaves_it_to_what_it_interrupts(self, kept, store, amid):
-        amid(kept.give_up)
+        amid(kept.close)
         assert store.values() == {"k": "o"}
         assert len(kept) == 0
 
     def test_that_retries_leaves_it_likewise(self, kept, store, amid):
-        assert amid(kept.retry) is False
+        assert amid(kept.flush) is False
         assert store.values() == {"k": "o"}
 
     def test_that_pushes_what_is_owed_something_is_told_that_the_store_is_away(self, kept, amid):
         def push():
             with pytest.raises(StoreUnavailable, match="amid"):
-                kept.settle(["k"])
+                kept.flush_keys(["k"])
             return "told"
 
         assert amid(push) == "told"
 
     def test_that_leaves_another_change_has_it_kept(self, kept, store, amid):
-        amid(lambda: kept.keep(free(), 60, ignore, yields=False))
+        amid(lambda: kept.defer(free(), 60, ignore, yields=False))
         assert len(kept) == 1
-        assert kept.retry()
+        assert kept.flush()
         assert store.values() == {}

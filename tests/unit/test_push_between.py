@@ -63,7 +63,7 @@ def test_a_confirm_that_is_owed_yields_to_what_a_worker_owes(unique):
 
     def work(jobs):
         stamp = jobs[0]["custom"]["unique"]
-        unique._context.deferred.keep(
+        unique._context.deferred.defer(
             release_transition(stamp["key"], stamp["owner"]), 60, lambda _c, _f: None, yields=False
         )
         unique.store.before(1, away)

@@ -46,7 +46,7 @@ def context(store, clock):
     kept = DeferredWrites(store, clock, sleep=lambda _seconds: None)
     yield UniqueContext(store, kept, PushHistory(), Hooks([]), clock)
     store.away = False
-    kept.give_up()
+    kept.close()
 
 
 def of(context, jid="jid-00000002", tell=lambda _told: None):
@@ -91,7 +91,7 @@ def test_its_end_frees_it_and_is_done_once(context, store):
 def test_a_job_that_has_none_frees_nothing(context, store):
     begun(context, jid="other-jid")
     of(context).end()
-    of(context).give_up()
+    of(context).release_later()
     assert len(store.values()) == 1
 
 
@@ -99,8 +99,8 @@ def test_what_another_has_is_not_freed_at_the_end(context, store):
     token = begun(context, jid="other-jid")
     lost = of(context)
     assert store.run([lost.begin()]) == [token]
-    lost.lost()
-    lost.lost()
+    lost.discard()
+    lost.discard()
     lost.end()
     assert store.values() == {KEY: token}
     assert len(context.deferred) == 0
@@ -128,13 +128,13 @@ def test_with_the_store_away_its_end_is_made_later(context, store):
 def test_given_up_it_is_freed_later_where_it_had_been_taken(context, store):
     token = begun(context)
     store.away = True
-    of(context).give_up()
+    of(context).release_later()
     assert store.values() == {KEY: token}
     store.away = False
     assert freed(store)
 
 
-@pytest.mark.parametrize("end", ["end", "give_up"])
+@pytest.mark.parametrize("end", ["end", "release_later"])
 @pytest.mark.parametrize(("after", "freed"), [(119, True), (120, False)])
 def test_it_is_owed_for_as_long_as_it_can_stand(
     context, store, clock, monkeypatch, end, after, freed
@@ -146,5 +146,5 @@ def test_it_is_owed_for_as_long_as_it_can_stand(
     getattr(of(context), end)()
     clock.now += after
     store.away = False
-    context.deferred.retry()
+    context.deferred.flush()
     assert (store.values() == {}) is freed

@@ -38,11 +38,11 @@ class MemoryStream(Stream):
         for reply in self._session.receive(f"{command}\r\n".encode()):
             self._buffer += reply
 
-    def is_quiet(self) -> bool:
+    def is_idle(self) -> bool:
         """Whether the fake still listens."""
         return self._session.open and not self._buffer
 
-    def has_news(self, deadline: float | None) -> bool:
+    def readable(self, deadline: float | None) -> bool:
         """Always: what was sent has been answered."""
         del deadline
         return True
@@ -61,7 +61,7 @@ class MemoryStream(Stream):
         """Ends the session."""
         self._session.close()
 
-    def let_go(self) -> None:
+    def detach(self) -> None:
         """Nothing: what a forked child inherits is a copy that nobody else sees."""
 
     def _read_more(self, deadline: float | None) -> None:
