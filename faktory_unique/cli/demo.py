@@ -189,7 +189,7 @@ def run_demo(faktory_url: str, store: str) -> bool:
             _wait(lambda: watch.executed >= story.counted[PushStatus.PUSHED], "all jobs are done")
         keys = sorted(story.keys)
         locks_left = sum(
-            v is not None for v in unique.store.run([read_transition(k) for k in keys])
+            v is not None for v in unique._context.store.run([read_transition(k) for k in keys])
         )
     if not console.is_terminal:
         console.print()  # Live ends a table in a file without a line end

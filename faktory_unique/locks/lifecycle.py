@@ -1,18 +1,18 @@
-"""The life of a lock (docs/design.md §5), pure: what each event changes, and for how long.
+"""The life cycle of a lock: what each step of a job (push, FETCH, ACK, FAIL, requeue) writes to it.
 
-The rows before FETCH are alike whenever a lock is freed, and are functions. From FETCH on, `TABLE`
-says what is done at each step for each `until`; `transition_for` tells it as a `Transition`, which the store
-carries out. No clock and no I/O here.
+The rows of docs/design.md §5. The rows before FETCH are the same for each `until`, and are
+functions. From FETCH on, `TABLE` says what each step does for each `until`; `replies` says what
+the store's reply means. Pure: no clock, no I/O.
 """
 
 from __future__ import annotations
 
 from enum import Enum
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from .keys import run_key
+from .lock_ttl import add_promotion_margin, attempt_seconds
 from .server_rules import (
-    PROMOTION_MARGIN,
     FailureOutcome,
     expiry_noticed_after,
     failure_outcome,
@@ -23,7 +23,6 @@ from .transition import Transition, held, leased, read_transition, whole_seconds
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from datetime import datetime
 
     from faktory_unique.policy.policy import Until
 
@@ -31,88 +30,129 @@ if TYPE_CHECKING:
 
 
 class Step(Enum):
-    """What happens to a job whose lock stands, from FETCH on."""
+    """What happens to a job that has a lock, from FETCH on."""
 
     FETCH = "FETCH: the job is to run"
     ACK = "ACK accepted within reserve_for"
     ACK_LATE = "ACK accepted up to 10 s later, when the reservation may have expired"
     FAIL = "FAIL accepted, also up to 10 s late: the expiry would have meant the same"
-    REQUEUE = "a copy of the job is about to be pushed in its stead"
+    REQUEUE = "a copy of the job is about to be pushed instead of it"
 
 
 class Act(Enum):
-    """What is done to the lock at a step."""
+    """What a step does to the lock. "Own" means: leased or held by the job's owner."""
 
     LEAVE = "nothing"
-    HOLD = "mine, or absent → held, for as long as the attempt can take; another's is left alone"
-    RELEASE = "mine → freed"
-    RELEASE_IF_OVER = "mine → freed, where a failure means that the job is not retried"
-    FOLLOW = "mine → freed, or held for as long as the retry can wait, or the dead is kept"
-    EXTEND = "mine → held, for as long as the copy, or this attempt, can take; never shortened"
+    HOLD = "own or absent → held for as long as the attempt can take; another's is left alone"
+    RELEASE = "own → released"
+    RELEASE_IF_OVER = "own → released, if a failure means that the job is not retried"
+    AFTER_FAILURE = "own → released; or held while the retry can wait, or while the dead is kept"
+    EXTEND = "own → held for as long as the copy, or this attempt, can take; never shortened"
 
 
 TABLE: Mapping[Step, Mapping[Until, Act]] = {
     Step.FETCH: {"success": Act.HOLD, "start": Act.RELEASE, "expiry": Act.LEAVE},
     Step.ACK: {"success": Act.RELEASE, "start": Act.LEAVE, "expiry": Act.LEAVE},
     Step.ACK_LATE: {"success": Act.RELEASE_IF_OVER, "start": Act.LEAVE, "expiry": Act.LEAVE},
-    # Of a job that has not started, for want of a handler say, the lock still stands.
-    Step.FAIL: {"success": Act.FOLLOW, "start": Act.FOLLOW, "expiry": Act.LEAVE},
-    # Of one that waits its turn, or whose lock could not be freed, it stands, too.
+    # A job that failed before its handler started still has its lock, also under "start".
+    Step.FAIL: {"success": Act.AFTER_FAILURE, "start": Act.AFTER_FAILURE, "expiry": Act.LEAVE},
+    # So has a job that waits for a run lock, or whose lock could not be released.
     Step.REQUEUE: {"success": Act.EXTEND, "start": Act.EXTEND, "expiry": Act.LEAVE},
 }
 
-# Seconds that a run lock lives until it is known to be taken, and its job is about to start: taken
-# for a worker that hears nothing of it, it keeps the others waiting no longer.
+# Seconds that a run lock lives until its worker knows that it has it and starts the job: if the
+# reply is lost, other jobs wait no longer.
 RUN_LEASE = 30
+
+
+class Need(Enum):
+    """What a failing store means for a write at FETCH."""
+
+    REQUIRED = "the job must not run before the write is applied: requeue the job"
+    DEFERRABLE = "the job runs, and the write is applied once the store is back"
+    OPTIONAL = "the job runs; the write only reads whether the job was replaced"
+
+
+class FetchWrite(NamedTuple):
+    """What FETCH writes to the lock of a job.
+
+    Attributes:
+        transition: the write.
+        need: what a failing store means for it.
+    """
+
+    transition: Transition
+    need: Need
+
+
+def fetch_write(stamp: Stamp, job: dict[str, Any], *, runs: bool) -> FetchWrite | None:
+    """Return what FETCH writes to the lock; None if it leaves the lock alone.
+
+    It is required if the job excludes others, if it replaces another, or if it releases a lock:
+    while that stands, a push would be a duplicate of work that this run may have missed.
+
+    Args:
+        stamp: the job's own.
+        job: the payload as fetched.
+        runs: whether the job is to run; False if a middleware drops it.
+    """
+    if not runs:
+        stamp = stamp._replace(replaces=None)  # no job steps aside for one that does not run
+    transition = transition_for(Step.FETCH, stamp, job)
+    if transition is None:
+        return None
+    releases = stamp.enforce and TABLE[Step.FETCH][stamp.until] is Act.RELEASE
+    if (stamp.exclusive and runs) or releases or stamp.replaces is not None:
+        return FetchWrite(transition, Need.REQUIRED)
+    return FetchWrite(transition, Need.OPTIONAL if transition.is_read_only else Need.DEFERRABLE)
 
 
 def transition_for(
     step: Step, stamp: Stamp, job: dict[str, Any], delay: float = 0
 ) -> Transition | None:
-    """What a step does to the lock of a fetched job; None where it leaves it alone.
+    """Return what a step writes to the lock of a fetched job; None if it leaves the lock alone.
 
-    At FETCH that is nothing for a job that was replaced, which the reply tells; and one that itself
-    replaces another takes its lock, unless its producer has seen to that.
+    At FETCH nothing is written for a job that was replaced; the reply names its replacement. A job
+    that replaces another takes over its lock, unless its producer has done so.
 
     Args:
         step: what happens.
         stamp: the job's own.
         job: the payload as fetched.
-        delay: of a put-back, seconds until the copy is due.
+        delay: seconds until the copy of a requeued job is due.
     """
-    made = _change(TABLE[step][stamp.until], stamp, job, delay)
+    transition = _transition_of(TABLE[step][stamp.until], stamp, job, delay)
     if step is not Step.FETCH or not (stamp.replaceable or stamp.replaces):
-        return made
-    if made is None:
+        return transition
+    if transition is None:
         return replace_transition_at_fetch(stamp, job)
-    return made._replace(unless_replaced=stamp.owner, replaces=stamp.replaces)
+    return transition._replace(unless_replaced=stamp.owner, replaces=stamp.replaces)
 
 
 def replace_transition_at_fetch(stamp: Stamp, job: dict[str, Any]) -> Transition:
-    """FETCH of a job that can replace or be replaced, and is not to run yet, or has no more to do.
+    """FETCH of a job that replaces or can be replaced, and writes nothing else (yet).
 
-    Takes the place of the job that it replaces, if that is still there; the reply tells whether it
-    is to step aside itself.
+    It replaces the other job, if that still has the lock. The reply says whether this job is
+    itself replaced.
     """
     if stamp.replaces is None:
         return read_transition(stamp.key)._replace(unless_replaced=stamp.owner)
     fixed = stamp.until == "expiry" or not stamp.renew
     ttl = whole_seconds(stamp.ttl if fixed else attempt_seconds(stamp, job))
-    place = Transition(stamp.key, (), held(stamp.owner), ttl)
-    return place._replace(unless_replaced=stamp.owner, replaces=stamp.replaces)
+    replacing = Transition(stamp.key, (), held(stamp.owner), ttl)
+    return replacing._replace(unless_replaced=stamp.owner, replaces=stamp.replaces)
 
 
-def _change(act: Act, stamp: Stamp, job: dict[str, Any], delay: float) -> Transition | None:
+def _transition_of(act: Act, stamp: Stamp, job: dict[str, Any], delay: float) -> Transition | None:
     match act:
         case Act.HOLD:
             return hold_transition(stamp, job)
         case Act.EXTEND:
-            # A worker that dies amid it leaves the job to its reservation: of one that has not
-            # been held, that silence is covered by nothing else.
-            return extend_transition(
-                stamp, max(add_promotion_margin(delay) + stamp.ttl, attempt_seconds(stamp, job))
-            )
-        case Act.FOLLOW:
+            # If the worker dies now, the job is left to its reservation. For a job that was never
+            # held, nothing else covers that silence.
+            copy_seconds = add_promotion_margin(delay) + stamp.ttl
+            return extend_transition(stamp, max(copy_seconds, attempt_seconds(stamp, job)))
+        case Act.AFTER_FAILURE:
             return after_failure(stamp, job)
         case Act.RELEASE:
             return release_transition(stamp.key, stamp.owner)
@@ -123,23 +163,27 @@ def _change(act: Act, stamp: Stamp, job: dict[str, Any], delay: float) -> Transi
 
 
 def hold_transition(stamp: Stamp, job: dict[str, Any]) -> Transition:
-    """FETCH: mine, or absent → held for one attempt."""
+    """FETCH: own or absent → held for one attempt."""
     if not stamp.renew:
-        # Its time runs from the push; all that is left to do is a confirm still missing.
+        # Its time runs from the push. Only a confirm can still be missing.
         return confirm_transition(stamp.key, stamp.owner, stamp.ttl)
     ttl = whole_seconds(attempt_seconds(stamp, job))
-    # It may be carried out late, when a put-back has given the lock a longer time. What is not
-    # retried has a shorter one from here on.
+    # The write may be applied late, after a requeue gave the lock a longer time. The lock of a job
+    # that is not retried has a shorter one from here on.
     extends = failure_outcome(job) is FailureOutcome.RETRIED
-    return Transition(stamp.key, (*_mine(stamp), None), held(stamp.owner), ttl, extends)
+    return Transition(stamp.key, (*_own(stamp), None), held(stamp.owner), ttl, extends)
+
+
+def _own(stamp: Stamp) -> tuple[str, str]:
+    return leased(stamp.owner), held(stamp.owner)
 
 
 def extend_transition(stamp: Stamp, ttl: float) -> Transition | None:
-    """Mine → held for some time more, never for less; None where its time is fixed."""
+    """Own → held for `ttl` seconds more, never for less; None if its time is fixed."""
     if not stamp.renew:
         return None
     value = held(stamp.owner)
-    return Transition(stamp.key, _mine(stamp), value, whole_seconds(ttl), extends=True)
+    return Transition(stamp.key, _own(stamp), value, whole_seconds(ttl), extends=True)
 
 
 def after_failure(stamp: Stamp, job: dict[str, Any]) -> Transition | None:
@@ -151,108 +195,66 @@ def after_failure(stamp: Stamp, job: dict[str, Any]) -> Transition | None:
         return extend_transition(stamp, latest_retry(failures_before(job)) + stamp.ttl)
     if not stamp.renew:
         return None
-    return Transition(stamp.key, _mine(stamp), held(stamp.owner), whole_seconds(stamp.ttl))
-
-
-def _mine(stamp: Stamp) -> tuple[str, str]:
-    return leased(stamp.owner), held(stamp.owner)
+    return Transition(stamp.key, _own(stamp), held(stamp.owner), whole_seconds(stamp.ttl))
 
 
 def ends_lock(stamp: Stamp, outcome: FailureOutcome) -> bool:
-    """Whether a failure with this outcome ends what the lock stands for."""
+    """Whether a failure with this outcome ends the work that the lock stands for."""
     if outcome is FailureOutcome.DEAD:
         return stamp.on_death == "release"
     return outcome is FailureOutcome.DROPPED
 
 
-def attempt_seconds(stamp: Stamp, job: dict[str, Any]) -> float:
-    """Seconds of the longest silence that a fetched job can honestly have.
-
-    That it expires unreported, waits for its retry, and then in its queue; or, where death keeps
-    the lock, that somebody brings it back from the dead.
-    """
-    match failure_outcome(job):
-        case FailureOutcome.RETRIED:
-            return expiry_noticed_after(job) + latest_retry(failures_before(job)) + stamp.ttl
-        case FailureOutcome.DEAD if stamp.on_death == "keep":
-            return expiry_noticed_after(job) + stamp.ttl
-        case _:
-            return expiry_noticed_after(job)
-
-
 def acquire_transition(
     key: str, owner: str, lease: float, *, replaceable: bool = False
 ) -> Transition:
-    """Before PUSH: absent → leased.
+    """Before PUSHB: absent → leased for `lease` seconds.
 
-    An owner that was replaced once, and whose job would step aside for that, needs another name:
-    the reply tells.
+    An owner that was replaced once needs a new name: its job would step aside. The reply says so.
     """
-    unless_replaced = owner if replaceable else None
-    return Transition(
-        key, (None,), leased(owner), whole_seconds(lease), unless_replaced=unless_replaced
-    )
+    unless = owner if replaceable else None
+    return Transition(key, (None,), leased(owner), whole_seconds(lease), unless_replaced=unless)
 
 
 def renew_transition(key: str, owner: str, lease: float) -> Transition:
-    """Before PUSH of a job whose own lease still stands, or has just run out: leased anew."""
+    """Before PUSHB of a job whose own lease still stands, or has just run out: leased again."""
     return Transition(key, (leased(owner), None), leased(owner), whole_seconds(lease))
 
 
 def confirm_transition(key: str, owner: str, ttl: float) -> Transition:
-    """PUSH accepted: leased by me → held. Anything else: leave it, the worker was faster."""
+    """PUSHB accepted: own lease → held. Anything else is left alone: the worker was faster."""
     return Transition(key, (leased(owner),), held(owner), whole_seconds(ttl))
 
 
 def replace_transition(key: str, owner: str, replaced: str, ttl: float) -> Transition:
-    """PUSH accepted of a job in another's place: his, or absent → held.
+    """PUSHB accepted for a job that replaces another: the other's, or absent → held.
 
-    Where he has his tombstone already, the worker was faster, or a third replaces him, too.
+    If the other is marked as replaced, the worker was faster, or a third job replaced it.
     """
     swap = Transition(key, (None,), held(owner), whole_seconds(ttl))
     return swap._replace(unless_replaced=owner, replaces=replaced, once=True)
 
 
 def rollback_transition(key: str, owner: str) -> Transition:
-    """PUSH refused or not sent: freed while still leased by me; never a lock that is held."""
+    """PUSHB refused or not sent: own lease → released; a lock that is held stays."""
     return Transition(key, (leased(owner),), None, 0)
 
 
 def release_transition(key: str, owner: str) -> Transition:
-    """The job is over: freed if mine, leased (a worker faster than its producer) or held."""
+    """The job is over: own → released, leased (a worker faster than its producer) or held."""
     return Transition(key, (leased(owner), held(owner)), None, 0)
 
 
 def acquire_run_transition(key: str, token: str) -> Transition:
-    """FETCH of an exclusive job: nobody runs → this attempt does, for a moment."""
+    """FETCH of an exclusive job: no job of the key runs → this attempt does, for `RUN_LEASE`."""
     return Transition(run_key(key), (None,), token, RUN_LEASE)
 
 
 def hold_run_transition(key: str, token: str, job: dict[str, Any]) -> Transition:
-    """FETCH of an exclusive job, which is known to have its turn: for its reservation."""
+    """FETCH of an exclusive job that has the run lock: held for its reservation."""
     return Transition(run_key(key), (token,), token, expiry_noticed_after(job))
 
 
 def release_run_transition(key: str, token: str) -> Transition:
-    """ACK, FAIL or put-back of an exclusive job: whoever is next may run."""
+    """ACK, FAIL or requeue of an exclusive job: the next job of the key may run."""
     return Transition(run_key(key), (token,), None, 0)
-
-
-def seconds_until_queued(due: datetime | None, now: datetime) -> float:
-    """Seconds until a job pushed now is in its queue: 0 when it is due, else with the margin.
-
-    Args:
-        due: when the job is due, with a time zone; None for at once.
-        now: the present, with a time zone.
-    """
-    return add_promotion_margin(seconds_until_due(due, now))
-
-
-def seconds_until_due(due: datetime | None, now: datetime) -> float:
-    """Seconds until a job pushed now is due: 0 when it is. For `due` and `now` see `seconds_until_queued`."""
-    return 0.0 if due is None else max((due - now).total_seconds(), 0.0)
-
-
-def add_promotion_margin(delay: float) -> float:
-    """Seconds after which a job that is due in `delay` seconds is surely in its queue."""
-    return delay + PROMOTION_MARGIN if delay > 0 else 0.0

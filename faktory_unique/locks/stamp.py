@@ -1,7 +1,7 @@
-"""The stamp: what the worker must know of a job's lock, carried in the job's own `custom`.
+"""The stamp in `job["custom"]["unique"]`: key, owner and policy of a job's lock, for its worker.
 
-The worker never computes a key again: the server rewrites args (through float64), and its policies
-may differ from the producer's. What the producer locked is what the worker frees.
+The worker never computes a key: the server rewrites args (through float64), and the worker's
+policies may differ from the producer's. It releases the lock that the producer acquired.
 """
 
 from __future__ import annotations
@@ -13,30 +13,31 @@ from faktory_unique.errors import InvalidJob
 if TYPE_CHECKING:
     from faktory_unique.policy.policy import OnDeath, Until
 
-# 1 knew of no jobs that exclude or replace each other; what it says is read as it was meant.
+# Version 1 had no jobs that exclude or replace each other; its stamps are read with that meaning.
 VERSION = 2
 
 _FIELD = "unique"
 
-_READABLE = (1, 2)  # tuples, like those below: what was written may be a list, which has no hash
+# Tuples, like those below: the value in a payload may be a list, which has no hash.
+_READABLE = (1, 2)
 _UNTILS = ("success", "start", "expiry")
 _ON_DEATHS = ("release", "keep")
 
 
 class Stamp(NamedTuple):
-    """A job's lock, as `job["custom"]["unique"]` tells it.
+    """A job's lock, as its payload carries it.
 
     Attributes:
         key: the Redis key of the lock.
         owner: the jid under which the work was first pushed: the value of the lock.
-        until: when the lock is freed; see `Policy`.
+        until: when the lock is released; see `Policy`.
         ttl: seconds that the job may wait in its queue.
-        renew: whether the lock's time is counted anew at FETCH; see `Policy`.
+        renew: whether FETCH counts the lock's time again; see `Policy`.
         on_death: what the death of the job does to the lock; see `Policy`.
-        enforce: whether the job may be kept waiting for the sake of its lock; see `Policy`.
-        exclusive: whether it may not run while another of its key does; see `Policy`.
-        replaceable: whether it steps aside for a job that was pushed in its place.
-        replaces: the owner of the job in whose place it was pushed, if any.
+        enforce: whether the job may be delayed for the sake of its lock; see `Policy`.
+        exclusive: whether no other job of its key may run meanwhile; see `Policy`.
+        replaceable: whether it steps aside for a newer job of its key.
+        replaces: the owner of the job that it replaces, if any.
     """
 
     key: str
@@ -51,37 +52,37 @@ class Stamp(NamedTuple):
     replaces: str | None = None
 
     def written_on(self, job: dict[str, Any]) -> dict[str, Any]:
-        """A copy of the payload that bears this stamp; the payload itself is left as it is."""
-        told = {
+        """Return a copy of the payload with this stamp; the payload itself does not change."""
+        fields = {
             "v": VERSION,
             "key": self.key,
             "owner": self.owner,
             "until": self.until,
             "ttl": self.ttl,
         }
-        if self[-len(_USUAL_VALUES) :] != _USUAL_VALUES:  # of nearly all they are the same
-            usual = _USUAL.items()
-            told |= {n: getattr(self, n) for n, value in usual if getattr(self, n) != value}
-        return {**job, "custom": {**(job.get("custom") or {}), _FIELD: told}}
+        if self[-len(_DEFAULT_VALUES) :] != _DEFAULT_VALUES:  # nearly all stamps have the defaults
+            defaults = _DEFAULTS.items()
+            fields |= {n: getattr(self, n) for n, value in defaults if getattr(self, n) != value}
+        return {**job, "custom": {**(job.get("custom") or {}), _FIELD: fields}}
 
 
-# What a stamp leaves out where it is the usual, to be short: nearly all of them.
-_USUAL = Stamp._field_defaults
-_USUAL_VALUES = tuple(_USUAL.values())
-_TOLD = ("v", *Stamp._fields)
+# A stamp leaves these out if they have their default, to be short.
+_DEFAULTS = Stamp._field_defaults
+_DEFAULT_VALUES = tuple(_DEFAULTS.values())
+_NAMES = ("v", *Stamp._fields)
 
 
 def read_stamp(job: dict[str, Any]) -> Stamp | None:
-    """The stamp that a payload bears; None without one, or with one this version cannot read."""
+    """Return a payload's stamp; None without one, or if this version cannot read it."""
     written = _written(job)
     if written is None:
         return None
-    told: list[Any] = list(map({**_USUAL, **written}.get, _TOLD))
+    values: list[Any] = list(map({**_DEFAULTS, **written}.get, _NAMES))
     version, key, owner, until, ttl, renew, on_death, enforce, exclusive, replaceable, replaces = (
-        told
+        values
     )
     if (
-        # Not by `match`, which takes three times as long: a worker asks it twice of each job.
+        # Not by `match`, which takes three times as long: a worker does this twice for each job.
         (version in _READABLE and version is not True)
         and (isinstance(key, str) and key != "")
         and (isinstance(owner, str) and _is_owner(owner))
@@ -99,19 +100,19 @@ def read_stamp(job: dict[str, Any]) -> Stamp | None:
 
 
 def unsupported_stamp(job: dict[str, Any]) -> dict[str, Any] | None:
-    """What stands in a stamp that this version cannot read; None without one, or where it can.
+    """Return the fields of a stamp that this version cannot read; None if there is none.
 
-    Only what says which version it is of counts as a stamp: `custom["unique"]` can be the user's.
+    Only a value that says its version counts as a stamp: `custom["unique"]` can be the user's.
     """
     written = _written(job)
     return None if written is None or "v" not in written or read_stamp(job) else written
 
 
 def without_stamp(job: dict[str, Any]) -> dict[str, Any]:
-    """The payload without a stamp of whatever version, copied only where it bore one.
+    """Return the payload without a stamp of whatever version, copied only if it had one.
 
-    A handler that pushes on with the `custom` it was given would send its own job's stamp along,
-    and the new job's ACK would free a lock that is not its own.
+    A handler that pushes a job with the `custom` it was given would send its own job's stamp along,
+    and the ACK of the new job would release a lock that is not its own.
     """
     written = _written(job)
     if written is None or "v" not in written:
@@ -120,17 +121,17 @@ def without_stamp(job: dict[str, Any]) -> dict[str, Any]:
     return {**job, "custom": custom}
 
 
-def refuse_another_use(job: dict[str, Any]) -> None:
-    """Refuses a payload that has something else where its stamp is to be.
+def refuse_reserved_name(job: dict[str, Any]) -> None:
+    """Refuse a payload that has something else under the stamp's name.
 
     Raises:
-        InvalidJob: the message has its place.
+        InvalidJob: the message says where.
     """
     custom = job.get("custom")
     if isinstance(custom, dict) and _FIELD in custom and "v" not in (_written(job) or ()):
         raise InvalidJob(
-            f"custom.{_FIELD}: a name that is reserved for what the worker must know of the "
-            "job's lock; give what you keep there another name"
+            f"custom.{_FIELD}: this name is reserved for the stamp of the job's lock; use another "
+            "name for your own value"
         )
 
 
@@ -141,5 +142,5 @@ def _written(job: dict[str, Any]) -> dict[str, Any] | None:
 
 
 def _is_owner(owner: str) -> bool:
-    """Whether a lock can be this one's: another value would look like none, or like a lease."""
+    """Whether a lock can have this owner: another value would look like none, or like a lease."""
     return owner != "" and not owner.endswith("?")

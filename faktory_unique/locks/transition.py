@@ -1,8 +1,8 @@
-"""A lock as a store sees it: a value that says whose it is and in which state, and a change to it.
+"""A lock's value (leased or held, by which owner), and `Transition`: a compared write of it.
 
-Every change names the values that the lock may have for it to happen, so that whoever comes late
-undoes nothing: a producer that confirms after a fast worker has freed the lock changes nothing, and
-nobody touches another's lock.
+Every transition names the values that the lock may have for it to apply, so that a late one undoes
+nothing. A producer that confirms after a fast worker has released the lock changes nothing, and no
+transition touches another owner's lock.
 """
 
 from __future__ import annotations
@@ -12,33 +12,34 @@ from typing import NamedTuple
 
 from faktory_unique._durations import LONGEST
 
-# Seconds that a tombstone lives at the least: longer than a producer tries to make its replacement
-# known (`SWAP_DEFER_SECONDS`), and what was given up can be carried out late.
+# Seconds that a replaced marker lives at least: longer than a producer tries to write its
+# replacement (`SWAP_DEFER_SECONDS`), and a command that timed out can be carried out late.
 TOMBSTONE_SECONDS = 90
 SWAP_DEFER_SECONDS = 60
 
-# What a store answers in the place of a value that it did not look at. No owner ends in "?", so no
-# value ends in two.
-_GONE = "??"
+# The suffix of a reply that is not the lock's value. No owner ends in "?", so no value ends in two.
+_REPLACED = "??"
 
 
 class Transition(NamedTuple):
-    """One compared change of one lock. Its reply is the value that was found (None: no lock).
+    """One compared write of one lock. Its reply is the value that was found (None: no lock).
 
     Attributes:
         key: the Redis key of the lock.
-        expected: values of which the lock must have one (None: absent) for the change to happen.
-        value: the value it gets; None frees it.
-        ttl: whole seconds that the new value lives; of no meaning where value is None.
-        extends: whether a lock that would have lived longer keeps the time it has.
-        unless_replaced: the owner of this change. Where his tombstone stands, nothing is changed, and
-            the reply is `gone` of who has replaced him. So no two can replace each other.
-        replaces: an owner whose held lock is expected, too, and who gets a tombstone, unless he has
-            one or the lock is this owner's already. It names the owner of this change, and lives as
-            long as his lock would have. He gets it also where the lock is a third's: the change is
-            for a job that Faktory has accepted. Of who gets it, an absent lock is expected, too.
-        once: whether nothing is changed where who is replaced has his tombstone; the reply is
-            `gone` of whom it names.
+        expected: the lock must have one of these values (None: absent) for the write to apply.
+        value: the value it gets; None releases it.
+        ttl: whole seconds that the new value lives; without meaning if value is None.
+        extends: whether a lock that would have lived longer keeps its time.
+        unless_replaced: the owner of this transition. If that owner has a replaced marker, nothing
+            is written, and the reply is the `replaced_marker` of its replacement. So no two jobs
+            can replace each other.
+        replaces: an owner to be replaced. Its held lock is expected, too, and it gets a replaced
+            marker that names the owner of this transition and lives as long as its lock would have,
+            unless it has one, or the lock is already this owner's. It gets the marker also if the
+            lock is a third job's: Faktory has accepted the job of this transition. When it gets
+            one, an absent lock is expected, too.
+        once: whether nothing is written if the owner to be replaced has a marker; the reply is
+            then the `replaced_marker` of the owner that it names.
     """
 
     key: str
@@ -52,80 +53,82 @@ class Transition(NamedTuple):
 
     @property
     def owner(self) -> str:
-        """Whose lock the change is about."""
-        told = (value for value in (*self.expected, self.value) if value is not None)
-        return self.unless_replaced or owner_of(next(told))
+        """The owner whose lock is written."""
+        values = (value for value in (*self.expected, self.value) if value is not None)
+        return self.unless_replaced or owner_of(next(values))
 
     @property
     def is_read_only(self) -> bool:
-        """Whether it only looks."""
+        """Whether it only reads."""
         return not self.expected and self.replaces is None
 
     def applied(self, found: str | None) -> bool:
-        """Whether the change was made, told from the value that was found."""
+        """Whether the write was applied, by the value that was found."""
         return found in self.expected or (found is not None and found == self.replaces)
 
     @property
-    def _may_take(self) -> bool:
+    def _may_acquire(self) -> bool:
         return None in self.expected or self.replaces is not None
 
     def without_acquire(self) -> Transition:
-        """The same change, but that it makes no lock where none is, and takes nobody's.
+        """Return the same transition for a lock that stands: it acquires no absent lock.
 
-        One that replaces once is as it is: whether it comes late is told by the tombstone.
+        A transition that replaces once stays as it is: the marker says whether it comes late.
         """
-        if self.once or not self._may_take:
+        if self.once or not self._may_acquire:
             return self
-        mine = tuple(value for value in self.expected if value is not None)
-        return self._replace(expected=mine, replaces=None)
+        own = tuple(value for value in self.expected if value is not None)
+        return self._replace(expected=own, replaces=None)
 
     def acquire_remainder(self, found: str | None) -> Transition | None:
-        """What is left of this change once `without_acquire` has found a value; None where nothing is."""
-        if self.once or not self._may_take:
+        """Return what is left to do after `without_acquire` found a value; None if nothing is."""
+        if self.once or not self._may_acquire:
             return None
         if self.without_acquire().applied(found) or replaced_by(found) is not None:
             return None
-        others = tuple(value for value in self.expected if value is None)
-        if self.replaces is None and not (others and found is None):
+        absent = tuple(value for value in self.expected if value is None)
+        if self.replaces is None and not (absent and found is None):
             return None
-        return self._replace(expected=others)
+        return self._replace(expected=absent)
 
 
 def whole_seconds(duration: float) -> int:
-    """What Redis takes for a TTL: whole seconds, rounded up, and no more than `Policy` allows."""
+    """Return a TTL for Redis: whole seconds, rounded up, at most as long as `Policy` allows."""
     return ceil(min(duration, LONGEST))
 
 
 def leased(owner: str) -> str:
-    """The value of a lock whose job's push Faktory has not yet confirmed."""
+    """Return the value of a lock whose job's push is not confirmed yet."""
     return f"{owner}?"
 
 
 def held(owner: str) -> str:
-    """The value of a lock whose job Faktory has accepted."""
+    """Return the value of a lock whose job Faktory has accepted."""
     return owner
 
 
 def owner_of(value: str) -> str:
-    """The jid under which the work that this value locks was first pushed."""
+    """Return the owner in a lock's value: the jid under which the work was first pushed."""
     return value.removesuffix("?")
 
 
 def is_leased(value: str) -> bool:
-    """Whether the push that this value locks for is still unconfirmed."""
+    """Whether the push of the job with this lock value is still unconfirmed."""
     return value.endswith("?")
 
 
-def replaced_marker(successor: str) -> str:
-    """What a store answers to a change whose owner this one has replaced."""
-    return successor + _GONE
+def replaced_marker(replacement: str) -> str:
+    """Return the reply to a transition whose owner was replaced by this one."""
+    return replacement + _REPLACED
 
 
 def replaced_by(found: str | None) -> str | None:
-    """Who has replaced the owner that a change was not to be made for; None where nobody has."""
-    return found.removesuffix(_GONE) if found is not None and found.endswith(_GONE) else None
+    """Return which owner has replaced the transition's own; None if none has."""
+    return (
+        found.removesuffix(_REPLACED) if found is not None and found.endswith(_REPLACED) else None
+    )
 
 
 def read_transition(key: str) -> Transition:
-    """Changes nothing; the reply tells the value."""
+    """Return a transition that writes nothing: its reply is the lock's value."""
     return Transition(key, (), None, 0)

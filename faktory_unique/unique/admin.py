@@ -1,6 +1,7 @@
-"""Looking at locks and freeing them by hand, for whoever has discarded jobs, or wants to know.
+"""Look at locks and release them manually: `holder`, `locks`, `release`, `release_jids`.
 
-The open-source server cannot list jobs, so nothing here guesses which locks are stale.
+For whoever has discarded jobs, or wants to know. The open-source server cannot list jobs, so
+nothing here guesses which locks are orphans.
 """
 
 from __future__ import annotations
@@ -23,14 +24,14 @@ if TYPE_CHECKING:
 
 
 class Lock(NamedTuple):
-    """A lock as it was when it was looked at.
+    """A lock as it was when it was read.
 
     Attributes:
         key: its Redis key.
-        name: the jobtype whose work it stands for, or the scope that its policy has.
+        name: the jobtype of its work, or the scope of its policy.
         owner: the jid under which the work was first pushed.
         leased: whether the push is still unconfirmed.
-        ttl: seconds that it has left; infinity where somebody else has made it last for ever.
+        ttl: seconds that it has left; infinity if somebody else removed its TTL.
     """
 
     key: str
@@ -41,15 +42,21 @@ class Lock(NamedTuple):
 
 
 def lock_of(key: str, value: str, ttl: float) -> Lock:
-    """A lock, by what the store has under its key."""
+    """Return the lock that the store has under a key."""
     return Lock(key, name_in(key) or "", owner_of(value), is_leased(value), ttl)
 
 
-class ByHand:
-    """What `Unique` does by hand. Each change compares the value that was seen before."""
+class LockAdmin:
+    """The manual part of `Unique`. Each release compares the owner that was read before.
 
-    _context: UniqueContext
-    _requests: RequestBuilder
+    Args:
+        context: shared by all parts of one `Unique`.
+        requests: derives keys.
+    """
+
+    def __init__(self, context: UniqueContext, requests: RequestBuilder) -> None:
+        self._context = context
+        self._requests = requests
 
     def holder(
         self,
@@ -59,22 +66,22 @@ class ByHand:
         queue: str = "default",
         custom: Mapping[str, Any] | None = None,
     ) -> Lock | None:
-        """The lock that stands for this work, and so which job has it; None where none has.
+        """Return the lock of this work, and so which job has it; None if no job has.
 
         Args:
-            jobtype: as the job has it; so are `args`, and what else its key is made from:
+            jobtype: the job's, like all that its key is made from:
             args: its arguments.
-            queue: its queue, where its policy says `per_queue`, or it says `unique_for` itself.
-            custom: what it says of being unique itself: `unique_for` and `unique_until`.
+            queue: its queue, if its policy says `per_queue`, or if it says `unique_for` itself.
+            custom: its own words about being unique: `unique_for` and `unique_until`.
 
         Raises:
             InvalidJob: there is no key: the jobtype is not unique, or the args are impossible.
-            StoreError: the store is away.
+            StoreError: the store is unavailable.
         """
         if not isinstance(args, list | tuple):
-            raise InvalidJob(f"args: {type(args).__name__}, and not a list; pass the job's args")
+            raise InvalidJob(f"args: {type(args).__name__} is no list; pass the job's args")
         if custom is not None and not isinstance(custom, Mapping):
-            raise InvalidJob(f"custom: {type(custom).__name__}, and no dict; pass the job's custom")
+            raise InvalidJob(f"custom: {type(custom).__name__} is no dict; pass the job's custom")
         job = {"jobtype": jobtype, "args": args, "queue": queue, "custom": dict(custom or {})}
         return next(self._read([self._requests.key(job)]), None)
 
@@ -86,47 +93,46 @@ class ByHand:
         queue: str = "default",
         custom: Mapping[str, Any] | None = None,
     ) -> Lock | None:
-        """Frees the lock that stands for this work, whoever has it.
+        """Release the lock of this work, whichever job has it.
 
-        For a job that was discarded by hand, which nobody tells of. Where the job is there still it
-        runs all the same, and an equal one can be pushed beside it. The run lock of an `exclusive`
-        job stays, which ends by itself with the reservation. Arguments and errors as those of
-        `holder`.
+        For a job that was discarded in the Web UI, of which the server informs nobody. A job that
+        still exists runs all the same, and an equal job can be pushed beside it. The run lock of an
+        `exclusive` job stays; it ends with the reservation. Arguments and errors as for `holder`.
 
         Returns:
-            The lock that was freed; None where there was none.
+            The lock that was released; None if there was none.
         """
         lock = self.holder(jobtype, args, queue=queue, custom=custom)
         return next(iter(self._release([] if lock is None else [lock])), None)
 
     def locks(self, jobtype: str | None = None) -> Iterator[Lock]:
-        """All locks of a jobtype, or of all; an iterator over SCAN, which does not hold Redis up.
+        """Iterate over the locks of a jobtype, or over all, by SCAN, which does not block Redis.
 
-        One that comes or goes meanwhile may be missing, and one may come twice. Where the policy of
-        the jobtype has a scope, these are the locks of all jobtypes that share it.
+        A lock that comes or goes meanwhile may be missing, and a lock may come twice. If the policy
+        of the jobtype has a scope, these are the locks of all jobtypes that share it.
 
         Raises:
-            StoreError: the store is away.
+            StoreError: the store is unavailable.
         """
         for name in (None,) if jobtype is None else self._requests.names(jobtype):
             for keys in self._context.store.scan(beginning_of(name)):
                 yield from self._read([key for key in keys if name is None or name_in(key) == name])
 
     def release_jids(self, jobtype: str, jids: Iterable[str]) -> list[Lock]:
-        """Frees the locks of jobs that were discarded by hand.
+        """Release the locks of jobs that were discarded manually.
 
         Args:
-            jobtype: theirs; of others, nothing is freed.
-            jids: those under which they were first pushed: where a job was put back, or pushed
+            jobtype: the jobs'; locks of other jobtypes stay.
+            jids: those under which the jobs were first pushed. If a job was requeued, or pushed
                 again after an unknown outcome, that is `custom.unique.owner` in its payload.
 
         Returns:
-            The locks that were freed.
+            The locks that were released.
 
         Raises:
             InvalidJob: there is no such jobtype.
-            TypeError: jids is a text, and no list of them.
-            StoreError: the store is away; what was freed stays free.
+            TypeError: jids is a text, not a list.
+            StoreError: the store is unavailable; locks that were released stay released.
         """
         check_jobtype(jobtype)
         if isinstance(jids, str | bytes):
@@ -140,16 +146,13 @@ class ByHand:
                 yield lock_of(key, *found)
 
     def _release(self, locks: Sequence[Lock]) -> list[Lock]:
-        """Frees locks whose owners are still the same; those that were."""
-        freed = []
+        """Release locks that still have the same owner. Return those that were released."""
+        released = []
         for lock in {lock.key: lock for lock in locks}.values():
             transition = lifecycle.release_transition(lock.key, lock.owner)
-            if transition.applied(self._context.store.run([transition])[0]):
-                freed.append(lock)
-                self._context.hooks.tell(
-                    Event(
-                        *(EventName.RELEASED, lock.key, lock.owner, lock.owner, lock.name),
-                        "by hand",
-                    )
-                )
-        return freed
+            [found] = self._context.store.run([transition])
+            if transition.applied(found):
+                released.append(lock)
+                event = Event(EventName.RELEASED, lock.key, lock.owner, lock.owner, lock.name)
+                self._context.hooks.tell(event._replace(detail="manually"))
+        return released

@@ -1,9 +1,8 @@
-"""One push of a batch: which of its jobs go out, in which chunks, and who follows whom.
+"""`BatchPush`: one push of a batch, cut into chunks; equal jobs follow the first of them.
 
-The order is what makes it safe. Everything is validated before any lock is taken; locks are taken
-a chunk at a time, while the chunk before is with Faktory, and leased anew where they had to wait
-for long; and what Faktory answered for a job decides whether its lock is confirmed, given back, or
-left to its lease.
+The order makes it safe. All jobs are validated before any lock is acquired. Locks are acquired a
+chunk at a time, while Faktory has the chunk before, and leased again if they waited for long. What
+Faktory replied for a job decides whether its lock is confirmed, rolled back, or left to its lease.
 """
 
 from __future__ import annotations
@@ -24,12 +23,12 @@ if TYPE_CHECKING:
     from .context import UniqueContext
     from .lock_request import LockRequest
 
-# Jobs of one PUSHB, and locks taken before it: small enough that of a list of a thousand most is
-# done while Faktory has another chunk, large enough that a command's own cost is lost in it. Far
-# from the 1,000 that Faktory recommends at the most, and from filling a lease.
+# Jobs of one PUSHB, and locks acquired before it. Small enough that most of a list of a thousand is
+# done while Faktory has another chunk; large enough that the cost of a command does not count. Far
+# below the 1,000 that Faktory recommends at most, and far from filling a lease.
 CHUNK = 200
 
-_THERE = {
+_ON_SERVER = {
     *(PushStatus.PUSHED, PushStatus.UNGUARDED, PushStatus.OBSERVED),
     PushStatus.DUPLICATE,
 }
@@ -39,10 +38,10 @@ class BatchPush:
     """One call of `Unique.push`.
 
     Args:
-        context: those of `Unique`.
+        context: shared by all pushes of one `Unique`.
         jobs: the payloads, in order.
-        requests: the claims of those that are unique, by their place in `jobs`.
-        call_next: pushes payloads onwards and answers with a result for each.
+        requests: the lock requests of those that are unique, by their place in `jobs`.
+        call_next: pushes payloads onwards and returns a result for each.
     """
 
     def __init__(
@@ -60,37 +59,36 @@ class BatchPush:
         self._open: list[ChunkPush] = []
 
     def run(self) -> list[PushResult]:
-        """Pushes what is not there yet; a result for each job, in order.
+        """Push the jobs that are not duplicates. Return a result for each job, in order.
 
-        Equal jobs of the batch follow the first of them: duplicates when it is pushed, and one of
-        them goes in its stead when it is refused. After an unknown outcome nothing more is sent.
+        Equal jobs of the batch follow the first of them. They are duplicates if it is pushed; if it
+        is refused, one of them is pushed instead. After an unknown outcome nothing more is sent.
 
         Raises:
-            StoreError: a lock could not be taken; `results` tells what was pushed before.
-            InvalidJob: a middleware within has refused some, likewise.
+            StoreError: a lock could not be acquired; `results` says what was pushed before.
+            InvalidJob: an inner middleware has refused some jobs; likewise.
         """
         pending: Sequence[int] = range(len(self._jobs))
         followers: Sequence[tuple[int, int]] = ()
         try:
             while pending:
                 leaders, followers = self._split(pending)
-                going_on = self._send(leaders)
+                may_send_more = self._push(leaders)
                 refused = [i for i, leader in followers if not self._follow(i, leader)]
-                pending = refused if going_on else ()
+                pending = refused if may_send_more else ()
         except (StoreError, InvalidJob) as exc:
             for i, leader in followers:
                 self._follow(i, leader)
-            exc.results = tuple(self._told())
+            exc.results = tuple(self._all_results())
             raise
         finally:
-            # Once more: an interrupt can come just where a chunk was about to be ended, and a Job
-            # that is taken to be going on for ever could not be pushed again.
+            # Once more: an interrupt can come just before a chunk is ended, and a Job that counts
+            # as being pushed for ever could not be pushed again.
             for chunk in self._open:
                 chunk.close()
-        return self._told()
+        return self._all_results()
 
-    def _told(self) -> list[PushResult]:
-        """A result for each job, in order."""
+    def _all_results(self) -> list[PushResult]:
         return [self._result(i) for i in range(len(self._jobs))]
 
     def _result(self, i: int) -> PushResult:
@@ -104,10 +102,10 @@ class BatchPush:
         )
 
     def _split(self, pending: Sequence[int]) -> tuple[list[int], list[tuple[int, int]]]:
-        """The first job of each key (and all that are not unique), and who follows whom.
+        """Return the first job of each key with all that are not unique, and who follows whom.
 
-        Where the newest wins, the last of a key leads; and where duplicates are only observed, all
-        go out.
+        If the newest job wins, the last job of a key leads. If duplicates are only observed, all
+        jobs are sent.
         """
         leader_of: dict[str, int] = {}
         for i in pending:
@@ -124,33 +122,32 @@ class BatchPush:
             elif request.policy.enforce:
                 followers.append((i, leader))
             else:
-                request.status_if_pushed = PushStatus.OBSERVED
-                request.reason = f"{self._jobs[leader]['jid']} has it"
-                request.tell(self._context.hooks, EventName.OBSERVED, request.reason)
+                detail = f"{self._jobs[leader]['jid']} has the lock"
+                request.go_unlocked(self._context.hooks, PushStatus.OBSERVED, detail)
                 leaders.append(i)
         return leaders, followers
 
     def _follow(self, i: int, leader: int) -> bool:
-        """Settles a follower by what its leader came to; False when it is its turn to lead."""
-        led = self._result(leader)
-        if led.status is PushStatus.REFUSED:
+        """Derive a follower's result from its leader's. Return False if it must lead itself."""
+        result = self._result(leader)
+        if result.status is PushStatus.REFUSED:
             return False
         request, jid = self._requests[i], self._requests[i].submitted_jid
-        if led.status in _THERE:
-            told = f"{led.jid or 'another'} has it"
-            request.tell(self._context.hooks, EventName.DUPLICATE, told)
+        if result.status in _ON_SERVER:
+            detail = f"{result.jid or 'another job'} has the lock"
+            request.emit(self._context.hooks, EventName.DUPLICATE, detail)
             self._results[i] = request.duplicate(
-                led.jid, confirmed=led.confirmed, retry_after=led.retry_after
+                result.jid, confirmed=result.confirmed, retry_after=result.retry_after
             )
         else:
-            self._results[i] = led._replace(jid=jid, submitted_jid=jid)
+            self._results[i] = result._replace(jid=jid, submitted_jid=jid)
         return True
 
-    def _send(self, leaders: Sequence[int]) -> bool:
-        """Pushes these jobs, a chunk at a time. False: nothing more is to be sent.
+    def _push(self, leaders: Sequence[int]) -> bool:
+        """Push these jobs, a chunk at a time. Return whether more may be sent.
 
-        While Faktory has one chunk, the locks of the chunk before are settled, and those of the
-        next are taken.
+        While Faktory has one chunk, the locks of the chunk before are finalized, and those of the
+        next are acquired.
         """
         before: ChunkPush | None = None
         self._open = []
@@ -158,18 +155,18 @@ class BatchPush:
             for start in range(0, len(leaders), CHUNK):
                 chunk = self._chunk(leaders[start : start + CHUNK])
                 self._open.append(chunk)
-                chunk.take()
+                chunk.acquire()
                 if before is not None:
-                    if not before.hear():
+                    if not before.receive():
                         return False
-                    if before.must_settle_first:
-                        before.settle()
+                    if before.must_finalize_first:
+                        before.finalize()
                 chunk.send()
                 if before is not None:
-                    before.settle()
+                    before.finalize()
                     self._open.remove(before)
                 before = chunk
-            return before is None or before.hear()
+            return before is None or before.receive()
         finally:
             _end(self._open)
 
@@ -180,7 +177,7 @@ class BatchPush:
 
 
 def _end(chunks: Sequence[ChunkPush]) -> None:
-    """Ends them all, the last one first, whatever an end may raise."""
+    """End all chunks, the last one first, whatever an end may raise."""
     if chunks:
         try:
             chunks[-1].end()

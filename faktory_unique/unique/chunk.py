@@ -1,8 +1,9 @@
-"""One chunk of a push on its way: its locks taken, its jobs sent, answered, its locks settled."""
+"""One chunk of a push, step by step: acquire its locks, send its jobs, receive, finalize."""
 
 from __future__ import annotations
 
 import os
+from enum import Enum
 from typing import TYPE_CHECKING
 
 from faktory_unique.errors import InvalidJob
@@ -20,19 +21,31 @@ if TYPE_CHECKING:
     from .context import UniqueContext
     from .lock_request import LockRequest
 
-_OPEN = (PushStatus.UNKNOWN, PushStatus.NOT_SENT)
+# After such a result nothing more of the batch is sent.
+_STOPPING = (PushStatus.UNKNOWN, PushStatus.NOT_SENT)
+
+
+class Progress(Enum):
+    """How far the push of a chunk is."""
+
+    BEGUN = "no lock is acquired"
+    ACQUIRED = "the locks are acquired, nothing is sent"
+    UNKNOWN = "the jobs may have been sent; their results are unknown"
+    SENT = "the jobs are sent, the reply is not read"
+    RECEIVED = "the results are there, the locks are not finalized"
+    FINALIZED = "nothing is left to do"
 
 
 class ChunkPush:
-    """The push of one chunk, step by step, so that other chunks can go on between its steps.
+    """The push of one chunk in steps, so that other chunks can make progress in between.
 
-    To be ended, whatever came of it.
+    Call `end` in any case.
 
     Args:
-        context: those of `Unique`.
+        context: shared by all pushes of one `Unique`.
         jobs: the chunk's payloads, by their place in the batch.
-        requests: the claims of those that are unique.
-        results: of the batch, by place: what becomes of the chunk's jobs is written there.
+        requests: the lock requests of those that are unique.
+        results: those of the batch by place; the results of the chunk are added here.
         call_next: pushes payloads onwards.
     """
 
@@ -50,127 +63,122 @@ class ChunkPush:
         self._requests = requests
         self._locks = ChunkLocks(context, requests)
         self._pid = os.getpid()
-        self._is_waiting = False
-        self._is_heard = False
-        self._goes_on = True
+        self._progress = Progress.BEGUN
         self._sending: list[int] = []
-        self._pending: PendingPush
-        self._is_sent = False
+        self._pending: PendingPush | None = None
 
     def end(self) -> None:
-        """Leaves nothing half done, whatever has been raised before.
+        """Leave nothing half done, whatever has been raised before.
 
-        What was sent is heard, and its locks are settled; those of what was not sent are freed.
+        If the jobs were sent, receive the reply and finalize the locks. If not, roll them back.
         """
         if self._pid != os.getpid():
-            return  # a hook has forked, and its child ends: all this is the parent's
+            return  # a hook has forked, and its child ends: the chunk is the parent's
         try:
-            if self._is_waiting:
-                self._locks.give_back()
-            self.hear()
-            self.settle()
+            if self._progress is Progress.ACQUIRED:
+                self._locks.roll_back()
+            self.receive()
+            self.finalize()
         finally:
             self.close()
 
     def close(self) -> None:
-        """Its jobs can be pushed anew."""
+        """Allow other pushes of the same jobs."""
         self._locks.close()
 
     @property
-    def must_settle_first(self) -> bool:
-        """Whether its locks, once it is heard, are to be settled before another chunk is sent."""
-        return self._locks.are_old or not isinstance(self._call_next, InnermostPush)
+    def must_finalize_first(self) -> bool:
+        """Whether its locks must be finalized before another chunk is sent."""
+        return self._locks.are_stale or not isinstance(self._call_next, InnermostPush)
 
-    def take(self) -> None:
-        """Takes the locks, and writes what is to be sent; the results of duplicates are there.
+    def acquire(self) -> None:
+        """Acquire the locks and write the batch. Add the results of duplicates.
 
         Raises:
-            StoreError: they could not be taken; those that were have been given back.
+            StoreError: they could not be acquired; those that were are rolled back.
             InvalidJob: a job is not JSON.
         """
-        self._results.update(self._locks.take())
-        self._is_waiting = True
+        self._results.update(self._locks.acquire())
+        self._progress = Progress.ACQUIRED
         self._write()
 
     def send(self) -> None:
-        """Sends the jobs that got their lock, leased anew where they had to wait for long.
+        """Send the jobs whose lock is acquired; lease the locks again if they waited for long.
 
         Raises:
             InvalidJob: a veto: nothing was sent.
-            StoreError: the locks could not be leased anew: nothing was sent.
+            StoreError: the locks could not be leased again: nothing was sent.
         """
-        if self._locks.are_old:
+        if self._locks.are_stale:
             self._results.update(self._locks.renew())
             self._write()
-        if not self._sending:
+        if self._pending is None:
             return
-        self._is_waiting = False
+        self._progress = Progress.UNKNOWN
         try:
             self._pending.send()
-            self._is_sent = True
+            self._progress = Progress.SENT
         except InvalidJob:
-            self._is_waiting = True
+            self._progress = Progress.ACQUIRED
             raise
         except BaseException:  # raised perhaps after the send, by a Ctrl-C too
-            self._locks.leave()
+            self._locks.leave_leased()
             raise
 
-    def hear(self) -> bool:
-        """Waits for the answer, and writes the results. False: nothing more is to be sent."""
-        if self._is_sent:
-            self._is_sent = False
-            try:
-                answers = dict(zip(self._sending, self._pending.receive(), strict=True))
-                results = {i: self._result(i, told) for i, told in answers.items()}
-                self._goes_on = not any(told.status in _OPEN for told in results.values())
-                self._results.update(results)
-                self._is_heard = True
-            except BaseException:  # also by a Ctrl-C
-                self._locks.leave()
-                raise
-        return self._goes_on
+    def receive(self) -> bool:
+        """Wait for the reply, and add the results. Return whether more chunks may be sent."""
+        if self._progress is not Progress.SENT or self._pending is None:
+            return True
+        self._progress = Progress.UNKNOWN
+        try:
+            received = dict(zip(self._sending, self._pending.receive(), strict=True))
+            results = {i: self._result(i, result) for i, result in received.items()}
+            self._results.update(results)
+            self._progress = Progress.RECEIVED
+        except BaseException:  # also by a Ctrl-C
+            self._locks.leave_leased()
+            raise
+        return not any(result.status in _STOPPING for result in results.values())
 
-    def settle(self) -> None:
-        """Confirms the locks of what was pushed, and gives back those of what was refused.
-
-        Then the chunk is over: its jobs can be pushed anew.
-        """
-        if self._is_heard:
-            self._is_heard = False
-            self._results.update(self._locks.settle(self._results))
+    def finalize(self) -> None:
+        """Confirm the locks of pushed jobs, roll back those of refused jobs, and close."""
+        if self._progress is Progress.RECEIVED:
+            self._progress = Progress.FINALIZED
+            self._results.update(self._locks.finalize(self._results))
         self.close()
 
-    def _result(self, i: int, told: PushResult) -> PushResult:
+    def _result(self, i: int, result: PushResult) -> PushResult:
         accepted = self._locks.accepted
         key = accepted[i].key if i in accepted else None
-        # Made anew at once: `_replace` takes twice as long.
+        # A new tuple: `_replace` takes twice as long.
         return PushResult(
-            told.status,
-            told.jid,
+            result.status,
+            result.jid,
             self._jobs[i]["jid"],
             key,
-            told.confirmed,
-            told.retry_after,
-            told.error,
-            told.replaced,
+            result.confirmed,
+            result.retry_after,
+            result.error,
+            result.replaced,
         )
 
     def _write(self) -> None:
         accepted = self._locks.accepted
         self._sending = [i for i in self._jobs if i not in self._requests or i in accepted]
         payloads = [
-            accepted[i].stamped() if i in accepted else without_stamp(self._jobs[i])
+            accepted[i].payload() if i in accepted else without_stamp(self._jobs[i])
             for i in self._sending
         ]
-        call_next = self._call_next
-        if isinstance(call_next, InnermostPush):
-            self._pending = call_next.begin(payloads)
+        if not payloads:
+            self._pending = None
+        elif isinstance(self._call_next, InnermostPush):
+            self._pending = self._call_next.begin(payloads)
         else:
-            self._pending = _ChainedPush(call_next, payloads)
+            self._pending = _ChainedPush(self._call_next, payloads)
 
 
 class _ChainedPush:
-    """A push through other middleware, which is over when it is sent."""
+    """A push through other middleware, which is over when `send` returns."""
 
     def __init__(
         self,

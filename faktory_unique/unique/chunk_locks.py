@@ -1,13 +1,11 @@
-"""The locks of one chunk of a push: taken before PUSHB, and settled by what Faktory answered."""
+"""The locks of one chunk of a push: acquired before PUSHB, finalized by Faktory's reply."""
 
 from __future__ import annotations
 
-import uuid
 from typing import TYPE_CHECKING
 
 from faktory_unique.errors import StoreError
 from faktory_unique.events import EventName
-from faktory_unique.locks import lifecycle
 from faktory_unique.locks.transition import is_leased, leased, owner_of, replaced_by
 from faktory_unique.results import PushResult, PushStatus
 
@@ -23,23 +21,23 @@ if TYPE_CHECKING:
 
 Results = dict[int, PushResult]
 
-# The share of a lease after which a lock that waits for another chunk is leased anew, or settled at
-# once. What is left covers a PUSHB that takes half a lease, a Client's default time-out.
-_OLD = 0.25
+# The share of a lease after which a lock that waits for another chunk is leased again, or finalized
+# at once. The rest covers a PUSHB that takes half a lease, a Client's default time-out.
+_STALE_SHARE = 0.25
 
-# Of any other status Faktory has said that the job is not there, or nobody has told it of one.
-_MAY_BE_THERE = {PushStatus.PUSHED, PushStatus.UNKNOWN}
+# Any other status says that the job is not on the server, or that nothing was sent.
+_MAY_BE_ON_SERVER = {PushStatus.PUSHED, PushStatus.UNKNOWN}
 
 
 class ChunkLocks:
-    """The locks of a chunk's unique jobs. `close` it, whatever came of it.
+    """The locks of a chunk's unique jobs. Call `close` in any case.
 
     Args:
-        context: those of `Unique`.
-        requests: the claims of the chunk's unique jobs, by their place in the batch.
+        context: shared by all pushes of one `Unique`.
+        requests: the requests of the chunk's unique jobs, by their place in the batch.
 
     Attributes:
-        going: the claims whose jobs are to be pushed, once the locks are taken.
+        accepted: the requests of the jobs that are to be pushed, once the locks are acquired.
     """
 
     def __init__(self, context: UniqueContext, requests: Mapping[int, LockRequest]) -> None:
@@ -49,222 +47,209 @@ class ChunkLocks:
         self._begun: list[str] = []
         self._since = context.clock()
 
-    def take(self) -> Results:
-        """Takes the locks.
-
-        Returns:
-            The results of the duplicates.
+    def acquire(self) -> Results:
+        """Acquire the locks. Return the results of the duplicates.
 
         Raises:
-            StoreError: they could not be taken; those that were have been given back.
+            StoreError: they could not be acquired; those that were are rolled back.
         """
         results: Results = {}
         requests: dict[int, LockRequest] = {}
-        # Noted first, so that `close` ends them even where an interrupt comes amid their begin.
+        # Noted first, so that `close` ends these pushes also if an interrupt comes during `begin`.
         self._begun = [request.submitted_jid for request in self._requests.values()]
         begun = self._context.pushes.begin(self._begun, self)
         for i, request in self._requests.items():
             if request.submitted_jid not in begun:
                 # A second thread with the same Job must not take the lease for its own.
-                results |= self._meet(i, leased(request.submitted_jid))
+                results |= self._on_conflict(i, leased(request.submitted_jid))
             elif request.status_if_pushed is PushStatus.OBSERVED:
-                self._go(i)
+                self._accept(i)
             else:
                 requests[i] = request
         try:
             found = acquire_locks(self._context, requests)
         except StoreError as exc:
             if not all(request.may_push_unlocked for request in requests.values()):
-                self.give_back()
+                self.roll_back()
                 raise
-            self._go_unguarded(requests, exc)
+            self._accept_unlocked(requests, exc)
             return results
-        self._context.deferred.flush()  # the store has just answered
+        self._context.deferred.flush()  # the store has just replied
         for i, value in found.items():
             if value is None or value == leased(requests[i].owner):
-                self._go(i)
-                self._tell(requests[i], EventName.ACQUIRED)
+                self._accept(i)
+                self._emit(requests[i], EventName.ACQUIRED)
             else:
-                results |= self._meet(i, value)
+                results |= self._on_conflict(i, value)
         return results
 
     @property
-    def are_old(self) -> bool:
-        """Whether so much of a lease is over that what comes next could outlast it."""
+    def are_stale(self) -> bool:
+        """Whether so much of a lease is over that the next step could outlast it."""
         age = self._context.clock() - self._since
-        return any(age >= _OLD * c.policy.lease for c in self.accepted.values() if c.is_guarded)
+        requests = self.accepted.values()
+        return any(age >= _STALE_SHARE * r.policy.lease for r in requests if r.has_lease)
 
     def renew(self) -> Results:
-        """Leases the locks anew: another chunk took long, and this one is still to be sent.
+        """Lease the locks again: another chunk took long, and this one is still to be sent.
 
         Returns:
-            The results of jobs whose lock another has taken meanwhile, their leases being over.
+            The results of jobs whose lease ran out and whose lock another job has now.
 
         Raises:
-            StoreError: they could not be leased anew; they are to be given back.
+            StoreError: they could not be leased again; they are to be rolled back.
         """
         since = self._context.clock()
-        requests = {i: request for i, request in self.accepted.items() if request.is_guarded}
-        renewals = [
-            lifecycle.renew_transition(c.key, c.owner, c.policy.lease) for c in requests.values()
-        ]
+        requests = {i: request for i, request in self.accepted.items() if request.has_lease}
+        renewals = [request.renew_transition() for request in requests.values()]
         try:
             found = self._context.store.run(renewals)
         except StoreError:
             if not all(request.may_push_unlocked for request in requests.values()):
                 raise
-            return {}  # they go out on what is left of their leases; the confirm tells
+            return {}  # they are sent on the rest of their leases; the confirm reports it
         self._since = since
         results: Results = {}
         for (i, request), value in zip(requests.items(), found, strict=True):
             if value is None:
-                request.acquired = True
+                request.mark_acquired()
             elif value != leased(request.owner):
                 del self.accepted[i]
-                results |= self._meet(i, value)
+                results |= self._on_conflict(i, value)
         return results
 
-    def give_back(self) -> None:
-        """Frees the locks that this push has taken: nothing was pushed."""
-        requests = [request for request in self._requests.values() if request.acquired]
-        transitions = [
-            (request, lifecycle.rollback_transition(request.key, request.owner))
-            for request in requests
-        ]
-        apply_or_defer(self._context, transitions, self._since)
+    def roll_back(self) -> None:
+        """Release the locks that this push has acquired: nothing was pushed."""
+        acquired = [request for request in self._requests.values() if request.acquired]
+        writes = [(request, request.rollback_transition()) for request in acquired]
+        apply_or_defer(self._context, writes, self._since)
 
-    def leave(self) -> None:
-        """Leaves the locks to their leases, after an error that may have come after the send."""
+    def leave_leased(self) -> None:
+        """Leave the locks to their leases, after an error that may have come after the send."""
         for request in self.accepted.values():
-            self._context.pushes.ended_unknown(request.submitted_jid, request.owner)
+            self._context.pushes.record_unknown(request.submitted_jid, request.owner)
 
-    def settle(self, results: Mapping[int, PushResult]) -> Results:
-        """Confirms the locks of pushed jobs, gives back those of jobs that were not.
+    def finalize(self, results: Mapping[int, PushResult]) -> Results:
+        """Confirm the locks of pushed jobs, roll back those of jobs that were not pushed.
 
         Returns:
-            The results of whose lock there is more to say.
+            The results that changed while locks were confirmed or rolled back.
         """
-        told: Results = {}
+        changed: Results = {}
         pushed: dict[int, LockRequest] = {}
-        transitions: list[tuple[LockRequest, Transition]] = []
+        writes: list[tuple[LockRequest, Transition]] = []
         for i, request in self.accepted.items():
             status = results[i].status
             if status is PushStatus.PUSHED:
-                self._context.pushes.arrived(request.submitted_jid)
+                self._context.pushes.record_pushed(request.submitted_jid)
             if status is PushStatus.PUSHED and request.status_if_pushed is PushStatus.PUSHED:
                 pushed[i] = request
-                transitions.append((request, request.confirm()))
+                writes.append((request, request.confirm_transition()))
             else:
-                told[i] = self._told(request, results[i])
+                changed[i] = self._result_without_lock(request, results[i])
         for i, request in self.accepted.items():
-            if request.acquired and results[i].status not in _MAY_BE_THERE:
-                transitions.append(
-                    (request, lifecycle.rollback_transition(request.key, request.owner))
-                )
-        found = apply_or_defer(self._context, transitions, self._since)
+            if request.acquired and results[i].status not in _MAY_BE_ON_SERVER:
+                writes.append((request, request.rollback_transition()))
+        found = apply_or_defer(self._context, writes, self._since)
         elapsed = self._context.clock() - self._since
         for n, (i, request) in enumerate(pushed.items()):
             result = results[i]
             if request.replaces is not None:
                 result = result._replace(replaced=request.replaces)
-            told[i] = (
-                self._unconfirmed(request, result)
+            changed[i] = (
+                _unconfirmed(request, result)
                 if found is None
                 else self._confirmed(request, result, found[n], elapsed)
             )
-        return told
+        return changed
 
     def close(self) -> None:
-        """The push is over: another push of the same jobs is a push of its own."""
+        """End the push: another push of the same jobs is a push of its own."""
         self._context.pushes.end(self._begun, self)
         self._begun = []
 
-    def _told(self, request: LockRequest, result: PushResult) -> PushResult:
-        """The result of a job that has no lock to be confirmed."""
+    def _result_without_lock(self, request: LockRequest, result: PushResult) -> PushResult:
+        """Return the result of a job that has no lock to confirm."""
         if result.status is PushStatus.PUSHED:
             return result._replace(
                 status=request.status_if_pushed, confirmed=False, error=request.reason
             )
         if result.status is PushStatus.UNKNOWN:
-            self._context.pushes.ended_unknown(request.submitted_jid, request.owner)
-            self._tell(request, EventName.PUSH_UNKNOWN)
-            return _on_lease(result, request)
+            self._context.pushes.record_unknown(request.submitted_jid, request.owner)
+            self._emit(request, EventName.PUSH_UNKNOWN)
+            return _leased(result, request)
         if result.status is PushStatus.DUPLICATE:
-            self._tell(request, EventName.DUPLICATE, "by the server's own account")
+            self._emit(request, EventName.DUPLICATE, "Faktory itself keeps jobs unique")
             return request.duplicate(result.jid, confirmed=True)
         return result
 
     def _confirmed(
         self, request: LockRequest, result: PushResult, found: str | None, elapsed: float
     ) -> PushResult:
-        """The result of a job whose lock was to be confirmed."""
-        lost_reason = request.lost_reason(found, elapsed)
-        if not lost_reason:
-            in_place = f"in the place of {request.replaces}" if request.replaces else ""
-            self._tell(request, EventName.CONFIRMED, in_place)
+        """Return the result of a job whose confirm got the reply `found`."""
+        lost = request.lost_reason(found, elapsed)
+        if not lost:
+            detail = f"replaces {request.replaces}" if request.replaces else ""
+            self._emit(request, EventName.CONFIRMED, detail)
             return result
-        self._tell(request, EventName.LAPSED, lost_reason)
-        # Where a third has replaced him, it is for the third that he steps aside.
+        self._emit(request, EventName.LAPSED, lost)
+        # If a third job has replaced the other, the other steps aside for the third.
         replaced = request.replaces if replaced_by(found) is None else None
         return result._replace(confirmed=False, replaced=replaced)
 
-    def _unconfirmed(self, request: LockRequest, result: PushResult) -> PushResult:
-        """The result of a job whose lock is to be confirmed when the store is back."""
-        if request.replaces is not None:  # there is no lease to wait for
-            return result._replace(confirmed=False)
-        return _on_lease(result, request)
-
-    def _go_unguarded(self, requests: Mapping[int, LockRequest], exc: StoreError) -> None:
-        """Lets the jobs go out without a lock where they have none."""
+    def _accept_unlocked(self, requests: Mapping[int, LockRequest], exc: StoreError) -> None:
+        """Accept jobs while the store is unavailable; without a lock if they have none."""
         for i, request in requests.items():
-            self._go(i)
+            self._accept(i)
             if not request.acquired:
-                self._without_a_lock(request, PushStatus.UNGUARDED, str(exc))
+                request.go_unlocked(self._context.hooks, PushStatus.UNGUARDED, str(exc))
 
-    def _go(self, i: int) -> None:
-        """Has a job go out; under a new jid, where its own may have been sent by this process."""
+    def _accept(self, i: int) -> None:
+        """Accept a job for the push; under a new jid if this process may have sent its own."""
         request = self.accepted[i] = self._requests[i]
-        if self._context.pushes.was_unknown(request.submitted_jid):
-            request.jid = uuid.uuid4().hex
+        if self._context.pushes.is_unknown(request.submitted_jid):
+            request.use_new_jid()
 
-    def _meet(self, i: int, value: str) -> Results:
-        """Another job has the key of this one: the result of a duplicate, none where it goes out.
+    def _on_conflict(self, i: int, value: str) -> Results:
+        """Handle a key that another job has. Return the result of a duplicate; none if accepted.
 
-        A lease is not replaced: whether its job will be there nobody knows.
+        A lease is not replaced: nobody knows yet whether its job will be pushed.
         """
         request, owner = self._requests[i], owner_of(value)
-        itself = owner in {request.owner, request.submitted_jid}
+        is_itself = owner in {request.owner, request.submitted_jid}
         if not request.policy.enforce:
-            if itself:  # its jid has been sent, or is being
-                request.jid = uuid.uuid4().hex
-            self._go(i)
-            self._without_a_lock(request, PushStatus.OBSERVED, f"{owner} has it")
-        elif not request.is_replaceable or itself:
+            if is_itself:  # its jid has been sent, or is being sent
+                request.use_new_jid()
+            self._accept(i)
+            detail = f"{owner} has the lock"
+            request.go_unlocked(self._context.hooks, PushStatus.OBSERVED, detail)
+        elif not request.is_replaceable or is_itself:
             return {i: self._duplicate(request, value)}
         elif is_leased(value):
-            self._go(i)
-            told = f"{owner} has it, and cannot be replaced before it is confirmed"
-            self._without_a_lock(request, PushStatus.UNGUARDED, told)
+            self._accept(i)
+            detail = f"{owner} has the lock, and cannot be replaced before its push is confirmed"
+            request.go_unlocked(self._context.hooks, PushStatus.UNGUARDED, detail)
         else:
-            request.replaces = owner
-            self._go(i)
+            request.replace_holder(owner)
+            self._accept(i)
         return {}
 
-    def _without_a_lock(
-        self, request: LockRequest, status_if_pushed: PushStatus, reason: str
-    ) -> None:
-        request.status_if_pushed, request.reason = status_if_pushed, reason
-        self._tell(request, EventName(status_if_pushed), reason)
-
     def _duplicate(self, request: LockRequest, value: str) -> PushResult:
-        self._tell(request, EventName.DUPLICATE, f"{owner_of(value)} has it")
-        on_lease = is_leased(value)
+        owner, on_lease = owner_of(value), is_leased(value)
+        self._emit(request, EventName.DUPLICATE, f"{owner} has the lock")
         retry_after = request.policy.lease if on_lease else None
-        return request.duplicate(owner_of(value), confirmed=not on_lease, retry_after=retry_after)
+        return request.duplicate(owner, confirmed=not on_lease, retry_after=retry_after)
 
-    def _tell(self, request: LockRequest, name: EventName, told: str = "") -> None:
-        request.tell(self._context.hooks, name, told)
+    def _emit(self, request: LockRequest, name: EventName, detail: str = "") -> None:
+        request.emit(self._context.hooks, name, detail)
 
 
-def _on_lease(result: PushResult, request: LockRequest) -> PushResult:
+def _unconfirmed(request: LockRequest, result: PushResult) -> PushResult:
+    """Return the result of a job whose confirm is deferred until the store is back."""
+    if request.replaces is not None:  # there is no lease to wait for
+        return result._replace(confirmed=False)
+    return _leased(result, request)
+
+
+def _leased(result: PushResult, request: LockRequest) -> PushResult:
     return result._replace(confirmed=False, retry_after=request.policy.lease)

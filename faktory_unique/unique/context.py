@@ -1,4 +1,4 @@
-"""What all pushes and all jobs of one `Unique` share."""
+"""`UniqueContext`: the store, deferred writes, hooks and memory that one `Unique` shares."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class UniqueContext:
-    """What all pushes and all jobs of one `Unique` share.
+    """What all pushes and all fetched jobs of one `Unique` share.
 
     Attributes:
         store: where the locks are.
-        kept: the changes that the store still owes.
+        deferred: writes that wait until the store is back.
         pushes: the jids that are being pushed, or must not be sent again.
-        hooks: who is told of events.
+        hooks: where events are emitted.
         clock: seconds from any start, by which leases run.
-        runs: the tokens of the run locks that jobs of this process hold, by their attempt.
+        run_tokens: the tokens of the run locks that jobs of this process have, by attempt.
     """
 
     store: Store
@@ -33,4 +33,4 @@ class UniqueContext:
     pushes: PushHistory
     hooks: Hooks
     clock: Callable[[], float]
-    runs: dict[tuple[object, ...], str] = field(default_factory=dict)
+    run_tokens: dict[tuple[object, ...], str] = field(default_factory=dict)

@@ -1,4 +1,8 @@
-"""The lock of one fetched job: what a worker does to it at each step of the table."""
+"""The worker's side of a lock: one fetched job's lock, from FETCH to its report.
+
+`locks/lifecycle` says what each step writes, `locks/replies` what the reply means. This module
+sends the writes, emits the events and decides when a failing store matters.
+"""
 
 from __future__ import annotations
 
@@ -8,212 +12,180 @@ from typing import TYPE_CHECKING
 from faktory_unique.errors import StoreError
 from faktory_unique.events import Event, EventName
 from faktory_unique.locks import lifecycle
-from faktory_unique.locks.lifecycle import Act, Step
+from faktory_unique.locks.lifecycle import Need, Step
+from faktory_unique.locks.lock_ttl import attempt_seconds
+from faktory_unique.locks.replies import meaning_of, run_lock_taken
 from faktory_unique.locks.server_rules import reserve_for
-from faktory_unique.locks.transition import owner_of, replaced_by
+from faktory_unique.locks.transition import replaced_by
 from faktory_unique.middleware import Drop, ReportStatus, Requeue
 from faktory_unique.stores.two_step import run_in_two_steps
 
-from .run_lock import RunLock, runner
+from .run_lock import RunLock
 
 if TYPE_CHECKING:
+    from faktory_unique.locks.lifecycle import FetchWrite
+    from faktory_unique.locks.replies import Meaning
     from faktory_unique.locks.stamp import Stamp
     from faktory_unique.locks.transition import Transition
     from faktory_unique.middleware import Payload
 
     from .context import UniqueContext
 
-_ACKED = {ReportStatus.ACCEPTED: Step.ACK, ReportStatus.LATE: Step.ACK_LATE}
-_FAILED = {ReportStatus.ACCEPTED: Step.FAIL, ReportStatus.LATE: Step.FAIL}
+_STEP_AFTER_ACK = {ReportStatus.ACCEPTED: Step.ACK, ReportStatus.LATE: Step.ACK_LATE}
+_STEP_AFTER_FAIL = {ReportStatus.ACCEPTED: Step.FAIL, ReportStatus.LATE: Step.FAIL}
 
-# Seconds after which a job is tried again whose lock must be changed first, the store being away.
-_STORE_AWAY = 10.0
-
-# Seconds after which a job is tried again while another of its key runs. The server looks for jobs
-# that are due every 5.
-_TURN = 5.0
+# Seconds after which a job is fetched again whose lock must be written first, if the store fails.
+_STORE_RETRY = 10.0
 
 
 class JobLock:
     """The lock of one fetched job.
 
-    The job comes first: no failure of the store keeps one from being reported, nor from running,
-    but where it must know first that nothing speaks against it. What could not be changed is
-    changed when the store is back.
+    The job comes first: a failing store keeps no job from being reported, and keeps a job from
+    running only if its write is required. A write that failed is deferred until the store is back.
 
     Args:
-        parts: those of `Unique`.
+        context: shared by all jobs of one `Unique`.
         job: the payload as fetched.
-        stamp: what it bears.
+        stamp: the job's own.
     """
 
     def __init__(self, context: UniqueContext, job: Payload, stamp: Stamp) -> None:
         self._context = context
         self._job = job
         self._stamp = stamp
-        self._run_lock = RunLock(context, job, stamp, partial(self._tell, EventName.STORE_ERROR))
+        self._run_lock = RunLock(context, job, stamp, partial(self._emit, EventName.STORE_ERROR))
 
-    def fetched(self, *, runs: bool) -> Requeue | Drop | None:
-        """The job is to run, or, where `runs` is False, to be dropped: what to do instead, if any.
+    def on_fetch(self, *, runs: bool) -> Requeue | Drop | None:
+        """Write the lock at FETCH. Return what to do instead of running the job, if anything.
 
-        It steps aside where another was pushed in its place. It waits where another of its key
-        runs; and where the store is away, and must first free a lock by which pushes would be taken
-        for duplicates of what this run may have missed, or say whose turn or place it is.
+        Args:
+            runs: whether the job is to run; False if a middleware drops it.
         """
-        stamp = self._stamp
-        if not runs and stamp.replaces is not None:
-            stamp = stamp._replace(replaces=None)  # for what is not to run, nothing steps aside
-        transition = lifecycle.transition_for(Step.FETCH, stamp, self._job)
-        exclusive = stamp.exclusive and runs
-        frees = stamp.enforce and lifecycle.TABLE[Step.FETCH][stamp.until] is Act.RELEASE
+        write = lifecycle.fetch_write(self._stamp, self._job, runs=runs)
         try:
-            if exclusive and (instead := self._await_turn()) is not None:
-                return instead
-            if transition is not None and (exclusive or frees or stamp.replaces is not None):
-                return self._prepare(transition)
+            if self._stamp.exclusive and runs:
+                decision = self._acquire_run_lock()
+                if decision is not None:
+                    return decision
+            return None if write is None else self._write_at_fetch(write)
         except StoreError as exc:
             self._run_lock.release_later()
-            self._tell(EventName.STORE_ERROR, f"FETCH: {exc}; the job is put back")
-            return Requeue(_STORE_AWAY)
-        if transition is None:
-            return None
-        if transition.is_read_only:
-            return self._look(transition)
-        return self._aside(self._make(Step.FETCH, transition, reserve_for(self._job)))
+            self._emit(EventName.STORE_ERROR, f"FETCH: {exc}; the job is requeued")
+            return Requeue(_STORE_RETRY)
 
-    def not_reported(self) -> None:
-        """Reporting raised, and nobody knows what became of it: but the handler is over."""
-        self._run_lock.end()
-
-    def ending(self) -> None:
-        """The job is about to be reported, and may be another worker's soon."""
+    def before_report(self) -> None:
+        """Stop deferred writes from acquiring the lock: another worker may soon have the job."""
         self._context.deferred.forbid_acquire(self._stamp.key, self._stamp.owner)
 
-    def acked(self, answer: ReportStatus) -> None:
-        """ACK was sent, or not."""
-        self._reported(_ACKED.get(answer))
+    def on_ack(self, status: ReportStatus) -> None:
+        """Write the lock after ACK was sent, or not."""
+        self._after_report(_STEP_AFTER_ACK.get(status))
 
-    def failed(self, answer: ReportStatus) -> None:
-        """FAIL was sent, or not."""
-        self._reported(_FAILED.get(answer))
+    def on_fail(self, status: ReportStatus) -> None:
+        """Write the lock after FAIL was sent, or not."""
+        self._after_report(_STEP_AFTER_FAIL.get(status))
 
-    def requeue(self, delay: float) -> None:
-        """A copy of the job is about to be pushed, due in `delay` seconds."""
-        self._run_lock.end()
+    def report_failed(self) -> None:
+        """Release the run lock after an exception: the result is unknown, the handler is over."""
+        self._run_lock.release()
+
+    def before_requeue(self, delay: float) -> None:
+        """Extend the lock for a copy of the job that is about to be pushed.
+
+        Args:
+            delay: seconds until the copy is due.
+        """
+        self._run_lock.release()
         transition = lifecycle.transition_for(Step.REQUEUE, self._stamp, self._job, delay)
         if transition is not None:
-            self._make(Step.REQUEUE, transition, transition.ttl)
+            self._apply(Step.REQUEUE, transition, transition.ttl)
 
-    def was_requeued(self, answer: ReportStatus, delay: float) -> None:
-        """The copy was pushed and the job acknowledged, or not."""
-        if answer is not ReportStatus.REFUSED:
-            self._tell(EventName.REQUEUED, f"due in {delay:g} s ({answer.value})")
+    def after_requeue(self, status: ReportStatus, delay: float) -> None:
+        """Emit `requeued`, unless Faktory refused the copy."""
+        if status is not ReportStatus.REFUSED:
+            self._emit(EventName.REQUEUED, f"due in {delay:g} s ({status.value})")
 
-    def _await_turn(self) -> Requeue | Drop | None:
-        """Takes the run lock of an exclusive job; what to do instead of running it."""
+    def _acquire_run_lock(self) -> Requeue | Drop | None:
+        """Acquire the run lock of an exclusive job. Return what to do instead of running it."""
         stamp, store = self._stamp, self._context.store
-        transitions = [self._run_lock.begin()]
+        transitions = [self._run_lock.acquire_transition()]
         if stamp.replaceable or stamp.replaces:
-            # Now, and not when its turn has come: by then nobody may know any more who is replaced.
+            # Now, not when the job runs: by then nobody may know any more which job it replaces.
             transitions.append(lifecycle.replace_transition_at_fetch(stamp, self._job))
         token, *found = store.run(transitions)
-        aside = self._aside(*found) if found else None
-        if token is None and aside is not None:
-            self._run_lock.end()
-            return aside
+        if found and replaced_by(*found) is not None:
+            decision = self._on_reply(Step.FETCH, transitions[1], *found)
+            self._run_lock.release() if token is None else self._run_lock.discard()
+            return decision
         if token is None:
-            hold = self._run_lock.hold()
+            hold = self._run_lock.hold_transition()
             [token] = store.run([hold])
             if hold.applied(token):
                 return None
         self._run_lock.discard()
-        if aside is not None:
-            return aside
-        self._tell(EventName.RUN_BLOCKED, f"{runner(token)} runs" if token else "it took too long")
-        return Requeue(_TURN)
+        return self._carry_out(run_lock_taken(token))
 
-    def _prepare(self, transition: Transition) -> Drop | None:
-        """Makes what must be made before the job runs; what to do instead of running it."""
-        [found] = run_in_two_steps(self._context.store, [transition])
-        self._tell_found(Step.FETCH, transition, found)
-        aside = self._aside(found)
-        if aside is not None:
-            self._run_lock.end()
-        return aside
-
-    def _look(self, transition: Transition) -> Drop | None:
-        """Whether the job is to step aside, where nothing else is to be done for it."""
+    def _write_at_fetch(self, write: FetchWrite) -> Requeue | Drop | None:
+        transition, need = write
+        if need is Need.DEFERRABLE:
+            return self._apply(Step.FETCH, transition, reserve_for(self._job))
         try:
-            [found] = self._context.store.run([transition])
+            [found] = run_in_two_steps(self._context.store, [transition])
         except StoreError as exc:
-            self._tell(EventName.STORE_ERROR, f"FETCH: {exc}; the job runs")
+            if need is Need.REQUIRED:
+                raise
+            self._emit(EventName.STORE_ERROR, f"FETCH: {exc}; the job runs")
             return None
-        return self._aside(found)
+        decision = self._on_reply(Step.FETCH, transition, found)
+        if decision is not None:
+            self._run_lock.release()
+        return decision
 
-    def _aside(self, found: str | None) -> Drop | None:
-        """Has a job step aside whose successor was found."""
-        successor = replaced_by(found)
-        if successor is None:
-            return None
-        self._tell(EventName.SUPERSEDED, f"replaced by {successor}")
-        if self._stamp.until == "start":  # else its ACK sees to it, if the lock is its own again
-            release = lifecycle.release_transition(self._stamp.key, self._stamp.owner)
-            self._make(Step.ACK, release, self._stamp.ttl)
-        return Drop(f"replaced by {successor}")
+    def _after_report(self, step: Step | None) -> None:
+        self._run_lock.release()
+        if step is None:
+            return
+        transition = lifecycle.transition_for(step, self._stamp, self._job)
+        if transition is not None:
+            # No longer than the lock lives, counted from when it was last written.
+            self._apply(step, transition, attempt_seconds(self._stamp, self._job))
 
-    def _reported(self, step: Step | None) -> None:
-        self._run_lock.end()
-        transition = (
-            None if step is None else lifecycle.transition_for(step, self._stamp, self._job)
-        )
-        if step is not None and transition is not None:
-            # No longer than the lock lives, from when it was last set.
-            self._make(step, transition, lifecycle.attempt_seconds(self._stamp, self._job))
-
-    def _make(self, step: Step, transition: Transition, seconds: float) -> str | None:
-        """Makes a change now, or within some seconds, when the store is back; what was found."""
-        made = partial(self._tell_found, step)
+    def _apply(self, step: Step, transition: Transition, seconds: float) -> Requeue | Drop | None:
+        """Apply a transition; if the store fails, defer it for at most some seconds."""
         try:
-            found = self._context.deferred.apply_or_defer(transition, seconds, made)
+            found = self._context.deferred.apply_or_defer(
+                transition, seconds, partial(self._on_deferred_reply, step)
+            )
         except StoreError as exc:
-            self._tell(EventName.STORE_ERROR, f"{step.name}: {exc}; made when it is back")
+            detail = f"{step.name}: {exc}; applied once the store is back"
+            self._emit(EventName.STORE_ERROR, detail)
             self._context.deferred.flush_in_background()
             return None
-        made(transition, found)
-        return found
+        return self._on_reply(step, transition, found)
 
-    def _tell_found(self, step: Step, transition: Transition, found: str | None) -> None:
-        """Tells what a change came to; that the job steps aside is told where it does."""
-        if replaced_by(found) is not None or transition.is_read_only:
-            return
-        if transition.value is None:
-            if transition.applied(found):
-                self._tell(EventName.RELEASED)
-            elif step is Step.FETCH and not self._may_have_started():
-                self._tell(EventName.LAPSED, _whose(found))
-        elif step is Step.FETCH:
-            self._tell_held(transition, found)
+    def _on_reply(
+        self, step: Step, transition: Transition, found: str | None
+    ) -> Requeue | Drop | None:
+        return self._carry_out(meaning_of(step, self._stamp, self._job, transition, found))
 
-    def _tell_held(self, transition: Transition, found: str | None) -> None:
-        mine = found is not None and owner_of(found) == self._stamp.owner
-        if transition.applied(found):
-            held = EventName.RENEWED if self._stamp.renew else EventName.CONFIRMED
-            self._tell(EventName.REACQUIRED if found is None else held)
-        elif not mine and self._stamp.until != "expiry":
-            self._tell(EventName.LAPSED, _whose(found))
+    def _on_deferred_reply(self, step: Step, transition: Transition, found: str | None) -> None:
+        """Emit what a deferred write did. The job runs already: it is not dropped any more."""
+        meaning = meaning_of(step, self._stamp, self._job, transition, found)
+        if meaning.decision is None:
+            self._carry_out(meaning)
 
-    def _may_have_started(self) -> bool:
-        """Whether an attempt before this can have freed the lock: it failed, or was put back."""
-        return bool(self._job.get("failure")) or self._job["jid"] != self._stamp.owner
+    def _carry_out(self, meaning: Meaning) -> Requeue | Drop | None:
+        """Emit the event that a reply means. Return what to do instead of running the job."""
+        if meaning.event is not None:
+            self._emit(meaning.event, meaning.detail)
+        if isinstance(meaning.decision, Drop) and self._stamp.until == "start":
+            # Otherwise the ACK of the dropped job does it, if the lock is its own again.
+            release = lifecycle.release_transition(self._stamp.key, self._stamp.owner)
+            self._apply(Step.ACK, release, self._stamp.ttl)
+        return meaning.decision
 
-    def _tell(self, name: EventName, told: str = "") -> None:
-        if not self._context.hooks.wants(name):
-            return
-        stamp, job = self._stamp, self._job
-        event = Event(name, stamp.key, stamp.owner, job["jid"], job["jobtype"], told)
-        self._context.hooks.tell(event)
-
-
-def _whose(found: str | None) -> str:
-    """Whose lock was found in the place of one that had lapsed, in words."""
-    return "its time was over" if found is None else f"{owner_of(found)} has it"
+    def _emit(self, name: EventName, detail: str = "") -> None:
+        hooks, stamp, job = self._context.hooks, self._stamp, self._job
+        if hooks.wants(name):
+            hooks.tell(Event(name, stamp.key, stamp.owner, job["jid"], job["jobtype"], detail))

@@ -1,14 +1,12 @@
-"""Taking the locks of a chunk of a push, before PUSHB."""
+"""The store writes of a push: acquire the locks of a chunk, then confirm them or roll them back."""
 
 from __future__ import annotations
 
-import uuid
 from functools import partial
 from typing import TYPE_CHECKING
 
 from faktory_unique.errors import StoreError
 from faktory_unique.events import EventName
-from faktory_unique.locks import lifecycle
 from faktory_unique.locks.transition import SWAP_DEFER_SECONDS, leased, replaced_by
 
 if TYPE_CHECKING:
@@ -23,86 +21,87 @@ if TYPE_CHECKING:
 def acquire_locks(
     context: UniqueContext, requests: Mapping[int, LockRequest]
 ) -> dict[int, str | None]:
-    """Takes the locks of these claims, or renews the leases that are their own.
+    """Acquire the locks of these requests, or renew the leases that are their own.
 
     Returns:
-        What was found under each claim's key; None or the own lease: it is leased by us now.
+        The value found under each request's key. None, or the own lease: it is leased now.
 
     Raises:
-        StoreError: `took` of each claim tells whether its lock was taken all the same.
+        StoreError: `acquired` of each request says whether its lock was acquired all the same.
     """
     context.deferred.flush_keys([request.key for request in requests.values()])
-    found = _run(context, requests, [request.take() for request in requests.values()])
-    gone = {i: requests[i] for i, v in found.items() if replaced_by(v) is not None}
-    if gone:  # a Job that was replaced once: under its old name it would step aside again
-        for request in gone.values():
-            fresh = uuid.uuid4().hex
-            request.owner, request.jid = fresh, fresh
-        found |= _run(context, gone, [request.take() for request in gone.values()])
-    renewing = {i: requests[i] for i, v in found.items() if v == leased(requests[i].owner)}
-    if renewing:
-        for request in renewing.values():
-            request.jid = uuid.uuid4().hex  # its own may have been sent
-        renewals = [
-            lifecycle.renew_transition(c.key, c.owner, c.policy.lease) for c in renewing.values()
-        ]
-        renewed = _run(context, renewing, renewals)
-        # Of a lease that was over between the two: it was there, and its jid has been sent.
-        found |= {i: v or leased(requests[i].owner) for i, v in renewed.items()}
+    found = _acquire(context, requests)
+    replaced = {i: requests[i] for i, value in found.items() if replaced_by(value) is not None}
+    if replaced:  # a Job that was replaced once: under its old owner it would step aside again
+        for request in replaced.values():
+            request.use_new_owner()
+        found |= _acquire(context, replaced)
+    own = {i: requests[i] for i, value in found.items() if value == leased(requests[i].owner)}
+    if own:
+        for request in own.values():
+            request.use_new_jid()
+        renewed = _run(context, own, [request.renew_transition() for request in own.values()])
+        # If the lease ran out in between: it was there, and its jid has been sent.
+        found |= {i: value or leased(requests[i].owner) for i, value in renewed.items()}
     return found
 
 
+def _acquire(context: UniqueContext, requests: Mapping[int, LockRequest]) -> dict[int, str | None]:
+    return _run(context, requests, [request.acquire_transition() for request in requests.values()])
+
+
 def _run(
-    context: UniqueContext, requests: Mapping[int, LockRequest], transitions: Sequence[Transition]
+    context: UniqueContext,
+    requests: Mapping[int, LockRequest],
+    transitions: Sequence[Transition],
 ) -> dict[int, str | None]:
-    """The value found under each claim's key; where there was none, this push has taken it."""
+    """Return the value found under each request's key. If there was none, this push has it."""
     try:
         found = context.store.run(transitions)
     except StoreError as exc:
         for request, transition in zip(requests.values(), transitions, strict=True):
-            request.acquired = request.acquired or (
-                transition.expected == (None,) and transition in exc.done
-            )
+            if transition.expected == (None,) and transition in exc.done:
+                request.mark_acquired()
         raise
     for request, value in zip(requests.values(), found, strict=True):
-        request.acquired = value is None
+        if value is None:
+            request.mark_acquired()
     return dict(zip(requests, found, strict=True))
 
 
 def apply_or_defer(
-    context: UniqueContext, transitions: Sequence[tuple[LockRequest, Transition]], since: float
+    context: UniqueContext, writes: Sequence[tuple[LockRequest, Transition]], since: float
 ) -> list[str | None] | None:
-    """Makes changes that follow what is already done; None where they are kept instead.
+    """Apply writes that follow from a push that is over. Return None if they are deferred.
 
-    The push has happened, or has been refused: no failure of the store may hide that.
+    The job was pushed, or was refused: a failing store must not hide that.
 
     Args:
-        context: those of `Unique`.
-        transitions: the changes, each with the claim whose lock it is about.
-        since: when the leases began, by the clock of `parts`.
+        context: shared by all pushes of one `Unique`.
+        writes: the requests, each with the transition of its lock.
+        since: when the leases began, by the clock of `context`.
     """
-    if not transitions:
+    if not writes:
         return []
     try:
-        return context.store.run([transition for _, transition in transitions])
+        return context.store.run([transition for _, transition in writes])
     except StoreError as exc:
         elapsed = context.clock() - since
-        for request, transition in transitions:
+        for request, transition in writes:
             if transition not in exc.done:
-                left = request.policy.lease - elapsed
-                if transition.replaces is not None:  # no tombstone bears witness for longer
-                    left = min(left, SWAP_DEFER_SECONDS)
-                context.deferred.defer(
-                    transition, left, partial(_made_later, context, request), yields=True
-                )
-                told = f"{exc}; made when it is back"
-                request.tell(context.hooks, EventName.STORE_ERROR, told)
+                seconds = request.policy.lease - elapsed
+                if transition.replaces is not None:  # the replaced marker lives no longer
+                    seconds = min(seconds, SWAP_DEFER_SECONDS)
+                on_applied = partial(_emit_applied, context, request)
+                context.deferred.defer(transition, seconds, on_applied, yields=True)
+                detail = f"{exc}; applied once the store is back"
+                request.emit(context.hooks, EventName.STORE_ERROR, detail)
         return None
 
 
-def _made_later(
+def _emit_applied(
     context: UniqueContext, request: LockRequest, transition: Transition, found: str | None
 ) -> None:
     if transition.applied(found):
         name = EventName.RELEASED if transition.value is None else EventName.CONFIRMED
-        request.tell(context.hooks, name, "once the store was back")
+        request.emit(context.hooks, name, "once the store was back")

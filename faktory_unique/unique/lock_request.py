@@ -1,18 +1,19 @@
-"""Claims: the unique jobs of a push on their way to a lock, and the pushes whose end is open."""
+"""`LockRequest`: one unique job of a push, from its key to the payload that is sent."""
 
 from __future__ import annotations
 
+import uuid
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from faktory_unique.events import Event
+from faktory_unique.events import Event, EventName
 from faktory_unique.locks import lifecycle
 from faktory_unique.locks.stamp import Stamp, without_stamp
 from faktory_unique.locks.transition import held, leased, owner_of, replaced_by
 from faktory_unique.results import PushResult, PushStatus
 
 if TYPE_CHECKING:
-    from faktory_unique.events import EventName, Hooks
+    from faktory_unique.events import Hooks
     from faktory_unique.locks.transition import Transition
     from faktory_unique.middleware import Payload
     from faktory_unique.policy.policy import Policy
@@ -20,20 +21,21 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True)
 class LockRequest:
-    """A unique job's claim to its key.
+    """A unique job that is to be pushed, and what became of its lock so far.
+
+    Only the methods of this class change it.
 
     Attributes:
-        job: the payload as it came.
+        job: the payload as the caller pushed it.
         policy: what unique means for it.
         key: the Redis key of its lock.
         wait: seconds until it is due in its queue, with the margin.
         owner: the value of the lock: the jid under which the work is pushed first.
-        jid: the jid to go out under.
-        took: whether this push turned an absent lock into a leased one.
-        replaces: the owner of the held lock that it goes out in the place of.
-        status_if_pushed: what it is called once it is pushed: `unguarded` or `observed` where it goes out
-            without a lock.
-        why: what for, in words.
+        jid: the jid that is sent.
+        acquired: whether this push turned an absent lock into a leased one.
+        replaces: the owner of the held lock that the job replaces.
+        status_if_pushed: its status once it is pushed: `unguarded` or `observed` if it has no lock.
+        reason: why it has no lock.
     """
 
     job: Payload
@@ -49,7 +51,7 @@ class LockRequest:
 
     @property
     def submitted_jid(self) -> str:
-        """The jid that the caller's Job bears."""
+        """The jid of the caller's Job."""
         jid: str = self.job["jid"]
         return jid
 
@@ -60,13 +62,44 @@ class LockRequest:
 
     @property
     def is_replaceable(self) -> bool:
-        """Whether the job steps aside for one that is pushed in its place."""
+        """Whether the job steps aside for a newer one of its key."""
         return self.policy.enforce and self.policy.on_conflict == "replace"
+
+    @property
+    def has_lease(self) -> bool:
+        """Whether it is sent under a lease of its own, as things stand."""
+        return self.status_if_pushed is PushStatus.PUSHED and self.replaces is None
+
+    @property
+    def may_push_unlocked(self) -> bool:
+        """Whether the job is pushed if the store is unavailable."""
+        return self.policy.on_store_error == "push" or not self.policy.enforce
+
+    def use_new_owner(self) -> None:
+        """Give the job a new owner and jid: it becomes other work."""
+        self.owner = self.jid = uuid.uuid4().hex
+
+    def use_new_jid(self) -> None:
+        """Give the job a new jid for the same owner: its own may have been sent."""
+        self.jid = uuid.uuid4().hex
+
+    def mark_acquired(self) -> None:
+        """Note that this push has turned an absent lock into a leased one."""
+        self.acquired = True
+
+    def replace_holder(self, owner: str) -> None:
+        """Replace the job that holds the lock, once this one is pushed."""
+        self.replaces = owner
+
+    def go_unlocked(self, hooks: Hooks, status: PushStatus, reason: str) -> None:
+        """Push the job without a lock, as `unguarded` or `observed`. Emit that before the send."""
+        self.status_if_pushed, self.reason = status, reason
+        self.emit(hooks, EventName(status), reason)
 
     def duplicate(
         self, jid: str, *, confirmed: bool, retry_after: float | None = None
     ) -> PushResult:
-        """The result where another job has the key: that of this jid."""
+        """Return the result if another job, the one of this jid, has the key."""
         raises = self.policy.enforce and self.policy.on_conflict == "raise"
         return PushResult(
             status=PushStatus.DUPLICATE,
@@ -75,53 +108,51 @@ class LockRequest:
             key=self.key,
             confirmed=confirmed,
             retry_after=retry_after,
-            error=f"{jid or 'another job'} is there already" if raises else None,
+            error=_already_there(jid, confirmed=confirmed) if raises else None,
         )
 
-    @property
-    def is_guarded(self) -> bool:
-        """Whether it goes out with a lease of its own, as things stand."""
-        return self.status_if_pushed is PushStatus.PUSHED and self.replaces is None
-
-    @property
-    def may_push_unlocked(self) -> bool:
-        """Whether the job goes out where the store is away."""
-        return self.policy.on_store_error == "push" or not self.policy.enforce
-
-    def take(self) -> Transition:
-        """What its push does to the lock before PUSHB."""
+    def acquire_transition(self) -> Transition:
+        """Return the transition before PUSHB."""
         replaceable = self.is_replaceable
         return lifecycle.acquire_transition(
             self.key, self.owner, self.policy.lease, replaceable=replaceable
         )
 
-    def confirm(self) -> Transition:
-        """What its push does to the lock once Faktory has accepted the job."""
+    def renew_transition(self) -> Transition:
+        """Return the transition that leases the lock again before PUSHB."""
+        return lifecycle.renew_transition(self.key, self.owner, self.policy.lease)
+
+    def confirm_transition(self) -> Transition:
+        """Return the transition for a job that Faktory has accepted."""
         if self.replaces is not None:
             return lifecycle.replace_transition(self.key, self.owner, self.replaces, self.ttl)
         return lifecycle.confirm_transition(self.key, self.owner, self.ttl)
 
-    def lost_reason(self, found: str | None, elapsed: float) -> str:
-        """Why the lock is not as the confirm should leave it, in words; empty where it is.
+    def rollback_transition(self) -> Transition:
+        """Return the transition for a job that was certainly not pushed."""
+        return lifecycle.rollback_transition(self.key, self.owner)
 
-        It is held, or freed by a worker that was faster. While the lease lasts nothing else can
-        have happened to it; not even where another has it by now.
+    def lost_reason(self, found: str | None, elapsed: float) -> str:
+        """Return why the lock is not as the confirm should leave it; empty if it is.
+
+        It should be held, or released by a faster worker. Before the lease is over, nothing else
+        can have happened to it, even if another job has the lock by now.
 
         Args:
             found: the value that the confirm found.
-            elapsed: seconds since before the lock was taken.
+            elapsed: seconds since before the lock was acquired.
         """
         if self.replaces is None:
             if elapsed < self.policy.lease or found in {leased(self.owner), held(self.owner)}:
                 return ""
-            return f"the push was confirmed after {elapsed:.1f} s, its lease being over"
-        if self.confirm().applied(found) or self.owner in {found, replaced_by(found)}:
+            return f"the push was confirmed after {elapsed:.1f} s, when its lease was over"
+        if self.confirm_transition().applied(found) or self.owner in {found, replaced_by(found)}:
             return ""
-        others = owner_of(replaced_by(found) or found or "")
-        return f"{others} has the place of {self.replaces}, too"
+        other = owner_of(replaced_by(found) or found or "")
+        return f"{other} has replaced {self.replaces}, too"
 
-    def stamped(self) -> Payload:
-        """The payload that goes out; one that is only observed bears no stamp."""
+    def payload(self) -> Payload:
+        """Return the payload that is sent: with a stamp, unless the job is only observed."""
         policy, job = self.policy, {**self.job, "jid": self.jid}
         if self.status_if_pushed is PushStatus.OBSERVED:
             return without_stamp(job)
@@ -139,7 +170,14 @@ class LockRequest:
             replaces=self.replaces,
         ).written_on(job)
 
-    def tell(self, hooks: Hooks, name: EventName, told: str = "") -> None:
-        """Tells hooks what happened to its lock, if any of them makes something of that."""
+    def emit(self, hooks: Hooks, name: EventName, detail: str = "") -> None:
+        """Emit an event about the lock, if any hook wants it."""
         if hooks.wants(name):
-            hooks.tell(Event(name, self.key, self.owner, self.jid, self.job["jobtype"], told))
+            hooks.tell(Event(name, self.key, self.owner, self.jid, self.job["jobtype"], detail))
+
+
+def _already_there(jid: str, *, confirmed: bool) -> str:
+    if not jid:
+        return "Faktory has an equal job"
+    state = "queued or running" if confirmed else "being pushed"
+    return f"an equal job is {state} (jid {jid})"

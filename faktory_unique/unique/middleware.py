@@ -1,7 +1,7 @@
 """`Unique`: the middleware that keeps equal jobs from being queued twice.
 
-On the producer's side it takes a lock before PUSHB and confirms it, or gives it back, by what
-Faktory answered; on the worker's side it frees the lock once Faktory has acknowledged the job.
+The producer's side acquires a lock before PUSHB and confirms it or rolls it back by Faktory's
+reply. The worker's side releases the lock once Faktory has acknowledged the job.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from faktory_unique.policy.settings import load
 from faktory_unique.stores.deferred import DeferredWrites
 from faktory_unique.stores.factory import open_store
 
-from .admin import ByHand
+from .admin import LockAdmin
 from .batch import BatchPush
 from .context import UniqueContext
 from .job_lock import JobLock
@@ -38,23 +38,24 @@ if TYPE_CHECKING:
     from faktory_unique.stores.base import Store
 
 
-class Unique(Middleware, ByHand):
+class Unique(Middleware, LockAdmin):
     """Keeps equal jobs from being queued twice; give one to `Producer` and to `Consumer`.
 
-    What is not passed is read from the environment (`FAKTORY_UNIQUE_STORE`,
+    Settings that are not passed are read from the environment (`FAKTORY_UNIQUE_STORE`,
     `FAKTORY_UNIQUE_POLICIES`, `FAKTORY_UNIQUE_DEFAULT`), else from the TOML file that `config` or
     `FAKTORY_UNIQUE_CONFIG` names.
 
-    Safe over threads and forks. Connections are opened at the first use; `close`, or leaving a
+    Safe over threads and forks. Connections are opened when first used; `close`, or the end of a
     `with` block, closes them.
 
     Args:
         store: where locks live: a `redis://`, `rediss://`, `unix://` or `memory://` URL, a ready
             `redis.Redis`, or a `Store`.
         policies: what unique means for each jobtype, by exact name or glob.
-        default: what it means for all other jobtypes; without one their jobs pass untouched.
+        default: what it means for all other jobtypes; without it their jobs pass untouched.
         config: path of a TOML file with the same names.
-        hooks: called with an `Event` whenever something happens to a lock; each is logged besides.
+        hooks: called with an `Event` whenever something happens to a lock; each event is logged
+            as well.
 
     Raises:
         InvalidSettings: a setting is unknown, impossible or missing; the message names it.
@@ -72,28 +73,29 @@ class Unique(Middleware, ByHand):
         hooks: Iterable[Hook] = (),
     ) -> None:
         settings = load(store=store, policies=policies, default=default, config=config)
-        self.store = open_store(settings.store)
-        # Of a test's fake Faktory: what is due there is told by its clock.
-        now: Callable[[], float] = getattr(self.store, "now", time.time)
-        clock: Callable[[], float] = getattr(self.store, "now", time.monotonic)
-        deferred = DeferredWrites(self.store, clock)
+        locks = open_store(settings.store)
+        # The store of a test's fake Faktory has a clock, by which jobs are due there.
+        now: Callable[[], float] = getattr(locks, "now", time.time)
+        clock: Callable[[], float] = getattr(locks, "now", time.monotonic)
         given = tuple(hooks)
         all_hooks = Hooks([log_event, *given], None if given else is_logged)
-        self._context = UniqueContext(self.store, deferred, PushHistory(), all_hooks, clock)
-        policies_of = Policies(settings.policies, settings.default)
-        self._requests = RequestBuilder(self._context, policies_of, now)
+        context = UniqueContext(
+            locks, DeferredWrites(locks, clock), PushHistory(), all_hooks, clock
+        )
+        all_policies = Policies(settings.policies, settings.default)
+        super().__init__(context, RequestBuilder(context, all_policies, now))
 
     def __repr__(self) -> str:
-        return f"<Unique {self.store!r}>"
+        return f"<Unique {self._context.store!r}>"
 
     def push(
         self, jobs: Sequence[Payload], call_next: Callable[[Sequence[Payload]], list[PushResult]]
     ) -> list[PushResult]:
-        """Pushes the jobs whose work is not there yet; see `BatchPush.run`.
+        """Push the jobs that are not duplicates; see `BatchPush.run`.
 
         Raises:
             InvalidJob: a unique job cannot be carried faithfully; nothing of the batch was pushed.
-            StoreError: a lock could not be taken; `results` tells what was pushed before.
+            StoreError: a lock could not be acquired; `results` says what was pushed before.
         """
         requests = self._requests.build(jobs)
         if not requests:
@@ -101,52 +103,52 @@ class Unique(Middleware, ByHand):
         return BatchPush(self._context, jobs, requests, call_next).run()
 
     def fetch(self, job: Payload, call_next: Callable[[Payload], FetchDecision]) -> FetchDecision:
-        """Holds the lock of a job that is to run, or frees it where `until` is "start".
+        """Hold the lock of a job that is to run, or release it if `until` is "start".
 
-        One that cannot be freed, the store being away, is put back: while its lock stands, a push
-        would be taken for a duplicate of what this run may have missed. So is an exclusive job
-        whose equal runs. A job that another was pushed in the place of is dropped.
+        A lock that cannot be released, because the store is unavailable, requeues its job: while
+        the lock stands, a push would be a duplicate of work that this run may have missed. An
+        exclusive job is requeued while an equal one runs. A job that was replaced is dropped.
         """
         decision = call_next(job)
         if isinstance(decision, Requeue):
             return decision
-        holding = self._holding(job)
-        if holding is None:
-            self._tell_unknown_stamp(job)
+        lock = self._job_lock(job)
+        if lock is None:
+            self._emit_unsupported_stamp(job)
             return decision
-        # A job that is dropped is over, too: its ACK frees the lock, or this has.
-        return holding.fetched(runs=isinstance(decision, Run)) or decision
+        # A dropped job is over, too: its ACK releases the lock, or this did.
+        return lock.on_fetch(runs=isinstance(decision, Run)) or decision
 
     def ack(self, job: Payload, call_next: Callable[[Payload], ReportStatus]) -> ReportStatus:
-        """Frees the job's lock once Faktory has acknowledged it, within its reservation."""
-        return self._report(job, partial(call_next, job), JobLock.acked)
+        """Release the job's lock once Faktory has acknowledged it, within its reservation."""
+        return self._report(job, partial(call_next, job), JobLock.on_ack)
 
     def fail(
         self, job: Payload, error: JobError, call_next: Callable[[Payload, JobError], ReportStatus]
     ) -> ReportStatus:
-        """Frees the job's lock once Faktory has its FAIL, if that was its last retry."""
-        return self._report(job, partial(call_next, job, error), JobLock.failed)
+        """Release the job's lock once Faktory has its FAIL, if that was its last retry."""
+        return self._report(job, partial(call_next, job, error), JobLock.on_fail)
 
     def requeue(
         self, job: Payload, delay: float, call_next: Callable[[Payload, float], ReportStatus]
     ) -> ReportStatus:
-        """Has the lock live for as long as the copy can wait."""
-        holding = self._holding(job)
-        if holding is None:
+        """Extend the lock for as long as the copy can wait."""
+        lock = self._job_lock(job)
+        if lock is None:
             return call_next(job, delay)
-        holding.ending()
-        holding.requeue(delay)
-        answer = call_next(job, delay)
-        holding.was_requeued(answer, delay)
-        return answer
+        lock.before_report()
+        lock.before_requeue(delay)
+        status = call_next(job, delay)
+        lock.after_requeue(status, delay)
+        return status
 
     def close(self) -> None:
-        """Makes what the store still owes, if it is back, and closes its connections.
+        """Apply deferred writes, if the store is back, and close its connections.
 
         A later use opens new ones.
         """
         self._context.deferred.close()
-        self.store.close()
+        self._context.store.close()
 
     def __enter__(self) -> Self:
         return self
@@ -158,32 +160,32 @@ class Unique(Middleware, ByHand):
         self,
         job: Payload,
         send: Callable[[], ReportStatus],
-        follow: Callable[[JobLock, ReportStatus], None],
+        after: Callable[[JobLock, ReportStatus], None],
     ) -> ReportStatus:
-        """Sends a report, and has the job's lock follow from its answer."""
-        holding = self._holding(job)
-        if holding is None:
+        """Send a report, then write the job's lock by its status."""
+        lock = self._job_lock(job)
+        if lock is None:
             return send()
-        holding.ending()
+        lock.before_report()
         try:
-            answer = send()
+            status = send()
         except BaseException:  # of whatever kind: the handler is over all the same
-            holding.not_reported()
+            lock.report_failed()
             raise
-        follow(holding, answer)
-        return answer
+        after(lock, status)
+        return status
 
-    def _holding(self, job: Payload) -> JobLock | None:
-        """The lock of a fetched job; None for one that has none, or whose stamp we cannot read."""
+    def _job_lock(self, job: Payload) -> JobLock | None:
+        """Return the lock of a fetched job; None if it has no stamp that can be read."""
         stamp = read_stamp(job)
         return None if stamp is None else JobLock(self._context, job, stamp)
 
-    def _tell_unknown_stamp(self, job: Payload) -> None:
-        """Of a later version: whoever pushed the job knows more of its lock than this worker."""
+    def _emit_unsupported_stamp(self, job: Payload) -> None:
+        """Report a stamp of a later version: its producer knows more of the lock than this."""
         stamp = unsupported_stamp(job)
         if stamp is not None:
             key, owner = str(stamp.get("key", "")), str(stamp.get("owner", ""))
-            told = f"version {stamp['v']!r}: this worker knows those up to {VERSION}, if undamaged"
+            detail = f"version {stamp['v']!r}: this worker reads undamaged stamps up to {VERSION}"
             self._context.hooks.tell(
-                Event(EventName.UNSUPPORTED_STAMP, key, owner, job["jid"], job["jobtype"], told)
+                Event(EventName.UNSUPPORTED_STAMP, key, owner, job["jid"], job["jobtype"], detail)
             )

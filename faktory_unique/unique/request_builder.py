@@ -1,4 +1,4 @@
-"""Which jobs of a push are unique, and what each of them claims."""
+"""`RequestBuilder`: which jobs of a push are unique, and the lock request of each of them."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 
 from faktory_unique.errors import InvalidJob
 from faktory_unique.events import Event, EventName
-from faktory_unique.locks import lifecycle
 from faktory_unique.locks.job_validation import check_job, check_jobtype, check_json, due
 from faktory_unique.locks.keys import lock_key
-from faktory_unique.locks.stamp import refuse_another_use
+from faktory_unique.locks.lock_ttl import seconds_until_due, seconds_until_queued
+from faktory_unique.locks.stamp import refuse_reserved_name
 from faktory_unique.policy.job_options import policy_of
 
 from .batch import CHUNK
@@ -27,10 +27,10 @@ if TYPE_CHECKING:
 
 
 class RequestBuilder:
-    """Makes the claims of the unique jobs of a push.
+    """Builds the lock requests of the unique jobs of a push.
 
     Args:
-        parts: those of `Unique`.
+        context: shared by all pushes of one `Unique`.
         policies: what unique means for each jobtype.
         now: seconds since the epoch.
     """
@@ -43,10 +43,10 @@ class RequestBuilder:
         self._now = now
 
     def build(self, jobs: Sequence[Payload]) -> dict[int, LockRequest]:
-        """The claims of the unique jobs, by their place; all of them valid.
+        """Return the requests of the unique jobs by their place in the batch, all of them valid.
 
         Raises:
-            InvalidJob: a job cannot be carried faithfully; the message names what is wrong.
+            InvalidJob: a job cannot be carried faithfully; the message names the fault.
         """
         requests: dict[int, LockRequest] = {}
         jids: set[str] = set()
@@ -54,10 +54,10 @@ class RequestBuilder:
         for i, job in enumerate(jobs):
             policy = self._policies.of(job["jobtype"])
             try:
-                request = self._claim(job, policy, now)
+                request = self._request(job, policy, now)
             except InvalidJob as exc:
                 if policy is not None and not policy.enforce:
-                    self._tell_key_error(job, exc)
+                    self._emit_key_failed(job, exc)
                 elif len(jobs) == 1:
                     raise
                 else:
@@ -65,10 +65,10 @@ class RequestBuilder:
                 request = None
             if request is not None:
                 if not request.policy.enforce and request.jid in jids:
-                    request.jid = uuid.uuid4().hex  # nothing is refused, and no jid sent twice
+                    request.use_new_jid()  # an observing policy refuses nothing
                 jids.add(request.jid)
                 requests[i] = request
-            elif len(jobs) > CHUNK:  # it may go out behind a chunk that has been pushed already
+            elif len(jobs) > CHUNK:  # it may be sent after a chunk that is already pushed
                 check_json(job)
         if len(jobs) > 1 and any(request.policy.enforce for request in requests.values()):
             _refuse_repeated_jids(
@@ -77,24 +77,24 @@ class RequestBuilder:
         return requests
 
     def key(self, job: Payload) -> str:
-        """The key of a job's work.
+        """Return the lock key of a job.
 
         Raises:
-            InvalidJob: it has none, since it is not unique, or is impossible.
+            InvalidJob: the job is not unique, or cannot have a key.
         """
         jobtype = check_jobtype(job["jobtype"])
         policy = policy_of(job, self._policies.of(jobtype))
         if policy is None:
             raise InvalidJob(
                 f"jobtype: {jobtype!r} is not unique, so there is no lock; give it a policy, or "
-                "pass custom={'unique_for': …} as its jobs have it where they say so themselves"
+                "pass custom={'unique_for': …} as its jobs have it if they say so themselves"
             )
         return lock_key(policy, job)
 
     def names(self, jobtype: str) -> tuple[str, ...]:
-        """What stands in the keys of a jobtype: its name, or the scope that it has.
+        """Return the names in the keys of a jobtype: its own, and the scope of its policy.
 
-        Of a job that says itself that it is unique, its name in any case.
+        Jobs that say themselves that they are unique always have their own name in the key.
 
         Raises:
             InvalidJob: it is no jobtype.
@@ -102,40 +102,39 @@ class RequestBuilder:
         policy = self._policies.of(check_jobtype(jobtype))
         return (jobtype,) if policy is None or policy.scope is None else (policy.scope, jobtype)
 
-    def _claim(self, job: Payload, policy: Policy | None, now: datetime) -> LockRequest | None:
+    def _request(self, job: Payload, policy: Policy | None, now: datetime) -> LockRequest | None:
         policy = policy_of(job, policy)
         if policy is None:
             return None
         check_job(job)
-        refuse_another_use(job)
-        # Where its time is fixed, nothing is added to it.
-        wait = (lifecycle.seconds_until_queued if policy.renew else lifecycle.seconds_until_due)(
-            due(job), now
-        )
-        return LockRequest(job, policy, lock_key(policy, job), wait, *self._names(job["jid"]))
+        refuse_reserved_name(job)
+        # A fixed time gets no margin.
+        wait = (seconds_until_queued if policy.renew else seconds_until_due)(due(job), now)
+        owner, jid = self._owner_and_jid(job["jid"])
+        return LockRequest(job, policy, lock_key(policy, job), wait, owner, jid)
 
-    def _names(self, jid: str) -> tuple[str, str]:
-        """Owner and jid for a job to be pushed: its own, unless a job of that jid was pushed.
+    def _owner_and_jid(self, jid: str) -> tuple[str, str]:
+        """Return owner and jid for a push: the job's own jid, unless a job of that jid was pushed.
 
-        One whose push ended unknown has the owner that it went out for then.
+        If its push had an unknown outcome, it keeps the owner that it had then.
         """
         owner = self._context.pushes.owner_of_unknown(jid)
         if owner is not None:
             return owner, jid
-        if not self._context.pushes.has_arrived(jid):
+        if not self._context.pushes.was_pushed(jid):
             return jid, jid
         fresh = uuid.uuid4().hex
         return fresh, fresh
 
-    def _tell_key_error(self, job: Payload, exc: InvalidJob) -> None:
+    def _emit_key_failed(self, job: Payload, exc: InvalidJob) -> None:
         jid, jobtype = str(job["jid"]), job["jobtype"]
         self._context.hooks.tell(Event(EventName.KEY_FAILED, "", jid, jid, jobtype, str(exc)))
 
 
 def _refuse_repeated_jids(jids: Sequence[str]) -> None:
-    """PUSHB is answered by jid, and two jobs of one jid destroy each other's reservation."""
+    """Faktory answers PUSHB by jid, and two jobs of one jid destroy each other's reservation."""
     seen: set[str] = set()
     for i, jid in enumerate(jids):
         if jid in seen:
-            raise InvalidJob(f"jobs[{i}].jid: {jid!r} stands twice in this batch; leave it to Job")
+            raise InvalidJob(f"jobs[{i}].jid: {jid!r} occurs twice in this batch; leave it to Job")
         seen.add(jid)

@@ -1,7 +1,7 @@
 """The run lock of an exclusive job: while it stands, no other job of its key runs.
 
-It is taken for a moment, and for as long as the reservation only once that is known: a take that
-nobody heard the answer of keeps the others waiting for seconds, not for an hour.
+It is acquired for a moment first, and held for the reservation only once its worker knows that it
+has it. If the reply to the acquire is lost, other jobs wait for seconds, not for an hour.
 """
 
 from __future__ import annotations
@@ -27,70 +27,65 @@ class RunLock:
     """The run lock of one fetched job.
 
     Args:
-        parts: those of `Unique`, which know it from FETCH to the report.
+        context: shared by all jobs of one `Unique`; it has the token from FETCH to the report.
         job: the payload as fetched.
-        stamp: what it bears.
-        tell: told in words when it cannot be freed.
+        stamp: the job's own.
+        on_error: called with a text if the lock cannot be released now.
     """
 
     def __init__(
-        self, context: UniqueContext, job: Payload, stamp: Stamp, tell: Callable[[str], None]
+        self, context: UniqueContext, job: Payload, stamp: Stamp, on_error: Callable[[str], None]
     ) -> None:
         self._context = context
-        self._tell = tell
+        self._on_error = on_error
         self._job = job
         self._key = stamp.key
-        # One worker can have two attempts at the same jid, the first having outlived its
-        # reservation: each is queued at a time of its own.
+        # One worker can have two attempts at the same jid, if the first outlived its reservation.
+        # Each was enqueued at another time.
         self._attempt = (job["jid"], job.get("enqueued_at"), failures_before(job))
 
-    def begin(self) -> Transition:
-        """What takes it, for a moment."""
-        # Its job can be read off it; the rest makes it this attempt's, whoever has the same jid.
+    def acquire_transition(self) -> Transition:
+        """Return the transition that acquires the lock for a moment, with a new token."""
+        # The jid says which job runs. The rest makes the token this attempt's alone.
         token = f"{self._job['jid']}:{uuid.uuid4().hex[:16]}"
-        self._context.runs[self._attempt] = token
+        self._context.run_tokens[self._attempt] = token
         return lifecycle.acquire_run_transition(self._key, token)
 
-    def hold(self) -> Transition:
-        """What has it stand for the reservation."""
-        return lifecycle.hold_run_transition(
-            self._key, self._context.runs[self._attempt], self._job
-        )
+    def hold_transition(self) -> Transition:
+        """Return the transition that holds the lock for the reservation."""
+        token = self._context.run_tokens[self._attempt]
+        return lifecycle.hold_run_transition(self._key, token, self._job)
 
     def discard(self) -> None:
-        """Another has it."""
-        self._context.runs.pop(self._attempt, None)
+        """Forget the token: another job has the lock."""
+        self._context.run_tokens.pop(self._attempt, None)
 
-    def end(self) -> None:
-        """Frees it, if this job has it; once the store is back, where it is away."""
-        transition = self._end()
+    def release(self) -> None:
+        """Release the lock if this job has it; once the store is back, if it is unavailable."""
+        transition = self._release_transition()
         if transition is not None:
             try:
-                self._context.deferred.apply_or_defer(
-                    transition, expiry_noticed_after(self._job), _tell_nobody
-                )
+                self._context.deferred.apply_or_defer(transition, self._seconds, _ignore_reply)
             except StoreError as exc:
-                self._tell(f"run lock: {exc}; freed when it is back")
+                self._on_error(f"run lock: {exc}; released once the store is back")
                 self._context.deferred.flush_in_background()
 
     def release_later(self) -> None:
-        """Frees it once the store is back, if it is then found to have been taken."""
-        transition = self._end()
+        """Release the lock once the store is back, if this job turns out to have acquired it."""
+        transition = self._release_transition()
         if transition is not None:
-            self._context.deferred.defer(
-                transition, expiry_noticed_after(self._job), _tell_nobody, yields=False
-            )
+            self._context.deferred.defer(transition, self._seconds, _ignore_reply, yields=False)
             self._context.deferred.flush_in_background()
 
-    def _end(self) -> Transition | None:
-        token = self._context.runs.pop(self._attempt, None)
+    @property
+    def _seconds(self) -> float:
+        """Seconds after which the lock has expired anyway."""
+        return expiry_noticed_after(self._job)
+
+    def _release_transition(self) -> Transition | None:
+        token = self._context.run_tokens.pop(self._attempt, None)
         return None if token is None else lifecycle.release_run_transition(self._key, token)
 
 
-def _tell_nobody(_change: Transition, _found: str | None) -> None:
-    """Nobody waits for the freeing of a run lock."""
-
-
-def runner(token: str) -> str:
-    """The jid of the job that runs."""
-    return token.rpartition(":")[0]
+def _ignore_reply(_transition: Transition, _found: str | None) -> None:
+    """Nothing follows from the release of a run lock."""

@@ -74,7 +74,7 @@ def check(client, producer, unique):
     """`check(jobs)`: all is as if nobody had interrupted anything, and the jobs can be pushed."""
 
     def check(jobs):
-        assert unique._context.pushes._going_on == {}
+        assert unique._context.pushes._in_progress == {}
         assert not unique.store._talking
         assert in_another_thread(client.info)["faktory"]  # and not the reply to another command
         for job in jobs:

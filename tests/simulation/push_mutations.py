@@ -82,12 +82,12 @@ def a_chunk_that_has_waited_goes_out_on_what_is_left_of_its_lease(_are_old):
     return property(lambda _self: False)
 
 
-@mutation("same_job_pushed_again_after_its_lease", (PushHistory, "was_unknown"))
+@mutation("same_job_pushed_again_after_its_lease", (PushHistory, "is_unknown"))
 def a_jid_whose_push_was_unknown_is_sent_again(_was_unknown):
     return lambda _self, _jid: False
 
 
-@mutation("same_job_pushed_again_while_it_runs", (PushHistory, "has_arrived"))
+@mutation("same_job_pushed_again_while_it_runs", (PushHistory, "was_pushed"))
 def a_jid_that_has_arrived_is_sent_again(_has_arrived):
     return lambda _self, _jid: False
 

@@ -72,4 +72,6 @@ def job(n=1, jid=None, **fields):
 
 def lock(unique, result):
     """The lock behind a result: its value, and the seconds it has left."""
-    return unique.store.run([read_transition(result.key)])[0], unique.store.ttl(result.key)
+    return unique._context.store.run([read_transition(result.key)])[0], unique._context.store.ttl(
+        result.key
+    )

@@ -65,7 +65,7 @@ class TestHolder:
 
     def test_a_lease_is_told_as_one(self, unique, push):
         result = push(1)
-        unique.store.run([Transition(result.key, (result.jid,), f"{result.jid}?", 30)])
+        unique._context.store.run([Transition(result.key, (result.jid,), f"{result.jid}?", 30)])
         lock = unique.holder("Email", (1,))
         assert (lock.owner, lock.leased) == (result.jid, True)
 
@@ -84,11 +84,11 @@ class TestHolder:
         [
             ("Other", [1], None, "jobtype: 'Other' is not unique, so there is no lock"),
             ("Email", [float("nan")], None, r"args\[0\]: nan is not JSON"),
-            ("Email", "1", None, "args: str, and not a list"),
-            ("Email", 1, None, "args: int, and not a list"),
+            ("Email", "1", None, "args: str is no list"),
+            ("Email", 1, None, "args: int is no list"),
             ("Email", [1], {"unique_for": "10m"}, "custom.unique_for: '10m'"),
             ("Email", [1], {"unique_for": False}, "jobtype: 'Email' is not unique"),
-            ("Email", [1], "unique_for", "custom: str, and no dict"),
+            ("Email", [1], "unique_for", "custom: str is no dict"),
             (5, [1], None, "jobtype: 5 is empty or no text"),
         ],
     )
@@ -125,12 +125,12 @@ class TestRelease:
         event = seen[-1]
         assert (event.name, event.key, event.owner, event.jobtype, event.detail) == (
             *("released", result.key, result.jid),
-            *("Email", "by hand"),
+            *("Email", "manually"),
         )
 
     def test_so_is_a_lease(self, unique, push):
         result = push(1)
-        unique.store.run([Transition(result.key, (result.jid,), f"{result.jid}?", 30)])
+        unique._context.store.run([Transition(result.key, (result.jid,), f"{result.jid}?", 30)])
         assert unique.release("Email", [1]).leased
         assert unique.holder("Email", [1]) is None
 
@@ -146,7 +146,7 @@ class TestRelease:
     ):
         result = push(1)
         stale = unique.holder("Email", [1])
-        unique.store.run([Transition(result.key, (result.jid,), "other-jid", 500)])
+        unique._context.store.run([Transition(result.key, (result.jid,), "other-jid", 500)])
         monkeypatch.setattr(unique, "holder", lambda *_a, **_o: stale)
         seen.clear()
         assert unique.release("Email", [1]) is None
@@ -161,7 +161,7 @@ class TestLocks:
         push(2, jobtype="Billing::Invoice")
         push(3)
         beside = [tombstone_key(result.key, "x"), run_key(result.key)]
-        unique.store.run([Transition(key, (None,), "x", 60) for key in beside])
+        unique._context.store.run([Transition(key, (None,), "x", 60) for key in beside])
         assert owners(unique.locks("Billing")) == ["jid-00000001"]
         assert owners(unique.locks("Billing::Invoice")) == ["jid-00000002"]
         assert owners(unique.locks()) == ["jid-00000001", "jid-00000002", "jid-00000003"]
@@ -187,7 +187,7 @@ class TestLocks:
     def test_one_that_went_meanwhile_is_left_out(self, unique, push, monkeypatch):
         result = push(1)
         scanned = [[result.key, "unique:1:Email:gone"], [result.key]]
-        monkeypatch.setattr(unique.store, "scan", lambda _beginning: iter(scanned))
+        monkeypatch.setattr(unique._context.store, "scan", lambda _beginning: iter(scanned))
         assert owners(unique.locks()) == ["jid-00000001"] * 2
 
 
@@ -205,7 +205,9 @@ class TestReleaseJids:
 
     def test_a_lock_that_scan_has_shown_twice_is_freed_once(self, unique, push, monkeypatch):
         result = push(1)
-        monkeypatch.setattr(unique.store, "scan", lambda _b: iter([[result.key], [result.key]]))
+        monkeypatch.setattr(
+            unique._context.store, "scan", lambda _b: iter([[result.key], [result.key]])
+        )
         assert owners(unique.release_jids("Email", {result.jid})) == [result.jid]
 
     def test_a_text_is_no_list_of_jids(self, unique):

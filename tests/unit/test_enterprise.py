@@ -112,7 +112,9 @@ class TestPushed:
         return Unique("memory://", {"Email": Policy(ttl="1h", renew=True)})
 
     def lock(self, unique, result):
-        return unique.store.run([read_transition(result.key)])[0], unique.store.ttl(result.key)
+        return unique._context.store.run([read_transition(result.key)])[
+            0
+        ], unique._context.store.ttl(result.key)
 
     def test_one_without_a_policy_is_unique_by_its_own_word(self, unique):
         faktory, custom = Faktory(), {"unique_for": 600}
@@ -149,7 +151,7 @@ class TestPushed:
         with pytest.raises(InvalidJob, match=r"^jobs\[1\]\.custom\.unique_for: '10m' is no number"):
             unique.push([job(1), wrong], faktory)
         assert faktory.received == []
-        assert unique.store.values() == {}
+        assert unique._context.store.values() == {}
 
     def test_of_one_job_alone_the_error_says_no_place(self, unique):
         with pytest.raises(InvalidJob, match=r"^custom\.unique_for: '10m' is no number"):

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from faktory_unique.locks import lifecycle
+from faktory_unique.locks import lifecycle, lock_ttl
 from faktory_unique.locks.lifecycle import Act, Step
 from faktory_unique.locks.stamp import Stamp
 from faktory_unique.locks.transition import Transition
@@ -210,11 +210,11 @@ def test_the_table_has_a_cell_for_each_step_and_until():
 )
 def test_a_wait_is_never_negative_and_has_a_margin_where_there_is_one(due, expected):
     """Promotion runs every 5 s and can skip a tick (server/task_runner.go:119-121)."""
-    assert lifecycle.seconds_until_queued(due, NOW) == expected
+    assert lock_ttl.seconds_until_queued(due, NOW) == expected
 
 
 @pytest.mark.parametrize(("seconds", "expected"), [(None, 0), (-3600, 0), (0, 0), (1, 1)])
 def test_a_delay_is_a_wait_without_the_margin(seconds, expected):
     """For a lock whose time is fixed: nothing is added to it."""
     due = None if seconds is None else NOW + timedelta(seconds=seconds)
-    assert lifecycle.seconds_until_due(due, NOW) == expected
+    assert lock_ttl.seconds_until_due(due, NOW) == expected

@@ -52,9 +52,9 @@ def test_what_would_be_a_duplicate_is_pushed_and_told(unique, faktory, seen):
     [again] = unique.push([job(jid="other-jid")], faktory)
     assert again
     assert (again.status, again.jid, again.key) == ("observed", "other-jid", first.key)
-    assert (again.confirmed, again.error) == (False, f"{first.jid} has it")
+    assert (again.confirmed, again.error) == (False, f"{first.jid} has the lock")
     assert faktory.jids == [first.jid, "other-jid"]
-    assert told(seen) == [("other-jid", f"{first.jid} has it")]
+    assert told(seen) == [("other-jid", f"{first.jid} has the lock")]
     assert told(seen, "duplicate") == []
 
 
@@ -77,15 +77,15 @@ def test_exclusive_and_on_conflict_are_without_effect(faktory):
         assert lock(unique, first)[0] == first.jid
         stamp = read_stamp(faktory.received[-2][0])
         assert (stamp.exclusive, stamp.replaceable) == (False, False)
-        assert set(unique.store.values()) == {first.key}
+        assert set(unique._context.store.values()) == {first.key}
 
 
 def test_against_a_lease_it_is_pushed_too(unique, faktory, seen):
     [first] = unique.push([job()], faktory)
-    unique.store.run([Transition(first.key, (first.jid,), f"{first.jid}?", 30)])
+    unique._context.store.run([Transition(first.key, (first.jid,), f"{first.jid}?", 30)])
     [again] = unique.push([job(jid="other-jid")], faktory)
     assert again.status is PushStatus.OBSERVED
-    assert told(seen) == [("other-jid", f"{first.jid} has it")]
+    assert told(seen) == [("other-jid", f"{first.jid} has the lock")]
 
 
 class TestItsOwnName:
@@ -94,7 +94,7 @@ class TestItsOwnName:
     def test_a_lock_that_it_holds_itself_sends_it_out_under_a_new_jid(self, unique, faktory, seen):
         """Pushed by another process; this one does not remember it."""
         unique.push([job()], faktory)
-        [again] = observing(unique.store, seen).push([job()], faktory)
+        [again] = observing(unique._context.store, seen).push([job()], faktory)
         assert (again.status, again.submitted_jid) == ("observed", "jid-00000001")
         assert again.jid == faktory.jids[1] != "jid-00000001"
 
@@ -131,11 +131,11 @@ class TestABatch:
         jobs = [job(1, "jid-a-000"), job(2), job(1, "jid-b-000"), job(1, "jid-c-000")]
         results = unique.push(jobs, faktory)
         assert [r.status for r in results] == ["pushed", "pushed", "observed", "observed"]
-        assert [r.error for r in results] == [None, None, *["jid-a-000 has it"] * 2]
+        assert [r.error for r in results] == [None, None, *["jid-a-000 has the lock"] * 2]
         assert [[j["jid"] for j in batch] for batch in faktory.received] == [
             ["jid-a-000", "jid-00000002", "jid-b-000", "jid-c-000"]
         ]
-        assert told(seen) == [(jid, "jid-a-000 has it") for jid in ("jid-b-000", "jid-c-000")]
+        assert told(seen) == [(jid, "jid-a-000 has the lock") for jid in ("jid-b-000", "jid-c-000")]
         assert lock(unique, results[0])[0] == "jid-a-000"
 
     def test_one_that_is_refused_or_unknown_is_told_as_that(self, unique, faktory):

@@ -84,8 +84,8 @@ def test_a_duplicate_is_one_info_line_without_args(unique, faktory, caplog):
 def test_the_holder_of_a_mere_lease_is_not_confirmed(unique, faktory):
     """Another producer is between its take and its confirm: try again in retry_after."""
     [first] = unique.push([job(jid="first-jid")], faktory)
-    unique.store.run([release_transition(first.key, "first-jid")])
-    unique.store.run([acquire_transition(first.key, "first-jid", 30)])
+    unique._context.store.run([release_transition(first.key, "first-jid")])
+    unique._context.store.run([acquire_transition(first.key, "first-jid", 30)])
     [again] = unique.push([job(jid="other-jid")], faktory)
     assert (again.status, again.confirmed, again.retry_after) == (PushStatus.DUPLICATE, False, 30)
     assert again.jid == "first-jid"
@@ -205,7 +205,7 @@ class TestAFasterWorker:
     """FETCH, and ACK too, can come before the producer's confirm (reproduced on Faktory 1.10)."""
 
     def test_confirm_leaves_a_lock_that_the_worker_has_freed(self, unique, faktory):
-        faktory.meanwhile = lambda jobs: unique.store.run(
+        faktory.meanwhile = lambda jobs: unique._context.store.run(
             [release_transition(jobs[0]["custom"]["unique"]["key"], jobs[0]["jid"])]
         )
         [result] = unique.push([job()], faktory)
@@ -213,7 +213,7 @@ class TestAFasterWorker:
         assert lock(unique, result) == (None, None)
 
     def test_confirm_leaves_a_lock_that_the_worker_holds(self, unique, faktory):
-        faktory.meanwhile = lambda jobs: unique.store.run(
+        faktory.meanwhile = lambda jobs: unique._context.store.run(
             [confirm_transition(jobs[0]["custom"]["unique"]["key"], jobs[0]["jid"], 77)]
         )
         [result] = unique.push([job()], faktory)
@@ -225,8 +225,8 @@ class TestAFasterWorker:
 
         def free_and_take(jobs):
             key = jobs[0]["custom"]["unique"]["key"]
-            unique.store.run([release_transition(key, jobs[0]["jid"])])
-            unique.store.run([acquire_transition(key, "next-jid-1", 30)])
+            unique._context.store.run([release_transition(key, jobs[0]["jid"])])
+            unique._context.store.run([acquire_transition(key, "next-jid-1", 30)])
 
         faktory.meanwhile = free_and_take
         [result] = unique.push([job()], faktory)
@@ -235,7 +235,7 @@ class TestAFasterWorker:
     def test_a_refusal_after_a_faster_worker_frees_no_held_lock(self, unique, faktory):
         """An error text that a job got although it was enqueued must not free its lock."""
         faktory.errors = {"jid-00000001": PushStatus.REFUSED}
-        faktory.meanwhile = lambda jobs: unique.store.run(
+        faktory.meanwhile = lambda jobs: unique._context.store.run(
             [confirm_transition(jobs[0]["custom"]["unique"]["key"], jobs[0]["jid"], 77)]
         )
         [result] = unique.push([job()], faktory)
@@ -260,7 +260,7 @@ class TestABatch:
 
     @pytest.mark.parametrize("kept", [1, "mine", None, [], {"key": "k"}])
     def test_what_a_user_keeps_where_the_stamp_is_to_be_is_refused(self, unique, faktory, kept):
-        with pytest.raises(InvalidJob, match=r"^custom\.unique: a name that is reserved"):
+        with pytest.raises(InvalidJob, match=r"^custom\.unique: this name is reserved"):
             unique.push([{**job(1), "custom": {"unique": kept}}], faktory)
         assert faktory.received == []
 
@@ -275,7 +275,7 @@ class TestABatch:
         last_key = unique._requests.build(jobs)[CHUNK].key
         seen = []
         faktory.meanwhile = lambda _jobs: seen.append(
-            unique.store.run([read_transition(last_key)])[0]
+            unique._context.store.run([read_transition(last_key)])[0]
         )
         unique.push(jobs, faktory)
         assert seen == [None, f"jid-{CHUNK:08}?"]
@@ -335,7 +335,7 @@ class TestABatch:
         assert faktory.received == []
 
     def test_one_jid_twice_is_refused_before_anything(self, unique, faktory):
-        with pytest.raises(InvalidJob, match=r"jobs\[1\]\.jid: 'jid-a-000' stands twice"):
+        with pytest.raises(InvalidJob, match=r"jobs\[1\]\.jid: 'jid-a-000' occurs twice"):
             unique.push([job(1, "jid-a-000"), job(2, "jid-a-000")], faktory)
         assert faktory.received == []
 
@@ -343,7 +343,7 @@ class TestABatch:
         with pytest.raises(InvalidJob, match=r"^jobs\[1\]\.args\[0\]: nan is not JSON"):
             unique.push([job(1), job(2, args=[float("nan")])], faktory)
         assert faktory.received == []
-        assert unique.store._locks == {}
+        assert unique._context.store._locks == {}
 
     def test_what_is_no_json_is_refused_before_an_earlier_chunk_is_pushed(self, unique, faktory):
         """Also in a job that is not unique."""
@@ -420,7 +420,7 @@ class TestWhenTheStoreIsAway:
         unique = Unique(Half(), default=Policy())
         with pytest.raises(StoreError, match="out of memory"):
             unique.push([job(1), job(2)], faktory)
-        assert unique.store._locks == {}
+        assert unique._context.store._locks == {}
 
 
 class TestOtherMiddleware:
@@ -432,7 +432,7 @@ class TestOtherMiddleware:
 
         with pytest.raises(InvalidJob):
             unique.push([job()], veto)
-        assert unique.store._locks == {}
+        assert unique._context.store._locks == {}
 
     @pytest.mark.parametrize("error", [RuntimeError, CommandNotSent, KeyboardInterrupt])
     def test_any_other_error_leaves_the_lease_and_remembers_the_jid(self, unique, faktory, error):
@@ -475,8 +475,8 @@ def test_a_push_that_outlasts_its_lease_says_that_its_lock_lapsed(faktory, clock
 def test_what_is_remembered_of_pushes_is_bounded_and_the_oldest_forgotten(of):
     pushes = PushHistory(most=2)
     remember, asked = {
-        "unknown": (lambda jid: pushes.ended_unknown(jid, "owner"), pushes.was_unknown),
-        "arrived": (pushes.arrived, pushes.has_arrived),
+        "unknown": (lambda jid: pushes.record_unknown(jid, "owner"), pushes.is_unknown),
+        "arrived": (pushes.record_pushed, pushes.was_pushed),
     }[of]
     for jid in ("a", "b", "a", "c"):
         remember(jid)
@@ -486,14 +486,14 @@ def test_what_is_remembered_of_pushes_is_bounded_and_the_oldest_forgotten(of):
 def test_a_job_pushed_again_once_its_lock_is_gone_is_other_work(unique, faktory):
     """Its first copy may still run (until="start"): one jid sent twice destroys reservations."""
     [first] = unique.push([job()], faktory)
-    unique.store.run([release_transition(first.key, first.jid)])
+    unique._context.store.run([release_transition(first.key, first.jid)])
     [second] = unique.push([job()], faktory)
     assert second
     assert first.jid == "jid-00000001" == second.submitted_jid != second.jid
     assert faktory.jids == [first.jid, second.jid]
     assert lock(unique, second)[0] == second.jid
     assert faktory.received[1][0]["custom"]["unique"]["owner"] == second.jid
-    unique.store.run([release_transition(first.key, first.jid)])  # the ACK of the first
+    unique._context.store.run([release_transition(first.key, first.jid)])  # the ACK of the first
     assert lock(unique, second)[0] == second.jid
 
 
@@ -510,8 +510,8 @@ def test_a_job_pushed_again_while_its_lock_stands_is_its_own_duplicate(unique, f
 def test_a_worker_that_was_so_fast_that_another_has_the_lock_left_it_as_it_should(unique, faktory):
     def work(jobs):
         stamp = jobs[0]["custom"]["unique"]
-        unique.store.run([release_transition(stamp["key"], stamp["owner"])])
-        unique.store.run([acquire_transition(stamp["key"], "another-jid", 30)])
+        unique._context.store.run([release_transition(stamp["key"], stamp["owner"])])
+        unique._context.store.run([acquire_transition(stamp["key"], "another-jid", 30)])
 
     faktory.meanwhile = work
     [result] = unique.push([job()], faktory)

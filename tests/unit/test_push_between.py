@@ -50,7 +50,7 @@ def test_a_lease_of_its_own_that_is_confirmed_before_it_is_renewed_makes_it_a_du
     faktory.errors = {"jid-00000001": PushStatus.UNKNOWN}
     [first] = unique.push([job()], faktory)
     fetched = confirm_transition(first.key, "jid-00000001", 90)
-    unique.store.before(2, lambda: unique.store.run([fetched]))
+    unique._context.store.before(2, lambda: unique._context.store.run([fetched]))
     [again] = unique.push([job()], faktory)
     assert (again.status, again.jid) == (PushStatus.DUPLICATE, "jid-00000001")
     assert lock(unique, again) == ("jid-00000001", 90)
@@ -66,7 +66,7 @@ def test_a_confirm_that_is_owed_yields_to_what_a_worker_owes(unique):
         unique._context.deferred.defer(
             release_transition(stamp["key"], stamp["owner"]), 60, lambda _c, _f: None, yields=False
         )
-        unique.store.before(1, away)
+        unique._context.store.before(1, away)
 
     faktory.meanwhile = work
     [result] = unique.push([job()], faktory)
@@ -81,12 +81,12 @@ def test_a_confirm_is_owed_for_what_is_left_of_the_lease(unique, clock, after, m
 
     def dawdle(_jobs):
         clock.now += 10
-        unique.store.before(1, away)
+        unique._context.store.before(1, away)
 
     faktory.meanwhile = dawdle
     [result] = unique.push([job()], faktory)
-    value, expiry = unique.store._locks[result.key]
-    unique.store._set(result.key, value, expiry + 1_000)
+    value, expiry = unique._context.store._locks[result.key]
+    unique._context.store._set(result.key, value, expiry + 1_000)
     clock.now += after
     unique.close()
     assert lock(unique, result)[0] == ("jid-00000001" if made else "jid-00000001?")

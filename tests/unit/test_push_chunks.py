@@ -191,8 +191,8 @@ def test_what_may_have_been_sent_when_it_is_broken_off_is_left_to_its_lease(step
     with pytest.raises(KeyboardInterrupt):
         steps.push(unique)
     assert steps.values() == {leased(job(n)["jid"]) for n in range(CHUNK)}
-    assert unique._context.pushes.was_unknown("jid-00000000")
-    assert not unique._context.pushes.was_unknown(job(SECOND)["jid"])
+    assert unique._context.pushes.is_unknown("jid-00000000")
+    assert not unique._context.pushes.is_unknown(job(SECOND)["jid"])
 
 
 def test_broken_off_while_faktory_has_a_chunk_its_answer_is_heard(steps, unique):
@@ -213,7 +213,7 @@ def test_broken_off_anywhere_its_jobs_are_not_taken_to_be_going_on(steps, unique
     steps.at["receive 0"] = raising(KeyboardInterrupt)
     with pytest.raises(KeyboardInterrupt):
         steps.push(unique)
-    assert unique._context.pushes._going_on == {}
+    assert unique._context.pushes._in_progress == {}
 
 
 class TestAfterALongWait:
@@ -333,7 +333,7 @@ def test_when_a_chunk_is_settled_its_jobs_can_be_pushed_anew(steps, unique):
     """Amid the same list: their work can be done by then."""
     going_on = []
     steps.at["receive 2"] = lambda: going_on.append(
-        {jid for _, jid in unique._context.pushes._going_on}
+        {jid for _, jid in unique._context.pushes._in_progress}
     )
     steps.push(unique, 2 * CHUNK + 1)
     assert job(0)["jid"] not in going_on[0]
@@ -350,7 +350,7 @@ def test_an_answer_that_makes_no_sense_leaves_its_jobs_to_their_leases(steps, un
     with pytest.raises(ValueError, match="zip"):
         unique.push([job(1), job(2)], InnermostPush(answers_for_one))
     assert steps.values() == {leased(job(1)["jid"]), leased(job(2)["jid"])}
-    assert unique._context.pushes.was_unknown(job(1)["jid"])
+    assert unique._context.pushes.is_unknown(job(1)["jid"])
 
 
 def test_one_result_for_eight_jobs_is_no_list_of_results(unique):

@@ -55,7 +55,7 @@ def job(n=1, jobtype="Email"):
 
 
 def value(unique, result):
-    return unique.store.run([read_transition(result.key)])[0]
+    return unique._context.store.run([read_transition(result.key)])[0]
 
 
 class TestUnguarded:
@@ -68,7 +68,7 @@ class TestUnguarded:
         assert (result.status, result.confirmed, result.retry_after) == ("unguarded", False, None)
         assert faktory.sent[0]["custom"]["unique"]["owner"] == result.jid == "jid-00000001"
         assert [event.name for event in seen] == ["unguarded"]
-        assert unique.store.calls == 1  # a store that is away is not asked again
+        assert unique._context.store.calls == 1  # a store that is away is not asked again
         assert value(unique, result) is None
 
     def test_what_was_taken_all_the_same_is_confirmed(self):
@@ -101,7 +101,7 @@ class TestUnguarded:
         faktory = Faktory(PushStatus.UNKNOWN)
         unique = Unique(Store(fail_at=fail_at), default=PUSH)
         unique.push([job()], faktory)
-        unique.store.calls = 2
+        unique._context.store.calls = 2
         [again] = unique.push([job()], faktory)
         assert again.status is PushStatus.UNGUARDED
         assert again.jid != again.submitted_jid == "jid-00000001"
@@ -110,7 +110,7 @@ class TestUnguarded:
         unique = Unique(Store(fail_at={1}), default=PUSH)
         [result] = unique.push([job()], Faktory(PushStatus.REFUSED))
         assert result.status is PushStatus.REFUSED
-        assert unique.store.calls == 1
+        assert unique._context.store.calls == 1
 
 
 class TestOwed:
@@ -151,7 +151,7 @@ class TestOwed:
     def test_a_confirm_whose_lock_a_worker_has_freed_does_nothing(self):
         unique = Unique(Store(fail_at={2}), default=PUSH)
         [first] = unique.push([job()], Faktory())
-        unique.store.clear()
+        unique._context.store.clear()
         unique.close()
         assert value(unique, first) is None
 

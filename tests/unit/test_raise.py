@@ -68,7 +68,7 @@ def email(n, jobtype="Email", **fields):
 def test_a_duplicate_raises_and_tells_which_job_is_there(push, faktory):
     first = push.push(email(1))
     with pytest.raises(
-        DuplicateJob, match=f"^1 of 1 jobs not pushed: {first.jid} is there already$"
+        DuplicateJob, match=rf"an equal job is queued or running \(jid {first.jid}\)"
     ) as caught:
         push.push(email(1))
     [result] = caught.value.results
@@ -124,14 +124,17 @@ def test_through_the_chain_it_is_a_result_and_no_exception(unique):
     faktory = Faktory()
     unique.push([job(1)], faktory)
     [again] = unique.push([job(1, jid="other-jid")], faktory)
-    assert (again.status, again.error) == ("duplicate", "jid-00000001 is there already")
+    assert (again.status, again.error) == (
+        "duplicate",
+        "an equal job is queued or running (jid jid-00000001)",
+    )
 
 
 def test_a_job_that_is_being_pushed_by_another_is_told_as_unconfirmed(unique):
     def meanwhile(jobs):
         [again] = unique.push([job(1, jid="other-jid")], Faktory())
         assert (again.confirmed, again.retry_after) == (False, 60)
-        assert again.error == "jid-00000001 is there already"
+        assert again.error == "an equal job is being pushed (jid jid-00000001)"
         return Faktory()(jobs)
 
     assert all(unique.push([job(1)], meanwhile))

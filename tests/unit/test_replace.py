@@ -50,13 +50,13 @@ def names(seen, jid=NEW):
 
 def tombstone(unique, result, owner=OLD):
     key = tombstone_key(result.key, owner)
-    return unique.store.values().get(key), unique.store.ttl(key)
+    return unique._context.store.values().get(key), unique._context.store.ttl(key)
 
 
 def put(unique, result, value, ttl=500):
     """Gives the lock a value, whatever it was."""
-    found = unique.store.values().get(result.key)
-    unique.store.run([Transition(result.key, (found,), value, ttl)])
+    found = unique._context.store.values().get(result.key)
+    unique._context.store.run([Transition(result.key, (found,), value, ttl)])
 
 
 class TestAgainstAHeldLock:
@@ -88,7 +88,7 @@ class TestAgainstAHeldLock:
     def test_it_is_told(self, unique, faktory, seen, old):
         unique.push([job(jid=NEW)], faktory)
         assert names(seen) == ["confirmed"]
-        assert seen[-1].detail == f"in the place of {OLD}"
+        assert seen[-1].detail == f"replaces {OLD}"
 
     @pytest.mark.parametrize("status", ["refused", "not_sent", "unknown"])
     def test_one_that_is_not_accepted_leaves_the_lock_to_the_old(
@@ -102,7 +102,7 @@ class TestAgainstAHeldLock:
 
     @pytest.mark.parametrize("by", ["this process", "another"])
     def test_a_job_that_is_there_itself_is_its_own_duplicate(self, unique, faktory, old, by):
-        second = Unique(unique.store, default=Policy(ttl=600, on_conflict="replace"))
+        second = Unique(unique._context.store, default=Policy(ttl=600, on_conflict="replace"))
         pushing = unique if by == "this process" else second
         [again] = pushing.push([job(jid=OLD)], faktory)
         assert (again.status, again.jid, again.error) == ("duplicate", OLD, None)
@@ -130,7 +130,7 @@ class TestWhatTheSwapFinds:
 
     def test_a_worker_that_has_taken_it_over_was_faster(self, unique, faktory, seen, old):
         self.meanwhile(
-            faktory, lambda: unique.store.run([replace_transition(old.key, NEW, OLD, 77)])
+            faktory, lambda: unique._context.store.run([replace_transition(old.key, NEW, OLD, 77)])
         )
         [new] = unique.push([job(jid=NEW)], faktory)
         assert (new.confirmed, new.replaced) == (True, OLD)
@@ -139,7 +139,7 @@ class TestWhatTheSwapFinds:
 
     def test_and_one_that_has_freed_it_since(self, unique, faktory, old):
         def work():
-            unique.store.run([replace_transition(old.key, NEW, OLD, 77)])
+            unique._context.store.run([replace_transition(old.key, NEW, OLD, 77)])
             put(unique, old, None)
 
         self.meanwhile(faktory, work)
@@ -151,14 +151,15 @@ class TestWhatTheSwapFinds:
         self, unique, faktory, seen, old
     ):
         self.meanwhile(
-            faktory, lambda: unique.store.run([replace_transition(old.key, "third-jid", OLD, 77)])
+            faktory,
+            lambda: unique._context.store.run([replace_transition(old.key, "third-jid", OLD, 77)]),
         )
         [new] = unique.push([job(jid=NEW)], faktory)
         assert (bool(new), new.confirmed, new.replaced) == (True, False, None)
         assert lock(unique, new) == ("third-jid", 77)
         assert tombstone(unique, old)[0] == "third-jid"
         assert names(seen) == ["lapsed"]
-        assert seen[-1].detail == f"third-jid has the place of {OLD}, too"
+        assert seen[-1].detail == f"third-jid has replaced {OLD}, too"
 
     @pytest.mark.parametrize("state", ["third-jid", "third-jid?"])
     def test_one_pushed_after_the_old_was_over_too(self, unique, faktory, seen, old, state):
@@ -168,7 +169,7 @@ class TestWhatTheSwapFinds:
         assert (bool(new), new.confirmed) == (True, False)
         assert lock(unique, new) == (state, 500)
         assert tombstone(unique, old)[0] == NEW
-        assert seen[-1].detail == f"third-jid has the place of {OLD}, too"
+        assert seen[-1].detail == f"third-jid has replaced {OLD}, too"
 
     def test_it_is_told_no_matter_how_long_the_push_took(self, unique, faktory, clock, old):
         def dawdle():
@@ -193,7 +194,7 @@ class TestAgainstALease:
         assert tombstone(unique, old) == (None, None)
         assert names(seen) == ["unguarded"]
         assert seen[-1].detail == new.error
-        assert new.error.startswith(f"{OLD} has it, and ")
+        assert new.error.startswith(f"{OLD} has the lock, and ")
 
     def test_its_stamp_says_that_it_can_be_replaced(self, unique, faktory, old):
         put(unique, old, f"{OLD}?")
@@ -207,7 +208,7 @@ class TestUnderANameThatWasReplaced:
 
     def test_a_free_lock_is_taken_under_a_fresh_one(self, unique, faktory):
         [first] = unique.push([job(2)], faktory)
-        unique.store.run([Transition(tombstone_key(first.key, NEW), (None,), "x", 90)])
+        unique._context.store.run([Transition(tombstone_key(first.key, NEW), (None,), "x", 90)])
         put(unique, first, None)
         [new] = unique.push([job(2, jid=NEW)], faktory)
         assert new.status is PushStatus.PUSHED
@@ -218,7 +219,9 @@ class TestUnderANameThatWasReplaced:
     def test_so_is_its_successors(self, unique, faktory, old):
         """Of another process, which does not remember that it has pushed this Job."""
         unique.push([job(jid=NEW)], faktory)
-        second = Unique(unique.store, default=Policy(ttl=600, lease=30, on_conflict="replace"))
+        second = Unique(
+            unique._context.store, default=Policy(ttl=600, lease=30, on_conflict="replace")
+        )
         [again] = second.push([job(jid=OLD)], faktory)
         assert (again.status, again.replaced) == ("pushed", NEW)
         assert again.submitted_jid == OLD != again.jid

@@ -41,7 +41,7 @@ def seen():
 def unique(clock, seen):
     unique = Unique(NoSwaps(clock), hooks=[seen.append], default=policy())
     yield unique
-    unique.store.away = False
+    unique._context.store.away = False
     unique.close()
 
 
@@ -69,17 +69,17 @@ def test_the_job_is_pushed_and_its_lock_open(unique, seen):
 
 def test_it_is_made_at_the_next_push(unique, seen):
     new = swap_that_is_owed(unique)
-    unique.store.away = False
+    unique._context.store.away = False
     unique.push([job(2)], Faktory())
     assert lock(unique, new) == (NEW, 600)
-    assert unique.store.values()[tombstone_key(new.key, OLD)] == NEW
+    assert unique._context.store.values()[tombstone_key(new.key, OLD)] == NEW
     assert names(seen) == ["store_error", "confirmed"]
 
 
 def test_a_worker_that_was_faster_is_left_alone(unique, seen):
     new = swap_that_is_owed(unique)
-    unique.store.away = False
-    unique.store.run([replace_transition(new.key, NEW, OLD, 77)])
+    unique._context.store.away = False
+    unique._context.store.run([replace_transition(new.key, NEW, OLD, 77)])
     unique.push([job(2)], Faktory())
     assert lock(unique, new) == (NEW, 77)
     assert names(seen) == ["store_error"]
@@ -93,6 +93,6 @@ def test_it_is_owed_for_the_lease_and_no_longer_than_a_tombstone_stands(clock, l
     unique = Unique(NoSwaps(clock), default=policy(lease))
     new = swap_that_is_owed(unique)
     clock.now += after
-    unique.store.away = False
+    unique._context.store.away = False
     unique.push([job(2)], Faktory())
     assert lock(unique, new)[0] == (NEW if made else OLD)

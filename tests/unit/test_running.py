@@ -9,12 +9,13 @@ import pytest
 
 from faktory_unique import StoreUnavailable
 from faktory_unique.events import Hooks
+from faktory_unique.locks.replies import runner
 from faktory_unique.locks.stamp import Stamp
 from faktory_unique.stores.deferred import DeferredWrites
 from faktory_unique.stores.memory import MemoryStore
 from faktory_unique.unique.context import UniqueContext
 from faktory_unique.unique.push_history import PushHistory
-from faktory_unique.unique.run_lock import RunLock, runner
+from faktory_unique.unique.run_lock import RunLock
 from tests.unit.pushing import Clock
 
 KEY = "{unique:1:Email:x}:run"
@@ -49,20 +50,20 @@ def context(store, clock):
     kept.close()
 
 
-def of(context, jid="jid-00000002", tell=lambda _told: None):
+def of(context, jid="jid-00000002", on_error=lambda _told: None):
     """Made anew at each step of a job, as `Unique` does."""
-    return RunLock(context, {**JOB, "jid": jid}, STAMP, tell)
+    return RunLock(context, {**JOB, "jid": jid}, STAMP, on_error)
 
 
 def begun(context, **job):
     """The token of a job that has begun to run."""
-    transition = of(context, **job).begin()
+    transition = of(context, **job).acquire_transition()
     assert context.store.run([transition]) == [None]
     return transition.value
 
 
 def test_its_token_tells_the_job_and_is_of_this_attempt_alone(context):
-    first, second = of(context).begin(), of(context).begin()
+    first, second = of(context).acquire_transition(), of(context).acquire_transition()
     assert re.fullmatch("jid-00000002:[0-9a-f]{16}", first.value)
     assert first.value != second.value
     assert (first.key, first.expected, first.ttl) == (KEY, (None,), 30)
@@ -75,22 +76,22 @@ def test_the_job_that_runs_can_be_read_off_it(context, jid):
 
 def test_it_is_held_by_the_token_that_was_taken(context, store):
     token = begun(context)
-    assert store.run([of(context).hold()]) == [token]
+    assert store.run([of(context).hold_transition()]) == [token]
     assert store.ttl(KEY) == 90 + 30
 
 
 def test_its_end_frees_it_and_is_done_once(context, store):
     begun(context)
-    of(context).end()
+    of(context).release()
     assert store.values() == {}
     begun(context, jid="other-jid")
-    of(context).end()
+    of(context).release()
     assert len(store.values()) == 1
 
 
 def test_a_job_that_has_none_frees_nothing(context, store):
     begun(context, jid="other-jid")
-    of(context).end()
+    of(context).release()
     of(context).release_later()
     assert len(store.values()) == 1
 
@@ -98,10 +99,10 @@ def test_a_job_that_has_none_frees_nothing(context, store):
 def test_what_another_has_is_not_freed_at_the_end(context, store):
     token = begun(context, jid="other-jid")
     lost = of(context)
-    assert store.run([lost.begin()]) == [token]
+    assert store.run([lost.acquire_transition()]) == [token]
     lost.discard()
     lost.discard()
-    lost.end()
+    lost.release()
     assert store.values() == {KEY: token}
     assert len(context.deferred) == 0
 
@@ -118,8 +119,8 @@ def freed(store):
 def test_with_the_store_away_its_end_is_made_later(context, store):
     begun(context)
     store.away, told = True, []
-    of(context, tell=told.append).end()
-    assert told == ["run lock: away; freed when it is back"]
+    of(context, on_error=told.append).release()
+    assert told == ["run lock: away; released once the store is back"]
     assert len(context.deferred) == 1
     store.away = False
     assert freed(store)
@@ -134,14 +135,14 @@ def test_given_up_it_is_freed_later_where_it_had_been_taken(context, store):
     assert freed(store)
 
 
-@pytest.mark.parametrize("end", ["end", "release_later"])
+@pytest.mark.parametrize("end", ["release", "release_later"])
 @pytest.mark.parametrize(("after", "freed"), [(119, True), (120, False)])
 def test_it_is_owed_for_as_long_as_it_can_stand(
     context, store, clock, monkeypatch, end, after, freed
 ):
     monkeypatch.setattr(context.deferred, "flush_in_background", lambda: None)
     begun(context)
-    store.run([of(context).hold()._replace(ttl=1_000)])
+    store.run([of(context).hold_transition()._replace(ttl=1_000)])
     store.away = True
     getattr(of(context), end)()
     clock.now += after

@@ -28,7 +28,7 @@ def faktory():
 
 @pytest.mark.parametrize(
     ("on_conflict", "error"),
-    [("skip", None), ("replace", None), ("raise", "another job is there already")],
+    [("skip", None), ("replace", None), ("raise", "Faktory has an equal job")],
 )
 def test_the_job_is_a_duplicate_of_nobody_knows_which_and_leaves_no_lock(
     faktory, on_conflict, error
@@ -38,9 +38,9 @@ def test_the_job_is_a_duplicate_of_nobody_knows_which_and_leaves_no_lock(
     [result] = unique.push([job()], faktory)
     assert (result.status, result.jid, result.submitted_jid) == ("duplicate", "", "jid-00000001")
     assert (result.confirmed, result.error) == (True, error)
-    assert unique.store.run([read_transition(result.key)]) == [None]
+    assert unique._context.store.run([read_transition(result.key)]) == [None]
     assert [event.name for event in seen] == ["acquired", "duplicate"]
-    assert seen[-1].detail == "by the server's own account"
+    assert seen[-1].detail == "Faktory itself keeps jobs unique"
 
 
 def test_those_that_follow_it_in_a_batch_are_duplicates_too(faktory):

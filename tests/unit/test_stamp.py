@@ -9,7 +9,7 @@ from faktory_unique.locks.stamp import (
     VERSION,
     Stamp,
     read_stamp,
-    refuse_another_use,
+    refuse_reserved_name,
     unsupported_stamp,
     without_stamp,
 )
@@ -65,15 +65,15 @@ def test_what_is_the_users_own_is_not_taken_off(kept):
 
 @pytest.mark.parametrize("kept", [1, "mine", None, [], {"key": "k"}])
 def test_what_is_the_users_own_is_refused_where_a_stamp_is_to_be(kept):
-    with pytest.raises(InvalidJob, match=r"^custom\.unique: a name that is reserved"):
-        refuse_another_use({"custom": {"unique": kept}})
+    with pytest.raises(InvalidJob, match=r"^custom\.unique: this name is reserved"):
+        refuse_reserved_name({"custom": {"unique": kept}})
 
 
 @pytest.mark.parametrize("job", [{}, {"custom": None}, {"custom": "text"}, {"custom": {"a": 1}}])
 def test_a_place_for_a_stamp_is_free(job):
-    refuse_another_use(job)
-    refuse_another_use(STAMP.written_on({**job, "custom": {}}))
-    refuse_another_use({"custom": {"unique": {"v": 99}}})
+    refuse_reserved_name(job)
+    refuse_reserved_name(STAMP.written_on({**job, "custom": {}}))
+    refuse_reserved_name({"custom": {"unique": {"v": 99}}})
 
 
 def test_what_is_usual_is_not_written():

@@ -20,7 +20,7 @@ def seen():
 @pytest.fixture
 def unique(seen):
     unique = Unique(MemoryStore(lambda: 0.0), hooks=[seen.append])
-    unique.store.run([Transition(KEY, (None,), held(OWNER), 600)])
+    unique._context.store.run([Transition(KEY, (None,), held(OWNER), 600)])
     return unique
 
 
@@ -31,7 +31,7 @@ def job(**stamp):
 
 
 def lock(unique):
-    return unique.store.values().get(KEY), unique.store.ttl(KEY)
+    return unique._context.store.values().get(KEY), unique._context.store.ttl(KEY)
 
 
 def run(unique, job):
@@ -49,7 +49,7 @@ class TestVersion1:
         old = job(v=1, until="start")
         assert unique.fetch(old, lambda _job: Run()) == Run()
         assert lock(unique) == (None, None)
-        unique.store.run([Transition(KEY, (None,), held(OWNER), 600)])
+        unique._context.store.run([Transition(KEY, (None,), held(OWNER), 600)])
         unique.ack(old, lambda _job: ReportStatus.ACCEPTED)
         assert lock(unique) == (OWNER, 600)
 
@@ -59,7 +59,7 @@ class TestVersion1:
 
     @pytest.mark.parametrize("state", [leased, held])
     def test_an_ack_alone_frees_it_in_either_state(self, unique, state):
-        unique.store.run([Transition(KEY, (OWNER,), state(OWNER), 600)])
+        unique._context.store.run([Transition(KEY, (OWNER,), state(OWNER), 600)])
         unique.ack(job(v=1), lambda _job: ReportStatus.ACCEPTED)
         assert lock(unique) == (None, None)
 

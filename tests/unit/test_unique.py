@@ -19,12 +19,12 @@ def stamped(until="success", owner="jid-00000001"):
 @pytest.fixture
 def unique():
     unique = Unique(MemoryStore())
-    unique.store.run([Transition(KEY, (None,), "jid-00000001", 600)])
+    unique._context.store.run([Transition(KEY, (None,), "jid-00000001", 600)])
     return unique
 
 
 def value(unique):
-    return unique.store.run([read_transition(KEY)])[0]
+    return unique._context.store.run([read_transition(KEY)])[0]
 
 
 def test_an_accepted_ack_frees_the_lock_of_the_stamps_owner(unique):
@@ -105,7 +105,7 @@ def test_a_job_without_a_stamp_passes_untouched(unique, unstamped):
 
 def test_a_job_that_another_middleware_puts_back_is_not_begun(unique):
     assert unique.fetch(stamped("start"), lambda _job: Requeue(5)) == Requeue(5)
-    assert unique.store.ttl(KEY) > 590
+    assert unique._context.store.ttl(KEY) > 590
 
 
 def test_a_refused_copy_is_no_requeue():

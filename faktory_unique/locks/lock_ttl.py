@@ -1,0 +1,57 @@
+"""How long a lock lives: the seconds until a job is queued, and the longest silence of an attempt.
+
+Pure: the present is an argument. docs/design.md §5 has the formulas.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from .server_rules import (
+    PROMOTION_MARGIN,
+    FailureOutcome,
+    expiry_noticed_after,
+    failure_outcome,
+    failures_before,
+    latest_retry,
+)
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from .stamp import Stamp
+
+
+def attempt_seconds(stamp: Stamp, job: dict[str, Any]) -> float:
+    """Return the longest silence, in seconds, that a fetched job can honestly have.
+
+    The reservation expires unreported, the job waits for its retry, then in its queue. If death
+    keeps the lock, the wait is for somebody who brings the dead job back.
+    """
+    match failure_outcome(job):
+        case FailureOutcome.RETRIED:
+            return expiry_noticed_after(job) + latest_retry(failures_before(job)) + stamp.ttl
+        case FailureOutcome.DEAD if stamp.on_death == "keep":
+            return expiry_noticed_after(job) + stamp.ttl
+        case _:
+            return expiry_noticed_after(job)
+
+
+def seconds_until_queued(due: datetime | None, now: datetime) -> float:
+    """Return the seconds until a job pushed now is surely in its queue: 0, or with the margin.
+
+    Args:
+        due: when the job is due, with a time zone; None for at once.
+        now: the present, with a time zone.
+    """
+    return add_promotion_margin(seconds_until_due(due, now))
+
+
+def seconds_until_due(due: datetime | None, now: datetime) -> float:
+    """Return the seconds until a job pushed now is due, 0 if it is; see `seconds_until_queued`."""
+    return 0.0 if due is None else max((due - now).total_seconds(), 0.0)
+
+
+def add_promotion_margin(delay: float) -> float:
+    """Return the seconds after which a job due in `delay` seconds is surely in its queue."""
+    return delay + PROMOTION_MARGIN if delay > 0 else 0.0

@@ -1,0 +1,102 @@
+"""What the store's replies mean for a fetched job: run, requeue or drop it, and which event.
+
+A reply is the value that the lock had before the transition. Pure: `unique/job_lock` carries out
+what these functions return.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from faktory_unique.events import EventName
+from faktory_unique.middleware import Drop, Requeue
+
+from .lifecycle import Step
+from .transition import owner_of, replaced_by
+
+if TYPE_CHECKING:
+    from .stamp import Stamp
+    from .transition import Transition
+
+# Seconds after which a job is fetched again while another job of its key runs. The server looks
+# for due jobs every 5.
+RUN_LOCK_RETRY = 5.0
+
+
+class Meaning(NamedTuple):
+    """What a reply means.
+
+    Attributes:
+        event: what happened to the lock; None if there is nothing to report.
+        detail: the event's detail.
+        decision: what to do with the job instead of running it; None to go on.
+    """
+
+    event: EventName | None = None
+    detail: str = ""
+    decision: Drop | Requeue | None = None
+
+
+NOTHING = Meaning()
+
+
+def meaning_of(
+    step: Step, stamp: Stamp, job: dict[str, Any], transition: Transition, found: str | None
+) -> Meaning:
+    """Return what the reply to a write of the job's own lock means.
+
+    Args:
+        step: at which the transition was applied.
+        stamp: the job's own.
+        job: the payload as fetched.
+        transition: as it was sent.
+        found: the reply.
+    """
+    replacement = replaced_by(found)
+    if replacement is not None:
+        detail = f"replaced by {replacement}"
+        return Meaning(EventName.SUPERSEDED, detail, Drop(detail))
+    if transition.is_read_only:
+        return NOTHING
+    if transition.value is None:
+        if transition.applied(found):
+            return Meaning(EventName.RELEASED)
+        if step is Step.FETCH and not _may_have_started(stamp, job):
+            return _lapsed(found)
+    elif step is Step.FETCH:
+        return _meaning_of_hold(stamp, transition, found)
+    return NOTHING
+
+
+def run_lock_taken(token: str | None) -> Meaning:
+    """Return what it means that the run lock was not acquired, or was lost before its hold.
+
+    Args:
+        token: the value found; None if the lease of the run lock ran out.
+    """
+    detail = "the run lock was not held in time" if token is None else f"{runner(token)} runs"
+    return Meaning(EventName.RUN_BLOCKED, detail, Requeue(RUN_LOCK_RETRY))
+
+
+def runner(token: str) -> str:
+    """Return the jid of the job that has the run lock."""
+    return token.rpartition(":")[0]
+
+
+def _meaning_of_hold(stamp: Stamp, transition: Transition, found: str | None) -> Meaning:
+    if transition.applied(found):
+        if found is None:
+            return Meaning(EventName.REACQUIRED)
+        return Meaning(EventName.RENEWED if stamp.renew else EventName.CONFIRMED)
+    is_own = found is not None and owner_of(found) == stamp.owner
+    return NOTHING if is_own or stamp.until == "expiry" else _lapsed(found)
+
+
+def _lapsed(found: str | None) -> Meaning:
+    detail = "its time was over" if found is None else f"{owner_of(found)} has it"
+    return Meaning(EventName.LAPSED, detail)
+
+
+def _may_have_started(stamp: Stamp, job: dict[str, Any]) -> bool:
+    """Whether an earlier attempt can have released the lock: it failed, or was requeued."""
+    return bool(job.get("failure")) or job["jid"] != stamp.owner
