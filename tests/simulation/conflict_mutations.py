@@ -6,9 +6,11 @@ from faktory_unique import Drop, PushStatus, Requeue
 from faktory_unique.locks import lifecycle
 from faktory_unique.locks.keys import run_key
 from faktory_unique.locks.lifecycle import Act, Step
+from faktory_unique.locks.replies import Meaning
 from faktory_unique.locks.server_rules import expiry_noticed_after
 from faktory_unique.locks.transition import owner_of, read_transition
 from faktory_unique.stores.memory import MemoryStore
+from faktory_unique.unique import job_lock
 from faktory_unique.unique.chunk import ChunkPush
 from faktory_unique.unique.chunk_locks import ChunkLocks
 from faktory_unique.unique.job_lock import JobLock
@@ -18,8 +20,8 @@ from tests.simulation.mutating import mutation
 
 
 @mutation("replaced_in_its_queue", (MemoryStore, "_bury"))
-def swapped_without_a_tombstone(_bury):
-    return lambda _self, _change, _replaced, _lock: None
+def replaced_without_a_marker(_bury):
+    return lambda _self, _transition, _replaced, _lock: None
 
 
 @mutation("replaced_in_its_queue", (lifecycle, "replace_transition"))
@@ -42,73 +44,73 @@ def a_replacing_job_leaves_no_tombstone_when_it_is_fetched(transition):
 
 
 @mutation("replaced_by_a_refused_push", (ChunkPush, "send"))
-def swapped_before_it_is_pushed(send):
+def replaced_before_the_push(send):
     def mutated(self):
-        for claim in self._locks.accepted.values():
-            if claim.replaces:
-                self._locks._context.store.run([claim.confirm()])
+        for request in self._locks.accepted.values():
+            if request.replaces:
+                self._locks._context.store.run([request.confirm_transition()])
         send(self)
 
     return mutated
 
 
-@mutation("replaced_by_a_refused_push", (ChunkLocks, "settle"))
-def swapped_for_a_push_that_was_refused(settle):
+@mutation("replaced_by_a_refused_push", (ChunkLocks, "finalize"))
+def replaced_for_a_push_that_was_refused(finalize):
     def mutated(self, results):
-        for i, claim in self.accepted.items():
-            if claim.replaces and results[i].status is PushStatus.REFUSED:
-                self._context.store.run([claim.confirm()])
-        return settle(self, results)
+        for i, request in self.accepted.items():
+            if request.replaces and results[i].status is PushStatus.REFUSED:
+                self._context.store.run([request.confirm_transition()])
+        return finalize(self, results)
 
     return mutated
 
 
-@mutation("a_replaced_job_is_pushed_again", (LockRequest, "take"))
-def an_owner_that_was_replaced_goes_out_again(take):
-    return lambda self: take(self)._replace(unless_replaced=None)
+@mutation("a_replaced_job_is_pushed_again", (LockRequest, "acquire_transition"))
+def an_owner_that_was_replaced_is_pushed_again(acquire):
+    return lambda self: acquire(self)._replace(unless_replaced=None)
 
 
 @mutation("replaced_by_two_at_once", (LockRequest, "lost_reason"))
-def nobody_is_told_of_a_place_that_another_has(_amiss):
+def no_result_says_that_another_has_replaced_it_too(_lost_reason):
     return lambda _self, _found, _elapsed: ""
 
 
-@mutation("waited_longer_than_its_ttl", (JobLock, "_aside"))
-def a_job_steps_aside_for_whoever_has_its_lock(aside):
-    def mutated(self, found):
-        if found is not None and owner_of(found) != self._stamp.owner:
-            return Drop("another has it")
-        return aside(self, found)
+@mutation("waited_longer_than_its_ttl", (job_lock, "meaning_of"))
+def a_job_steps_aside_for_any_owner_of_its_lock(meaning_of):
+    def mutated(step, stamp, job, transition, found):
+        if step is Step.FETCH and found is not None and owner_of(found) != stamp.owner:
+            return Meaning(decision=Drop("another job has the lock"))
+        return meaning_of(step, stamp, job, transition, found)
 
     return mutated
 
 
-@mutation("replaced_in_its_queue", (JobLock, "_aside"))
-def a_replaced_job_runs(_aside):
-    return lambda _self, _found: None
+@mutation("replaced_in_its_queue", (job_lock, "meaning_of"))
+def a_replaced_job_runs(meaning_of):
+    return lambda *given: meaning_of(*given)._replace(event=None, decision=None)
 
 
-@mutation("one_runs_and_one_waits", (RunLock, "end"))
-def a_run_lock_is_never_freed(_end):
+@mutation("one_runs_and_one_waits", (RunLock, "release"))
+def a_run_lock_is_never_released(_release):
     return lambda _self: None
 
 
-def _running_all_the_same(fetched, delay):
+def _running_all_the_same(on_fetch, delay):
     def mutated(self, *, runs):
-        instead = fetched(self, runs=runs)
-        return None if isinstance(instead, Requeue) and instead.delay == delay else instead
+        decision = on_fetch(self, runs=runs)
+        return None if isinstance(decision, Requeue) and decision.delay == delay else decision
 
     return mutated
 
 
-@mutation("one_runs_and_one_waits", (JobLock, "fetched"))
-def an_exclusive_job_waits_for_nobody(fetched):
-    return _running_all_the_same(fetched, 5)
+@mutation("one_runs_and_one_waits", (JobLock, "on_fetch"))
+def an_exclusive_job_waits_for_no_other(on_fetch):
+    return _running_all_the_same(on_fetch, 5)
 
 
-@mutation("store_away_while_one_runs_and_one_waits", (JobLock, "fetched"))
-def an_exclusive_job_runs_where_the_store_is_away(fetched):
-    return _running_all_the_same(fetched, 10)
+@mutation("store_away_while_one_runs_and_one_waits", (JobLock, "on_fetch"))
+def an_exclusive_job_runs_while_the_store_is_unavailable(on_fetch):
+    return _running_all_the_same(on_fetch, 10)
 
 
 @mutation("one_runs_and_one_waits", (lifecycle, "hold_run_transition"))
@@ -117,7 +119,7 @@ def a_run_lock_is_not_held(hold_run_transition):
 
 
 @mutation("one_runs_and_one_waits", (RunLock, "discard"))
-def a_run_lock_is_freed_by_whoever_waits(_lost):
+def a_run_lock_is_released_by_a_job_that_waits(_discard):
     def mutated(self):
         [token] = self._context.store.run([read_transition(run_key(self._key))])
         self._context.store.run([lifecycle.release_run_transition(self._key, token)])
@@ -126,12 +128,12 @@ def a_run_lock_is_freed_by_whoever_waits(_lost):
 
 
 @mutation("one_runs_and_one_waits", (lifecycle, "acquire_run_transition"))
-def a_run_lock_is_taken_for_the_reservation_at_once(acquire_run_transition):
+def a_run_lock_is_acquired_for_the_reservation_at_once(acquire_run_transition):
     return lambda *given: acquire_run_transition(*given)._replace(ttl=expiry_noticed_after({}))
 
 
 @mutation("exclusive_past_its_reservation", (lifecycle, "TABLE"))
-def a_job_that_waits_its_turn_keeps_the_time_its_lock_has(_table):
+def a_job_that_waits_for_a_run_lock_keeps_its_lock_time(_table):
     rows = {**lifecycle.TABLE[Step.REQUEUE], "start": Act.LEAVE}
     return {**lifecycle.TABLE, Step.REQUEUE: rows}
 

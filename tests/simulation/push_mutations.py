@@ -1,4 +1,4 @@
-"""What a push does to its lock, done wrong."""
+"""Mutations of the producer's side: what a push writes to its lock, done wrong."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from faktory_unique import PushStatus
 from faktory_unique.client import producer
 from faktory_unique.locks import lifecycle
 from faktory_unique.locks.transition import Transition, held, leased
+from faktory_unique.unique import request_builder
 from faktory_unique.unique.chunk import ChunkPush
 from faktory_unique.unique.chunk_locks import ChunkLocks
 from faktory_unique.unique.push_history import PushHistory
@@ -15,7 +16,7 @@ from tests.simulation.mutating import mutation
 
 
 @mutation("single", (lifecycle, "acquire_transition"))
-def no_lease(_take):
+def no_lease(_acquire):
     return lambda key, owner, lease, **_more: Transition(key, (None,), held(owner), int(lease * 10))
 
 
@@ -33,67 +34,68 @@ def no_confirm(confirm):
 
 
 @mutation("refused_push_after_a_faster_worker", (lifecycle, "rollback_transition"))
-def a_refused_push_frees_a_held_lock(_give_back):
+def a_refused_push_releases_a_held_lock(_rollback):
     return lambda key, owner: Transition(key, (leased(owner), held(owner)), None, 0)
 
 
 @mutation("single", (lifecycle, "rollback_transition"))
-def a_refused_push_keeps_its_lease_for_ever(_give_back):
+def a_refused_push_keeps_its_lease_for_ever(_rollback):
     return lambda key, owner: Transition(key, (leased(owner),), held(owner), 600)
 
 
 @mutation("two_producers", (ChunkLocks, "_duplicate"))
-def a_duplicate_tells_its_own_jid(duplicate):
-    def mutated(self, claim, value):
-        return duplicate(self, claim, value)._replace(jid=claim.submitted_jid)
+def a_duplicate_returns_its_own_jid(duplicate):
+    def mutated(self, request, value):
+        return duplicate(self, request, value)._replace(jid=request.submitted_jid)
 
     return mutated
 
 
 @mutation("two_producers", (ChunkLocks, "_duplicate"))
-def a_duplicate_of_a_lease_is_said_to_be_confirmed(duplicate):
+def a_duplicate_of_a_lease_counts_as_confirmed(duplicate):
     return lambda *given: duplicate(*given)._replace(confirmed=True)
 
 
-@mutation("unknown_push_that_arrived", (ChunkLocks, "settle"))
-def an_unknown_push_frees_its_lock(settle):
+@mutation("unknown_push_that_arrived", (ChunkLocks, "finalize"))
+def an_unknown_push_releases_its_lock(finalize):
     def mutated(self, results):
-        told = settle(self, results)
+        changed = finalize(self, results)
         if any(results[i].status is PushStatus.UNKNOWN for i in self.accepted):
-            self.give_back()
-        return told
+            self.roll_back()
+        return changed
 
     return mutated
 
 
-@mutation("two_producers", (ChunkPush, "take"))
-def pushed_before_the_lock_is_taken(take):
+@mutation("two_producers", (ChunkPush, "acquire"))
+def pushed_before_the_lock_is_acquired(acquire):
     def mutated(self):
-        results = self._call_next([request.stamped() for request in self._requests.values()])
+        results = self._call_next([request.payload() for request in self._requests.values()])
         result_of = dict(zip(self._requests, results, strict=True))
-        take(self)
-        self._pending = mock.Mock(receive=lambda: [result_of[i] for i in self._sending])
+        acquire(self)
+        if self._pending is not None:
+            self._pending = mock.Mock(receive=lambda: [result_of[i] for i in self._sending])
 
     return mutated
 
 
-@mutation("chunks_that_are_answered_slowly", (ChunkLocks, "are_old"))
-def a_chunk_that_has_waited_goes_out_on_what_is_left_of_its_lease(_are_old):
+@mutation("chunks_that_are_answered_slowly", (ChunkLocks, "are_stale"))
+def a_chunk_that_has_waited_is_sent_on_the_rest_of_its_lease(_are_stale):
     return property(lambda _self: False)
 
 
 @mutation("same_job_pushed_again_after_its_lease", (PushHistory, "is_unknown"))
-def a_jid_whose_push_was_unknown_is_sent_again(_was_unknown):
+def a_jid_whose_push_was_unknown_is_sent_again(_is_unknown):
     return lambda _self, _jid: False
 
 
 @mutation("same_job_pushed_again_while_it_runs", (PushHistory, "was_pushed"))
-def a_jid_that_has_arrived_is_sent_again(_has_arrived):
+def a_jid_that_was_pushed_is_sent_again(_was_pushed):
     return lambda _self, _jid: False
 
 
-@mutation("scheduled", (lifecycle, "seconds_until_queued"))
-def a_scheduled_job_has_no_time_to_wait(_wait):
+@mutation("scheduled", (request_builder, "seconds_until_queued"))
+def a_scheduled_job_has_no_time_to_wait(_seconds_until_queued):
     return lambda _due, _now: 0.0
 
 

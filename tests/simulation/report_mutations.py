@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from faktory_unique import ReportStatus
-from faktory_unique.locks import lifecycle, server_rules
+from faktory_unique.locks import lifecycle, lock_ttl, server_rules
 from faktory_unique.worker import requeue, reservation
 from faktory_unique.worker.processor import JobProcessor
 from tests.simulation.mutating import mutation
@@ -80,6 +80,11 @@ def a_requeue_job_is_acknowledged_and_no_copy_pushed(_requeue):
     return lambda self, reservation, _delay: self._end(reservation, None)
 
 
-@mutation("death", (lifecycle, "failure_outcome"), (reservation, "failure_outcome"))
+@mutation(
+    "death",
+    (lifecycle, "failure_outcome"),
+    (lock_ttl, "failure_outcome"),
+    (reservation, "failure_outcome"),
+)
 def every_failure_counts_as_retried(_outcome):
     return lambda _job: server_rules.FailureOutcome.RETRIED

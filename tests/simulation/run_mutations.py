@@ -1,12 +1,13 @@
-"""What a worker does to the lock of its job, done wrong."""
+"""Mutations of the worker's side: what a worker writes to the lock of its job, done wrong."""
 
 from __future__ import annotations
 
-from faktory_unique.locks import lifecycle, server_rules
+from faktory_unique.locks import lifecycle, replies, server_rules
 from faktory_unique.locks.lifecycle import Act, Step
 from faktory_unique.locks.transition import Transition
 from faktory_unique.stores import deferred
 from faktory_unique.stores.deferred import DeferredWrites
+from faktory_unique.unique import job_lock
 from faktory_unique.unique.job_lock import JobLock
 from tests.simulation.mutating import mutation
 
@@ -28,15 +29,15 @@ def a_hold_shortens_what_a_requeue_has_extended(hold):
 
 
 @mutation("death_that_keeps_its_lock", (lifecycle, "ends_lock"))
-def death_frees_what_was_to_be_kept(_is_over):
-    return lambda _stamp, after_failure: after_failure is not server_rules.FailureOutcome.RETRIED
+def death_releases_a_lock_that_it_keeps(_ends_lock):
+    return lambda _stamp, outcome: outcome is not server_rules.FailureOutcome.RETRIED
 
 
 @mutation("done_where_death_would_keep_its_lock", (lifecycle, "transition_for"))
-def an_ack_frees_no_lock_that_death_would_keep(transition):
+def an_ack_releases_no_lock_that_death_would_keep(transition_for):
     def mutated(step, stamp, *given):
         keeps = step is Step.ACK and stamp.on_death == "keep"
-        return None if keeps else transition(step, stamp, *given)
+        return None if keeps else transition_for(step, stamp, *given)
 
     return mutated
 
@@ -47,22 +48,22 @@ def no_hold(_table):
 
 
 @mutation("retry", (lifecycle, "TABLE"))
-def a_failed_job_frees_its_lock(_table):
+def a_failed_job_releases_its_lock(_table):
     return _act(Step.FAIL, Act.RELEASE)
 
 
 @mutation("late_ack", (lifecycle, "TABLE"))
-def a_late_ack_frees_the_lock(_table):
+def a_late_ack_releases_the_lock(_table):
     return _act(Step.ACK_LATE, Act.RELEASE)
 
 
 @mutation("single", (lifecycle, "TABLE"))
-def freed_when_it_is_fetched(_table):
+def released_at_fetch(_table):
     return _act(Step.FETCH, Act.RELEASE)
 
 
 @mutation("requeue", (lifecycle, "TABLE"))
-def a_requeue_frees_its_lock(_table):
+def a_requeue_releases_its_lock(_table):
     return _act(Step.REQUEUE, Act.RELEASE)
 
 
@@ -72,7 +73,7 @@ def a_requeue_keeps_the_time_its_lock_has(_table):
 
 
 class _Overwriting(Transition):
-    """A change that happens whatever is found."""
+    """A transition that applies to any value."""
 
     __slots__ = ()
 
@@ -93,46 +94,48 @@ def a_hold_that_overwrites(hold):
     return lambda stamp, job: _Overwriting(*hold(stamp, job))
 
 
-@mutation("ack_after_the_rerun_began", (lifecycle, "attempt_seconds"))
-def held_for_the_reservation_alone(_attempt):
+@mutation(
+    "ack_after_the_rerun_began", (lifecycle, "attempt_seconds"), (job_lock, "attempt_seconds")
+)
+def held_for_the_reservation_alone(_attempt_seconds):
     return lambda _stamp, job: server_rules.expiry_noticed_after(job)
 
 
 @mutation("single", (lifecycle, "attempt_seconds"))
-def held_for_far_longer_than_an_attempt(attempt):
-    return lambda stamp, job: 10 * attempt(stamp, job)
+def held_for_far_longer_than_an_attempt(attempt_seconds):
+    return lambda stamp, job: 10 * attempt_seconds(stamp, job)
 
 
 @mutation("death", (lifecycle, "ends_lock"))
-def death_keeps_every_lock(_is_over):
+def death_keeps_every_lock(_ends_lock):
     return lambda _stamp, _outcome: False
 
 
-@mutation("same_job_pushed_again_while_it_runs", (JobLock, "fetched"))
-def a_start_lock_that_cannot_be_freed_is_forgotten(fetched):
+@mutation("same_job_pushed_again_while_it_runs", (JobLock, "on_fetch"))
+def a_start_lock_that_cannot_be_released_is_ignored(on_fetch):
     def mutated(self, *, runs):
-        fetched(self, runs=runs)
+        on_fetch(self, runs=runs)
 
     return mutated
 
 
 @mutation("store_away_at_hold_and_release", (DeferredWrites, "defer"))
-def what_the_store_is_owed_is_forgotten(_keep):
-    return lambda _self, _change, _seconds, _made, *, yields: None
+def a_failed_write_is_not_deferred(_defer):
+    return lambda _self, _transition, _seconds, _on_applied, *, yields: None
 
 
 @mutation("single", (deferred, "run_in_two_steps"))
-def a_hold_takes_an_absent_lock_in_one_step(_run_in_steps):
+def a_hold_acquires_an_absent_lock_in_one_step(_two_steps):
     return lambda store, transitions: store.run(transitions)
 
 
 @mutation(
     "store_away_at_hold_of_a_job_whose_ack_is_not_answered", (DeferredWrites, "forbid_acquire")
 )
-def an_owed_hold_takes_a_lock_after_its_job_ended(_stop_taking):
+def a_deferred_hold_acquires_a_lock_after_its_job_ended(_forbid):
     return lambda _self, _key, _owner: None
 
 
-@mutation("bulk", (JobLock, "_tell_held"))
-def nobody_is_told_that_a_lock_had_lapsed(_tell_held):
-    return lambda _self, _change, _found: None
+@mutation("bulk", (replies, "_meaning_of_hold"))
+def no_event_says_that_a_lock_had_lapsed(_meaning_of_hold):
+    return lambda _stamp, _transition, _found: replies.NOTHING
