@@ -93,7 +93,7 @@ def _meaning_of_hold(stamp: Stamp, transition: Transition, found: str | None) ->
 
 
 def _lapsed(found: str | None) -> Meaning:
-    detail = "its time was over" if found is None else f"{owner_of(found)} has it"
+    detail = "the lock had expired" if found is None else f"{owner_of(found)} has the lock"
     return Meaning(EventName.LAPSED, detail)
 
 

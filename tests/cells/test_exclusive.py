@@ -130,7 +130,7 @@ class TestTheLoser:
         assert second.jid != first.jid
 
     @pytest.mark.parametrize("until", ["success", "start"])
-    def test_keeps_its_lock_for_its_wait_and_a_push_is_a_duplicate_of_it(self, ground, until):
+    def test_loser_keeps_its_lock_so_a_push_is_a_duplicate(self, ground, until):
         unique = ground.unique(until=until, exclusive=True)
         _, _, second, waiting = one_that_waits(ground, unique)
         assert ground.lock(second) == held(second.jid)
@@ -173,7 +173,7 @@ class TestTheLoser:
         assert fake.lock(second) is None
         assert fake.run_lock(second) == (None, None)
 
-    def test_waits_no_longer_than_a_winner_that_has_died_was_reserved(self, fake):
+    def test_loser_waits_at_most_a_dead_winners_reservation(self, fake):
         unique = fake.unique(until="start", exclusive=True)
         _, _, _, waiting = one_that_waits(fake, unique)
         fake.handle(waiting)

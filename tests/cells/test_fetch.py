@@ -48,7 +48,7 @@ class TestUntilSuccess:
         assert (ground.lock(result), ground.ttl(result)) == (held(result.jid), ATTEMPT)
         assert ground.events()[-1] == "reacquired"
 
-    def test_anothers_it_is_left_alone_and_the_job_runs_and_it_is_said(self, ground):
+    def test_anothers_lock_stays_and_the_job_runs_as_lapsed(self, ground):
         unique = ground.unique()
         result = ground.push(unique)
         give_to_another(ground, result)
@@ -65,7 +65,7 @@ class TestUntilSuccess:
         assert ground.fetch(unique).runs
         assert ground.ttl(result) == 60 + 30
 
-    def test_where_death_keeps_it_the_last_attempt_is_held_for_ttl_too(self, ground):
+    def test_kept_by_death_the_last_attempt_is_held_for_ttl_too(self, ground):
         unique = ground.unique(on_death="keep")
         result = ground.push(unique, retry=-1)
         assert ground.fetch(unique).runs
@@ -90,7 +90,7 @@ class TestUntilSuccess:
         assert ground.lock(result) == held(result.jid)
         assert ground.events()[-1] == "renewed"
 
-    def test_with_the_store_away_until_the_end_the_lock_is_freed_later(self, ground, wait_for):
+    def test_store_away_until_the_end_releases_the_lock_later(self, ground, wait_for):
         unique = ground.unique()
         result = ground.push(unique)
         ground.store.away = True
@@ -111,7 +111,7 @@ class TestUntilSuccess:
         unique.close()
         assert ground.lock(result) is None
 
-    def test_a_hold_that_comes_amid_the_report_says_that_the_lock_had_lapsed(self, ground):
+    def test_hold_during_the_report_emits_lapsed(self, ground):
         unique = ground.unique()
         result = ground.push(unique)
         ground.store.away = True
@@ -164,7 +164,7 @@ class TestUntilStart:
         assert ground.lock(result) is None
         assert ground.push(unique)
 
-    def test_absent_at_the_first_attempt_it_has_lapsed_and_that_is_said(self, ground):
+    def test_absent_at_the_first_attempt_emits_lapsed(self, ground):
         unique = ground.unique(until="start")
         result = ground.push(unique)
         free(ground, result)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from faktory_unique.locks.transition import held
 
 
-def test_until_start_with_the_store_away_it_runs_and_its_lock_is_freed_later(ground, wait_for):
+def test_until_start_store_away_runs_and_releases_later(ground, wait_for):
     unique = ground.unique(until="start", enforce=False)
     result = ground.push(unique)
     ground.store.away = True
@@ -15,7 +15,7 @@ def test_until_start_with_the_store_away_it_runs_and_its_lock_is_freed_later(gro
     wait_for(lambda: ground.lock(result) is None)
 
 
-def test_an_observed_job_runs_and_leaves_the_lock_to_the_one_before_it(ground):
+def test_observed_job_leaves_the_lock_to_its_holder(ground):
     unique = ground.unique(enforce=False)
     first = ground.push(unique, queue="first")
     observed = ground.push(unique)

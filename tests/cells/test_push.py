@@ -84,14 +84,14 @@ def test_accepted_leased_becomes_held_for_its_wait(ground, until):
     assert (ground.lock(result), ground.ttl(result)) == (held(result.jid), 600)
 
 
-def test_accepted_for_later_it_is_held_for_the_delay_with_its_margin_too(fake, until):
+def test_accepted_for_later_is_held_for_delay_margin_and_ttl(fake, until):
     at = (fake.faktory.clock.now() + timedelta(hours=1)).isoformat()
     result = fake.push(fake.unique(until=until), at=at)
     assert fake.ttl(result) == 3600 + 10 + 600
 
 
 @pytest.mark.parametrize("rest", ["freed", "held"])
-def test_accepted_after_a_faster_worker_it_is_left_as_that_left_it(ground, until, rest):
+def test_accepted_after_a_faster_worker_changes_nothing(ground, until, rest):
     unique = ground.unique(until=until)
 
     def work():

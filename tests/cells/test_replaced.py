@@ -38,7 +38,7 @@ class TestTheReplaced:
         assert lock(ground, old) == before
         assert sum(ground.sizes().values()) == 0
 
-    def test_runs_to_its_end_where_it_had_begun_and_frees_nobodys_lock(self, ground):
+    def test_running_job_ends_and_releases_no_other_lock(self, ground):
         unique = replacing(ground)
         old, running = ground.push_and_fetch(unique)
         new = ground.push(unique)

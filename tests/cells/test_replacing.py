@@ -19,9 +19,7 @@ class TestTheReplacing:
         assert lock(ground, new) == held_for(new, seconds)
 
     @FETCHED
-    def test_before_the_swap_it_takes_his_place_and_the_swap_changes_nothing(
-        self, ground, until, seconds
-    ):
+    def test_worker_replaces_first_and_a_late_swap_does_nothing(self, ground, until, seconds):
         """The worker is faster than its producer."""
         unique = replacing(ground, until)
         seen = []
@@ -61,7 +59,7 @@ class TestTheReplacing:
         assert ground.tombstone(old, old.jid)[0] == new.jid
 
     @UNTIL
-    def test_where_another_has_the_lock_it_runs_and_the_old_one_steps_aside(self, ground, until):
+    def test_third_holder_keeps_the_lock_and_the_old_job_drops(self, ground, until):
         """A third was pushed once the old one's lock was gone."""
         unique = replacing(ground, until)
         old = ground.push(unique, queue="old")

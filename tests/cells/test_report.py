@@ -67,7 +67,7 @@ class TestAck:
         assert fake.ack(fetched) is ReportStatus.UNKNOWN
         assert fake.lock(result) == held(result.jid)
 
-    def test_later_still_it_is_not_sent_and_the_rerun_keeps_its_reservation(self, fake):
+    def test_later_report_is_withheld_for_the_reruns_sake(self, fake):
         """By then another worker can have the job: the ACK would end its run unfinished."""
         unique = fake.unique()
         result = fake.push(unique)
@@ -166,7 +166,7 @@ class TestFail:
         assert ground.lock(result) == (held(result.jid) if until == "expiry" else None)
 
     @pytest.mark.parametrize("arrives", [True, False])
-    def test_unknown_it_is_sent_again_and_not_found_then_means_accepted(
+    def test_unknown_fail_is_resent_and_not_found_means_accepted(
         self, ground, monkeypatch, arrives
     ):
         unique = ground.unique()
@@ -193,7 +193,7 @@ class TestFail:
         assert fake.lock(result) is None
 
     @pytest.mark.parametrize("end", ENDS)
-    def test_late_and_after_the_expiry_it_is_refused_and_the_lock_lapses(self, fake, end):
+    def test_fail_after_the_expiry_is_refused_and_the_lock_lapses(self, fake, end):
         unique = fake.unique()
         result, fetched = fake.push_and_fetch(unique, **end)
         fake.faktory.clock.advance(65)
@@ -224,7 +224,7 @@ class TestFail:
         assert fake.lock(result) is None
 
 
-def test_a_job_that_is_never_reported_has_its_lock_until_its_rerun_has_it(fake):
+def test_unreported_job_keeps_its_lock_until_its_rerun(fake):
     """A worker that died: the longest silence is covered, at each of its attempts."""
     unique = fake.unique(ttl=1)
     result = fake.push(unique, retry=2)

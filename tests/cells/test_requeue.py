@@ -28,7 +28,7 @@ def test_it_is_never_shortened(ground):
     assert ATTEMPT - 2 <= ground.ttl(result) <= ATTEMPT
 
 
-def test_the_copy_has_another_jid_and_the_same_owner_and_frees_the_lock(ground):
+def test_copy_has_a_new_jid_and_releases_the_owners_lock(ground):
     unique = ground.unique()
     result = ground.push(unique)
     first = ground.fetch(unique)
@@ -84,7 +84,7 @@ def test_a_push_unknown_is_followed_by_neither_ack_nor_fail(ground, monkeypatch,
 
 
 @pytest.mark.parametrize("retry", [0, -1])
-def test_where_the_expiry_would_be_the_end_another_copy_is_pushed(ground, monkeypatch, retry):
+def test_another_copy_is_pushed_if_expiry_would_end_the_job(ground, monkeypatch, retry):
     unique = ground.unique()
     result, fetched = ground.push_and_fetch(unique, retry=retry)
     ground.losing(monkeypatch, "PUSHB", arrives=True)
@@ -113,7 +113,7 @@ def test_after_reserve_for_nothing_is_sent(fake):
     assert fake.lock(result) == held(result.jid)
 
 
-def test_with_the_store_away_it_is_requeued_and_the_lock_lasts_later(ground, wait_for):
+def test_store_away_requeues_and_extends_the_lock_later(ground, wait_for):
     unique = ground.unique()
     result, fetched = ground.push_and_fetch(unique)
     ground.store.away = True

@@ -12,9 +12,11 @@ import pytest
 # least.
 HELD = [
     ("locks.keys", ["keys", "vectors/test_ours.py"], 35),
-    ("locks.lifecycle", ["lifecycle", "lifecycle_sides"], 75),
+    ("locks.lifecycle", ["lifecycle", "lifecycle_side_keys", "replies"], 60),
+    ("locks.lock_ttl", ["lifecycle", "lifecycle_side_keys"], 15),
+    ("locks.replies", ["replies"], 10),
     ("locks.server_rules", ["reserved", "reservation"], 35),
-    ("locks.transition", ["change", "lifecycle"], 20),
+    ("locks.transition", ["transition", "lifecycle"], 20),
     ("locks.stamp", ["stamp"], 30),
     ("policy.job_options", ["enterprise"], 20),
 ]

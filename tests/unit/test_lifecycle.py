@@ -71,14 +71,14 @@ class TestFetch:
         ("job", "seconds"),
         [(LAST_ATTEMPT, RESERVE), (ONE_SHOT, RESERVE), (TO_THE_DEAD, RESERVE)],
     )
-    def test_until_success_it_is_held_for_as_long_as_the_attempt_can_be_silent(self, job, seconds):
+    def test_until_success_holds_for_one_silent_attempt(self, job, seconds):
         assert lifecycle.transition_for(Step.FETCH, stamp(), job) == held_for(seconds)
 
     @pytest.mark.parametrize(
         ("job", "seconds"),
         [(FRESH, RESERVE + FIRST_RETRY + TTL), (FAILED_ONCE, RESERVE + SECOND_RETRY + TTL)],
     )
-    def test_with_a_retry_left_never_for_less_since_it_may_come_after_a_requeue(self, job, seconds):
+    def test_with_a_retry_left_a_hold_never_shortens(self, job, seconds):
         held = held_for(seconds)._replace(extends=True)
         assert lifecycle.transition_for(Step.FETCH, stamp(), job) == held
 
@@ -86,7 +86,7 @@ class TestFetch:
         ("job", "seconds"),
         [(LAST_ATTEMPT, RESERVE + TTL), (TO_THE_DEAD, RESERVE + TTL), (ONE_SHOT, RESERVE)],
     )
-    def test_where_death_keeps_it_the_wait_of_one_brought_back_is_covered(self, job, seconds):
+    def test_kept_by_death_covers_the_wait_of_a_revived_job(self, job, seconds):
         assert lifecycle.transition_for(Step.FETCH, stamp(on_death="keep"), job) == held_for(
             seconds
         )
@@ -123,7 +123,7 @@ class TestFail:
     @pytest.mark.parametrize(
         ("job", "seconds"), [(FRESH, FIRST_RETRY + TTL), (FAILED_ONCE, SECOND_RETRY + TTL)]
     )
-    def test_to_be_retried_it_lives_for_as_long_as_the_retry_can_wait(self, until, job, seconds):
+    def test_retried_job_keeps_its_lock_while_the_retry_can_wait(self, until, job, seconds):
         assert lifecycle.transition_for(Step.FAIL, stamp(until), job) == extended_to(seconds)
 
     def test_to_be_retried_and_not_renewed_it_is_left_alone(self, until):
@@ -165,9 +165,7 @@ class TestRequeue:
             (ONE_SHOT, 90, 100 + TTL),
         ],
     )
-    def test_it_lives_for_as_long_as_the_copy_can_wait_or_this_attempt_be_silent(
-        self, until, job, delay, seconds
-    ):
+    def test_lock_lasts_for_the_copys_wait_or_this_attempt(self, until, job, delay, seconds):
         """A worker that dies amid the put-back leaves the job to its reservation."""
         transition = lifecycle.transition_for(Step.REQUEUE, stamp(until), job, delay)
         assert transition == extended_to(seconds)
@@ -187,7 +185,7 @@ def test_until_expiry_nothing_is_done_at_any_step(step, job):
 
 @pytest.mark.parametrize("job", [FRESH, LAST_ATTEMPT, ONE_SHOT])
 @pytest.mark.parametrize("step", [Step.ACK, Step.ACK_LATE])
-def test_until_start_there_is_nothing_left_to_do_for_a_job_that_has_started(step, job):
+def test_until_start_leaves_a_started_job_alone(step, job):
     assert lifecycle.transition_for(step, stamp("start"), job, 90) is None
 
 
@@ -208,7 +206,7 @@ def test_the_table_has_a_cell_for_each_step_and_until():
         (NOW + timedelta(hours=1), 3610),
     ],
 )
-def test_a_wait_is_never_negative_and_has_a_margin_where_there_is_one(due, expected):
+def test_wait_is_never_negative_and_has_a_margin(due, expected):
     """Promotion runs every 5 s and can skip a tick (server/task_runner.go:119-121)."""
     assert lock_ttl.seconds_until_queued(due, NOW) == expected
 

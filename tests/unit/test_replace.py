@@ -67,7 +67,7 @@ class TestAgainstAHeldLock:
         assert (stamp.owner, stamp.replaceable, stamp.replaces) == (NEW, True, OLD)
         assert (new.status, new.jid, new.replaced, new.confirmed) == ("pushed", NEW, OLD, True)
 
-    def test_the_first_of_all_says_that_it_can_be_and_replaces_nobody(self, faktory, old):
+    def test_first_job_is_replaceable_and_replaces_no_other(self, faktory, old):
         stamp = read_stamp(faktory.received[0][0])
         assert (stamp.replaceable, stamp.replaces) == (True, None)
         assert old.replaced is None
@@ -108,7 +108,7 @@ class TestAgainstAHeldLock:
         assert (again.status, again.jid, again.error) == ("duplicate", OLD, None)
         assert faktory.jids == [OLD]
 
-    def test_one_that_was_replaced_is_new_work_when_it_is_pushed_again(self, unique, faktory, old):
+    def test_replaced_job_is_new_work_when_pushed_again(self, unique, faktory, old):
         unique.push([job(jid=NEW)], faktory)
         [again] = unique.push([job(jid=OLD)], faktory)
         assert (again.status, again.replaced) == ("pushed", NEW)
@@ -147,9 +147,7 @@ class TestWhatTheSwapFinds:
         assert new.confirmed
         assert lock(unique, new) == (None, None)
 
-    def test_a_third_that_replaces_the_old_too_leaves_two_jobs_and_that_is_told(
-        self, unique, faktory, seen, old
-    ):
+    def test_third_replacement_leaves_two_jobs_and_says_so(self, unique, faktory, seen, old):
         self.meanwhile(
             faktory,
             lambda: unique._context.store.run([replace_transition(old.key, "third-jid", OLD, 77)]),

@@ -88,7 +88,7 @@ def test_a_worker_that_was_faster_is_left_alone(unique, seen):
 @pytest.mark.parametrize(
     ("lease", "after", "made"), [(30, 29, True), (30, 30, False), (300, 59, True), (300, 60, False)]
 )
-def test_it_is_owed_for_the_lease_and_no_longer_than_a_tombstone_stands(clock, lease, after, made):
+def test_swap_is_deferred_no_longer_than_lease_and_marker(clock, lease, after, made):
     """A worker's tombstone lives for 90 s at the least: later, nothing says that it was there."""
     unique = Unique(NoSwaps(clock), default=policy(lease))
     new = swap_that_is_owed(unique)

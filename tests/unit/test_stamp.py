@@ -129,7 +129,7 @@ def test_what_is_unusual_is(fields):
         {"owner": "jid-00000001?"},
     ],
 )
-def test_a_stamp_with_a_value_that_means_nothing_here_is_left_alone(wrong):
+def test_stamp_with_an_unknown_value_is_left_alone(wrong):
     stamped = STAMP.written_on({})
     stamped["custom"]["unique"].update(wrong)
     assert read_stamp(stamped) is None
@@ -150,7 +150,7 @@ class TestUnknown:
         "written",
         [{"v": 3}, {**OLD, "v": VERSION + 1}, {**OLD, "v": "2"}, {**OLD, "until": "soon"}],
     )
-    def test_what_says_which_version_it_is_of_and_cannot_be_read_is_shown(self, written):
+    def test_unreadable_stamp_with_a_version_is_returned(self, written):
         assert unsupported_stamp({"custom": {"unique": written}}) == written
 
     @pytest.mark.parametrize("written", [OLD, {**OLD, "v": 2}])

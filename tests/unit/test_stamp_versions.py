@@ -96,7 +96,7 @@ class TestAVersionThatIsUnknown:
         assert seen == []
 
 
-def test_one_that_says_nothing_else_is_told_without_key_and_owner(unique, seen):
+def test_bare_unsupported_stamp_is_reported_without_key(unique, seen):
     bare = {"jid": "jid-00000002", "jobtype": "Email", "custom": {"unique": {"v": 3}}}
     unique.fetch(bare, lambda _job: Run())
     assert [(event.name, event.key, event.owner) for event in seen] == [

@@ -91,7 +91,7 @@ def test_against_a_lease_it_is_pushed_too(unique, faktory, seen):
 class TestItsOwnName:
     """One jid sent twice destroys reservations, observed or not."""
 
-    def test_a_lock_that_it_holds_itself_sends_it_out_under_a_new_jid(self, unique, faktory, seen):
+    def test_own_lock_makes_it_go_out_under_a_new_jid(self, unique, faktory, seen):
         """Pushed by another process; this one does not remember it."""
         unique.push([job()], faktory)
         [again] = observing(unique._context.store, seen).push([job()], faktory)

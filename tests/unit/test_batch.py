@@ -117,7 +117,7 @@ def test_a_stamp_that_came_with_copied_custom_is_not_passed_on(unique, faktory, 
     assert sent["a"] == 1
 
 
-def test_a_scheduled_job_is_locked_for_its_delay_the_margin_and_its_ttl(unique, faktory):
+def test_scheduled_job_is_held_for_delay_margin_and_ttl(unique, faktory):
     at = (datetime.now(UTC) + timedelta(hours=1)).isoformat()
     [result] = unique.push([job(at=at)], faktory)
     assert lock(unique, result)[1] == pytest.approx(3600 + 10 + 600, abs=2)
@@ -143,7 +143,7 @@ def test_an_unknown_outcome_leaves_the_lease_to_run_out(unique, faktory):
     assert lock(unique, result) == ("jid-00000001?", 30)
 
 
-def test_after_an_unknown_outcome_the_same_job_goes_out_under_a_new_jid(unique, faktory, clock):
+def test_unknown_outcome_then_same_job_gets_a_new_jid(unique, faktory, clock):
     """One jid sent twice destroys reservations; the owner, and so the lock, stays."""
     faktory.errors = {"jid-00000001": PushStatus.UNKNOWN}
     unique.push([job()], faktory)
@@ -157,7 +157,7 @@ def test_after_an_unknown_outcome_the_same_job_goes_out_under_a_new_jid(unique, 
     assert lock(unique, again) == ("jid-00000001", 600)
 
 
-def test_after_an_unknown_outcome_a_new_jid_also_when_the_lease_is_gone(unique, faktory, clock):
+def test_unknown_outcome_then_new_jid_after_the_lease_too(unique, faktory, clock):
     faktory.errors = {"jid-00000001": PushStatus.UNKNOWN}
     unique.push([job()], faktory)
     clock.now += 31
@@ -180,7 +180,7 @@ def test_a_renewed_lease_lasts_a_whole_lease(unique, faktory, clock):
     assert lock(unique, again) == ("jid-00000001?", 30)
 
 
-def test_a_refused_retry_leaves_the_lease_that_an_earlier_push_took(unique, faktory):
+def test_refused_retry_keeps_an_earlier_pushs_lease(unique, faktory):
     """That earlier push may have arrived; only what this push took is given back."""
     faktory.errors = {"jid-00000001": PushStatus.UNKNOWN}
     unique.push([job()], faktory)
@@ -269,7 +269,7 @@ class TestABatch:
         [[first]] = faktory.received
         assert unique.push([{**job(2), "custom": first["custom"]}], faktory)[0]
 
-    def test_no_lock_is_taken_before_the_chunk_before_is_with_faktory(self, unique, faktory):
+    def test_locks_wait_until_the_chunk_before_is_sent(self, unique, faktory):
         """So that none has to wait for more than one other."""
         jobs = [job(n) for n in range(CHUNK + 1)]
         last_key = unique._requests.build(jobs)[CHUNK].key
@@ -345,7 +345,7 @@ class TestABatch:
         assert faktory.received == []
         assert unique._context.store._locks == {}
 
-    def test_what_is_no_json_is_refused_before_an_earlier_chunk_is_pushed(self, unique, faktory):
+    def test_non_json_is_refused_before_any_chunk_is_pushed(self, unique, faktory):
         """Also in a job that is not unique."""
         jobs = [*(job(n) for n in range(1200)), job(1200, jobtype="Other", args=[float("nan")])]
         with pytest.raises(InvalidJob):
@@ -393,9 +393,7 @@ class TestWhenTheStoreIsAway:
         assert statuses == [PushStatus.PUSHED] * CHUNK + [PushStatus.NOT_SENT] * 50
         assert lock(unique, results[0])[0] == "jid-00000000"
 
-    def test_at_the_confirm_the_job_is_pushed_and_that_is_what_the_caller_learns(
-        self, faktory, caplog
-    ):
+    def test_store_away_at_the_confirm_still_reports_pushed(self, faktory, caplog):
         """The push happened: an error would make the caller push again."""
         unique = Unique(FailingStore(fail_at={2}), default=Policy(lease=30))
         [result] = unique.push([job()], faktory)
@@ -456,7 +454,7 @@ class TestOtherMiddleware:
         assert lock(unique, result) == (None, None)
 
 
-def test_a_push_that_outlasts_its_lease_says_that_its_lock_lapsed(faktory, clock, caplog):
+def test_push_longer_than_its_lease_emits_lapsed(faktory, clock, caplog):
     store = MemoryStore(clock)
     store.now = clock
     unique = Unique(store, {"Email": Policy(ttl=600, lease=30)})
@@ -472,7 +470,7 @@ def test_a_push_that_outlasts_its_lease_says_that_its_lock_lapsed(faktory, clock
 
 
 @pytest.mark.parametrize("of", ["unknown", "arrived"])
-def test_what_is_remembered_of_pushes_is_bounded_and_the_oldest_forgotten(of):
+def test_push_history_is_bounded_and_forgets_the_oldest(of):
     pushes = PushHistory(most=2)
     remember, asked = {
         "unknown": (lambda jid: pushes.record_unknown(jid, "owner"), pushes.is_unknown),
@@ -497,7 +495,7 @@ def test_a_job_pushed_again_once_its_lock_is_gone_is_other_work(unique, faktory)
     assert lock(unique, second)[0] == second.jid
 
 
-def test_a_job_pushed_again_while_its_lock_stands_is_its_own_duplicate(unique, faktory):
+def test_job_pushed_again_is_a_duplicate_of_itself(unique, faktory):
     [first] = unique.push([job()], faktory)
     [second] = unique.push([job()], faktory)
     assert (second.status, second.jid, second.submitted_jid) == (
@@ -507,7 +505,7 @@ def test_a_job_pushed_again_while_its_lock_stands_is_its_own_duplicate(unique, f
     )
 
 
-def test_a_worker_that_was_so_fast_that_another_has_the_lock_left_it_as_it_should(unique, faktory):
+def test_confirm_after_a_fast_worker_and_a_new_holder_is_fine(unique, faktory):
     def work(jobs):
         stamp = jobs[0]["custom"]["unique"]
         unique._context.store.run([release_transition(stamp["key"], stamp["owner"])])

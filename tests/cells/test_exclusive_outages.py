@@ -37,7 +37,7 @@ class TestAStoreThatIsAway:
         wait_for(lambda: ground.run_lock(result) == (None, None))
         assert ground.lock(result) == held(result.jid)
 
-    def test_at_the_hold_the_job_is_requeued_and_the_take_freed_later(self, ground, wait_for):
+    def test_failed_hold_requeues_and_releases_the_run_lock_later(self, ground, wait_for):
         unique = ground.unique(exclusive=True)
         result = ground.push(unique)
 

@@ -34,7 +34,7 @@ def only_where_it_stands(transition):
 
 
 class TestTake:
-    def test_what_can_be_replaced_takes_nothing_under_a_name_that_was(self):
+    def test_replaceable_acquires_nothing_for_a_replaced_owner(self):
         taken = lifecycle.acquire_transition("k", "new", 60, replaceable=True)
         assert taken == Transition("k", (None,), "new?", 60, unless_replaced="new")
 
@@ -84,7 +84,7 @@ class TestFetchOfWhatReplaces:
             replaces="old",
         )
 
-    def test_until_success_not_renewed_it_is_confirmed_or_taken_over_for_its_ttl(self):
+    def test_until_success_without_renew_is_confirmed_or_replaced(self):
         transition = lifecycle.transition_for(Step.FETCH, replacing(renew=False), JOB)
         assert transition == Transition(
             "k", ("new?",), "new", TTL, unless_replaced="new", replaces="old"

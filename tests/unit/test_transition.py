@@ -32,7 +32,7 @@ def test_a_value_tells_its_owner_and_state(owner):
     ("duration", "expected"),
     [(0.2, 1), (1, 1), (10.1, 11), (LONGEST, LONGEST), (LONGEST + 1, LONGEST), (1e20, LONGEST)],
 )
-def test_a_ttl_is_whole_seconds_rounded_up_and_no_more_than_redis_bears(duration, expected):
+def test_ttl_is_rounded_up_to_seconds_redis_accepts(duration, expected):
     """EX takes whole seconds, 0 is an error, and so is what overflows its clock."""
     assert whole_seconds(duration) == expected
 
@@ -95,7 +95,7 @@ def test_a_change_is_about_the_lock_of_one_owner(transition, owner):
         ((), "x", None),
     ],
 )
-def test_a_lock_is_taken_where_none_was_found_and_that_is_expected(expected, found, left):
+def test_absent_lock_is_acquired_only_if_expected(expected, found, left):
     transition = Transition("k", expected, "o", 60)
     assert transition.acquire_remainder(found) == (
         None if left is None else transition._replace(expected=left)
@@ -116,7 +116,7 @@ class TestReplacing:
             False,
         ]
 
-    def test_what_replaces_nobody_does_not_happen_to_what_is_not_there(self):
+    def test_transition_without_replaces_skips_an_absent_lock(self):
         assert not Transition("k", ("o",), "o", 60).applied(None)
 
     def test_it_is_no_mere_look(self):

@@ -44,7 +44,7 @@ def unique(clock):
     return Unique(Interrupted(clock), default=POLICY)
 
 
-def test_a_lease_of_its_own_that_is_confirmed_before_it_is_renewed_makes_it_a_duplicate(unique):
+def test_own_lease_confirmed_before_renewal_is_a_duplicate(unique):
     """By a worker that has got the job of the push whose outcome was unknown."""
     faktory = Faktory()
     faktory.errors = {"jid-00000001": PushStatus.UNKNOWN}

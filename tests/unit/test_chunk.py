@@ -118,9 +118,7 @@ def statuses(results):
     return {r.status for r in results[:SECOND]}, {r.status for r in results[SECOND:]}
 
 
-def test_while_faktory_has_a_chunk_the_one_before_is_settled_and_the_next_is_made_ready(
-    steps, unique
-):
+def test_chunks_overlap_while_faktory_is_busy(steps, unique):
     results = steps.push(unique, 2 * CHUNK + 1)
     assert steps.seen == [
         *("take 0", "begin 0", "send 0"),
@@ -132,7 +130,7 @@ def test_while_faktory_has_a_chunk_the_one_before_is_settled_and_the_next_is_mad
     assert steps.values() == {held(result.jid) for result in results}
 
 
-def test_within_another_middleware_each_chunk_is_settled_before_the_next_is_sent(steps, unique):
+def test_inner_middleware_finalizes_chunks_one_by_one(steps, unique):
     class Inner(Middleware):
         def push(self, jobs, call_next):
             return call_next(jobs)
@@ -145,7 +143,7 @@ def test_within_another_middleware_each_chunk_is_settled_before_the_next_is_sent
     ]
 
 
-def test_after_an_unknown_outcome_the_next_chunks_locks_are_given_back(steps, unique):
+def test_unknown_outcome_rolls_back_the_next_chunk(steps, unique):
     steps.errors["jid-00000001"] = PushStatus.UNKNOWN
     results = steps.push(unique)
     assert "send 1" not in steps.seen
@@ -156,7 +154,7 @@ def test_after_an_unknown_outcome_the_next_chunks_locks_are_given_back(steps, un
     }
 
 
-def test_a_take_that_fails_leaves_the_chunk_before_pushed_and_settled(steps, unique):
+def test_failed_acquire_leaves_the_chunk_before_finalized(steps, unique):
     steps.at["take 1"] = raising(StoreUnavailable("away"))
     with pytest.raises(StoreUnavailable) as caught:
         steps.push(unique)
@@ -164,7 +162,7 @@ def test_a_take_that_fails_leaves_the_chunk_before_pushed_and_settled(steps, uni
     assert steps.values() == {held(result.jid) for result in caught.value.results[:SECOND]}
 
 
-def test_a_take_that_fails_leaves_followers_of_what_was_pushed_before_duplicates(steps, unique):
+def test_failed_acquire_leaves_followers_of_pushed_jobs(steps, unique):
     steps.at["take 1"] = raising(StoreUnavailable("away"))
     jobs = [job(n) for n in range(SECOND + 1)]
     followers = [{**job(n), "jid": f"follower-{n}"} for n in (0, SECOND)]
@@ -186,7 +184,7 @@ def test_a_veto_leaves_the_chunk_before_pushed_and_settled(steps, unique, step):
 
 
 @pytest.mark.parametrize("step", ["receive 0", "send 0"])
-def test_what_may_have_been_sent_when_it_is_broken_off_is_left_to_its_lease(steps, unique, step):
+def test_interrupted_send_leaves_the_locks_leased(steps, unique, step):
     steps.at[step] = raising(KeyboardInterrupt)
     with pytest.raises(KeyboardInterrupt):
         steps.push(unique)
@@ -195,21 +193,21 @@ def test_what_may_have_been_sent_when_it_is_broken_off_is_left_to_its_lease(step
     assert not unique._context.pushes.is_unknown(job(SECOND)["jid"])
 
 
-def test_broken_off_while_faktory_has_a_chunk_its_answer_is_heard(steps, unique):
+def test_interrupt_after_the_send_still_reads_the_reply(steps, unique):
     steps.at["take 1"] = raising(KeyboardInterrupt)
     with pytest.raises(KeyboardInterrupt):
         steps.push(unique)
     assert steps.seen[-2:] == ["receive 0", "confirm 0"]
 
 
-def test_broken_off_before_it_is_sent_a_chunk_gives_its_locks_back(steps, unique):
+def test_interrupt_before_the_send_rolls_back(steps, unique):
     steps.at["begin 0"] = raising(KeyboardInterrupt)
     with pytest.raises(KeyboardInterrupt):
         steps.push(unique)
     assert steps.values() == set()
 
 
-def test_broken_off_anywhere_its_jobs_are_not_taken_to_be_going_on(steps, unique):
+def test_interrupt_anywhere_leaves_no_push_in_progress(steps, unique):
     steps.at["receive 0"] = raising(KeyboardInterrupt)
     with pytest.raises(KeyboardInterrupt):
         steps.push(unique)
@@ -227,7 +225,7 @@ class TestAfterALongWait:
     def wait(steps, seconds):
         steps.clock.now += seconds
 
-    def test_the_one_is_settled_and_the_other_leased_anew_before_it_is_sent(self, steps, unique):
+    def test_stale_chunk_is_finalized_and_the_next_renewed(self, steps, unique):
         results = steps.push(unique)
         assert steps.seen[steps.seen.index("receive 0") :] == [
             *("receive 0", "confirm 0", "renew 1", "begin 2", "send 2", "receive 2", "confirm 1"),
@@ -270,7 +268,7 @@ class TestAfterALongWait:
         assert statuses(caught.value.results) == ({PushStatus.PUSHED}, {PushStatus.NOT_SENT})
         assert steps.values() == {held(result.jid) for result in caught.value.results[:SECOND]}
 
-    def test_without_the_store_it_goes_out_on_what_is_left_of_its_lease_by_policy(self, steps):
+    def test_failed_renewal_sends_on_the_rest_of_the_lease(self, steps):
         unique = Unique(steps.store, default=Policy(ttl=600, lease=LEASE, on_store_error="push"))
         steps.at["renew 1"] = raising(StoreUnavailable("away"))
         results = steps.push(unique)
@@ -285,7 +283,7 @@ class TestAfterALongWait:
         results = steps.push(unique)
         assert {result.confirmed for result in results[SECOND:]} == {False}
 
-    def test_where_none_has_a_lease_none_is_leased_anew_and_nothing_written_twice(self, steps):
+    def test_without_leases_nothing_is_renewed_or_written_twice(self, steps):
         unique = Unique(steps.store, default=Policy(ttl=600, lease=LEASE, enforce=False))
         steps.store._set(unique._requests.key(job(SECOND)), held("another"), 600)
         results = steps.push(unique, SECOND + 1)
@@ -301,7 +299,7 @@ class TestAfterALongWait:
         own = [unique._requests.key(job(SECOND + n)) for n in (1, 2)]
         assert steps.keys["renew 1"] == own
 
-    def test_nor_is_one_that_replaces_another_though_that_is_gone_by_then(self, steps):
+    def test_replacing_job_is_not_renewed(self, steps):
         """Until its push is confirmed the place is that job's, or whose equal is pushed then."""
         unique = Unique(steps.store, default=Policy(ttl=600, lease=LEASE, on_conflict="replace"))
         place = unique._requests.key(job(SECOND))
@@ -318,7 +316,7 @@ class TestAfterALongWait:
         assert steps.values() >= {held(result.jid) for result in results}
 
 
-def test_that_a_job_goes_out_without_a_lock_is_told_before_it_is_sent(steps):
+def test_unguarded_is_emitted_before_the_send(steps):
     """A process that dies then hides nothing: an equal can be there, and nobody could tell why."""
     policy = Policy(ttl=600, lease=LEASE, on_store_error="push")
     unique = Unique(
@@ -340,7 +338,7 @@ def test_when_a_chunk_is_settled_its_jobs_can_be_pushed_anew(steps, unique):
     assert job(CHUNK)["jid"] not in going_on[0]
 
 
-def test_an_answer_that_makes_no_sense_leaves_its_jobs_to_their_leases(steps, unique):
+def test_senseless_reply_leaves_the_locks_leased(steps, unique):
     """It came after the send."""
 
     def answers_for_one(jobs):
@@ -360,7 +358,7 @@ def test_one_result_for_eight_jobs_is_no_list_of_results(unique):
         unique.push([job(n) for n in range(len(one))], lambda _jobs: one)
 
 
-def test_a_child_that_a_hook_forks_and_that_ends_undoes_nothing_of_its_parents(steps):
+def test_forked_child_of_a_hook_undoes_nothing(steps):
     hooked = []
 
     def fork_once(event):

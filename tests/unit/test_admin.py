@@ -174,7 +174,7 @@ class TestLocks:
         assert owners(locks) == ["jid-00000001", "jid-00000002"]
         assert {lock.name for lock in locks} == {"{mail}"}
 
-    def test_of_a_jobtype_without_a_policy_they_are_those_it_said_itself(self, unique, push):
+    def test_locks_without_a_policy_are_those_of_unique_for(self, unique, push):
         push(1, jobtype="Other", custom={"unique_for": 600})
         assert owners(unique.locks("Other")) == ["jid-00000001"]
 

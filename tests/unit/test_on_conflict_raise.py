@@ -130,7 +130,7 @@ def test_through_the_chain_it_is_a_result_and_no_exception(unique):
     )
 
 
-def test_a_job_that_is_being_pushed_by_another_is_told_as_unconfirmed(unique):
+def test_job_in_another_push_is_an_unconfirmed_duplicate(unique):
     def meanwhile(jobs):
         [again] = unique.push([job(1, jid="other-jid")], Faktory())
         assert (again.confirmed, again.retry_after) == (False, 60)
