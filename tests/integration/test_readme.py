@@ -1,4 +1,7 @@
-"""README's first screen, copied as printed, works."""
+"""Every code block of README.md runs as printed, and its settings load.
+
+Also the event table of docs/rollout.md: it lists every event.
+"""
 
 from __future__ import annotations
 
@@ -11,9 +14,12 @@ from pathlib import Path
 
 import pytest
 
+from faktory_unique import EventName, Job, Policy, Producer, Unique
 from faktory_unique.policy.settings import load
 
-README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+ROOT = Path(__file__).parents[2]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+ROLLOUT = (ROOT / "docs" / "rollout.md").read_text(encoding="utf-8")
 
 
 def blocks(language):
@@ -22,7 +28,7 @@ def blocks(language):
 
 @pytest.fixture
 def environment(faktory_url, redis_url):
-    """What the first block exports, with the addresses of the test's servers."""
+    """The variables that the first block exports, with the addresses of the test's servers."""
     exported = dict(re.findall(r"^export (\w+)=(\S+)$", blocks("sh")[0], re.MULTILINE))
     assert exported == {
         "FAKTORY_URL": "tcp://localhost:7419",
@@ -31,7 +37,7 @@ def environment(faktory_url, redis_url):
     return {**os.environ, "FAKTORY_URL": faktory_url, "FAKTORY_UNIQUE_STORE": redis_url}
 
 
-def test_the_first_screen_works_as_printed(environment, tmp_path, wait_for, locks):
+def test_first_screen_works_as_printed(environment, tmp_path, wait_for, locks):
     for block in blocks("python")[:2]:
         name = re.match(r"# (\w+\.py)\n", block).group(1)
         (tmp_path / name).write_text(block, encoding="utf-8")
@@ -49,31 +55,31 @@ def test_the_first_screen_works_as_printed(environment, tmp_path, wait_for, lock
             text=True,
         )
 
-    pushing = start("push.py")
-    assert pushing.communicate(timeout=30) == (f"{printed[1]}\n", "")
+    producer = start("push.py")
+    assert producer.communicate(timeout=30) == (f"{printed[1]}\n", "")
     assert len(locks()) == 1
-    working = start("work.py")
-    assert working.stdout.readline() == f"{printed[3]}\n"
+    worker = start("work.py")
+    assert worker.stdout.readline() == f"{printed[3]}\n"
     wait_for(lambda: not locks())
-    working.send_signal(signal.SIGINT)
-    assert working.communicate(timeout=30) == ("", "")
-    assert working.returncode == 0
-    again = start("push.py")
-    assert again.communicate(timeout=30)[0] == f"{printed[1]}\n"
+    worker.send_signal(signal.SIGINT)
+    assert worker.communicate(timeout=30) == ("", "")
+    assert worker.returncode == 0
+    producer = start("push.py")
+    assert producer.communicate(timeout=30)[0] == f"{printed[1]}\n"
 
 
-def test_its_tests_pass_as_printed(tmp_path):
-    """In a folder of their own, with no server to be found."""
+def test_printed_tests_pass(tmp_path):
+    """They run in a folder of their own, without any server."""
     [block] = [block for block in blocks("python") if block.startswith("# test_signup.py")]
     (tmp_path / "test_signup.py").write_text(block, encoding="utf-8")
-    ended = subprocess.run(
+    completed = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "-W", "error"],
         cwd=tmp_path,
         capture_output=True,
         text=True,
         check=False,
     )
-    assert ended.stdout.splitlines()[-1].startswith("2 passed"), ended.stdout
+    assert completed.stdout.splitlines()[-1].startswith("2 passed"), completed.stdout
 
 
 def test_every_python_block_compiles():
@@ -81,7 +87,35 @@ def test_every_python_block_compiles():
         compile(block, f"README block {number}", "exec")
 
 
-def test_every_setting_in_readme_is_one(monkeypatch, tmp_path):
+@pytest.mark.parametrize(
+    "block",
+    [
+        pytest.param(block, id=block.splitlines()[0])
+        for block in blocks("python")
+        if not re.match(r"# \w+\.py\n", block)
+    ],
+)
+def test_other_python_block_runs(block, faktory):
+    """The blocks that name no file: each runs with the names that README has introduced before."""
+    with Unique(policies={"EmailNotification": Policy(ttl="1h")}) as unique:
+        names = {
+            "Unique": Unique,
+            "unique": unique,
+            "producer": Producer(faktory.client(), middleware=[unique]),
+            "job": Job(jobtype="EmailNotification", args=[42, "welcome"]),
+            "jids": [],
+        }
+        exec(compile(block, "README.md", "exec"), names)
+
+
+def test_rollout_lists_every_event_once():
+    section = re.search(r"^## Events\n(.*?)(?=^## |\Z)", ROLLOUT, re.DOTALL | re.MULTILINE)[1]
+    cells = re.findall(r"^\| (`.*?) \|", section, re.MULTILINE)
+    listed = [name for cell in cells for name in re.findall(r"`(\w+)`", cell)]
+    assert sorted(listed) == sorted(name.value for name in EventName)
+
+
+def test_every_setting_in_readme_loads(monkeypatch, tmp_path):
     exported = dict(
         re.findall(r"^export (FAKTORY_UNIQUE_\w+)='?([^'\n]+)'?$", README, re.MULTILINE)
     )
@@ -96,5 +130,5 @@ def test_every_setting_in_readme_is_one(monkeypatch, tmp_path):
     assert settings.default.ttl == 1800
     for name in exported:
         monkeypatch.delenv(name)
-    alone = load(config=config)
-    assert (alone.policies["Billing::Invoice"].ttl, alone.default.ttl) == (7200, 1800)
+    from_file = load(config=config)
+    assert (from_file.policies["Billing::Invoice"].ttl, from_file.default.ttl) == (7200, 1800)
