@@ -1,7 +1,7 @@
-"""The application of the article: users who register, and the emails that they get.
+"""The article's application: users who register, and the emails that they get.
 
-Its repositories live in memory. What pushes is made where it is needed, by `pushing`, so that it
-reaches whichever Faktory the variables name then.
+Its repositories are in memory. `open_producer` creates a producer at each use, so that it reaches
+the Faktory that the variables name at that time.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ POLICIES = {"EmailNotification": Policy(ttl="1h")}
 
 
 class RecordNotFound(LookupError):
-    """There is no such record."""
+    """The record does not exist."""
 
 
 @contextmanager
-def pushing():
-    """A producer whose email notifications are unique."""
+def open_producer():
+    """Yield a producer whose email notifications are unique."""
     with Client() as client, Unique(policies=POLICIES) as unique:
         yield Producer(client, middleware=[unique])
 
@@ -79,7 +79,7 @@ class Email:
 
 
 class Mailer:
-    """Keeps what it was given to send."""
+    """A mailer that keeps the emails instead of sending them."""
 
     def __init__(self):
         self.sent = []
@@ -90,7 +90,7 @@ class Mailer:
 
 @dataclass
 class App:
-    """All that an email needs: `email_notification` is the handler, the rest is what it uses."""
+    """The handler `email_notification` and the objects that it uses."""
 
     users: Users = field(default_factory=Users)
     templates: EmailTemplates = field(default_factory=EmailTemplates)
@@ -105,20 +105,20 @@ class App:
         self.email_log.append((user_id, template_name))
 
     def register(self, *, email, name):
-        """Registers a user, who is welcomed by email when a worker comes to it."""
+        """Register a user, and push a job that sends a welcome email."""
         user = self.users.create(email=email, name=name)
         notify(user.id, "welcome")
         return user
 
 
 def notify(user_id, template_name):
-    """Has a worker send an email; what came of the push."""
-    with pushing() as producer:
+    """Push a job that sends an email. Return the result of the push."""
+    with open_producer() as producer:
         return producer.push(Job(jobtype="EmailNotification", args=[user_id, template_name]))
 
 
 class EmailProcessor:
-    """The article's worker in Go: it takes args as they come, and is given what it depends on."""
+    """The article's worker in Go: it takes any args, and gets its dependencies as arguments."""
 
     def __init__(self, users, mailer):
         self._users = users

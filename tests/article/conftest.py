@@ -1,4 +1,4 @@
-"""The article's application, and what it is tested on."""
+"""Fixtures: the article's application, its worker, and a Faktory over TCP, fake or real."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tests.article.app import App
 
 @pytest.fixture
 def app():
-    """The application, with a template to welcome users and one to bill them."""
+    """The application, with a template to welcome users and a template to bill them."""
     new = App()
     new.templates.create(name="welcome", subject="Welcome!", body="Hello {name}.")
     new.templates.create(name="invoice", subject="Your invoice", body="Please pay, {name}.")
@@ -25,7 +25,7 @@ def user(app):
 
 @pytest.fixture
 def consumer(faktory, app):
-    """A worker of email notifications, which frees their locks."""
+    """A worker of email notifications that releases their locks."""
     new = faktory.consumer(middleware=[Unique()])
     new.register("EmailNotification", app.email_notification)
     return new
@@ -33,7 +33,7 @@ def consumer(faktory, app):
 
 @pytest.fixture(params=["fake", pytest.param("real", marks=pytest.mark.faktory)])
 def server_url(request):
-    """A Faktory over TCP: the fake, and a real one where there is one."""
+    """The URL of a Faktory over TCP: of the fake, and of a real Faktory if one is installed."""
     if request.param == "real":
         yield request.getfixturevalue("faktory_url")
     else:

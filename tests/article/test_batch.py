@@ -1,10 +1,10 @@
-"""The article's "Testing Batch Job Completion": many records, a job for each."""
+"""The article's "Testing Batch Job Completion": many records, one job for each."""
 
 from __future__ import annotations
 
 import pytest
 
-from tests.article.processing import Records, enqueue_batch, enqueue_each
+from tests.article.bulk_processor import Records, enqueue_batch, enqueue_each
 
 
 @pytest.fixture
@@ -41,7 +41,7 @@ class TestBulkProcessor:
         assert [record.status for record in pending] == ["processed"] * 3
 
 
-def test_a_record_that_fails_holds_up_no_other(faktory, records, consumer):
+def test_failing_record_delays_no_other_record(faktory, records, consumer):
     pending = records.create_list(2)
     with faktory.inline(consumer):
         enqueue_batch([pending[0].id, 999, pending[1].id])
@@ -49,6 +49,6 @@ def test_a_record_that_fails_holds_up_no_other(faktory, records, consumer):
     assert [job["args"] for job in faktory.retries] == [[999]]
 
 
-def test_push_bulk_tells_of_each_job(faktory, records):
-    told = enqueue_batch([record.id for record in records.create_list(3)])
-    assert [result.jid for result in told.pushed] == [job["jid"] for job in faktory.jobs]
+def test_push_bulk_returns_a_result_for_each_job(faktory, records):
+    bulk = enqueue_batch([record.id for record in records.create_list(3)])
+    assert [result.jid for result in bulk.pushed] == [job["jid"] for job in faktory.jobs]

@@ -1,8 +1,8 @@
 """The article's "Testing the Dead Job Queue".
 
-On one point the article errs: `retry: 0` does not send a job to the dead queue, it drops it when it
-fails. `retry: -1` is what sends it there at once. Nor does it take Faktory Pro to look or to clear:
-`sizes` asks INFO, `clear` sends MUTATE, both of any Faktory.
+The article is wrong in one point: with `retry: 0` a failed job is dropped, and does not go to the
+dead queue. `retry: -1` sends it there at once. Faktory Pro is not needed to inspect or clear that
+queue: `sizes` uses INFO and `clear` uses MUTATE, which any Faktory has.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ def job(**fields):
 
 
 class TestDeadJobQueueBehaviour:
-    """RSpec.describe 'Dead job queue behavior', on a server with a worker of its own."""
+    """RSpec.describe 'Dead job queue behavior', on a server, with a worker."""
 
     @pytest.fixture
     def client(self, server_url):
@@ -31,7 +31,7 @@ class TestDeadJobQueueBehaviour:
 
     @pytest.fixture
     def run_worker(self, server_url, client):
-        """`run_worker_for`, for as long as there is work."""
+        """`run_worker_for`: run a worker until no jobs are left."""
 
         def run():
             with Client(server_url, role="consumer", worker_id="article-worker") as connected:
@@ -43,7 +43,7 @@ class TestDeadJobQueueBehaviour:
         return run
 
     def test_records_job_in_dead_queue_after_exhausted_retries(self, client, run_worker):
-        """With no retries to exhaust, which is `retry=-1`."""
+        """`retry=-1` means that there are no retries to exhaust."""
         Producer(client).push(job(retry=-1))
         run_worker()
         assert sizes(client).dead == 1
@@ -51,11 +51,11 @@ class TestDeadJobQueueBehaviour:
     def test_drops_a_job_that_fails_with_retry_0(self, client, run_worker):
         Producer(client).push(job(retry=0))
         run_worker()
-        now = sizes(client)
-        assert (now.queues["default"], now.working, now.retries, now.dead) == (0, 0, 0, 0)
+        left = sizes(client)
+        assert (left.queues["default"], left.working, left.retries, left.dead) == (0, 0, 0, 0)
 
     def test_clears_the_dead_queue(self, client, run_worker):
-        """`before { … }`, where the article finds no way."""
+        """`before { … }`, for which the article knows no way."""
         Producer(client).push(job(retry=-1))
         run_worker()
         before = sizes(client).dead
@@ -64,7 +64,7 @@ class TestDeadJobQueueBehaviour:
 
 
 class TestOnTheFake:
-    """What a server would take an hour for, or does not show."""
+    """Behaviour that takes an hour on a server, or that a server does not show."""
 
     @pytest.fixture
     def consumer(self, faktory):
@@ -76,7 +76,7 @@ class TestOnTheFake:
     def push(self, faktory):
         return Producer(faktory.client()).push
 
-    def test_a_job_is_dead_after_its_retries(self, faktory, consumer, push):
+    def test_job_is_dead_after_its_retries(self, faktory, consumer, push):
         push(job(retry=2))
         runs = 0
         while not faktory.dead:
@@ -84,17 +84,17 @@ class TestOnTheFake:
             faktory.advance(days=1)
         assert runs == 3
 
-    def test_a_dead_job_tells_what_it_died_of(self, faktory, consumer, push):
+    def test_dead_job_has_its_error_message(self, faktory, consumer, push):
         push(job(retry=-1))
         faktory.drain(consumer)
         assert faktory.dead[0]["failure"]["message"] == "Always fails"
 
-    def test_a_job_with_retry_0_leaves_nothing(self, faktory, consumer, push):
+    def test_job_with_retry_0_leaves_nothing(self, faktory, consumer, push):
         push(job(retry=0))
         assert faktory.perform_one(consumer).error.message == "Always fails"
         assert (faktory.jobs, faktory.retries, faktory.dead) == ([], [], [])
 
-    def test_a_dead_job_is_forgotten_after_180_days(self, faktory, consumer, push):
+    def test_dead_job_is_deleted_after_180_days(self, faktory, consumer, push):
         push(job(retry=-1))
         faktory.drain(consumer)
         faktory.advance(days=179)

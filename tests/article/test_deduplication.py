@@ -1,8 +1,8 @@
 """The article's "Testing Job Deduplication", "Client-Side Deduplication".
 
-`perform_unique` is a push through `Unique`. Two things come out otherwise than in the article: a
-lock lapses because time passes, with no key to delete; and in inline mode it is freed by
-the same code as in a worker, once Faktory has acknowledged the job.
+`perform_unique` is a push through `Unique`. Two things differ from the article. A lock lapses
+because time passes, and no test deletes its key. In inline mode the lock is released by the same
+code as in a worker, after Faktory has acknowledged the job.
 """
 
 from __future__ import annotations
@@ -38,35 +38,35 @@ class TestJobDeduplication:
         faktory.assert_enqueued("EmailNotification", args=[user.id, "welcome"], count=1)
 
 
-def test_skips_a_duplicate_until_the_ttl_expires(faktory, user):
+def test_push_is_a_duplicate_until_the_ttl_ends(faktory, user):
     notify(user.id, "welcome")
     faktory.advance(minutes=59)
     assert notify(user.id, "welcome").status == "duplicate"
 
 
-def test_tells_which_job_a_duplicate_stands_for(faktory, user):
-    """Where the article logs a line, the caller is told."""
+def test_duplicate_reports_the_queued_job(faktory, user):
+    """The article logs a line; here the caller gets the jid."""
     first = notify(user.id, "welcome")
     again = notify(user.id, "welcome")
     assert (again.status, again.jid) == ("duplicate", first.jid)
 
 
-def test_holds_a_lock_for_the_ttl(faktory, unique_locks, user):
+def test_lock_is_held_for_the_ttl(faktory, unique_locks, user):
     """The article's "1 hour TTL"."""
     first = notify(user.id, "welcome")
     lock = unique_locks[first.key]
     assert (lock.owner, lock.ttl) == (first.jid, pytest.approx(3600, abs=5))
 
 
-def test_removes_the_lock_when_the_job_completes(faktory, unique_locks, consumer, user):
+def test_lock_is_released_when_the_job_completes(faktory, unique_locks, consumer, user):
     """The article's "Remove dedup key when job completes"."""
     notify(user.id, "welcome")
     faktory.drain(consumer)
     assert dict(unique_locks) == {}
 
 
-def test_keeps_the_lock_of_a_job_that_failed(faktory, unique_locks, consumer, user):
-    """The article's `perform` frees it before the work: an equal job could be queued beside it."""
+def test_failed_job_keeps_its_lock(faktory, unique_locks, consumer, user):
+    """The article's `perform` releases it before the work, so an equal job could be queued too."""
     first = notify(user.id, "nonexistent")
     faktory.drain(consumer)
     assert list(unique_locks) == [first.key]

@@ -1,4 +1,4 @@
-"""The examples of docs/testing.md are run as printed."""
+"""The examples of docs/testing.md run as printed."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ PAGE = (Path(__file__).parents[2] / "docs" / "testing.md").read_text(encoding="u
 
 
 def blocks(language):
-    """The page's blocks of a language, each with the heading that it stands under."""
+    """Return the page's blocks of a language, each with the slug of its heading."""
     fence = re.compile(rf"^```{language}\n(.*?)^```", re.DOTALL | re.MULTILINE)
     sections = re.split(r"^## ", PAGE, flags=re.MULTILINE)
     return [(slug(section), block) for section in sections for block in fence.findall(section)]
@@ -27,7 +27,7 @@ def slug(section):
 
 
 def file_name(number, heading, block):
-    """What file a block is: the one that it names, a test, or None: to be run as it is."""
+    """Return the file of a block: the file it names, a test file, or None for a plain program."""
     if named := re.match(r"# (\w+\.py)\n", block):
         return named[1]
     return f"test_{number:02}_{heading}.py" if "def test_" in block else None
@@ -41,7 +41,7 @@ EXAMPLES = [
 
 @pytest.fixture
 def page(tmp_path):
-    """A folder with the page's files: those that it names, and its tests."""
+    """A folder with the files that the page names, and with its tests."""
     for name, _, block in EXAMPLES:
         if name is not None:
             (tmp_path / name).write_text(block, encoding="utf-8")
@@ -50,16 +50,16 @@ def page(tmp_path):
 
 @pytest.fixture
 def run_tests(page, server_url):
-    """Runs tests of the page in a process that knows of no server but one; what pytest said."""
+    """Run tests of the page in a process with one server address. Return the completed process."""
 
     def run(pattern):
         names = sorted(str(path) for path in page.glob(pattern))
         assert names
-        known = {name: value for name, value in os.environ.items() if "FAKTORY" not in name}
+        environment = {name: value for name, value in os.environ.items() if "FAKTORY" not in name}
         return subprocess.run(
             [sys.executable, "-m", "pytest", "-q", "-Werror", "-pno:cacheprovider", *names],
             cwd=page,
-            env={**known, "TEST_FAKTORY_URL": server_url},
+            env={**environment, "TEST_FAKTORY_URL": server_url},
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
@@ -71,18 +71,18 @@ def run_tests(page, server_url):
 
 @pytest.mark.parametrize("server_url", ["fake"], indirect=True)
 def test_every_test_of_the_page_passes(run_tests):
-    ended = run_tests("test_*.py")
-    assert ended.returncode == 0, ended.stdout
+    completed = run_tests("test_*.py")
+    assert completed.returncode == 0, completed.stdout
     written = sum(block.count("def test_") for _, _, block in EXAMPLES)
-    assert int(re.search(r"(\d+) passed", ended.stdout)[1]) >= written
+    assert int(re.search(r"(\d+) passed", completed.stdout)[1]) >= written
 
 
 @pytest.mark.parametrize(
     "server_url", [pytest.param("real", marks=pytest.mark.faktory)], indirect=True
 )
-def test_the_tests_on_a_real_server_pass_on_one(run_tests):
-    ended = run_tests("test_*_tests-on-a-real-server.py")
-    assert ended.returncode == 0, ended.stdout
+def test_real_server_tests_pass_on_a_real_server(run_tests):
+    completed = run_tests("test_*_tests-on-a-real-server.py")
+    assert completed.returncode == 0, completed.stdout
 
 
 @pytest.mark.parametrize(
@@ -92,7 +92,7 @@ def test_every_other_example_runs(block):
     exec(compile(block, "docs/testing.md", "exec"), {"__name__": "docs"})
 
 
-def test_the_sample_of_a_message_is_what_is_said(faktory):
+def test_sample_of_an_assertion_error_is_exact(faktory):
     producer = Producer(faktory.client())
     producer.push(Job(jobtype="EmailNotification", args=[42, "welcome"]))
     due = "2100-01-01T00:00:00Z"

@@ -1,6 +1,6 @@
 """The article's "Option 2: Test with faktory_worker_ruby Test Helpers".
 
-`Faktory::Testing.fake!` is the fixture `faktory`: pushes are captured, and each test starts empty.
+`Faktory::Testing.fake!` is the fixture `faktory`: it captures pushes, and each test starts empty.
 """
 
 from __future__ import annotations
@@ -28,14 +28,14 @@ class TestJobEnqueueing:
         assert job["queue"] == "default"
 
 
-def test_nothing_is_processed(faktory, app):
+def test_fake_mode_runs_no_job(faktory, app):
     """The comment beside fake!: "Queue jobs but don't process them"."""
     app.register(email="alice@example.com", name="Alice")
     assert app.mailer.sent == []
 
 
-def test_disable(monkeypatch):
-    """`after { Faktory::Testing.disable! }`: that is the end of a `with fake()`, or of the test."""
+def test_end_of_the_block_disables_the_fake(monkeypatch):
+    """`after { Faktory::Testing.disable! }` is the end of a `with fake()` block, or of the test."""
     monkeypatch.setenv("FAKTORY_URL", "tcp://faktory.invalid:7419")
     with fake():
         pass

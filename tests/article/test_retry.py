@@ -1,9 +1,9 @@
 """The article's "Testing Failure Handling", "Retry Configuration".
 
-`retry_job delay: 60` has no counterpart yet: no exception of a handler means "again in 60 seconds".
-What exists today is shown instead. A handler can push a copy of its job that is due then, as
-`DataSync` does; that is an ordinary push, so it does not do for a unique job, whose lock it meets.
-And a fetch middleware that knows beforehand can answer `Requeue(60)`, which keeps the lock.
+`retry_job delay: 60` is `RetryLater` here; docs/testing.md has a test of it. These tests show two
+other ways. A handler can push a copy of its job, as `DataSync` does. That is a normal push, so it
+does not suit a unique job: the copy is a duplicate. A fetch middleware can return `Requeue(60)`
+before the job runs, which keeps the lock.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from datetime import datetime
 import pytest
 
 from faktory_unique import Producer
-from tests.article.syncing import (
+from tests.article.data_sync import (
     DataSync,
     InvalidDataError,
     ServiceUnavailable,
@@ -63,7 +63,7 @@ class TestWhenServiceIsUnavailable:
         assert faktory.scheduled[0]["args"] == ["order", ENTITY_ID]
         assert due_in(faktory.scheduled[0], faktory.clock) == pytest.approx(60, abs=5)
 
-    def test_spends_no_retry_of_faktorys(self, faktory, producer, consumer):
+    def test_uses_no_retry_of_faktory(self, faktory, producer, consumer):
         producer.push(data_sync("order", ENTITY_ID))
         assert faktory.perform_one(consumer)
         assert faktory.retries == []
@@ -76,7 +76,7 @@ class TestWhenServiceIsUnavailable:
         faktory.drain(consumer)
         assert service.synced == [("order", ENTITY_ID)]
 
-    def test_puts_the_job_back_unrun_where_middleware_knows(self, faktory, producer, service):
+    def test_middleware_requeues_without_running(self, faktory, producer, service):
         """The same delay, decided before the handler runs."""
         consumer = faktory.consumer(["sync"], middleware=[WaitForService(service)])
         consumer.register("DataSync", DataSync(service, producer))
@@ -96,7 +96,7 @@ class TestWhenDataIsInvalid:
         worker("order", ENTITY_ID)
         assert worker.error_log == [("order", ENTITY_ID, "Missing required field")]
 
-    def test_is_done_for_faktory(self, faktory, producer, consumer):
+    def test_faktory_counts_the_job_as_done(self, faktory, producer, consumer):
         """The article's "job is done (as a failure)"."""
         producer.push(data_sync("order", ENTITY_ID))
         faktory.drain(consumer, reraise=True)
@@ -112,7 +112,7 @@ class TestWhenUnexpectedErrorOccurs:
 
     @pytest.fixture
     def failed(self, faktory, producer, consumer):
-        """A job that was worked once."""
+        """A job that has failed once."""
         producer.push(data_sync("order", ENTITY_ID))
         return faktory.perform_one(consumer)
 
@@ -120,33 +120,33 @@ class TestWhenUnexpectedErrorOccurs:
         with pytest.raises(RuntimeError, match="Unexpected failure"):
             worker("order", ENTITY_ID)
 
-    def test_the_job_waits_for_its_retry_with_the_reason(self, faktory, failed):
+    def test_job_waits_for_its_retry_with_the_error(self, faktory, failed):
         (job,) = faktory.retries
-        told = {name: job["failure"][name] for name in ("errtype", "message")}
-        assert told == {"errtype": "RuntimeError", "message": "Unexpected failure"}
+        error = {name: job["failure"][name] for name in ("errtype", "message")}
+        assert error == {"errtype": "RuntimeError", "message": "Unexpected failure"}
 
     def test_five_retries_are_left(self, faktory, failed):
-        """`retry: 5`: the failure that was no retry spends none."""
+        """`retry: 5`: the first failure is not a retry, and uses none."""
         failure = faktory.retries[0]["failure"]
         assert (failure["retry_count"], failure["remaining"]) == (0, 5)
 
     def test_captures_lines_of_backtrace_on_failure(self, faktory, failed):
-        """Ten at most, which is `backtrace: 10` in the article and a field of Job here."""
+        """At most ten lines: `backtrace: 10` in the article, a field of Job here."""
         backtrace = faktory.retries[0]["failure"]["backtrace"]
         assert 0 < len(backtrace) <= 10
         assert "raise self.failing" in backtrace[-1]
 
-    def test_the_retry_runs_when_its_time_has_come(self, faktory, failed, consumer, service):
+    def test_retry_runs_when_it_is_due(self, faktory, failed, consumer, service):
         service.failing = None
         faktory.advance(minutes=1)  # the first backoff is 15 to 44 seconds
         faktory.drain(consumer)
         assert service.synced == [("order", ENTITY_ID)]
 
-    def test_the_retry_does_not_run_before(self, faktory, failed, consumer):
+    def test_retry_does_not_run_before_it_is_due(self, faktory, failed, consumer):
         faktory.advance(14)
         assert faktory.drain(consumer) == []
 
-    def test_the_test_can_have_the_exception(self, faktory, producer, consumer):
+    def test_drain_can_reraise_the_exception(self, faktory, producer, consumer):
         producer.push(data_sync("order", ENTITY_ID))
         with pytest.raises(RuntimeError, match="Unexpected failure"):
             faktory.drain(consumer, reraise=True)

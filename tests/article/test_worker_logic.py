@@ -1,6 +1,6 @@
 """The article's "Option 1: Test Worker Logic Directly", and "Go Client Testing".
 
-A handler is a plain callable: these tests call it, and no Faktory is there.
+A handler is a plain callable. These tests call it directly, without a Faktory.
 """
 
 from __future__ import annotations
@@ -32,17 +32,15 @@ class TestEmailNotification:
             app.email_notification(-1, "welcome", {})
 
     @pytest.mark.parametrize("ids", [(-1, "welcome"), (1, "nonexistent")])
-    def test_sends_and_logs_nothing_where_it_raises(self, app, user, ids):
-        """The article does not ask this, and a retry depends on it."""
+    def test_sends_and_logs_nothing_if_it_raises(self, app, user, ids):
+        """The article does not test this, but a retry depends on it."""
         with pytest.raises(RecordNotFound):
             app.email_notification(*ids)
         assert (app.mailer.sent, app.email_log) == ([], [])
 
 
 class TestEmailProcessor:
-    """TestEmailProcessor_ProcessEmailJob: a table of cases. Go's args are floats, whatever was
-    pushed.
-    """
+    """TestEmailProcessor_ProcessEmailJob: a table of cases. In Go, numbers in args are floats."""
 
     @pytest.fixture
     def users(self):

@@ -1,6 +1,6 @@
-"""A worker in a process of its own: `python worker.py OUTBOX`, on the Faktory of FAKTORY_URL.
+"""A worker in its own process: `python worker.py OUTBOX`, on the Faktory of FAKTORY_URL.
 
-What it sends it appends to a file, for the process of the test to read.
+It appends each email to a file, which the test reads.
 """
 
 from __future__ import annotations

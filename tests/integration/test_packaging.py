@@ -1,4 +1,4 @@
-"""The wheel holds what its users need, and nothing else."""
+"""The wheel contains every module, its metadata and the type marker, and nothing else."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def wheel(tmp_path_factory):
     return built
 
 
-def test_every_module_and_the_type_marker_are_in_it(wheel):
+def test_wheel_has_every_module_and_py_typed(wheel):
     names = set(zipfile.ZipFile(wheel).namelist())
     sources = {
         str(path.relative_to(ROOT))
@@ -32,21 +32,21 @@ def test_every_module_and_the_type_marker_are_in_it(wheel):
     assert "faktory_unique/py.typed" in names
 
 
-def test_its_metadata_names_license_extras_and_command(wheel):
+def test_metadata_has_license_extras_and_command(wheel):
     files = zipfile.ZipFile(wheel)
-    told = {name.split("/")[-1]: files.read(name).decode() for name in files.namelist()}
-    assert "License-Expression: MIT" in told["METADATA"]
-    assert "Provides-Extra: cli" in told["METADATA"]
-    assert "Requires-Python: >=3.11" in told["METADATA"]
-    assert "faktory-unique = faktory_unique.__main__:main" in told["entry_points.txt"]
-    assert "[pytest11]\nfaktory_unique = pytest_faktory_unique" in told["entry_points.txt"]
-    assert "MIT License" in told["LICENSE"]
+    metadata = {name.split("/")[-1]: files.read(name).decode() for name in files.namelist()}
+    assert "License-Expression: MIT" in metadata["METADATA"]
+    assert "Provides-Extra: cli" in metadata["METADATA"]
+    assert "Requires-Python: >=3.11" in metadata["METADATA"]
+    assert "faktory-unique = faktory_unique.__main__:main" in metadata["entry_points.txt"]
+    assert "[pytest11]\nfaktory_unique = pytest_faktory_unique" in metadata["entry_points.txt"]
+    assert "MIT License" in metadata["LICENSE"]
 
 
-def test_it_is_imported_from_the_wheel_alone(wheel, tmp_path):
-    """Not from the checkout: what a user has."""
+def test_wheel_is_importable_without_the_checkout(wheel, tmp_path):
+    """A user has the wheel only."""
     program = "import faktory_unique; print(faktory_unique.__file__)"
-    ended = subprocess.run(
+    completed = subprocess.run(
         [sys.executable, "-P", "-c", program],
         cwd=tmp_path,
         env={"PYTHONPATH": str(wheel)},
@@ -54,5 +54,5 @@ def test_it_is_imported_from_the_wheel_alone(wheel, tmp_path):
         text=True,
         check=False,
     )
-    assert (ended.returncode, ended.stderr) == (0, "")
-    assert ended.stdout.startswith(str(wheel))
+    assert (completed.returncode, completed.stderr) == (0, "")
+    assert completed.stdout.startswith(str(wheel))

@@ -1,11 +1,11 @@
-"""The article's BulkProcessor: a job for each of many records."""
+"""The article's BulkProcessor: one job for each of many records."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 
 from faktory_unique import Job
-from tests.article.app import RecordNotFound, pushing
+from tests.article.app import RecordNotFound, open_producer
 
 
 @dataclass
@@ -24,22 +24,22 @@ class Records:
         return new
 
     def process(self, record_id):
-        """The handler of BulkProcessor."""
+        """Process a record: the handler of BulkProcessor."""
         if record_id not in self._by_id:
             raise RecordNotFound(f"no record {record_id}")
         self._by_id[record_id].status = "processed"
 
 
 def enqueue_each(record_ids):
-    """A push for each record, as in the article."""
-    with pushing() as producer:
+    """Push one job for each record, as in the article."""
+    with open_producer() as producer:
         for record_id in record_ids:
             producer.push(Job(jobtype="BulkProcessor", args=[record_id]))
 
 
 def enqueue_batch(record_ids):
-    """All records in one command."""
-    with pushing() as producer:
+    """Push the jobs of all records in one command."""
+    with open_producer() as producer:
         return producer.push_bulk(
             Job(jobtype="BulkProcessor", args=[record_id]) for record_id in record_ids
         )

@@ -1,4 +1,4 @@
-"""The article's DataSync: a worker that talks to a service which fails in several ways."""
+"""The article's DataSync: a handler that calls a service which fails in several ways."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ RETRY_DELAY = 60
 
 
 class ServiceUnavailable(Exception):
-    """The service is down: later it may well work."""
+    """The service is down, and may work again later."""
 
 
 class InvalidDataError(Exception):
-    """The service does not take this entity, and never will."""
+    """The service never accepts this entity."""
 
 
 @dataclass
 class SyncService:
-    """Keeps what was synced; raises `failing` instead while that is set."""
+    """A service that keeps the synced entities, or raises `failing` while that is set."""
 
     failing: Exception | None = None
     synced: list = field(default_factory=list)
@@ -33,10 +33,10 @@ class SyncService:
 
 @dataclass
 class DataSync:
-    """The handler. Where the service is down it pushes itself anew, due in `RETRY_DELAY` seconds.
+    """The handler. If the service is down, it pushes a copy of its job, due in `RETRY_DELAY` s.
 
-    DataSync is not unique. The lock of a unique job is held while its handler runs, and such a copy
-    would be a duplicate of the very job that pushes it.
+    DataSync is not unique. The lock of a unique job is held while its handler runs, so the copy
+    would be a duplicate of the running job.
     """
 
     service: SyncService
@@ -54,13 +54,13 @@ class DataSync:
 
 
 def data_sync(entity_type, entity_id, **fields):
-    """The job, in the queue and with the retries that the article gives it."""
+    """Return the job, with the queue and the retries of the article."""
     fields = {"queue": "sync", "retry": 5, "backtrace": 10, **fields}
     return Job(jobtype="DataSync", args=[entity_type, entity_id], **fields)
 
 
 class WaitForService(Middleware):
-    """Puts jobs back, unrun, while the service is known to be down."""
+    """A middleware that requeues jobs without running them while the service is down."""
 
     def __init__(self, service):
         self._service = service
