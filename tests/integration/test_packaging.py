@@ -26,7 +26,7 @@ def test_wheel_has_every_module_and_py_typed(wheel):
     sources = {
         str(path.relative_to(ROOT))
         for path in (ROOT / "faktory_unique").rglob("*")
-        if path.suffix in {".py", ".typed"}
+        if path.suffix in {".py", ".lua", ".typed"}
     } | {"pytest_faktory_unique.py"}
     assert {name for name in names if not name.startswith("faktory_unique-")} == sources
     assert "faktory_unique/py.typed" in names

@@ -100,6 +100,7 @@ def test_other_python_block_runs(block, faktory):
     with Unique(policies={"EmailNotification": Policy(ttl="1h")}) as unique:
         names = {
             "Unique": Unique,
+            "Policy": Policy,
             "unique": unique,
             "producer": Producer(faktory.client(), middleware=[unique]),
             "job": Job(jobtype="EmailNotification", args=[42, "welcome"]),
