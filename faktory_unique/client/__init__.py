@@ -1,1 +1,1 @@
-"""The client of Faktory's protocol: connections, commands, and `Producer`."""
+"""The client side of Faktory's protocol: `Client`, `Producer`, connections and commands."""

@@ -1,4 +1,4 @@
-"""Where Faktory is, and how to get there."""
+"""Faktory's address: host, port, password and TLS, and how a socket is connected to it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from .in_process import lookup
-from .stream import SocketStream, left
+from .stream import SocketStream, seconds_left
 
 if TYPE_CHECKING:
     import ssl
@@ -18,14 +18,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """Where Faktory is and how to get in.
+    """Where Faktory listens, and what a client needs to be let in.
 
     Attributes:
-        host: name or address.
+        host: name or IP address.
         port: TCP port.
-        password: None where the server asks for none. Never shown.
+        password: None if the server asks for none. Never shown.
         tls: None for plain TCP.
-        ipv6: whether a name may stand for an IPv6 address.
+        ipv6: whether a host name may be resolved to an IPv6 address.
     """
 
     host: str
@@ -38,37 +38,40 @@ class Address:
         return f"{self.host}:{self.port}"
 
     def connect(self, deadline: float | None) -> Stream:
-        """A new connection, not yet logged in.
+        """Open a new connection. HI and HELLO are not exchanged yet.
+
+        Args:
+            deadline: of `time.monotonic`; None for no limit.
 
         Raises:
-            OSError: none of the host's addresses can be reached in time.
+            OSError: none of the host's addresses could be reached in time.
         """
         local = lookup(self.host, self.port) if self.tls is None else None
         if local is not None:
             return local.connect()
         family = socket.AF_UNSPEC if self.ipv6 or ":" in self.host else socket.AF_INET
-        addresses = socket.getaddrinfo(self.host, self.port, family, socket.SOCK_STREAM)
-        for n, (*_, address) in enumerate(addresses, start=1):
+        found = socket.getaddrinfo(self.host, self.port, family, socket.SOCK_STREAM)
+        for n, (*_, socket_address) in enumerate(found, start=1):
             try:
-                return self._connect_to(address[:2], deadline)
+                return self._connect_to(socket_address[:2], deadline)
             except OSError:
-                if n == len(addresses):
+                if n == len(found):
                     raise
         raise OSError(f"{self.host} has no address")  # getaddrinfo raises rather than return none
 
     def now(self) -> float:
-        """Seconds since the epoch, by this machine's clock, or by that of a server in memory."""
+        """Return seconds since the epoch, by this machine's clock or an in-memory server's."""
         local = lookup(self.host, self.port)
         return time.time() if local is None else local.now()
 
-    def _connect_to(self, address: tuple[Any, ...], deadline: float | None) -> Stream:
-        connected = socket.create_connection(address, timeout=left(deadline))
+    def _connect_to(self, socket_address: tuple[Any, ...], deadline: float | None) -> Stream:
+        connected = socket.create_connection(socket_address, timeout=seconds_left(deadline))
         try:
             connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             connected.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
             if self.tls is not None:
                 connected = self.tls.wrap_socket(connected, server_hostname=self.host)
-        except BaseException:  # a Ctrl-C amid a TLS handshake, say: not left open
+        except BaseException:  # also a Ctrl-C during the TLS handshake: do not leave it open
             connected.close()
             raise
         return SocketStream(connected)

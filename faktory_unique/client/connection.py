@@ -1,9 +1,13 @@
-"""One connection to Faktory that always knows what became of a command.
+"""A connection to Faktory that threads share: sending commands, time-outs, reconnecting, forks.
 
-A command ends in a whole good reply, or in exactly one of: `CommandRefused` (the server said so),
-`CommandNotSent` (no byte of it went out) and `CommandOutcomeUnknown` (some did, and no whole reply came back). A
-socket on which anything went wrong is thrown away, since the next reply read from it could belong
-to another command; the next command opens a new one.
+A command ends with a whole reply that is no error, or with exactly one of three exceptions:
+
+- `CommandRefused`: the server replied with an error.
+- `CommandNotSent`: no byte of the command was sent.
+- `CommandOutcomeUnknown`: some bytes were sent, and no whole reply arrived.
+
+After any failure the socket is discarded, because the next reply on it could belong to another
+command. The next command opens a new one.
 """
 
 from __future__ import annotations
@@ -12,14 +16,9 @@ import os
 import time
 from functools import partial
 from math import inf
-from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from faktory_unique.errors import (
-    AuthenticationFailed,
-    CommandNotSent,
-    CommandOutcomeUnknown,
-    FaktoryError,
-)
+from faktory_unique.errors import AuthenticationFailed, CommandNotSent, CommandOutcomeUnknown
 
 from .handshake import log_in
 from .shared_stream import PendingReply, SharedStream, StreamBusy
@@ -34,35 +33,35 @@ T = TypeVar("T")
 
 
 class Connection:
-    """A connection that is opened when first used and again after it broke, or after a fork.
+    """A connection that opens at its first use, and again after a failure or a fork.
 
     Safe over threads: commands wait for each other.
 
     Args:
-        server: where to connect.
-        greeting: what HELLO is to tell besides the protocol version and the password.
-        timeout: seconds that one command may take, connecting included; None for no bound.
+        address: of the server.
+        hello_fields: returns the fields of HELLO besides protocol version and password hash.
+        timeout: seconds that one command may take, connecting included; None for no limit.
     """
 
     def __init__(
-        self, server: Address, greeting: Callable[[], dict[str, Any]], timeout: float | None
+        self, address: Address, hello_fields: Callable[[], dict[str, Any]], timeout: float | None
     ) -> None:
-        self._server = server
-        self._greeting = greeting
+        self._address = address
+        self._hello_fields = hello_fields
         self._timeout = timeout
-        # By process id. A forked child must not use its parent's socket, nor wait for a lock that
-        # was taken when it was forked and that nobody in the child will ever release.
-        self._shared: dict[int, SharedStream] = {}
+        # By process id. A forked child must not use its parent's socket. Nor may it wait for a lock
+        # that a thread of the parent held at the fork: nobody in the child will ever release it.
+        self._streams: dict[int, SharedStream] = {}
 
     def open(self) -> None:
-        """Connects now, where no connection stands.
+        """Connect now, unless there is a connection.
 
         Raises:
             CommandNotSent: no connection could be made.
             AuthenticationFailed: the server does not let this client in.
         """
         deadline = self._deadline(self._timeout)
-        shared = self._reset_after_fork()
+        shared = self._shared_stream()
         self._exclusively(shared, deadline, partial(self._ready, shared, deadline))
 
     def call(
@@ -73,47 +72,46 @@ class Connection:
         at_most: float | None = None,
         not_after: float | None = None,
     ) -> str:
-        r"""Sends one command, without its line end, and returns its whole reply.
+        r"""Send one command and return its whole reply.
 
         Args:
-            command: a verb and its arguments.
-            at_least: seconds allowed where the connection's own are fewer.
-            at_most: seconds allowed where the connection's own are more.
-            not_after: the `time.monotonic` from which on the command is not sent any more, however
-                long waiting for other threads and connecting took.
+            command: a verb and its arguments, without the line end.
+            at_least: seconds to allow if the connection's time-out is shorter.
+            at_most: seconds to allow if the connection's time-out is longer.
+            not_after: the `time.monotonic` from which on the command must not be sent, no matter
+                how long waiting for other threads and connecting took.
 
         Returns:
-            The reply as it came, less its last line end: `+OK`, `$2\r\n{}`, `$-1`.
+            The reply without its last line end: `+OK`, `$2\r\n{}`, `$-1`.
 
         Raises:
-            Refused: the server answered with an error.
+            CommandRefused: the server replied with an error.
             CommandNotSent: no connection could be made.
-            CommandOutcomeUnknown: no whole reply came back.
+            CommandOutcomeUnknown: no whole reply arrived.
         """
         allowed = self._timeout
         if allowed is not None and at_least is not None:
             allowed = max(allowed, at_least)
         if at_most is not None:
             allowed = at_most if allowed is None else min(allowed, at_most)
-        return self._send(command, self._deadline(allowed), not_after, read=True).reply()
+        return self._send(command, self._deadline(allowed), not_after, read=True).receive()
 
-    def send(self, command: str) -> Callable[[], str]:
-        """Sends one command, and leaves its reply to be asked for.
+    def send(self, command: str) -> PendingReply:
+        """Send one command without waiting for its reply.
 
-        What else is sent meanwhile, by whatever thread, reads that reply first.
+        If any thread sends another command before the reply is received, that thread reads the
+        reply first and keeps it for `PendingReply.receive`.
 
-        Returns:
-            What gives the reply, or raises, as `call` does.
+        Raises:
+            CommandNotSent: no connection could be made.
+            CommandOutcomeUnknown: the command was sent in part.
         """
-        try:
-            return self._send(command, self._deadline(self._timeout), None, read=False).reply
-        except FaktoryError as exc:
-            return partial(_raise, exc)
+        return self._send(command, self._deadline(self._timeout), None, read=False)
 
     def close(self) -> None:
-        """Says END and closes; harmless where nothing is open."""
-        shared = self._reset_after_fork()
-        if shared.is_held_by_this_thread():  # whose command ends unknown
+        """Send END and close; do nothing if there is no connection."""
+        shared = self._shared_stream()
+        if shared.is_held_by_this_thread():  # for a command: its outcome is unknown then
             shared.discard()
             return
         shared.exclusively(None, shared.end)
@@ -121,20 +119,22 @@ class Connection:
     def _send(
         self, command: str, deadline: float | None, not_after: float | None, *, read: bool
     ) -> PendingReply:
-        shared = self._reset_after_fork()
-        put_out = partial(self._put_out, shared, command, deadline, not_after, read=read)
-        return self._exclusively(shared, deadline, put_out)
+        shared = self._shared_stream()
+        send = partial(self._send_on, shared, command, deadline, not_after, read=read)
+        return self._exclusively(shared, deadline, send)
 
     def _exclusively(self, shared: SharedStream, deadline: float | None, act: Callable[[], T]) -> T:
         try:
             return shared.exclusively(deadline, act)
         except StreamBusy:
-            amid = f"this very thread is amid a command to Faktory at {self._server!r}"
-            raise CommandNotSent(
-                amid if shared.is_held_by_this_thread() else self._busy()
-            ) from None
+            if shared.is_held_by_this_thread():
+                raise CommandNotSent(
+                    "cannot send: this thread is already waiting for a reply from Faktory at "
+                    f"{self._address!r} (pushing from a signal handler?)"
+                ) from None
+            raise CommandNotSent(self._busy_message()) from None
 
-    def _put_out(
+    def _send_on(
         self,
         shared: SharedStream,
         command: str,
@@ -147,62 +147,65 @@ class Connection:
         verb = command.partition(" ")[0]
         last = min(deadline or inf, not_after or inf)
         if time.monotonic() >= last:
-            raise CommandNotSent(f"it is too late for {verb}")
-        if shared.stream is not stream:
-            raise CommandNotSent(f"the client was disconnected before {verb} was sent")
-        told = f"{verb} was sent to Faktory at {self._server!r}"
+            raise CommandNotSent(
+                f"{verb} not sent: its deadline passed while waiting for the connection"
+            )
+        if shared.stream is not stream:  # a signal handler has disconnected
+            raise CommandNotSent(f"{verb} not sent: the client was disconnected meanwhile")
+        sent = f"{verb} was sent to Faktory at {self._address!r}"
         try:
-            # Before the first byte, and within `try`: whenever an interrupt comes, the next command
-            # finds the reply to be read, or no stream on which it could come.
-            sent = PendingReply(shared, stream, deadline, told)
+            # Before the first byte, and within `try`. So after an interrupt at any time, the next
+            # command finds either the unread reply, or no stream on which it could arrive.
+            reply = PendingReply(shared, stream, deadline, sent)
             stream.send(command, deadline)
         except (OSError, ValueError) as exc:
             shared.discard()
-            raise CommandOutcomeUnknown(f"{told} and not answered: {exc}") from exc
-        except BaseException:  # a Ctrl-C, say: it may have gone out in part
+            raise CommandOutcomeUnknown(f"{sent}, but not answered: {exc}") from exc
+        except BaseException:  # such as a Ctrl-C: a part of the command may have been sent
             shared.discard()
             raise
         if read:
-            sent.read()
-        return sent
+            reply.read()
+        return reply
 
-    def _busy(self) -> str:
+    def _busy_message(self) -> str:
         return (
-            f"the connection to Faktory at {self._server!r} was busy with other threads' commands "
-            "until the time-out"
+            "cannot send: other threads' commands kept the connection to Faktory at "
+            f"{self._address!r} busy until the time-out"
         )
 
-    def _reset_after_fork(self) -> SharedStream:
-        shared = self._shared.get(os.getpid())
+    def _shared_stream(self) -> SharedStream:
+        """Return this process's stream; after a fork a new one, the parent's being detached."""
+        shared = self._streams.get(os.getpid())
         if shared is None:
-            shared = self._shared.setdefault(os.getpid(), SharedStream())
-            for pid in [pid for pid in list(self._shared) if pid != os.getpid()]:
-                inherited = self._shared.pop(pid, None)
+            shared = self._streams.setdefault(os.getpid(), SharedStream())
+            for pid in [pid for pid in list(self._streams) if pid != os.getpid()]:
+                inherited = self._streams.pop(pid, None)
                 if inherited is not None and inherited.stream is not None:
                     inherited.stream.detach()
         return shared
 
     def _ready(self, shared: SharedStream, deadline: float | None) -> Stream:
-        """The open stream; a new one where there is none or the peer has closed it meanwhile."""
-        if not shared.catch_up(deadline):
-            raise CommandNotSent(self._busy())
-        stream = shared.stream  # which a signal handler that disconnects can take away at any time
+        """Return the open stream; a new one if there is none or the server has closed it."""
+        if not shared.read_unread(deadline):
+            raise CommandNotSent(self._busy_message())
+        stream = shared.stream  # a signal handler that disconnects can remove it at any time
         if stream is not None and not stream.is_idle():
             shared.discard()
             stream = None
         if stream is None:
             try:
-                stream = shared.stream = self._server.connect(deadline)
-                log_in(stream, self._server, self._greeting(), deadline)
+                stream = shared.open(partial(self._address.connect, deadline))
+                log_in(stream, self._address, self._hello_fields(), deadline)
             except AuthenticationFailed:
                 shared.discard()
                 raise
             except (OSError, ValueError) as exc:
                 shared.discard()
                 raise CommandNotSent(
-                    f"no connection to Faktory at {self._server!r}: {exc}"
+                    f"no connection to Faktory at {self._address!r}: {exc}"
                 ) from exc
-            except BaseException:  # a Ctrl-C, say: a reply may still come, and must be nobody's
+            except BaseException:  # such as a Ctrl-C: no command may get a reply to HELLO
                 shared.discard()
                 raise
         return stream
@@ -210,7 +213,3 @@ class Connection:
     @staticmethod
     def _deadline(timeout: float | None) -> float | None:
         return None if timeout is None else time.monotonic() + timeout
-
-
-def _raise(error: FaktoryError) -> NoReturn:
-    raise error

@@ -1,4 +1,4 @@
-"""HI and HELLO: how a connection begins."""
+"""HI and HELLO: protocol version, password hash, and the errors of a failed login."""
 
 from __future__ import annotations
 
@@ -18,60 +18,74 @@ _PROTOCOL_VERSION = 2
 
 
 def log_in(
-    stream: Stream, server: Address, greeting: dict[str, Any], deadline: float | None
+    stream: Stream, address: Address, hello_fields: dict[str, Any], deadline: float | None
 ) -> None:
-    """Exchanges HI and HELLO, of Faktory's protocol version 2.
+    """Exchange HI and HELLO, in version 2 of Faktory's protocol.
 
     Args:
-        stream: just connected.
-        server: whose it is.
-        greeting: what HELLO is to tell besides the protocol version and the password.
-        deadline: of `time.monotonic`; None for no bound.
+        stream: a new connection.
+        address: of the server, with the password.
+        hello_fields: fields of HELLO besides the protocol version and the password hash.
+        deadline: of `time.monotonic`; None for no limit.
 
     Raises:
         AuthenticationFailed: the server does not let this client in.
-        OSError: it does not answer, or lets nobody in at present; likewise ValueError.
+        OSError: the server does not reply, or accepts no clients for now; likewise ValueError.
     """
     try:
         hi = stream.read_reply(deadline)
     except ValueError as exc:
-        raise AuthenticationFailed(f"Faktory at {server!r} does not greet: {exc}") from exc
-    _refuse_for_now(hi)
+        raise AuthenticationFailed(_no_greeting(address, str(exc))) from exc
+    _check_available(hi)
     if not hi.startswith("+HI "):
-        raise AuthenticationFailed(f"Faktory at {server!r} does not greet: {hi[:80]!r}")
-    told = _greeting(hi[4:])
-    if told.get("v") != _PROTOCOL_VERSION:
-        raise AuthenticationFailed(f"Faktory at {server!r} speaks version {told.get('v')}, not 2")
-    hello = {"v": _PROTOCOL_VERSION, **greeting}
-    if "s" in told:
-        if not server.password:
+        raise AuthenticationFailed(_no_greeting(address, repr(hi[:80])))
+    greeting = _parse_greeting(hi[4:])
+    if greeting.get("v") != _PROTOCOL_VERSION:
+        raise AuthenticationFailed(
+            f"Faktory at {address!r} speaks protocol version {greeting.get('v')}, not 2"
+        )
+    hello = {"v": _PROTOCOL_VERSION, **hello_fields}
+    if "s" in greeting:
+        if not address.password:
             raise AuthenticationFailed(
-                f"Faktory at {server!r} asks for a password; put it into the URL: "
+                f"Faktory at {address!r} asks for a password; put it into the URL: "
                 "tcp://:password@host:port"
             )
-        hello["pwdhash"] = _password_hash(server.password, told["s"], told.get("i", 1))
+        hello["pwdhash"] = _password_hash(address.password, greeting["s"], greeting.get("i", 1))
     stream.send(f"HELLO {json.dumps(hello)}", deadline)
-    answer = stream.read_reply(deadline)
-    _refuse_for_now(answer)
-    if answer != "+OK":
-        raise AuthenticationFailed(f"Faktory at {server!r} refuses the login: {answer[1:]}")
+    reply = stream.read_reply(deadline)
+    _check_available(reply)
+    if reply != "+OK":
+        raise AuthenticationFailed(f"Faktory at {address!r} refused the login: {reply[1:]}")
 
 
-def _greeting(text: str) -> dict[str, Any]:
-    """What HI tells; ValueError where that is nothing to go by."""
+def _no_greeting(address: Address, received: str) -> str:
+    return f"no Faktory greeting from {address!r}; check host and port: {received}"
+
+
+def _parse_greeting(text: str) -> dict[str, Any]:
+    """Return the fields of HI.
+
+    Raises:
+        ValueError: the text is not a JSON object, or its iteration count is not a number.
+    """
     try:
-        told = json.loads(text)
+        greeting = json.loads(text)
     except RecursionError as exc:
-        raise ValueError(f"HI tells no JSON: {exc}") from exc
-    if not isinstance(told, dict) or not isinstance(told.get("i", 1), int):
-        raise ValueError(f"HI tells {text[:80]!r}")  # noqa: TRY004  # of the reply, as all else
-    return told
+        raise ValueError(f"the greeting HI is not JSON: {exc}") from exc
+    if not isinstance(greeting, dict) or not isinstance(greeting.get("i", 1), int):
+        raise ValueError(f"the greeting HI has wrong fields: {text[:80]!r}")  # noqa: TRY004  # a bad reply, like the others
+    return greeting
 
 
-def _refuse_for_now(answer: str) -> None:
-    """Raises OSError where the server lets nobody in at present."""
-    if is_for_now(answer.removeprefix("-ERR ")):
-        raise ConnectionRefusedError(answer[5:])
+def _check_available(reply: str) -> None:
+    """Check that the server accepts clients.
+
+    Raises:
+        ConnectionRefusedError: it accepts none for now.
+    """
+    if is_for_now(reply.removeprefix("-ERR ")):
+        raise ConnectionRefusedError(reply[5:])
 
 
 def _password_hash(password: str, salt: str, iterations: int) -> str:

@@ -1,4 +1,4 @@
-"""What tells the server, now and again, that a worker lives."""
+"""The heartbeat thread: sends BEAT at intervals, so that the server keeps a worker registered."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ log = logging.getLogger("faktory_unique")
 
 
 class Heartbeat:
-    """A thread that beats until it is stopped, whatever comes of a beat.
+    """A thread that beats until it is stopped. A beat that fails is logged.
 
     Args:
-        beat: BEAT; may raise FaktoryError or ValueError, which are logged.
-        period: seconds from one to the next.
-        server: what to call the server in the log.
+        beat: sends BEAT; may raise FaktoryError or ValueError.
+        period: seconds between beats.
+        server: the server's name in log lines.
     """
 
     def __init__(self, beat: Callable[[], object], period: float, server: str) -> None:
@@ -30,11 +30,11 @@ class Heartbeat:
         self._stopped = threading.Event()
 
     def start(self) -> None:
-        """Beats from now on."""
+        """Start the thread; it beats at once."""
         threading.Thread(target=self._run, name="faktory-heartbeat", daemon=True).start()
 
     def stop(self) -> None:
-        """Beats no more; one that is under way may still arrive."""
+        """Send no more beats. A beat that is already being sent may still arrive."""
         self._stopped.set()
 
     def _run(self) -> None:
@@ -43,5 +43,5 @@ class Heartbeat:
                 self._beat()
             except (FaktoryError, ValueError) as exc:
                 if not self._stopped.is_set():
-                    log.warning("heartbeat to Faktory at %s failed: %s", self._server, exc)
+                    log.warning("heartbeat failed: server=%s error=%s", self._server, exc)
             self._stopped.wait(self._period)

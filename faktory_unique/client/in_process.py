@@ -1,7 +1,7 @@
-"""Servers within this process: a client that asks for the address of one needs no socket.
+"""Registry of in-memory Faktory servers, which clients of this process reach without a socket.
 
-`faktory_unique.testing` puts its in-memory Faktory here. A forked child is another process: it has
-no part in what it inherits, and reaches the server over TCP if that listens.
+`faktory_unique.testing` registers its in-memory Faktory here. A forked child is another process: it
+does not find the servers that it inherits, and uses TCP if a server listens.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ class LocalServer(Protocol):
     """A Faktory in this process's memory."""
 
     def connect(self) -> Stream:
-        """A new connection, not yet logged in."""
+        """Open a new connection. HI and HELLO are not exchanged yet."""
         ...
 
     def now(self) -> float:
-        """Its wall clock: seconds since the epoch."""
+        """Return the server's wall clock: seconds since the epoch."""
         ...
 
 
@@ -30,16 +30,16 @@ _servers: WeakValueDictionary[tuple[int, str, int], LocalServer] = WeakValueDict
 
 
 def register(host: str, port: int, server: LocalServer) -> None:
-    """Lets the clients of this process find a server, for as long as somebody else holds it."""
+    """Let clients of this process find a server here, while its owner keeps a reference to it."""
     _servers[os.getpid(), host, port] = server
 
 
 def unregister(server: LocalServer) -> None:
-    """Lets no client find it any more, at whatever address."""
+    """Remove a server from all addresses under which it was registered."""
     for address in [address for address, found in _servers.items() if found is server]:
         _servers.pop(address, None)
 
 
 def lookup(host: str, port: int) -> LocalServer | None:
-    """The server of this process at an address; None where there is none."""
+    """Return the server that is registered in this process under an address; None if none is."""
     return _servers.get((os.getpid(), host, port))

@@ -1,4 +1,4 @@
-"""pyfaktory's Producer with middleware, and with an answer for each job."""
+"""`Producer`: pushes jobs through middleware, and returns or raises the result of each job."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from faktory_unique.errors import (
     CommandOutcomeUnknown,
     CommandRefused,
     DuplicateJob,
+    FaktoryError,
     InvalidJob,
     PushNotSent,
     PushOutcomeUnknown,
@@ -19,18 +20,22 @@ from faktory_unique.middleware import InnermostPush, checked, compose, one_each
 from faktory_unique.results import PushResult, PushStatus
 
 from .client import Client
+from .protocol import parse_rejections, pushb_command
 from .server_errors import is_not_unique, is_refusal
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from faktory_unique.middleware import Middleware, Payload, PendingPush
+    from faktory_unique.middleware import Middleware, Payload
 
-    from .client import PendingBatch
+    from .commands import Commands
+    from .shared_stream import PendingReply
 
 
 class BulkResult(dict[str, str]):
-    """What became of a bulk: as pyfaktory has it, jid → error of each job that was refused.
+    """The result of `Producer.push_bulk`: the error of each job that was refused, by jid.
+
+    The dict is what pyfaktory's `push_bulk` returns.
 
     Attributes:
         results: a `PushResult` for each job, in order.
@@ -44,23 +49,26 @@ class BulkResult(dict[str, str]):
 
     @property
     def pushed(self) -> list[PushResult]:
-        """The results of the jobs that were pushed."""
+        """Return the results of the jobs that were pushed."""
         return [result for result in self.results if result]
 
     @property
     def duplicates(self) -> list[PushResult]:
-        """The results of the jobs that were there already."""
+        """Return the results of the duplicates, which were not pushed."""
         return [r for r in self.results if r.status is PushStatus.DUPLICATE]
 
 
 class Producer(StockProducer):
-    """pyfaktory's Producer whose pushes go through a chain of middleware.
+    """pyfaktory's Producer, whose pushes go through a chain of middleware.
 
-    Every push is a PUSHB, one job being a batch of one. Safe over threads.
+    Every push is a PUSHB; a single job is a batch of one. Safe over threads.
 
     Args:
         client: a `Client` whose role is "producer" or "both".
         middleware: the chain, the first outermost.
+
+    Raises:
+        TypeError: the client or a middleware is of another kind.
     """
 
     client: Client
@@ -68,18 +76,18 @@ class Producer(StockProducer):
     def __init__(self, client: Client, middleware: Iterable[Middleware] = ()) -> None:
         if not isinstance(client, Client):
             raise TypeError(
-                f"{client!r} is not faktory_unique's Client; make one with the same arguments, "
+                f"{client!r} is not a faktory_unique Client: create one with the same arguments, "
                 "or use Producer.wrap"
             )
         super().__init__(client)
         self.middleware = checked(middleware)
-        self._push_chain = compose(self.middleware, "push", InnermostPush(self._begin))
+        self._push_chain = compose(self.middleware, "push", InnermostPush(self._pending_push))
 
     @classmethod
     def wrap(cls, producer: StockProducer, middleware: Iterable[Middleware] = ()) -> Self:
-        """A producer with middleware that pushes to the same server as a stock one.
+        """Return a producer with middleware that pushes to the same server as a stock one.
 
-        It has a connection of its own, opened now; end it with `producer.client.disconnect()`.
+        Its own connection is opened now; close it with `producer.client.disconnect()`.
 
         Raises:
             CommandNotSent: no connection could be made.
@@ -91,17 +99,20 @@ class Producer(StockProducer):
         return cls(client, middleware)
 
     def push(self, job: Job) -> PushResult:  # type: ignore[override]  # true when pushed
-        """Pushes a job, or finds that its equal is there already.
+        """Push a job, unless an equal job is queued or running.
 
         Returns:
-            A result that is true when the job was pushed, and tells which job stands for the work.
+            A result that is true if the job was pushed. It has the jid of the job that stands for
+            the work.
 
         Raises:
             InvalidJob: the job cannot be carried faithfully. Nothing was locked or pushed.
-            DuplicateJob: its equal is there, and the policy says `on_conflict="raise"`.
-            StoreError: no lock could be taken (`StoreUnavailable`: no answer). Nothing was pushed.
-            PushRefused: Faktory refused the job; the lock was given back.
-            PushNotSent: no connection could be made; the lock was given back.
+            DuplicateJob: an equal job is queued or running, and the policy says
+                `on_conflict="raise"`.
+            StoreError: the lock could not be acquired (`StoreUnavailable`: the store did not
+                answer). Nothing was pushed.
+            PushRefused: Faktory refused the job; the lock was rolled back.
+            PushNotSent: no connection could be made; the lock was rolled back.
             PushOutcomeUnknown: the job may be on the server; push the same Job again.
         """
         results = self._push_all([job])
@@ -111,20 +122,21 @@ class Producer(StockProducer):
         return result
 
     def push_bulk(self, jobs: Iterable[Job]) -> BulkResult:
-        """Pushes those of the jobs whose equal is not there already, nor earlier in the list.
+        """Push jobs, except those that have an equal job on the server or earlier in the list.
 
         Returns:
-            A dict of jid → error of the refused jobs, with `.results`, `.pushed`, `.duplicates`.
+            A dict with the error of each refused job, by jid; it has `.results`, `.pushed` and
+            `.duplicates`.
 
         Raises:
-            InvalidJob: a job cannot be carried faithfully: nothing of the list was pushed. Or a
-                middleware refuses it, perhaps after others: `.results` tells.
-            StoreError: locks could not be taken; `.results` tells what was pushed before that.
-            DuplicateJob: an equal of some is there, and their policy says `on_conflict="raise"`; the
-                others were pushed; `.results` as above.
-            PushNotSent: no connection could be made; `.results` as above.
-            PushOutcomeUnknown: some may be on the server; `.results` as above. Push the same Job
-                objects again: what is there is a duplicate, what is not goes out.
+            InvalidJob: a job cannot be carried faithfully, and nothing of the list was pushed. Or a
+                middleware refused a job, perhaps after others were pushed: see `.results`.
+            StoreError: locks could not be acquired; `.results` has what was pushed before that.
+            DuplicateJob: some jobs are duplicates, and their policy says `on_conflict="raise"`. The
+                others were pushed; see `.results`.
+            PushNotSent: no connection could be made; see `.results`.
+            PushOutcomeUnknown: some jobs may be on the server; see `.results`. Push the same Job
+                objects again: those on the server are duplicates, the others are pushed.
         """
         given: object = jobs  # by a caller that need not be type-checked
         if isinstance(given, Job):  # which can be iterated over: by its fields
@@ -141,70 +153,86 @@ class Producer(StockProducer):
         results = one_each(self._push_chain(payloads), payloads)
         unknown = [r for r in results if r.status is PushStatus.UNKNOWN]
         if unknown:
-            told = f"{unknown[0].error}; push the same Job again"
-            raise PushOutcomeUnknown(told, results=results)
+            message = f"{unknown[0].error}; push the same Job again"
+            raise PushOutcomeUnknown(message, results=results)
         not_sent = [r for r in results if r.status is PushStatus.NOT_SENT]
         if not_sent:
-            raise PushNotSent(not_sent[0].error or "not tried", results=results)
-        conflicts = [r for r in results if r.status is PushStatus.DUPLICATE and r.error]
+            raise PushNotSent(not_sent[0].error or "the job was not sent", results=results)
+        conflicts = [
+            (job.jobtype, result.error)
+            for job, result in zip(jobs, results, strict=True)
+            if result.status is PushStatus.DUPLICATE and result.error
+        ]
         if conflicts:
-            told = f"{len(conflicts)} of {len(results)} jobs not pushed: {conflicts[0].error}"
-            raise DuplicateJob(told, results=results)
+            jobtype, error = conflicts[0]
+            message = f"{jobtype} was not pushed: {error}"
+            if len(conflicts) > 1:
+                message = f"{len(conflicts)} of {len(jobs)} jobs were not pushed, first: {message}"
+            raise DuplicateJob(message, results=results)
         return results
 
-    def _begin(self, jobs: Sequence[Payload]) -> PendingPush:
+    def _pending_push(self, payloads: Sequence[Payload]) -> _PendingBatch:
         try:
-            return _Push(jobs, self.client.begin_batch(jobs) if jobs else None)
+            return _PendingBatch(self.client._commands, payloads)  # noqa: SLF001  # internal
         except (TypeError, ValueError, RecursionError) as exc:
-            raise InvalidJob(f"a job is not JSON: {exc}") from exc
+            raise InvalidJob(f"a job cannot be written as JSON: {exc}") from exc
 
 
-class _Push:
-    """PUSHB at the inner end of the chain: its outcomes are results, not exceptions."""
+class _PendingBatch:
+    """A PUSHB in two steps, at the inner end of the chain. Its errors become results.
 
-    def __init__(self, jobs: Sequence[Payload], batch: PendingBatch | None) -> None:
-        self._jobs = jobs
-        self._batch = batch
-        self._not_sent: str | None = None
+    Args:
+        commands: of the client.
+        payloads: the jobs. If there are none, nothing is sent.
+
+    Raises:
+        TypeError: a payload cannot be written as JSON; likewise ValueError.
+    """
+
+    def __init__(self, commands: Commands, payloads: Sequence[Payload]) -> None:
+        self._commands = commands
+        self._payloads = payloads
+        self._command = pushb_command(payloads) if payloads else ""
+        self._reply: PendingReply | FaktoryError = CommandNotSent("PUSHB was not sent")
 
     def send(self) -> None:
-        if self._batch is not None:
+        """Send the command without waiting for the reply; `receive` reports an error."""
+        if self._command:
             try:
-                self._batch.send()
-            except CommandNotSent as exc:
-                self._not_sent = str(exc)
+                self._reply = self._commands.send(self._command)
+            except FaktoryError as exc:
+                self._reply = exc
+            self._command = ""  # the text of a whole batch: free its memory
 
     def receive(self) -> list[PushResult]:
-        jobs = self._jobs
-        if self._batch is None:
+        """Wait for the reply. Return a result for each job, in order."""
+        if not self._payloads:
             return []
-        if self._not_sent is not None:
-            return _all(jobs, PushStatus.NOT_SENT, self._not_sent)
         try:
-            rejected = self._batch.receive()
+            rejections = self._rejections()
         except CommandRefused as exc:
-            return [_result(job, str(exc)) for job in jobs]
+            return [_result(job, str(exc)) for job in self._payloads]
         except CommandNotSent as exc:
-            return _all(jobs, PushStatus.NOT_SENT, str(exc))
+            return [_failed(job, PushStatus.NOT_SENT, str(exc)) for job in self._payloads]
         except CommandOutcomeUnknown as exc:
-            return _all(jobs, PushStatus.UNKNOWN, str(exc))
-        return [_result(job, rejected.get(job["jid"])) for job in jobs]
+            return [_failed(job, PushStatus.UNKNOWN, str(exc)) for job in self._payloads]
+        return [_result(job, rejections.get(job["jid"])) for job in self._payloads]
+
+    def _rejections(self) -> dict[str, str]:
+        if isinstance(self._reply, FaktoryError):
+            raise self._reply
+        return parse_rejections(self._reply.receive())
 
 
 def _result(job: Payload, error: str | None) -> PushResult:
     jid = job["jid"]
     if error is None:
         return PushResult(PushStatus.PUSHED, jid, jid)
-    if is_not_unique(error):  # it does not say which job is there
+    if is_not_unique(error):  # the error has no jid of the equal job
         return PushResult(status=PushStatus.DUPLICATE, jid="", submitted_jid=jid)
-    status = PushStatus.REFUSED if is_refusal(error) else PushStatus.UNKNOWN
+    return _failed(job, PushStatus.REFUSED if is_refusal(error) else PushStatus.UNKNOWN, error)
+
+
+def _failed(job: Payload, status: PushStatus, error: str) -> PushResult:
+    jid = job["jid"]
     return PushResult(status=status, jid=jid, submitted_jid=jid, confirmed=False, error=error)
-
-
-def _all(jobs: Sequence[Payload], status: PushStatus, error: str) -> list[PushResult]:
-    return [
-        PushResult(
-            status=status, jid=job["jid"], submitted_jid=job["jid"], confirmed=False, error=error
-        )
-        for job in jobs
-    ]

@@ -1,4 +1,4 @@
-"""How things are written: a server's URL, PUSHB, and replies."""
+"""Text of Faktory's protocol: bulk replies, PUSHB's and FETCH's JSON, and a server's URL."""
 
 from __future__ import annotations
 
@@ -14,43 +14,57 @@ if TYPE_CHECKING:
     from faktory_unique._pyfaktory import StockClient
 
 
-def bulk(reply: str) -> str | None:
-    """The content of a bulk reply; None for a null one, and for a reply of another kind."""
+def parse_bulk(reply: str) -> str | None:
+    """Return the content of a bulk reply; None for a null bulk or a reply of another kind."""
     return reply.partition("\r\n")[2] if reply.startswith("$") and reply != "$-1" else None
 
 
-def pushb(payloads: Sequence[dict[str, Any]]) -> str:
-    """The command that pushes jobs; TypeError or ValueError where one is not JSON."""
+def pushb_command(payloads: Sequence[dict[str, Any]]) -> str:
+    """Return the PUSHB command for these jobs.
+
+    Raises:
+        TypeError: a payload cannot be written as JSON; likewise ValueError.
+    """
     return f"PUSHB {json.dumps(payloads, allow_nan=False)}"
 
 
-def refused_of(reply: str) -> dict[str, str]:
-    """What an answer to PUSHB says of each job that was not enqueued, by jid."""
+def parse_rejections(reply: str) -> dict[str, str]:
+    """Return the error of each job that PUSHB did not enqueue, by jid.
+
+    Raises:
+        CommandOutcomeUnknown: the reply is not a JSON object.
+    """
     try:
-        said = json.loads(bulk(reply) or "")
+        rejections = json.loads(parse_bulk(reply) or "")
     except ValueError:
-        said = None
-    if not isinstance(said, dict):
-        raise CommandOutcomeUnknown(f"Faktory's answer to PUSHB is no map of jids: {reply[:80]!r}")
-    return said
+        rejections = None
+    if not isinstance(rejections, dict):
+        raise CommandOutcomeUnknown(
+            f"Faktory's reply to PUSHB is not a JSON object of jids: {reply[:80]!r}"
+        )
+    return rejections
 
 
-def url_of(client: StockClient) -> str:
-    """The URL of a client's server, with the password."""
-    host = client.host or ""
-    host = f"[{host}]" if ":" in host else host
-    # A stock client uses the password just as it stands in its URL.
-    login = f":{quote(client.password, safe='')}@" if client.password else ""
-    return f"{client.scheme}://{login}{host}:{client.port}"
+def parse_job(reply: str) -> dict[str, Any] | None:
+    """Return the job in a reply to FETCH; None if the queues were empty.
 
-
-def fetched(reply: str) -> dict[str, Any] | None:
-    """The payload that an answer to FETCH brings; None where the queues were empty."""
-    content = bulk(reply)
+    Raises:
+        CommandOutcomeUnknown: the reply is not JSON.
+    """
+    content = parse_bulk(reply)
     if content is None:
         return None
     try:
         payload: dict[str, Any] = json.loads(content)
     except (ValueError, RecursionError) as exc:
-        raise CommandOutcomeUnknown(f"Faktory's answer to FETCH is no JSON: {exc}") from exc
+        raise CommandOutcomeUnknown(f"Faktory's reply to FETCH is not JSON: {exc}") from exc
     return payload
+
+
+def client_url(client: StockClient) -> str:
+    """Return the URL of a client's server, with the password."""
+    host = client.host or ""
+    host = f"[{host}]" if ":" in host else host
+    # A stock client uses the password exactly as it is written in its URL.
+    login = f":{quote(client.password, safe='')}@" if client.password else ""
+    return f"{client.scheme}://{login}{host}:{client.port}"

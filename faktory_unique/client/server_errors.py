@@ -1,8 +1,8 @@
-"""Which of Faktory's error texts prove that a job was not enqueued.
+"""Faktory's error texts: which of them prove that a job was not enqueued; NOTUNIQUE.
 
-The server gives a command 5 s for its storage (server/server.go:399 of Faktory 1.10), so an error
-may also mean that the job was stored and only the answer to that was lost. What is not known to be
-a refusal is therefore an unknown outcome: its lock stays until the lease is over.
+The server gives a command 5 s for its storage (server/server.go:399 of Faktory 1.10). So an error
+may also mean that the job was stored and only the storage's reply was lost. An error that is not
+known to be a refusal is therefore an unknown outcome: the job's lock stays until its lease ends.
 """
 
 from __future__ import annotations
@@ -22,24 +22,24 @@ _BEFORE_STORING = (
     "unknown command",
 )
 
-# Said to whatever comes, and nothing of it is carried out (server/server.go:355-400).
+# Sent in reply to any command, none of which is carried out (server/server.go:355-400).
 _FOR_NOW = ("shutdown in progress", "too many connections")
 
-# A code in capitals is the verdict of whoever carried the command out: the server's own
-# (NOTUNIQUE), or its Redis' (OOM, READONLY, MISCONF).
+# A code in capitals comes from the component that carried the command out: the server itself
+# (NOTUNIQUE), or its Redis (OOM, READONLY, MISCONF).
 _CODED = re.compile(r"[A-Z]{2,} ")
 
 
 def is_refusal(error: str) -> bool:
-    """Whether this error text proves that the job was not enqueued."""
+    """Return whether this error proves that the job was not enqueued."""
     return error.startswith((*_BEFORE_STORING, *_FOR_NOW)) or _CODED.match(error) is not None
 
 
 def is_for_now(error: str) -> bool:
-    """Whether this error text means that the server takes no command at present."""
+    """Return whether this error means that the server accepts no commands for now."""
     return error.startswith(_FOR_NOW)
 
 
 def is_not_unique(error: str) -> bool:
-    """Whether this error text says that the server itself has an equal job (Enterprise)."""
+    """Return whether the server refused the job because it has an equal one (Enterprise)."""
     return error.startswith("NOTUNIQUE")

@@ -1,4 +1,4 @@
-"""A connection's stream over threads: whose turn it is, and the reply that is still unread."""
+"""A connection's stream shared by threads: its lock, and the reply that is still unread."""
 
 from __future__ import annotations
 
@@ -15,153 +15,185 @@ if TYPE_CHECKING:
 
     from .stream import Stream
 
-# Seconds beyond a deadline in which a reply that has arrived by then is still read, its reader
-# having been busy elsewhere; and so long at most is a thread blind to another having read it.
-_MOMENT = 0.1
+# Seconds after its deadline in which a reply that arrived in time is still read, because its reader
+# was busy. Also the longest time for which a thread does not see that another thread has read it.
+_READ_GRACE = 0.1
 
 T = TypeVar("T")
 
 
 class StreamBusy(Exception):
-    """Another thread has the turn, or a command of this very thread."""
+    """The stream is in use: by another thread, or by a command of the calling thread itself."""
 
 
 class SharedStream:
-    """A process's end of a connection: its stream, and the lock by which threads take turns.
+    """The stream of one process's connection, and the lock by which its threads take turns.
 
-    A turn is one send, or one read, or both. No turn lasts from a send to the read of its reply
-    where other code runs in between, since that may wait for another thread. So a reply can be
-    unread when the next turn begins: whoever has that turn reads it first.
+    A thread holds the lock for one send, one read, or both. No thread keeps it from a send until
+    the reply if other code runs in between: that code may wait for another thread. So a reply can
+    still be unread when the next thread gets the lock. That thread reads it first.
+
+    Attributes:
+        stream: None while there is no connection.
+        unread: the reply that is expected on the stream; None if every reply has been read.
     """
 
     def __init__(self) -> None:
-        self._turn = threading.RLock()  # which knows whose it is; nobody takes it twice
+        self._lock = threading.RLock()  # it knows its owner; no thread acquires it twice
         self.stream: Stream | None = None
         self.unread: PendingReply | None = None
 
     def exclusively(self, deadline: float | None, act: Callable[[], T]) -> T:
-        """Does something in a turn of this thread, waited for until the deadline.
+        """Call a function while this thread holds the lock, and return its result.
+
+        Args:
+            deadline: of `time.monotonic`, until which to wait for the lock; None for no limit.
+            act: the function.
 
         Raises:
-            StreamBusy: it was not had; nor is it where this very thread is amid a command, which only
-                returning goes on with.
+            StreamBusy: the lock was not acquired in time. Or this thread already holds it, for a
+                command that cannot continue before the caller returns.
         """
         if self.is_held_by_this_thread():
             raise StreamBusy
         seconds = -1 if deadline is None else max(0.0, deadline - time.monotonic())
-        # In one frame, and no context manager: what a signal handler raises between two would leave
-        # the turn taken for as long as anybody keeps the exception.
+        # All in one frame, without a context manager. If a signal handler raised between two
+        # frames, the lock would stay taken for as long as anybody keeps the exception.
         try:
-            if not self._turn.acquire(timeout=seconds):
+            if not self._lock.acquire(timeout=seconds):
                 raise StreamBusy
             return act()
         finally:
-            # Asked of the lock itself, since what a signal handler raises can come right after it
-            # was had; and given back by one call, since that can come between two.
-            try:  # noqa: SIM105  # `suppress` is more calls, between which an interrupt can come
-                self._turn.release()
-            except RuntimeError:  # it was not had
+            # The lock itself knows whether it was acquired: a signal handler can raise right after
+            # that. And one call releases it: a signal handler can raise between two calls.
+            try:  # noqa: SIM105  # `suppress` is more calls, between which a handler can raise
+                self._lock.release()
+            except RuntimeError:  # it was not acquired
                 pass
 
     def is_held_by_this_thread(self) -> bool:
-        """Whether it is this thread's turn: a signal handler's or a finalizer's code runs."""
-        return held_by_this_thread(self._turn)
+        """Return whether this thread holds the lock: a signal handler or finalizer is running."""
+        return held_by_this_thread(self._lock)
+
+    def open(self, connect: Callable[[], Stream]) -> Stream:
+        """Connect, and return the new stream. The caller holds the lock."""
+        # In one statement: an interrupt finds the stream here, to be discarded.
+        stream = self.stream = connect()
+        return stream
 
     def discard(self) -> None:
-        """Throws the stream away, and the reply that was to come on it."""
+        """Close the stream, and forget the reply that was expected on it."""
         if self.stream is not None:
             self.stream.close()
             self.stream = None
         self.unread = None
 
     def end(self) -> None:
-        """Reads what is unread, says END and closes. In a turn."""
-        self.catch_up(None)
+        """Read the unread reply, send END and close. The caller holds the lock."""
+        self.read_unread(None)
         if self.stream is not None:
             self.stream.end()
             self.stream = None
 
-    def catch_up(self, deadline: float | None) -> bool:
-        """Reads what is unread; False where nothing of it came by the deadline. In a turn."""
+    def read_unread(self, deadline: float | None) -> bool:
+        """Read the unread reply, if there is one. The caller holds the lock.
+
+        Returns:
+            False if no part of the reply arrived by the deadline.
+        """
         unread = self.unread
         if unread is not None:
-            if not unread.has_come(deadline):
+            if not unread.wait(deadline):
                 return False
             unread.read()
         return True
 
 
 class PendingReply:
-    """A command that is being sent, or whose reply is under way.
+    """The reply to a command that is being sent or has been sent.
 
     Args:
-        shared: of its connection.
-        stream: that it was sent on.
-        deadline: until when to wait for the reply.
-        told: what was sent where, for people.
+        shared: the shared stream of the command's connection.
+        stream: the stream on which the command is sent.
+        deadline: of `time.monotonic`, until which to wait for the reply; None for no limit.
+        sent: which command was sent to which server, for error messages.
     """
 
     def __init__(
-        self, shared: SharedStream, stream: Stream, deadline: float | None, told: str
+        self, shared: SharedStream, stream: Stream, deadline: float | None, sent: str
     ) -> None:
         self._shared = shared
         self._stream = stream
         self._deadline = deadline
-        self._told = told
+        self._sent = sent
         self._pid = os.getpid()
-        self._reply: str | CommandOutcomeUnknown | None = None
+        self._result: str | CommandOutcomeUnknown | None = None
         shared.unread = self
 
-    def reply(self) -> str:
-        """The reply, asked for once; see `Connection.call`."""
-        if self._pid != os.getpid():  # forked: it is for the parent to read
-            raise CommandOutcomeUnknown(f"{self._told} by the parent of this process")
-        while self._reply is None:  # which whoever has the turn will have read before all else
-            # Not for long at a time: having read it, he may go on for as long as he likes.
+    def receive(self) -> str:
+        """Wait for the reply and return it; call this once.
+
+        Raises:
+            CommandRefused: the server replied with an error.
+            CommandOutcomeUnknown: no whole reply arrived.
+        """
+        if self._pid != os.getpid():
+            raise CommandOutcomeUnknown(f"{self._sent} by the parent process, which has the reply")
+        while self._result is None:  # every thread that gets the lock reads the reply first
+            # For a moment at a time: a thread that has read the reply may keep the lock for long.
             try:
-                self._shared.exclusively(time.monotonic() + _MOMENT, self.read)
+                self._shared.exclusively(time.monotonic() + _READ_GRACE, self.read)
             except StreamBusy:
                 if self._shared.is_held_by_this_thread():
-                    told = f"{self._told}; its answer is asked for amid a command"
-                    raise CommandOutcomeUnknown(told) from None
-        self._stream.answered()
-        reply = self._reply
-        if isinstance(reply, CommandOutcomeUnknown):
-            raise reply
-        if reply.startswith("-"):
-            raise CommandRefused(reply[1:].removeprefix("ERR "))
-        return reply
+                    raise CommandOutcomeUnknown(
+                        f"{self._sent}, but this thread is already waiting for another reply "
+                        "(receiving in a signal handler?)"
+                    ) from None
+        self._stream.on_reply_delivered()
+        result = self._result
+        if isinstance(result, CommandOutcomeUnknown):
+            raise result
+        if result.startswith("-"):
+            raise CommandRefused(result[1:].removeprefix("ERR "))
+        return result
 
-    def has_come(self, deadline: float | None) -> bool:
-        """Whether it can be read now: it has begun to come, or is not waited for any longer.
+    def wait(self, deadline: float | None) -> bool:
+        """Wait until `read` can be called: the reply begins to arrive, or its own deadline is near.
 
         Args:
-            deadline: until when another command, in whose turn this is asked, can wait for it.
+            deadline: until which another command, whose thread holds the lock, can wait.
+
+        Returns:
+            False at the deadline.
         """
         own = self._deadline
         if own is not None and (deadline is None or own < deadline):
-            return True  # `read` waits for no longer
+            return True  # `read` waits no longer than until its own deadline
         return self._stream.readable(deadline)
 
     def read(self) -> None:
-        """Reads it, if it has not been read. In a turn."""
-        if self._reply is not None:
+        """Read the reply, unless it has been read. The caller holds the lock."""
+        if self._result is not None:
             return
-        if self._shared.unread is not self:  # the stream that it was to come on is thrown away
-            self._reply = CommandOutcomeUnknown(f"{self._told}, and its answer was not waited for")
+        if self._shared.unread is not self:  # its stream has been discarded
+            self._result = CommandOutcomeUnknown(
+                f"{self._sent}, but the connection was closed before the reply was read"
+            )
             return
         deadline = self._deadline
         if deadline is not None:
-            deadline = max(deadline, time.monotonic() + _MOMENT)
+            deadline = max(deadline, time.monotonic() + _READ_GRACE)
         try:
-            self._reply = self._stream.read_reply(deadline)
+            self._result = self._stream.read_reply(deadline)
         except (OSError, ValueError) as exc:
             self._shared.discard()
-            self._reply = CommandOutcomeUnknown(f"{self._told} and not answered: {exc}")
-            self._reply.__cause__ = exc
-        except BaseException:  # a Ctrl-C, say: a reply may still come, and must be nobody's
+            self._result = CommandOutcomeUnknown(f"{self._sent}, but not answered: {exc}")
+            self._result.__cause__ = exc
+        except BaseException:  # such as a Ctrl-C: no other command may get the reply
             self._shared.discard()
-            self._reply = CommandOutcomeUnknown(f"{self._told}, and its answer was not waited for")
+            self._result = CommandOutcomeUnknown(
+                f"{self._sent}, but waiting for the reply was interrupted"
+            )
             raise
         finally:
             self._shared.unread = None

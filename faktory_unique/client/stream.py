@@ -1,4 +1,4 @@
-"""One connected way to Faktory: commands out, whole replies in, each within a deadline."""
+"""Sending commands over a socket and reading whole RESP replies, each within a deadline."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ _LENGTH = re.compile(r"[0-9]{1,12}", re.ASCII)
 
 
 class Stream(ABC):
-    """A connected way to a server, and what has been read from it beyond the last reply.
+    """An open connection to a server, and the bytes that were read beyond the last reply.
 
-    Every method that takes a deadline (of `time.monotonic`; None for no bound) raises OSError when
-    it passes or the way breaks, and ValueError when what came is no reply. After either the stream is
-    good for nothing but `close`.
+    A deadline is a time of `time.monotonic`; None means no limit. Methods that take one raise
+    OSError when it passes or the connection breaks, and ValueError when a reply is malformed. After
+    either error, only `close` may be called.
     """
 
     def __init__(self) -> None:
@@ -29,52 +29,56 @@ class Stream(ABC):
 
     @abstractmethod
     def send(self, command: str, deadline: float | None) -> None:
-        """Sends a command and its line end."""
+        """Send a command and its line end."""
 
     def read_reply(self, deadline: float | None) -> str:
-        """One whole RESP reply, less its last line end: a line, or a bulk as long as announced."""
+        """Read one whole RESP reply: a line, or a bulk of the announced length.
+
+        Returns:
+            The reply without its last line end.
+        """
         line = self._read_line(deadline)
         if not line.startswith(_KINDS):
-            raise ValueError(f"{line[:80]!r} is no reply")
+            raise ValueError(f"{line[:80]!r} is not a RESP reply")
         if not line.startswith("$") or line == "$-1":
             return line
         if not _LENGTH.fullmatch(line[1:]):
-            raise ValueError(f"{line[:80]!r} tells no length")
+            raise ValueError(f"{line[:80]!r} is not the length of a bulk reply")
         length = int(line[1:])
         while len(self._buffer) < length + 2:
             self._read_more(deadline)
         bulk, end = self._buffer[:length], self._buffer[length : length + 2]
         if end != b"\r\n":
-            raise ValueError(f"a bulk of {length} bytes does not end there")
+            raise ValueError(f"a bulk reply of {length} bytes does not end with a line end")
         del self._buffer[: length + 2]
         return f"{line}\r\n{bulk.decode()}"
 
     @abstractmethod
     def is_idle(self) -> bool:
-        """Whether the peer has neither closed nor said anything unasked, such as that it ends."""
+        """Return whether the peer has neither closed nor sent anything unasked."""
 
     @abstractmethod
     def readable(self, deadline: float | None) -> bool:
-        """Whether something has come, or the connection has ended, by the deadline."""
+        """Wait until data arrives or the connection ends. Return False at the deadline."""
 
     @abstractmethod
     def end(self) -> None:
-        """Says END, if that goes without waiting, and closes."""
+        """Send END, if that is possible without waiting, and close."""
 
     @abstractmethod
     def close(self) -> None:
-        """Ends the connection, also where a forked child still holds a copy of it."""
+        """Close the connection, even if a forked child still holds a copy of it."""
 
     @abstractmethod
     def detach(self) -> None:
-        """Closes this process's copy; the connection goes on in another process."""
+        """Close this process's copy only; another process goes on using the connection."""
 
-    def answered(self) -> None:  # noqa: B027  # of use to a server of this process alone
-        """Called when a reply is with its caller, and others may use the connection again."""
+    def on_reply_delivered(self) -> None:  # noqa: B027  # only an in-memory server needs it
+        """Do what had to wait until the caller has its reply and the connection is free."""
 
     @abstractmethod
     def _read_more(self, deadline: float | None) -> None:
-        """Adds what comes next to the buffer."""
+        """Append the next bytes that arrive to the buffer."""
 
     def _read_line(self, deadline: float | None) -> str:
         start = 0
@@ -87,19 +91,19 @@ class Stream(ABC):
 
 
 class SocketStream(Stream):
-    """A connected socket."""
+    """A stream over a connected socket, TLS or not."""
 
     def __init__(self, connected: socket.socket) -> None:
         super().__init__()
         self._socket = connected
 
     def send(self, command: str, deadline: float | None) -> None:
-        """Sends all of it, in as many pieces as the socket takes."""
-        self._socket.settimeout(left(deadline))
+        """Send the whole command, in as many pieces as the socket takes."""
+        self._socket.settimeout(seconds_left(deadline))
         self._socket.sendall(f"{command}\r\n".encode())
 
     def is_idle(self) -> bool:
-        """Asks the socket, without waiting; what was read beyond the last reply is unasked, too."""
+        """Ask the socket without waiting. Bytes beyond the last reply were sent unasked, too."""
         if self._buffer:
             return False
         if not self._poll(0):
@@ -114,50 +118,50 @@ class SocketStream(Stream):
         return False
 
     def readable(self, deadline: float | None) -> bool:
-        """Waits for the socket, on which TLS housekeeping is news, too, with no reply behind it."""
+        """Wait for the socket. TLS housekeeping counts as data, though no reply follows."""
         if self._buffer:
             return True
         return self._poll(None if deadline is None else max(0.0, deadline - time.monotonic()))
 
     def _poll(self, seconds: float | None) -> bool:
-        """Whether there is something to be read, or the socket has been closed, by then."""
-        poll = select.poll()  # select() bears no descriptor above 1023
+        """Wait until the socket can be read or has been closed. Return False after `seconds`."""
+        poll = select.poll()  # select() cannot handle descriptors above 1023
         try:
             poll.register(self._socket, select.POLLIN)
-        except ValueError:  # closed, by a signal handler say
+        except ValueError:  # closed, for example by a signal handler
             return True
         return bool(poll.poll(None if seconds is None else 1_000 * seconds))
 
     def end(self) -> None:
-        """Says END, if the socket takes it at once, and closes."""
+        """Send END, if the socket takes it at once, and close."""
         with contextlib.suppress(OSError):
             self._socket.settimeout(0)
             self._socket.sendall(b"END\r\n")
         self.close()
 
     def close(self) -> None:
-        """Shuts the connection down, for whoever holds a copy of the socket too."""
+        """Shut the connection down, which also ends it for other copies of the socket."""
         with contextlib.suppress(OSError):
             self._socket.shutdown(socket.SHUT_RDWR)
         self._socket.close()
 
     def detach(self) -> None:
-        """Closes this copy of the socket."""
+        """Close this copy of the socket."""
         self._socket.close()
 
     def _read_more(self, deadline: float | None) -> None:
-        self._socket.settimeout(left(deadline))
+        self._socket.settimeout(seconds_left(deadline))
         chunk = self._socket.recv(_READ_SIZE)
         if not chunk:
             raise ConnectionResetError("the server closed the connection")
         self._buffer += chunk
 
 
-def left(deadline: float | None) -> float | None:
-    """Seconds until the deadline, for a socket.
+def seconds_left(deadline: float | None) -> float | None:
+    """Return the seconds until the deadline, as a socket's time-out; None for no limit.
 
     Raises:
-        TimeoutError: it has passed.
+        TimeoutError: the deadline has passed.
     """
     if deadline is None:
         return None

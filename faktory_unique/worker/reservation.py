@@ -64,6 +64,7 @@ class Reservation:
     ) -> None:
         self.job = job
         self._client = client
+        self._commands = client._commands  # noqa: SLF001  # internal
         self._since = since
         self._giving_up = giving_up
 
@@ -142,7 +143,7 @@ class Reservation:
         """PUSHB of a copy; CommandNotSent is raised."""
         try:
             not_after = self._not_after(reserve_for(self.job))
-            error = self._client.push_batch([copy], not_after=not_after).get(copy["jid"])
+            error = self._commands.push_batch([copy], not_after=not_after).get(copy["jid"])
         except CommandOutcomeUnknown:
             return ReportStatus.UNKNOWN
         except CommandRefused as exc:
@@ -176,7 +177,7 @@ class Reservation:
 
     def _call(self, command: str, last: float, timeout: float | None = None) -> str:
         try:
-            return self._client.call(command, not_after=self._not_after(last), at_most=timeout)
+            return self._commands.call(command, not_after=self._not_after(last), at_most=timeout)
         except CommandRefused as exc:
             if is_for_now(str(exc)):  # the next server will take it
                 raise CommandNotSent(str(exc)) from exc

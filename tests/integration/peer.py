@@ -1,4 +1,4 @@
-"""A server that answers what a test has told it, connection by connection."""
+"""`Peer`: a server with one script for each connection, and a client connected to it."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ HI = b'+HI {"v":2}\r\n'
 
 
 class Peer:
-    """A TCP server that plays a script: one function per connection, with the socket as a file."""
+    """A TCP server that runs one script, `script(peer, conn)`, for each connection in turn."""
 
     def __init__(self, *scripts, address=("127.0.0.1", 0), family=socket.AF_INET):
         self.listening = socket.create_server(address, family=family)
         host, port, *_ = self.listening.getsockname()
         self.url = f"tcp://[{host}]:{port}" if ":" in host else f"tcp://{host}:{port}"
-        self.heard = []
+        self.received = []
         self.thread = threading.Thread(target=self._serve, args=(scripts,), daemon=True)
         self.thread.start()
 
@@ -37,29 +37,29 @@ class Peer:
         with conn:
             script(self, conn)
 
-    def hear(self, conn):
+    def receive(self, conn):
         line = b""
         while not line.endswith(b"\n"):
-            got = conn.recv(1)
-            if not got:
+            byte = conn.recv(1)
+            if not byte:
                 return None
-            line += got
-        self.heard.append(line.decode().strip())
-        return self.heard[-1]
+            line += byte
+        self.received.append(line.decode().strip())
+        return self.received[-1]
 
     def greet(self, conn):
         conn.sendall(HI)
-        self.hear(conn)
+        self.receive(conn)
         conn.sendall(b"+OK\r\n")
 
 
 def answering(*replies, chunk=None):
-    """A script that greets, and answers each command with the next of the replies."""
+    """Return a script that greets, and answers each command with the next of the replies."""
 
     def script(peer, conn):
         peer.greet(conn)
         for reply in replies:
-            if peer.hear(conn) is None:
+            if peer.receive(conn) is None:
                 return
             step = chunk or max(1, len(reply))
             for start in range(0, len(reply), step):

@@ -1,4 +1,4 @@
-"""A TCP server that greets like Faktory and then misbehaves as a test says."""
+"""`ScriptedServer`: a TCP server that greets like Faktory, and then runs a test's script."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ REPORTS = {"ACK", "FAIL"}
 
 
 class Peer:
-    """One connection, as its script has it: iterated, the commands that come in."""
+    """One connection, as its script uses it. Iterate it for the commands that arrive."""
 
     def __init__(self, server, conn):
         self._server = server
@@ -24,20 +24,20 @@ class Peer:
             command = line.decode().strip()
             if command == "END":
                 return
-            self._server.heard.append(command)
+            self._server.received.append(command)
             yield command
 
-    def say(self, reply):
+    def send(self, reply):
         self._conn.sendall(reply)
 
-    def has_news(self, seconds):
-        """Whether a command, or the connection's end, comes within so many seconds."""
+    def readable(self, seconds):
+        """Wait for a command or the connection's end. Return False if none comes in time."""
         return bool(select.select([self._conn], [], [], seconds)[0])
 
     def greet(self):
-        self.say(b'+HI {"v":2}\r\n')
+        self.send(b'+HI {"v":2}\r\n')
         self._lines.readline()
-        self.say(b"+OK\r\n")
+        self.send(b"+OK\r\n")
 
     def close(self):
         self._lines.close()
@@ -45,10 +45,10 @@ class Peer:
 
 
 class ScriptedServer:
-    """Runs `script(peer)` for each connection, in a thread, once it has greeted.
+    """Runs `script(peer)` for each connection, in a thread, after the handshake.
 
     Attributes:
-        heard: the commands of all connections, in the order in which they came.
+        received: the commands of all connections, in the order in which they arrived.
     """
 
     def __init__(self, script):
@@ -58,7 +58,7 @@ class ScriptedServer:
         self._threads = []
         self._accepting = threading.Thread(target=self._accept)
         self.url = f"tcp://127.0.0.1:{self._listening.getsockname()[1]}"
-        self.heard = []
+        self.received = []
 
     def __enter__(self):
         self._accepting.start()
@@ -76,12 +76,12 @@ class ScriptedServer:
             assert not thread.is_alive()
 
     def reports(self):
-        """Verb and jid of each ACK and FAIL heard."""
-        told = [command.split(" ", 1) for command in self.heard if " " in command]
-        return [f"{verb} {json.loads(rest)['jid']}" for verb, rest in told if verb in REPORTS]
+        """Return verb and jid of each ACK and FAIL received."""
+        commands = [command.split(" ", 1) for command in self.received if " " in command]
+        return [f"{verb} {json.loads(rest)['jid']}" for verb, rest in commands if verb in REPORTS]
 
     def count(self, verb):
-        return sum(command.split()[0] == verb for command in list(self.heard))
+        return sum(command.split()[0] == verb for command in list(self.received))
 
     def _accept(self):
         while True:

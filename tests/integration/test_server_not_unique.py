@@ -1,4 +1,4 @@
-"""A server that keeps jobs unique itself (Enterprise), told from its NOTUNIQUE."""
+"""NOTUNIQUE: pushes to a server that keeps jobs unique itself (Enterprise)."""
 
 from __future__ import annotations
 
@@ -9,24 +9,25 @@ import pytest
 from faktory_unique import Client, DuplicateJob, Job, Policy, Producer, PushStatus, Unique
 from tests.integration.scripted import ScriptedServer, bulk
 
-SAID = "NOTUNIQUE Job not unique"
+NOT_UNIQUE = "NOTUNIQUE Job not unique"
 
 
-def with_equals_of(*known):
-    """A server that has equals of jobs with these args."""
+def rejecting(*known_args):
+    """Return the script of a server that rejects jobs with these args."""
 
     def script(peer):
         for command in peer:
             jobs = json.loads(command.removeprefix("PUSHB "))
-            peer.say(bulk(json.dumps({j["jid"]: SAID for j in jobs if j["args"] in known})))
+            rejected = {job["jid"]: NOT_UNIQUE for job in jobs if job["args"] in known_args}
+            peer.send(bulk(json.dumps(rejected)))
 
     return script
 
 
-def of_one_answer(peer):
-    """A server that says it of the command as a whole."""
+def rejecting_all(peer):
+    """Run the script of a server that rejects the command as a whole."""
     for _ in peer:
-        peer.say(f"-{SAID}\r\n".encode())
+        peer.send(f"-{NOT_UNIQUE}\r\n".encode())
 
 
 def job(n, jobtype="Email"):
@@ -52,10 +53,8 @@ def push_to(unique):
         client.disconnect()
 
 
-@pytest.mark.parametrize("script", [with_equals_of([1]), of_one_answer], ids=["of it", "of all"])
-def test_it_is_a_duplicate_of_a_job_that_is_not_named_and_our_lock_is_given_back(
-    unique, push_to, script
-):
+@pytest.mark.parametrize("script", [rejecting([1]), rejecting_all], ids=["of it", "of all"])
+def test_job_is_duplicate_of_unknown_job_and_lock_is_rolled_back(unique, push_to, script):
     with ScriptedServer(script) as server:
         result = push_to(server).push(job(1))
     assert not result
@@ -64,14 +63,14 @@ def test_it_is_a_duplicate_of_a_job_that_is_not_named_and_our_lock_is_given_back
     assert unique.store.values() == {}
 
 
-def test_of_a_job_that_is_not_unique_to_us_it_is_one_too(unique, push_to):
-    with ScriptedServer(with_equals_of([1])) as server:
+def test_job_without_a_policy_is_duplicate_too(unique, push_to):
+    with ScriptedServer(rejecting([1])) as server:
         result = push_to(server).push(job(1, "Other"))
     assert (result.status, result.jid, result.key) == (PushStatus.DUPLICATE, "", None)
 
 
-def test_of_a_list_the_others_are_pushed(unique, push_to):
-    with ScriptedServer(with_equals_of([2])) as server:
+def test_other_jobs_of_a_list_are_pushed(unique, push_to):
+    with ScriptedServer(rejecting([2])) as server:
         bulk_result = push_to(server).push_bulk([job(1), job(2), job(3)])
     assert dict(bulk_result) == {}
     assert [r.status for r in bulk_result.results] == ["pushed", "duplicate", "pushed"]
@@ -79,12 +78,15 @@ def test_of_a_list_the_others_are_pushed(unique, push_to):
     assert sorted(unique.store.values().values()) == sorted(r.jid for r in bulk_result.pushed)
 
 
-def test_where_a_duplicate_raises_it_does(unique, push_to):
-    told = "^1 of 1 jobs not pushed: another job is there already$"
+def test_duplicate_raises_if_its_policy_says_so(unique, push_to):
+    message = (
+        r"^Raising was not pushed: an equal job is queued or running "
+        r"\(Faktory does not report its jid\)$"
+    )
     with (
-        ScriptedServer(with_equals_of([1])) as server,
-        pytest.raises(DuplicateJob, match=told) as e,
+        ScriptedServer(rejecting([1])) as server,
+        pytest.raises(DuplicateJob, match=message) as caught,
     ):
         push_to(server).push(job(1, "Raising"))
-    assert [(r.status, r.jid) for r in e.value.results] == [("duplicate", "")]
+    assert [(r.status, r.jid) for r in caught.value.results] == [("duplicate", "")]
     assert unique.store.values() == {}

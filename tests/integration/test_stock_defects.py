@@ -86,12 +86,12 @@ class TestAnswersOfAnotherCommand:
 
         def script(peer):
             for command in peer:
-                number = len(server.heard)
+                number = len(server.received)
                 if number == 1:
                     late.wait(5)
                 else:
                     time.sleep(0.2)  # or the answer before could be read together with this
-                peer.say(REFUSAL if number == 2 else accepted(command))
+                peer.send(REFUSAL if number == 2 else accepted(command))
 
         with (
             ScriptedServer(script) as server,
@@ -110,8 +110,8 @@ class TestAnswersOfAnotherCommand:
             owed = b""
             for command in peer:
                 owed += accepted(command)
-                if len(server.heard) > 1:
-                    peer.say(owed)
+                if len(server.received) > 1:
+                    peer.send(owed)
                     owed = b""
 
         with (
@@ -132,9 +132,9 @@ class TestErrors:
 
         def script(peer):
             for _ in peer:
-                if len(server.heard) > 1:
+                if len(server.received) > 1:
                     return
-                peer.say(REFUSAL)
+                peer.send(REFUSAL)
 
         with ScriptedServer(script) as server:
             with connected(library, server.url, timeout=5) as client:
@@ -154,7 +154,7 @@ class TestCutReplies:
             for command in peer:
                 jid = json.loads(command.removeprefix("PUSHB "))[0]["jid"]
                 whole = bulk(json.dumps({jid: "jobs must have an args parameter"}))
-                peer.say(whole.partition(b"\r\n")[0] + b"\r\n")
+                peer.send(whole.partition(b"\r\n")[0] + b"\r\n")
                 return
 
         with ScriptedServer(script) as server, connected(library, server.url) as client:
@@ -261,14 +261,14 @@ def serving(*jobs, ack=b"+OK\r\n", fail=b"+OK\r\n"):
         for command in peer:
             match command.split()[0]:
                 case "FETCH":
-                    peer.has_news(0.05)
-                    peer.say(waiting.pop(0) if waiting else NOTHING)
+                    peer.readable(0.05)
+                    peer.send(waiting.pop(0) if waiting else NOTHING)
                 case "ACK":
-                    peer.say(ack)
+                    peer.send(ack)
                 case "FAIL":
-                    peer.say(fail)
+                    peer.send(fail)
                 case _:
-                    peer.say(b"+OK\r\n")
+                    peer.send(b"+OK\r\n")
 
     return script
 
@@ -288,20 +288,20 @@ class TestSignalAmidFetch:
                 for command in peer:
                     match command.split()[0], server.count("FETCH"):
                         case "FETCH", 1:
-                            peer.say(first)
+                            peer.send(first)
                         case "FETCH", 2:
-                            while not acked.is_set() and not peer.has_news(0.01):
+                            while not acked.is_set() and not peer.readable(0.01):
                                 pass
-                            peer.say(fetched)
+                            peer.send(fetched)
                         case "FETCH", _:
-                            peer.has_news(0.05)
-                            peer.say(NOTHING)
+                            peer.readable(0.05)
+                            peer.send(NOTHING)
                         case "ACK", _:
                             acked.set()
                             time.sleep(0.2)  # or both answers could be read together
-                            peer.say(ack)
+                            peer.send(ack)
                         case _:
-                            peer.say(b"+OK\r\n")
+                            peer.send(b"+OK\r\n")
 
             with ScriptedServer(script) as server:
                 worker = work(library, server.url)
@@ -370,7 +370,7 @@ class TestReports:
 
         def fail():
             if refused:  # for there is no reservation any more
-                consumer.client.call(f"ACK {json.dumps({'jid': pushed.jid})}")
+                consumer.client._commands.call(f"ACK {json.dumps({'jid': pushed.jid})}")
             raise ValueError
 
         consumer.register("fail", fail)

@@ -357,7 +357,10 @@ def test_a_fetch_that_nobody_answers_holds_up_a_stop_for_seconds_alone(
         thread = threading.Thread(target=consumer.run)
         thread.start()
         wait_for(
-            lambda: [line.wire for line in client._fetches._shared.values()] not in ([], [None])
+            lambda: (
+                [shared.stream for shared in client._fetches.connection._streams.values()]
+                not in ([], [None])
+            )
         )
         server.pause()
         since = time.monotonic()

@@ -375,14 +375,14 @@ class TestTime:
         """They would have sent heartbeats: the server closes whoever is silent for a minute."""
         worker = fake.client("consumer")
         fake.advance(hours=1)
-        assert worker._commands._reset_after_fork().stream.is_idle()
+        assert worker._commands.connection._shared_stream().stream.is_idle()
         assert worker.info()["faktory"]["tasks"]["Workers"]["size"] == 1
 
     def test_workers_are_forgotten_where_the_clock_runs_without_them(self, fake):
         worker = fake.client("consumer")
         fake.clock.advance(hours=1)
         assert fake.jobs == []
-        assert not worker._commands._reset_after_fork().stream.is_idle()
+        assert not worker._commands.connection._shared_stream().stream.is_idle()
 
 
 class TestReaching:

@@ -39,6 +39,7 @@ class Client:
     """Answers each command with the next of the script, the last one for ever."""
 
     def __init__(self, *script):
+        self._commands = self
         self.script = list(script)
         self.sent = []
         self.at_most = None

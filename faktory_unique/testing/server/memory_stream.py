@@ -47,7 +47,7 @@ class MemoryStream(Stream):
         del deadline
         return True
 
-    def answered(self) -> None:
+    def on_reply_delivered(self) -> None:
         """Lets jobs run that this connection has pushed, where they are to run inline."""
         jobs, self._session.pushed = self._session.pushed, []
         if jobs:

@@ -1,0 +1,79 @@
+"""The commands that a producer or worker sends through its `Client`, for internal use.
+
+`Client` itself has pyfaktory's methods only.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from faktory_unique._pyfaktory import State
+from faktory_unique.errors import CommandNotSent
+
+from .protocol import parse_rejections, pushb_command
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from faktory_unique._pyfaktory import StockClient
+
+    from .connection import Connection
+    from .shared_stream import PendingReply
+
+
+class Commands:
+    """Sends commands on one of a client's connections, while the client is connected.
+
+    Args:
+        client: the client; commands are refused in its state DISCONNECTED.
+        connection: where to send commands. `Client` opens and closes it.
+    """
+
+    def __init__(self, client: StockClient, connection: Connection) -> None:
+        self._client = client
+        self.connection = connection
+
+    def call(
+        self,
+        command: str,
+        *,
+        at_least: float | None = None,
+        at_most: float | None = None,
+        not_after: float | None = None,
+    ) -> str:
+        """Send one command and return its whole reply; see `Connection.call`."""
+        self._check_connected()
+        return self.connection.call(
+            command, at_least=at_least, at_most=at_most, not_after=not_after
+        )
+
+    def send(self, command: str) -> PendingReply:
+        """Send one command without waiting for its reply; see `Connection.send`."""
+        self._check_connected()
+        return self.connection.send(command)
+
+    def push_batch(
+        self, payloads: Sequence[dict[str, Any]], *, not_after: float | None = None
+    ) -> dict[str, str]:
+        """Send PUSHB and wait for its reply.
+
+        Args:
+            payloads: the jobs.
+            not_after: the `time.monotonic` from which on the command must not be sent.
+
+        Returns:
+            The error of each job that Faktory did not enqueue, by jid.
+
+        Raises:
+            TypeError: a payload cannot be written as JSON; likewise ValueError. Nothing was sent.
+            CommandRefused: Faktory refused the whole command.
+            CommandNotSent: no connection could be made.
+            CommandOutcomeUnknown: no whole reply arrived.
+        """
+        return parse_rejections(self.call(pushb_command(payloads), not_after=not_after))
+
+    def _check_connected(self) -> None:
+        if self._client.state is State.DISCONNECTED:
+            raise CommandNotSent(
+                "the client is not connected; call connect(), or use it in a with block"
+            )
