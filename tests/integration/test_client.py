@@ -1,4 +1,4 @@
-"""The client: what is known of each command, whatever the network does to it."""
+"""The client: replies, time-outs, lost connections, login, TLS, heartbeat."""
 
 from __future__ import annotations
 
@@ -28,54 +28,58 @@ from faktory_unique import (
 from tests.integration.peer import Peer, answering, bulk, connected
 
 
+def push_batch(client):
+    return client._commands.push_batch([])
+
+
 @pytest.mark.parametrize("chunk", [1, 2, 3, 7, 4096])
-def test_a_reply_is_read_whole_however_it_is_cut(chunk):
+def test_reply_that_arrives_in_pieces_is_read_whole(chunk):
     """CRLF inside a bulk, characters cut in two, a length cut in two."""
-    told = {"jid-00000001": "é🎉 text" * (200 if chunk == 4096 else 3)}
-    raw = json.dumps(told, ensure_ascii=False)
+    rejections = {"jid-00000001": "é🎉 text" * (200 if chunk == 4096 else 3)}
+    raw = json.dumps(rejections, ensure_ascii=False)
     with connected(Peer(answering(bulk(raw), bulk("{}"), chunk=chunk))) as client:
-        assert client.push_batch([]) == told
-        assert client.push_batch([]) == {}
+        assert push_batch(client) == rejections
+        assert push_batch(client) == {}
 
 
-def test_a_large_reply_is_read_whole():
-    told = {f"jid-{n:08}": "x" * 100 for n in range(20_000)}
-    with connected(Peer(answering(bulk(json.dumps(told))))) as client:
-        assert client.push_batch([]) == told
+def test_large_reply_is_read_whole():
+    rejections = {f"jid-{n:08}": "x" * 100 for n in range(20_000)}
+    with connected(Peer(answering(bulk(json.dumps(rejections))))) as client:
+        assert push_batch(client) == rejections
 
 
 @pytest.mark.parametrize("cut", [b"", b"$", b"$12", b"$12\r\n", b"$2\r\n{", b"$2\r\n{}", b"+O"])
-def test_a_reply_cut_off_is_an_unknown_outcome_and_the_next_command_has_a_new_connection(cut):
+def test_reply_cut_off_is_unknown_and_next_command_reconnects(cut):
     peer = Peer(answering(cut), answering(bulk("{}")))
     with connected(peer) as client:
         with pytest.raises(CommandOutcomeUnknown, match="PUSHB was sent"):
-            client.push_batch([])
-        assert client.push_batch([]) == {}
+            push_batch(client)
+        assert push_batch(client) == {}
 
 
 @pytest.mark.parametrize(
     "nonsense", [b"$x\r\n", b"+OK\r\n", bulk("no json"), bulk("[]"), b"\xff\r\n"]
 )
-def test_an_answer_to_pushb_that_makes_no_sense_is_no_success(nonsense):
-    """Stock push_bulk makes {} of it: "all fine" (facts §4)."""
+def test_malformed_reply_to_pushb_is_an_unknown_outcome(nonsense):
+    """Stock push_bulk returns {} for it, which means that all jobs were pushed (facts §4)."""
     with connected(Peer(answering(nonsense))) as client, pytest.raises(CommandOutcomeUnknown):
-        client.push_batch([])
+        push_batch(client)
 
 
-def test_a_fetched_job_that_is_no_json_is_an_unknown_outcome():
+def test_fetched_job_that_is_not_json_is_an_unknown_outcome():
     peer = Peer(answering(b"+OK\r\n"), answering(bulk("no json")))
     with connected(peer, role="consumer") as client:
         time.sleep(0.2)  # the heartbeat, on the first connection
-        with pytest.raises(CommandOutcomeUnknown, match="FETCH is no JSON"):
+        with pytest.raises(CommandOutcomeUnknown, match="FETCH is not JSON"):
             client._fetch(["default"])
 
 
-def test_an_answer_that_comes_too_late_is_never_taken_for_the_next_commands():
-    """Stock pyfaktory: the push after a timed-out one got its answer (facts §4)."""
+def test_late_reply_is_never_taken_for_the_next_commands():
+    """In stock pyfaktory, a push after one that timed out gets its reply (facts §4)."""
 
     def late(peer, conn):
         peer.greet(conn)
-        peer.hear(conn)
+        peer.receive(conn)
         time.sleep(1.2)
         with suppress(OSError):
             conn.sendall(bulk('{"jid-00000001": "late"}'))
@@ -83,16 +87,16 @@ def test_an_answer_that_comes_too_late_is_never_taken_for_the_next_commands():
     peer = Peer(late, answering(bulk('{"jid-00000002": "in time"}')))
     with connected(peer, timeout=0.8) as client:
         with pytest.raises(CommandOutcomeUnknown, match="timed out"):
-            client.push_batch([])
-        assert client.push_batch([]) == {"jid-00000002": "in time"}
+            push_batch(client)
+        assert push_batch(client) == {"jid-00000002": "in time"}
 
 
-def test_the_timeout_bounds_the_whole_call_not_each_read():
-    """A peer that sends a byte now and then does not hold a producer for ever."""
+def test_timeout_limits_the_whole_call_not_each_read():
+    """A peer that sends a byte now and then does not block a producer for ever."""
 
     def drip(peer, conn):
         peer.greet(conn)
-        peer.hear(conn)
+        peer.receive(conn)
         try:
             for byte in b"$100\r\n" + b"x" * 100:
                 conn.sendall(bytes([byte]))
@@ -103,12 +107,12 @@ def test_the_timeout_bounds_the_whole_call_not_each_read():
     with connected(Peer(drip), timeout=0.5) as client:
         since = time.monotonic()
         with pytest.raises(CommandOutcomeUnknown, match="timed out"):
-            client.push_batch([])
+            push_batch(client)
         assert time.monotonic() - since < 1
 
 
 @pytest.mark.parametrize("parting", [b"", b"-ERR shutdown in progress\r\n"])
-def test_a_connection_that_the_peer_has_ended_is_replaced_before_anything_is_sent(parting):
+def test_connection_ended_by_peer_is_replaced_before_sending(parting):
     def leave(peer, conn):
         peer.greet(conn)
         conn.sendall(parting)
@@ -116,38 +120,38 @@ def test_a_connection_that_the_peer_has_ended_is_replaced_before_anything_is_sen
     peer = Peer(leave, answering(bulk("{}")))
     with connected(peer) as client:
         time.sleep(0.1)
-        assert client.push_batch([]) == {}
-    assert [line.split()[0] for line in peer.heard] == ["HELLO", "HELLO", "PUSHB"]
+        assert push_batch(client) == {}
+    assert [line.split()[0] for line in peer.received] == ["HELLO", "HELLO", "PUSHB"]
 
 
-def test_without_a_connection_nothing_was_sent(new_faktory):
+def test_command_without_a_connection_is_not_sent(new_faktory):
     server = new_faktory()
     with Client(server.url) as client:
         server.stop()
         with pytest.raises(CommandNotSent, match=r"no connection to Faktory at 127\.0\.0\.1:"):
-            client.push_batch([])
+            push_batch(client)
         server.start()
-        assert client.push_batch([]) == {}
+        assert push_batch(client) == {}
 
 
-def test_what_the_server_refuses_is_refused_and_the_connection_kept(faktory_url):
+def test_refused_command_keeps_the_connection(faktory_url):
     with Client(faktory_url) as client:
         with pytest.raises(CommandRefused, match=r"^unknown command NONSENSE$"):
-            client.call("NONSENSE")
+            client._commands.call("NONSENSE")
         assert client.info()["faktory"]["total_enqueued"] == 0
 
 
-def test_errors_are_pyfaktorys_too(faktory_url):
+def test_errors_are_subclasses_of_pyfaktorys(faktory_url):
     """An `except` written for pyfaktory still catches them."""
     with Client(faktory_url) as client, pytest.raises(pyfaktory.FaktroyWorkProtocolError):
-        client.call("NONSENSE")
+        client._commands.call("NONSENSE")
     with pytest.raises(pyfaktory.FaktroyWorkProtocolError):
         Client("tcp://127.0.0.1:1", timeout=1).connect()
 
 
-def test_a_client_that_is_not_connected_says_what_to_do(faktory_url):
+def test_client_that_is_not_connected_says_what_to_do(faktory_url):
     with pytest.raises(CommandNotSent, match="call connect"):
-        Client(faktory_url).push_batch([])
+        push_batch(Client(faktory_url))
 
 
 def test_disconnecting_is_harmless_at_any_time(new_faktory):
@@ -182,33 +186,33 @@ def test_many_threads_share_a_client(faktory_url, sizes):
 
 
 class TestLogin:
-    def test_a_password_is_hashed_as_the_server_asks_and_may_hold_any_character(self, new_faktory):
+    def test_password_may_have_any_character(self, new_faktory):
         password = "p@ss:w/rd %41é"
         server = new_faktory(password=password)
         with Client(f"tcp://:{quote(password, safe='')}@127.0.0.1:{server.port}") as client:
             assert client.info()
             assert password not in repr(client)
-            assert password not in repr(client._server)
+            assert password not in repr(client._address)
 
-    def test_a_missing_password_is_asked_for(self, new_faktory):
+    def test_error_asks_for_a_missing_password(self, new_faktory):
         server = new_faktory(password="s3cret")
         with pytest.raises(AuthenticationFailed, match="asks for a password"):
             Client(f"tcp://127.0.0.1:{server.port}").connect()
 
     @pytest.mark.parametrize(
-        ("greeting", "told"),
+        ("greeting", "message"),
         [
-            (b'+HI {"v":3}\r\n', "speaks version 3"),
-            (b"-ERR too busy\r\n", "does not greet"),
-            (b"HTTP/1.1 400 Bad Request\r\n", "does not greet"),
+            (b'+HI {"v":3}\r\n', "speaks protocol version 3"),
+            (b"-ERR too busy\r\n", "no Faktory greeting"),
+            (b"HTTP/1.1 400 Bad Request\r\n", "no Faktory greeting"),
         ],
     )
-    def test_another_protocol_is_named(self, greeting, told):
+    def test_error_names_another_protocol(self, greeting, message):
         peer = Peer(lambda _peer, conn: conn.sendall(greeting))
-        with pytest.raises(AuthenticationFailed, match=told):
+        with pytest.raises(AuthenticationFailed, match=message):
             Client(peer.url, timeout=2).connect()
 
-    def test_a_greeting_that_is_no_json_is_no_connection(self):
+    def test_greeting_that_is_not_json_is_no_connection(self):
         peer = Peer(lambda _peer, conn: conn.sendall(b"+HI nonsense\r\n"))
         with pytest.raises(CommandNotSent):
             Client(peer.url, timeout=2).connect()
@@ -222,7 +226,7 @@ def authority():
 class TestTLS:
     @pytest.fixture
     def tls_url(self, authority, faktory_server):
-        """A TLS front before the real Faktory."""
+        """The URL of a TLS proxy in front of the real Faktory."""
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         authority.issue_cert("localhost").configure_cert(context)
         listening = socket.create_server(("127.0.0.1", 0))
@@ -256,7 +260,7 @@ class TestTLS:
         stop.set()
         listening.close()
 
-    def test_a_trusted_certificate_lets_commands_through(self, authority, tls_url):
+    def test_trusted_certificate_lets_commands_through(self, authority, tls_url):
         context = ssl.create_default_context()
         authority.configure_trust(context)
         with Client(tls_url, timeout=5, ssl_context=context) as client:
@@ -265,54 +269,54 @@ class TestTLS:
             time.sleep(0.1)
             assert client.info()
 
-    def test_an_unknown_certificate_is_refused_by_default(self, tls_url):
-        """Stock pyfaktory verifies none."""
+    def test_unknown_certificate_is_refused_by_default(self, tls_url):
+        """Stock pyfaktory verifies no certificate."""
         with pytest.raises(CommandNotSent, match="CERTIFICATE_VERIFY_FAILED"):
             Client(tls_url, timeout=5).connect()
 
 
 @pytest.mark.parametrize("url", ["http://localhost:7419", "localhost:7419", "tcp://"])
-def test_an_url_of_another_kind_is_refused(url):
+def test_url_of_another_scheme_is_refused(url):
     with pytest.raises(ValueError, match="faktory_url"):
         Client(url)
 
 
-def test_a_command_whose_time_is_over_is_not_sent(faktory_url):
-    """However long waiting for the connection took: a late ACK can end another's reservation."""
+def test_command_past_its_deadline_is_not_sent(faktory_url):
+    """A late ACK can end another worker's reservation."""
     with Client(faktory_url) as client:
-        with pytest.raises(CommandNotSent, match="too late for INFO"):
-            client.call("INFO", not_after=time.monotonic())
-        assert client.call("INFO", not_after=time.monotonic() + 5)
+        with pytest.raises(CommandNotSent, match="INFO not sent: its deadline passed"):
+            client._commands.call("INFO", not_after=time.monotonic())
+        assert client._commands.call("INFO", not_after=time.monotonic() + 5)
 
 
 @pytest.mark.parametrize("beat_period", [4, 61])
-def test_a_heartbeat_that_the_server_would_not_bear_is_refused(beat_period):
+def test_beat_period_out_of_range_is_refused(beat_period):
     with pytest.raises(ValueError, match="beat_period"):
         Client("tcp://localhost", role="consumer", beat_period=beat_period)
 
 
-def test_an_ipv6_server_is_reached_by_its_literal_address():
+def test_ipv6_server_is_reached_by_its_literal_address():
     try:
         peer = Peer(answering(bulk("{}")), address=("::1", 0), family=socket.AF_INET6)
     except OSError as exc:
         pytest.skip(f"no IPv6 on this machine: {exc}")
     with connected(peer) as client:
-        assert client.push_batch([]) == {}
+        assert push_batch(client) == {}
 
 
-def test_a_host_that_has_no_address_is_no_connection():
+def test_host_without_an_address_is_no_connection():
     with pytest.raises(CommandNotSent, match="no connection to Faktory at no-such-host"):
         Client("tcp://no-such-host.invalid:7419", timeout=5).connect()
 
 
-def test_a_port_that_is_none_is_refused_without_what_stands_there():
-    with pytest.raises(ValueError, match="its port is no number") as caught:
+def test_error_about_a_bad_port_does_not_quote_it():
+    with pytest.raises(ValueError, match="the port must be a number") as caught:
         Client("tcp://:s3cret/x@host:7419")
     assert "s3cret" not in str(caught.value)
 
 
 def test_waiting_for_other_threads_counts_into_the_timeout(new_faktory):
-    """Twelve threads on a server that hangs: each knows after one time-out, not after twelve."""
+    """Twelve threads use a server that hangs. Each fails after one time-out, not after twelve."""
     server = new_faktory()
     with Client(server.url, timeout=1) as client:
         server.pause()
@@ -320,7 +324,7 @@ def test_waiting_for_other_threads_counts_into_the_timeout(new_faktory):
 
         def push():
             with pytest.raises((CommandNotSent, CommandOutcomeUnknown)):
-                client.push_batch([])
+                push_batch(client)
 
         threads = [threading.Thread(target=push) for _ in range(12)]
         for each in threads:
@@ -331,8 +335,8 @@ def test_waiting_for_other_threads_counts_into_the_timeout(new_faktory):
         server.resume()
 
 
-def test_a_process_with_many_open_files_still_talks(faktory_url):
-    """select() bears no descriptor above 1023."""
+def test_client_works_with_file_descriptors_above_1023(faktory_url):
+    """select() cannot handle them."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if hard < 2048:
         pytest.skip(f"at most {hard} open files here")
@@ -340,8 +344,8 @@ def test_a_process_with_many_open_files_still_talks(faktory_url):
     opened = [os.open(os.devnull, os.O_RDONLY) for _ in range(1100)]
     try:
         with Client(faktory_url) as client:
-            assert client.push_batch([]) == {}
-            assert client.push_batch([]) == {}
+            assert push_batch(client) == {}
+            assert push_batch(client) == {}
     finally:
         for each in opened:
             os.close(each)
@@ -349,13 +353,13 @@ def test_a_process_with_many_open_files_still_talks(faktory_url):
 
 
 @pytest.mark.parametrize("timeout", [0, -1])
-def test_a_timeout_of_nothing_is_refused(timeout):
+def test_timeout_of_zero_or_less_is_refused(timeout):
     with pytest.raises(ValueError, match="timeout"):
         Client("tcp://localhost", timeout=timeout)
 
 
 class TestHeartbeat:
-    def test_it_goes_on_while_fetch_blocks_and_a_restart_is_survived(self, new_faktory):
+    def test_it_continues_during_fetch_and_after_a_restart(self, new_faktory):
         server = new_faktory()
         with Client(server.url, role="consumer", worker_id="beating-one", beat_period=5) as client:
             fetching = threading.Thread(target=client._fetch, args=(["default"],))
@@ -367,8 +371,8 @@ class TestHeartbeat:
             server.restart()
             assert client._beat()
 
-    def test_a_server_that_does_not_know_the_worker_is_greeted_again(self):
-        """HELLO is what makes a worker known."""
+    def test_unknown_worker_sends_hello_again(self):
+        """HELLO registers a worker."""
         peer = Peer(answering(b"+OK\r\n", b"-ERR unknown worker\r\n"), answering(b"+OK\r\n"))
         with connected(peer, role="consumer", worker_id="unknown-one") as client:
             time.sleep(0.2)  # the heartbeat's own first
@@ -376,16 +380,16 @@ class TestHeartbeat:
                 client._beat()
             assert client._beat()
 
-    def test_quiet_and_terminate_are_heard(self):
+    def test_quiet_and_terminate_change_the_state(self):
         replies = [bulk('{"state":"quiet"}'), bulk('{"state":"terminate"}'), b"+OK\r\n"]
 
         def script(peer, conn):
             answering(*replies)(peer, conn)
-            while peer.hear(conn) not in {None, "END"}:
+            while peer.receive(conn) not in {None, "END"}:
                 conn.sendall(b"+OK\r\n")
 
         peer = Peer(script)
-        client = Client(peer.url, role="consumer", worker_id="hearing-one", timeout=2)
+        client = Client(peer.url, role="consumer", worker_id="listening-one", timeout=2)
         client.connect()
         deadline = time.monotonic() + 3
         while client.state.name != "QUIET":
@@ -395,5 +399,5 @@ class TestHeartbeat:
         assert client.state.name == "TERMINATING"
         client._beat()
         client.disconnect()
-        beats = [json.loads(line.split(" ", 1)[1]) for line in peer.heard if "BEAT" in line]
+        beats = [json.loads(line.split(" ", 1)[1]) for line in peer.received if "BEAT" in line]
         assert [beat.get("current_state") for beat in beats] == [None, "quiet", "terminate"]

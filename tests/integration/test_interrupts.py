@@ -1,7 +1,7 @@
-"""An interrupt, a Ctrl-C say, wherever one can come amid a push: nothing is lost, left or mixed up.
+"""Interrupts, such as Ctrl-C, at any point of a push: no job or lock is lost, no reply is mixed up.
 
-Python looks for signals where a function begins and where a C function has returned: just there a
-profiler is called, which raises in the place of a signal handler.
+Python handles signals at the start of a function and after the return of a C function. A profiler
+is called at the same points, so here a profiler raises instead of a signal handler.
 """
 
 from __future__ import annotations
@@ -17,19 +17,19 @@ import pytest
 from faktory_unique import Job, PushNotSent, PushOutcomeUnknown, PushStatus
 from faktory_unique.unique import batch as module
 
-# Python swallows what is raised while it closes a generator, and says so.
+# Python swallows an exception that is raised while it closes a generator, and warns about it.
 pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 
 
 class Interrupt(BaseException):
-    """Raised in the place of KeyboardInterrupt."""
+    """Raised instead of KeyboardInterrupt."""
 
 
-def struck(place, strike, act):
-    """Whether something was done amid an act, at the place of this number."""
-    left = place
+def run_struck(point, strike, act):
+    """Run `act`, and call `strike` at the point of this number. Return whether it was reached."""
+    left = point
 
-    def look(_frame, event, _arg):
+    def profile(_frame, event, _arg):
         nonlocal left
         if event in {"call", "c_return"}:
             left -= 1
@@ -37,7 +37,7 @@ def struck(place, strike, act):
                 sys.setprofile(None)
                 strike()
 
-    sys.setprofile(look)
+    sys.setprofile(profile)
     try:
         act()
     finally:
@@ -45,38 +45,38 @@ def struck(place, strike, act):
     return left < 0
 
 
-def interrupted(place, act):
-    """What came out of an act, interrupted at the place of this number; None where it was not.
+def interrupt_at(point, act):
+    """Run `act` and interrupt it; return the exception, or None if it ended before that point.
 
-    Whoever keeps an exception keeps the frames that it came through.
+    A caller that keeps the exception keeps the frames that it passed through.
     """
 
     def interrupt():
         raise Interrupt
 
     try:
-        return struck(place, interrupt, act) or None
+        return run_struck(point, interrupt, act) or None
     except Interrupt as exc:
         return exc
 
 
 def in_another_thread(act):
-    """What it came to there; None where it did not end."""
-    said = []
-    thread = threading.Thread(target=lambda: said.append(act()), daemon=True)
+    """Return the result of `act` in another thread; None if it does not end."""
+    results = []
+    thread = threading.Thread(target=lambda: results.append(act()), daemon=True)
     thread.start()
     thread.join(5)
-    return said[0] if said else None
+    return results[0] if results else None
 
 
 @pytest.fixture
 def check(client, producer, unique):
-    """`check(jobs)`: all is as if nobody had interrupted anything, and the jobs can be pushed."""
+    """`check(jobs)`: all is as if there had been no interrupt, and the jobs can be pushed."""
 
     def check(jobs):
         assert unique._context.pushes._in_progress == {}
         assert not unique.store._talking
-        assert in_another_thread(client.info)["faktory"]  # and not the reply to another command
+        assert in_another_thread(client.info)["faktory"]  # not the reply to another command
         for job in jobs:
             result = producer.push(job)
             assert result or result.status is PushStatus.DUPLICATE
@@ -86,7 +86,7 @@ def check(client, producer, unique):
 
 @pytest.fixture
 def fetched_args(client):
-    """The args of all jobs that are queued; they are fetched by that."""
+    """Fetch all queued jobs, and return their args."""
 
     def fetch():
         found = set()
@@ -99,59 +99,63 @@ def fetched_args(client):
 
 @pytest.fixture
 def everywhere(producer, check):
-    """`everywhere(jobs_of, act)`: interrupts it at each place; how many there are."""
-    producer.push(Job(jobtype="UniqueWork", args=["first"]))  # so that all is connected
+    """`everywhere(jobs_at, act)`: interrupt it at each point; return the number of points."""
+    producer.push(Job(jobtype="UniqueWork", args=["first"]))  # connects everything
 
-    def everywhere(jobs_of, act):
-        for place in count():
-            jobs = jobs_of(place)
-            kept = interrupted(place, partial(act, jobs))
-            if kept is None:
-                return place
+    def everywhere(jobs_at, act):
+        for point in count():
+            jobs = jobs_at(point)
+            exception = interrupt_at(point, partial(act, jobs))
+            if exception is None:
+                return point
             check(jobs)
         return None
 
     return everywhere
 
 
-def jobs_of(place, number=1):
-    return [Job(jobtype="UniqueWork", args=[place, n]) for n in range(number)]
+def jobs_at(point, number=1):
+    return [Job(jobtype="UniqueWork", args=[point, n]) for n in range(number)]
 
 
-def test_amid_a_push(producer, everywhere, fetched_args):
-    places = everywhere(jobs_of, lambda jobs: producer.push(jobs[0]))
-    assert places > 200
-    assert fetched_args() >= {(n, 0) for n in range(places)}
+def test_interrupt_during_push_loses_nothing(producer, everywhere, fetched_args):
+    points = everywhere(jobs_at, lambda jobs: producer.push(jobs[0]))
+    assert points > 200
+    assert fetched_args() >= {(n, 0) for n in range(points)}
 
 
-def test_amid_the_push_of_a_duplicate(producer, everywhere, fetched_args, locks):
-    def pushed_already(place):
-        producer.push_bulk(jobs_of(place))
-        return jobs_of(place)
+def test_interrupt_during_push_of_duplicate_loses_nothing(
+    producer, everywhere, fetched_args, locks
+):
+    def duplicates_at(point):
+        producer.push_bulk(jobs_at(point))
+        return jobs_at(point)
 
-    places = everywhere(pushed_already, lambda jobs: producer.push(jobs[0]))
-    assert places > 100
-    assert fetched_args() >= {(n, 0) for n in range(places)}
+    points = everywhere(duplicates_at, lambda jobs: producer.push(jobs[0]))
+    assert points > 100
+    assert fetched_args() >= {(n, 0) for n in range(points)}
     assert not [key for key, value in locks().items() if value.endswith("?")]
 
 
-def test_amid_chunks_that_overlap(producer, everywhere, fetched_args, monkeypatch):
+def test_interrupt_during_overlapping_chunks_loses_nothing(
+    producer, everywhere, fetched_args, monkeypatch
+):
     monkeypatch.setattr(module, "CHUNK", 2)
-    places = everywhere(partial(jobs_of, number=5), producer.push_bulk)
-    assert places > 500
-    assert fetched_args() >= {(n, k) for n in range(places) for k in range(5)}
+    points = everywhere(partial(jobs_at, number=5), producer.push_bulk)
+    assert points > 500
+    assert fetched_args() >= {(n, k) for n in range(points) for k in range(5)}
 
 
-def test_a_signal_handler_that_disconnects(client, producer):
-    """Whatever it comes amid, the push says what became of it in words of ours."""
+def test_disconnect_in_signal_handler_ends_in_our_errors(client, producer):
+    """At whatever point it happens, the push reports its outcome."""
     producer.push(Job(jobtype="UniqueWork", args=["first"]))
-    came, place = True, 0
-    while came:
-        job = Job(jobtype="UniqueWork", args=[place])
+    reached, point = True, 0
+    while reached:
+        job = Job(jobtype="UniqueWork", args=[point])
         with suppress(PushNotSent, PushOutcomeUnknown):
-            came = struck(place, client.disconnect, partial(producer.push, job))
+            reached = run_struck(point, client.disconnect, partial(producer.push, job))
         client.connect()
         result = producer.push(job)
         assert result or result.status is PushStatus.DUPLICATE
-        place += 1
-    assert place > 200
+        point += 1
+    assert point > 200

@@ -1,4 +1,4 @@
-"""A command whose reply is asked for later: what else the connection is used for meanwhile."""
+"""A reply that is still unread while its connection is used: threads, signals, forks, time-outs."""
 
 from __future__ import annotations
 
@@ -10,18 +10,25 @@ from contextlib import contextmanager
 
 import pytest
 
-from faktory_unique import Client, CommandNotSent, CommandOutcomeUnknown, CommandRefused
+from faktory_unique import (
+    Client,
+    CommandNotSent,
+    CommandOutcomeUnknown,
+    CommandRefused,
+    Producer,
+    PushStatus,
+)
 from faktory_unique.client.stream import SocketStream
 from tests.integration.peer import Peer, answering, connected
 
 
 def slowly(seconds, *replies):
-    """A script that takes its time for each reply."""
+    """Return a script that waits before it sends each reply."""
 
     def script(peer, conn):
         peer.greet(conn)
         for reply in replies:
-            if peer.hear(conn) is None:
+            if peer.receive(conn) is None:
                 return
             time.sleep(seconds)
             conn.sendall(reply)
@@ -29,77 +36,84 @@ def slowly(seconds, *replies):
     return script
 
 
-def second_of(client, said):
-    """Another thread, which calls SECOND and keeps what was said."""
-    other = threading.Thread(target=lambda: said.append(client.call("SECOND")))
-    other.start()
-    return other
+def send(client, command):
+    return client._commands.send(command)
 
 
-def test_the_reply_is_there_when_it_is_asked_for():
+def call(client, command, **options):
+    return client._commands.call(command, **options)
+
+
+def call_second(client, replies):
+    """Start another thread, which calls SECOND and keeps the reply."""
+    thread = threading.Thread(target=lambda: replies.append(call(client, "SECOND")))
+    thread.start()
+    return thread
+
+
+def test_reply_can_be_received_after_it_has_arrived():
     with connected(Peer(answering(b"+ONE\r\n"))) as client:
-        reply = client.send("FIRST")
+        reply = send(client, "FIRST")
         time.sleep(0.05)
-        assert reply() == "+ONE"
+        assert reply.receive() == "+ONE"
 
 
-def test_another_command_of_the_same_thread_reads_it_first():
-    """A hook that pushes, say, is called while a chunk of its own push is under way."""
+def test_next_command_of_the_same_thread_reads_it_first():
+    """For example, a hook that pushes is called while a chunk of its own push is being sent."""
     with connected(Peer(slowly(0.05, b"+ONE\r\n", b"+TWO\r\n", b"+THREE\r\n"))) as client:
-        first = client.send("FIRST")
-        assert client.call("SECOND") == "+TWO"
-        assert first() == "+ONE"
-        assert client.call("THIRD") == "+THREE"
+        first = send(client, "FIRST")
+        assert call(client, "SECOND") == "+TWO"
+        assert first.receive() == "+ONE"
+        assert call(client, "THIRD") == "+THREE"
 
 
-def test_a_second_command_that_is_only_sent_reads_it_first():
+def test_next_command_that_is_only_sent_reads_it_first():
     with connected(Peer(slowly(0.05, b"+ONE\r\n", b"-ERR no\r\n"))) as client:
-        first, second = client.send("FIRST"), client.send("SECOND")
+        first, second = send(client, "FIRST"), send(client, "SECOND")
         with pytest.raises(CommandRefused, match="no"):
-            second()
-        assert first() == "+ONE"
+            second.receive()
+        assert first.receive() == "+ONE"
 
 
-def test_another_threads_command_reads_it_first_and_goes_on():
-    """The thread that sent may be waiting for that other one: in a hook, for a lock say."""
-    said = []
+def test_command_of_another_thread_reads_it_first_and_continues():
+    """The thread that sent may be waiting for the other one: in a hook, or for a lock."""
+    replies = []
     with connected(Peer(slowly(0.05, b"+ONE\r\n", b"+TWO\r\n"))) as client:
-        reply = client.send("FIRST")
-        other = second_of(client, said)
-        other.join(5)
-        assert said == ["+TWO"]
-        assert reply() == "+ONE"
+        reply = send(client, "FIRST")
+        call_second(client, replies).join(5)
+        assert replies == ["+TWO"]
+        assert reply.receive() == "+ONE"
 
 
-def test_another_command_waits_for_it_no_longer_than_its_own_time():
+def test_another_command_waits_for_it_until_its_own_deadline():
     with connected(Peer(slowly(1, b"+ONE\r\n", b"+TWO\r\n")), timeout=5) as client:
-        reply = client.send("FIRST")
+        reply = send(client, "FIRST")
         since = time.monotonic()
         with pytest.raises(CommandNotSent, match="busy"):
-            client.call("SECOND", at_most=0.2)
+            call(client, "SECOND", at_most=0.2)
         assert time.monotonic() - since < 0.8
-        assert reply() == "+ONE"
-        assert client.call("THIRD") == "+TWO"
+        assert reply.receive() == "+ONE"
+        assert call(client, "THIRD") == "+TWO"
 
 
-def test_a_reply_that_is_not_waited_for_any_longer_keeps_no_other_command_waiting():
+def test_reply_past_its_deadline_delays_no_other_command():
     with connected(Peer(slowly(3, b"+ONE\r\n"), answering(b"+TWO\r\n")), timeout=0.6) as client:
-        reply = client.send("FIRST")
+        reply = send(client, "FIRST")
         time.sleep(0.4)
-        assert client.call("SECOND") == "+TWO"
+        assert call(client, "SECOND") == "+TWO"
         with pytest.raises(CommandOutcomeUnknown, match=r"FIRST was sent.*timed out"):
-            reply()
+            reply.receive()
 
 
-def test_a_reply_is_waited_for_while_another_thread_is_reading_it():
-    said = []
+def test_receive_waits_while_another_thread_reads_the_reply():
+    replies = []
     with connected(Peer(slowly(0.4, b"+ONE\r\n", b"+TWO\r\n"))) as client:
-        reply = client.send("FIRST")
-        other = second_of(client, said)
+        reply = send(client, "FIRST")
+        other = call_second(client, replies)
         time.sleep(0.1)
-        assert reply() == "+ONE"
+        assert reply.receive() == "+ONE"
         other.join(5)
-    assert said == ["+TWO"]
+    assert replies == ["+TWO"]
 
 
 class Alarm(Exception):
@@ -107,10 +121,10 @@ class Alarm(Exception):
 
 
 @contextmanager
-def alarm(after, act):
-    """Has a signal handler do something amid what this thread does."""
+def alarm(seconds, act):
+    """Call `act` in a signal handler, while this thread does something else."""
     before = signal.signal(signal.SIGALRM, lambda *_: act())
-    signal.setitimer(signal.ITIMER_REAL, after)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
     try:
         yield
     finally:
@@ -118,145 +132,152 @@ def alarm(after, act):
         signal.signal(signal.SIGALRM, before)
 
 
-def test_a_signal_handler_amid_a_command_cannot_send_another():
-    """It would read the reply of the command that it interrupts, and that one the handler's."""
-    told = []
+def test_signal_handler_cannot_send_during_a_command():
+    """Else it would read the interrupted command's reply, and that command the handler's."""
+    errors = []
     with connected(Peer(slowly(0.5, b"+ONE\r\n", b"+TWO\r\n"))) as client:
 
         def act():
             try:
-                client.call("SECOND")
+                call(client, "SECOND")
             except CommandNotSent as exc:
-                told.append(str(exc))
+                errors.append(str(exc))
 
         with alarm(0.1, act):
-            assert client.call("FIRST") == "+ONE"
-        [why] = told
-        assert why.startswith("this very thread is amid a command")
-        assert client.call("THIRD") == "+TWO"
+            assert call(client, "FIRST") == "+ONE"
+        [error] = errors
+        assert error.startswith(
+            "cannot send: this thread is already waiting for a reply from Faktory at 127.0.0.1:"
+        )
+        assert call(client, "THIRD") == "+TWO"
 
 
-def test_a_signal_handler_amid_a_command_cannot_have_the_reply_to_one_before():
-    """To tell that nothing was sent would be a lie, by which a lock would be freed."""
-    told = []
+def test_signal_handler_cannot_receive_during_a_command():
+    """The outcome is unknown. To report "not sent" would be wrong, and would free a lock."""
+    raised = []
     with connected(Peer(slowly(0.5, b"+ONE\r\n", b"+TWO\r\n"))) as client:
-        first = client.send("FIRST")
+        first = send(client, "FIRST")
 
         def act():
             with pytest.raises(CommandOutcomeUnknown, match="FIRST was sent"):
-                first()
-            told.append("so")
+                first.receive()
+            raised.append(True)
 
         with alarm(0.1, act):
-            assert client.call("SECOND") == "+TWO"
-    assert told == ["so"]
+            assert call(client, "SECOND") == "+TWO"
+    assert raised == [True]
 
 
-def test_a_signal_handler_that_disconnects_while_a_reply_is_waited_for_spoils_no_other_command():
+def test_disconnect_in_signal_handler_spoils_no_other_command():
+    """It comes while SECOND waits for the reply to FIRST."""
     with connected(Peer(slowly(0.5, b"+ONE\r\n"), answering(b"+TWO\r\n", b"+THREE\r\n"))) as client:
-        first = client.send("FIRST")
+        first = send(client, "FIRST")
         with alarm(0.1, client.disconnect):
-            assert client.call("SECOND") == "+TWO"
+            assert call(client, "SECOND") == "+TWO"
         client.connect()
-        third = client.send("THIRD")
+        third = send(client, "THIRD")
         with pytest.raises(CommandOutcomeUnknown, match="FIRST was sent"):
-            first()
-        assert third() == "+THREE"
+            first.receive()
+        assert third.receive() == "+THREE"
 
 
-def test_a_signal_handler_that_disconnects_leaves_its_outcome_open():
+def test_disconnect_in_signal_handler_leaves_outcome_unknown():
     with (
         connected(Peer(slowly(0.5, b"+ONE\r\n"))) as client,
         alarm(0.1, client.disconnect),
         pytest.raises(CommandOutcomeUnknown, match="FIRST was sent"),
     ):
-        client.call("FIRST")
+        call(client, "FIRST")
 
 
-def test_a_handler_that_raises_keeps_nobody_from_the_connection():
+def test_signal_handler_that_raises_leaves_connection_usable():
     def act():
         raise Alarm
 
     with connected(Peer(slowly(0.5, b"+ONE\r\n"), answering(b"+TWO\r\n"))) as client:
-        reply = client.send("FIRST")
+        reply = send(client, "FIRST")
         with alarm(0.1, act), pytest.raises(Alarm):
-            reply()
-        said = []
-        other = second_of(client, said)
-        other.join(5)
-        assert said == ["+TWO"]
-        with pytest.raises(CommandOutcomeUnknown, match="not waited for"):
-            reply()
+            reply.receive()
+        replies = []
+        call_second(client, replies).join(5)
+        assert replies == ["+TWO"]
+        with pytest.raises(CommandOutcomeUnknown, match="waiting for the reply was interrupted"):
+            reply.receive()
 
 
-def test_what_was_broken_off_amid_its_send_is_waited_for_by_nobody(monkeypatch):
-    def send(_wire, _command, _deadline):
+def test_no_command_waits_for_a_command_interrupted_in_send(monkeypatch):
+    def interrupted_send(_stream, _command, _deadline):
         raise Alarm
 
     with connected(Peer(answering(b"+ONE\r\n"), answering(b"+TWO\r\n")), timeout=None) as client:
         with monkeypatch.context() as patched:
-            patched.setattr(SocketStream, "send", send)
+            patched.setattr(SocketStream, "send", interrupted_send)
             with pytest.raises(Alarm):
-                client.call("FIRST")
-        assert client.call("SECOND") == "+TWO"
+                call(client, "FIRST")
+        assert call(client, "SECOND") == "+TWO"
 
 
-def test_a_forked_child_leaves_it_to_its_parent():
+def test_forked_child_leaves_the_reply_to_its_parent():
     with connected(Peer(slowly(0.2, b"+ONE\r\n"))) as client:
-        reply = client.send("FIRST")
+        reply = send(client, "FIRST")
         pid = os.fork()
         if pid == 0:
             try:
-                reply()
+                reply.receive()
             except CommandOutcomeUnknown:
                 os._exit(7)
             os._exit(0)
         assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 7
-        assert reply() == "+ONE"
+        assert reply.receive() == "+ONE"
 
 
-def test_a_reply_that_has_arrived_in_time_is_read_however_late():
+def test_reply_that_arrived_in_time_can_be_received_late():
     with connected(Peer(answering(b"+ONE\r\n")), timeout=0.3) as client:
-        reply = client.send("FIRST")
+        reply = send(client, "FIRST")
         time.sleep(0.5)
-        assert reply() == "+ONE"
+        assert reply.receive() == "+ONE"
 
 
-def test_one_that_has_not_is_waited_for_no_longer():
+def test_receive_waits_no_longer_than_the_timeout():
     with connected(Peer(slowly(1.5, b"+ONE\r\n")), timeout=0.5) as client:
-        reply = client.send("FIRST")
+        reply = send(client, "FIRST")
         since = time.monotonic()
         with pytest.raises(CommandOutcomeUnknown, match=r"FIRST was sent.*timed out"):
-            reply()
+            reply.receive()
         assert time.monotonic() - since < 1
 
 
-def test_where_there_is_none_the_outcome_is_unknown_and_the_next_command_has_a_new_connection():
+def test_missing_reply_is_unknown_and_next_command_reconnects():
     with connected(Peer(answering(b""), answering(b"+TWO\r\n"))) as client:
-        reply = client.send("FIRST")
-        assert client.call("SECOND") == "+TWO"
+        reply = send(client, "FIRST")
+        assert call(client, "SECOND") == "+TWO"
         with pytest.raises(CommandOutcomeUnknown, match="FIRST was sent"):
-            reply()
+            reply.receive()
 
 
-def test_a_client_that_is_disconnected_reads_it_first():
+def test_disconnect_reads_it_first():
     peer = Peer(slowly(0.05, b"+ONE\r\n"))
     with connected(peer) as client:
-        reply = client.send("FIRST")
+        reply = send(client, "FIRST")
         client.disconnect()
-        assert reply() == "+ONE"
+        assert reply.receive() == "+ONE"
 
 
-def test_what_cannot_be_sent_is_told_when_it_is_asked_for():
+def test_error_of_send_is_reported_when_the_push_is_received():
+    """A middleware that overlaps chunks gets the results of this one in its turn."""
     peer = Peer(answering(b"+ONE\r\n"))
     with connected(peer) as client:
-        assert client.call("FIRST") == "+ONE"
+        assert call(client, "FIRST") == "+ONE"
         peer.thread.join(5)  # nobody listens any more
-        reply = client.send("SECOND")
         with pytest.raises(CommandNotSent, match="no connection"):
-            reply()
+            send(client, "SECOND")
+        pending = Producer(client)._pending_push([{"jid": "jid-00000001"}])
+        pending.send()
+        [result] = pending.receive()
+        assert result.status is PushStatus.NOT_SENT
+        assert "no connection" in result.error
 
 
-def test_a_client_that_is_not_connected_sends_nothing(faktory_url):
+def test_client_that_is_not_connected_sends_nothing(faktory_url):
     with pytest.raises(CommandNotSent, match="not connected"):
-        Client(faktory_url).send("INFO")
+        send(Client(faktory_url), "INFO")

@@ -391,13 +391,17 @@ def test_a_producer_pushes_in_steps():
     """When the answer for the first chunk is asked for, the second has its locks."""
     with FakeFaktory() as faktory, Unique(faktory.store, default=Policy()) as unique:
         client = faktory.client()
-        send, locked = client.send, []
+        send, locked = client._commands.send, []
 
-        def noting(command):
-            reply = send(command)
-            return lambda: locked.append(len(faktory.store.values())) or reply()
+        class Noting:
+            def __init__(self, reply):
+                self._reply = reply
 
-        client.send = noting
+            def receive(self):
+                locked.append(len(faktory.store.values()))
+                return self._reply.receive()
+
+        client._commands.send = lambda command: Noting(send(command))
         bulk = Producer(client, [unique]).push_bulk(
             [Job(jobtype="Email", args=[n]) for n in range(SECOND + 1)]
         )
