@@ -1,6 +1,6 @@
-"""A reply is read whole however it is cut, and what is no reply is read as none.
+"""RESP replies that arrive in pieces, cut off or malformed.
 
-What is no reply ends in OSError or ValueError, after which the wire is thrown away.
+A malformed reply raises OSError or ValueError, after which the raw is discarded.
 """
 
 from __future__ import annotations
@@ -22,17 +22,17 @@ from faktory_unique.client.connection import Connection
 from faktory_unique.client.stream import SocketStream, Stream
 from tests.integration.scripted import ScriptedServer, bulk
 
-# A machine that is busy is no finding.
+# A slow example on a busy machine is not a failure.
 unhurried = settings(deadline=None)
 
-# Never reached where all is well: what ends a test that would hang.
+# Ends a test that would hang; not reached otherwise.
 SECONDS = 10
 
-# A stream of whole replies, and what each of them is as text.
-STREAMS = {
+# Bytes of whole replies, and the text of each reply.
+EXCHANGES = {
     "simple": (b"+OK\r\n", ["+OK"]),
     "simple, empty": (b"+\r\n", ["+"]),
-    "simple, of many bytes a character": (
+    "simple, of multi-byte characters": (
         "+é€\U0001f389\r\n".encode(),
         ["+é€\U0001f389"],
     ),
@@ -41,12 +41,12 @@ STREAMS = {
     "bulk": (b"$5\r\nhello\r\n", ["$5\r\nhello"]),
     "bulk of a two-digit length": (b"$12\r\nhello, world\r\n", ["$12\r\nhello, world"]),
     "bulk with line ends inside": (b"$8\r\n\r\na\r\n\r\nb\r\n", ["$8\r\n\r\na\r\n\r\nb"]),
-    "bulk of nothing but line ends": (b"$4\r\n\r\n\r\n\r\n", ["$4\r\n\r\n\r\n"]),
+    "bulk of line ends only": (b"$4\r\n\r\n\r\n\r\n", ["$4\r\n\r\n\r\n"]),
     "bulk ending in half a line end": (b"$2\r\na\r\r\n", ["$2\r\na\r"]),
     "bulk that looks like replies": (b"$9\r\n+OK\r\n$-1\r\r\n", ["$9\r\n+OK\r\n$-1\r"]),
     "bulk, empty": (b"$0\r\n\r\n", ["$0\r\n"]),
     "bulk, null": (b"$-1\r\n", ["$-1"]),
-    "bulk of many bytes a character": (
+    "bulk of multi-byte characters": (
         "$9\r\né€\U0001f389\r\n".encode(),
         ["$9\r\né€\U0001f389"],
     ),
@@ -56,11 +56,11 @@ STREAMS = {
     ),
     "the same several times": (b"$1\r\n$\r\n" * 3, ["$1\r\n$"] * 3),
 }
-streams = pytest.mark.parametrize(("stream", "replies"), STREAMS.values(), ids=STREAMS)
+exchanges = pytest.mark.parametrize(("raw", "replies"), EXCHANGES.values(), ids=EXCHANGES)
 
 
-class ChunkWire(Stream):
-    """Has its chunks ready; then the peer has closed."""
+class ChunkStream(Stream):
+    """Reads these chunks; then the peer has closed."""
 
     def __init__(self, chunks):
         super().__init__()
@@ -75,13 +75,13 @@ class ChunkWire(Stream):
     def send(self, command, deadline):
         raise NotImplementedError  # nothing is sent over it
 
-    is_quiet = has_news = end = close = let_go = send
+    is_idle = readable = end = close = detach = send
 
 
-class PacedWire(SocketStream):
-    """A real socket on which each chunk is sent when the reader asks for more, and not before.
+class PacedStream(SocketStream):
+    """A real socket on which each chunk is sent only when the reader asks for more.
 
-    So the reader gets exactly these chunks, which a kernel would else join.
+    So the reader gets exactly these chunks; else the kernel would join them.
     """
 
     def __init__(self, mine, theirs, chunks):
@@ -105,52 +105,52 @@ def pair():
         yield mine, theirs
 
 
-def cuts(stream):
-    """The stream in one piece, in every two and every three, and byte by byte."""
-    size = len(stream)
-    yield [stream]
+def cuts(raw):
+    """Yield the bytes in one piece, in every two and every three pieces, and byte by byte."""
+    size = len(raw)
+    yield [raw]
     for at in range(1, size):
-        yield [stream[:at], stream[at:]]
+        yield [raw[:at], raw[at:]]
     for at, then in itertools.combinations(range(1, size), 2):
-        yield [stream[:at], stream[at:then], stream[then:]]
-    yield [stream[at : at + 1] for at in range(size)]
+        yield [raw[:at], raw[at:then], raw[then:]]
+    yield [raw[at : at + 1] for at in range(size)]
 
 
-def read(wire, count):
+def read(stream, count):
     deadline = time.monotonic() + SECONDS
-    return [wire.read_reply(deadline) for _ in range(count)]
+    return [stream.read_reply(deadline) for _ in range(count)]
 
 
-def read_all(wire):
-    """The replies until the wire gives none, and the error that it gives then."""
+def read_all(stream):
+    """Return the replies until the stream raises, and the error."""
     replies, error = [], None
     deadline = time.monotonic() + SECONDS
     while error is None:
         try:
-            replies.append(wire.read_reply(deadline))
+            replies.append(stream.read_reply(deadline))
         except (OSError, ValueError) as exc:
             error = exc
     assert not isinstance(error, TimeoutError)
     return replies, error
 
 
-# ---- whole replies, cut ------------------------------------------------------------------------
+# ---- whole replies in pieces --------------------------------------------------------------------
 
 
-@streams
-def test_replies_are_the_same_however_they_are_cut(stream, replies):
-    for chunks in cuts(stream):
-        wire = ChunkWire(chunks)
-        assert read(wire, len(replies)) == replies, chunks
-        assert not wire._buffer, chunks
+@exchanges
+def test_replies_in_pieces_are_read_whole(raw, replies):
+    for chunks in cuts(raw):
+        stream = ChunkStream(chunks)
+        assert read(stream, len(replies)) == replies, chunks
+        assert not stream._buffer, chunks
 
 
-@streams
-def test_replies_are_the_same_however_they_are_cut_on_a_socket(pair, stream, replies):
-    for chunks in cuts(stream):
-        wire = PacedWire(*pair, chunks)
-        assert read(wire, len(replies)) == replies, chunks
-        assert not wire._buffer, chunks
+@exchanges
+def test_replies_in_pieces_on_a_socket_are_read_whole(pair, raw, replies):
+    for chunks in cuts(raw):
+        stream = PacedStream(*pair, chunks)
+        assert read(stream, len(replies)) == replies, chunks
+        assert not stream._buffer, chunks
 
 
 simple = st.builds(
@@ -162,22 +162,22 @@ bulks = st.text(
     st.sampled_from("\r\n$+-09é€\U0001f389") | st.characters(exclude_categories=["Cs"]),
     max_size=200,
 ).map(lambda text: (bulk(text), bulk(text)[:-2].decode()))
-exchanges = st.lists(simple | bulks | st.just((b"$-1\r\n", "$-1")), min_size=1, max_size=12)
+random_exchanges = st.lists(simple | bulks | st.just((b"$-1\r\n", "$-1")), min_size=1, max_size=12)
 
 
 @unhurried
-@given(exchanges, st.data())
-def test_longer_streams_are_the_same_however_they_are_cut(exchange, data):
-    stream = b"".join(sent for sent, _ in exchange)
-    places = sorted(data.draw(st.sets(st.integers(1, len(stream) - 1), max_size=20)))
-    chunks = [stream[a:b] for a, b in itertools.pairwise([0, *places, len(stream)])]
-    wire = ChunkWire(chunks)
-    assert read(wire, len(exchange)) == [reply for _, reply in exchange]
-    assert not wire._buffer
+@given(random_exchanges, st.data())
+def test_many_replies_in_pieces_are_read_whole(exchange, data):
+    raw = b"".join(sent for sent, _ in exchange)
+    places = sorted(data.draw(st.sets(st.integers(1, len(raw) - 1), max_size=20)))
+    chunks = [raw[a:b] for a, b in itertools.pairwise([0, *places, len(raw)])]
+    stream = ChunkStream(chunks)
+    assert read(stream, len(exchange)) == [reply for _, reply in exchange]
+    assert not stream._buffer
 
 
-def test_a_bulk_larger_than_what_is_read_at_once_is_read_whole(pair):
-    """On a socket with a reader and a writer that do not wait for each other."""
+def test_bulk_larger_than_one_read_is_read_whole(pair):
+    """Reader and writer of the socket do not wait for each other."""
     mine, theirs = pair
     texts = ["é\r\n" * 100_000, "", "x" * 70_000]
     writer = threading.Thread(target=theirs.sendall, args=[b"".join(map(bulk, texts))])
@@ -189,57 +189,57 @@ def test_a_bulk_larger_than_what_is_read_at_once_is_read_whole(pair):
 # ---- cut off -----------------------------------------------------------------------------------
 
 
-def whole(stream, replies):
-    """How many bytes each reply has come with, and the reply."""
+def whole(raw, replies):
+    """Yield each reply, after the number of bytes up to its end."""
     at = 0
     for reply in replies:
         at += len(reply.encode()) + 2
         yield at, reply
-    assert at == len(stream)
+    assert at == len(raw)
 
 
-@streams
-def test_a_stream_that_ends_anywhere_gives_what_was_whole_and_no_more(stream, replies):
-    for size in range(len(stream)):
-        came = [reply for at, reply in whole(stream, replies) if at <= size]
-        cut_off = stream[:size]
+@exchanges
+def test_stream_cut_off_gives_its_whole_replies_only(raw, replies):
+    for size in range(len(raw)):
+        expected = [reply for at, reply in whole(raw, replies) if at <= size]
+        cut_off = raw[:size]
         for chunks in ([cut_off], [cut_off[at : at + 1] for at in range(size)]):
-            got, error = read_all(ChunkWire(chunks))
-            assert (got, type(error)) == (came, ConnectionResetError), chunks
+            got, error = read_all(ChunkStream(chunks))
+            assert (got, type(error)) == (expected, ConnectionResetError), chunks
 
 
-@streams
-def test_a_peer_that_closes_anywhere_gives_what_was_whole_and_no_more(stream, replies):
-    for size in range(len(stream)):
-        came = [reply for at, reply in whole(stream, replies) if at <= size]
+@exchanges
+def test_peer_that_closes_gives_its_whole_replies_only(raw, replies):
+    for size in range(len(raw)):
+        expected = [reply for at, reply in whole(raw, replies) if at <= size]
         mine, theirs = socket.socketpair()
         with mine, theirs:
-            got, error = read_all(PacedWire(mine, theirs, [stream[:size]] if size else []))
-        assert (got, type(error)) == (came, ConnectionResetError), size
+            got, error = read_all(PacedStream(mine, theirs, [raw[:size]] if size else []))
+        assert (got, type(error)) == (expected, ConnectionResetError), size
 
 
-@streams
-def test_a_peer_that_falls_silent_anywhere_is_waited_for_until_the_deadline(stream, replies):
-    for size in range(len(stream)):
-        came = [reply for at, reply in whole(stream, replies) if at <= size]
+@exchanges
+def test_silent_peer_is_waited_for_until_the_deadline(raw, replies):
+    for size in range(len(raw)):
+        expected = [reply for at, reply in whole(raw, replies) if at <= size]
         mine, theirs = socket.socketpair()
         with mine, theirs:
-            theirs.sendall(stream[:size])
-            wire = SocketStream(mine)
-            assert read(wire, len(came)) == came
+            theirs.sendall(raw[:size])
+            stream = SocketStream(mine)
+            assert read(stream, len(expected)) == expected
             with pytest.raises(TimeoutError):
-                wire.read_reply(time.monotonic() + 0.002)
+                stream.read_reply(time.monotonic() + 0.002)
 
 
-# ---- what is no reply --------------------------------------------------------------------------
+# ---- malformed replies -------------------------------------------------------------------------
 
-# A length that int() would take and that is none, and a bulk as long as int() has it.
+# An invalid length that int() accepts, and a bulk of the length that int() returns.
 ODD_LENGTHS = {
     **dict.fromkeys([" 5", "5 ", "+5", "\u0665", "\uff15", "\t5", "5\n"], "hello"),
     **dict.fromkeys(["-0", "0_0", "-2", "-7"], ""),
     "1_0": "helloworld",
 }
-NO_LENGTHS = [
+BAD_LENGTHS = [
     "",
     "-",
     "x",
@@ -256,10 +256,10 @@ NO_LENGTHS = [
 ]
 
 
-# Each is followed by a whole reply, as if nothing were wrong.
-NO_REPLIES = [
+# Each is followed by a whole, valid reply.
+BAD_REPLIES = [
     *(f"${length}\r\n{text}\r\n" for length, text in ODD_LENGTHS.items()),
-    *(f"${length}\r\nhello\r\n" for length in NO_LENGTHS),
+    *(f"${length}\r\nhello\r\n" for length in BAD_LENGTHS),
     "$5\r\nhelloXY",
     "$4\r\nhello\r\n",
     "$6\r\nhello\r\n",
@@ -277,15 +277,15 @@ NO_REPLIES = [
 ]
 
 
-@pytest.mark.parametrize("stream", NO_REPLIES, ids=lambda stream: ascii(stream)[:40])
-def test_what_is_no_reply_is_refused(stream):
-    stream = stream if isinstance(stream, bytes) else stream.encode()
-    with pytest.raises(ValueError):  # noqa: PT011 - which one is not promised
-        ChunkWire([stream + b"+NEXT\r\n"]).read_reply(None)
+@pytest.mark.parametrize("raw", BAD_REPLIES, ids=lambda raw: ascii(raw)[:40])
+def test_malformed_reply_is_refused(raw):
+    raw = raw if isinstance(raw, bytes) else raw.encode()
+    with pytest.raises(ValueError):  # noqa: PT011  # its text is not promised
+        ChunkStream([raw + b"+NEXT\r\n"]).read_reply(None)
 
 
 @pytest.mark.parametrize("length", [2**31, 2**63, 2**64, 10**4000], ids=int.bit_length)
-def test_a_length_that_never_comes_is_waited_for_until_the_deadline(pair, length):
+def test_bulk_that_never_ends_is_waited_for_until_the_deadline(pair, length):
     mine, theirs = pair
     theirs.sendall(b"$%d\r\nhello\r\n" % length)
     with pytest.raises((TimeoutError, ValueError)):
@@ -302,73 +302,73 @@ garbage = st.binary(max_size=60) | st.lists(pieces, max_size=20).map(b"".join)
 
 @unhurried
 @given(garbage)
-def test_of_garbage_comes_text_or_one_of_the_two_errors_and_an_end(stream):
-    # read_all lets no other error pass, and a reader that made replies of nothing would not end.
-    replies, _ = read_all(ChunkWire([stream]))
+def test_garbage_gives_text_or_one_of_two_errors(raw):
+    # read_all passes no other error. It would not end if replies were made of no bytes.
+    replies, _ = read_all(ChunkStream([raw]))
     assert all(type(reply) is str for reply in replies)
-    assert len(replies) <= len(stream) // 2  # a reply has at least its line end
+    assert len(replies) <= len(raw) // 2  # a reply has at least its line end
 
 
 @unhurried
 @given(garbage)
 @example(b"$-3\r\nabcdef")
-def test_garbage_is_the_same_however_it_is_cut(stream):
-    byte_by_byte = [stream[at : at + 1] for at in range(len(stream))]
-    at_once, error = read_all(ChunkWire([stream]))
-    again, same = read_all(ChunkWire(byte_by_byte))
+def test_garbage_in_pieces_gives_the_same(raw):
+    byte_by_byte = [raw[at : at + 1] for at in range(len(raw))]
+    at_once, error = read_all(ChunkStream([raw]))
+    again, same = read_all(ChunkStream(byte_by_byte))
     assert (again, type(same)) == (at_once, type(error))
 
 
-# RESP as its specification has it, but for a CR or an LF alone, which may stand in any line.
+# RESP as its specification has it, but a lone CR or LF is allowed in a line.
 _LINE = re.compile(rb"[+:-](?:(?!\r\n).)*\r\n|\$-1\r\n", re.DOTALL)
 _HEAD = re.compile(rb"\$(\d+)\r\n")
 
 
-def told_by_the_rules(stream):
-    """The replies of a stream up to where it is no RESP: another reader, of whole streams only."""
+def parse_by_specification(raw):
+    """Return the replies before the first that is malformed or cut off: an independent reader."""
     replies = []
     while True:
-        line, head = _LINE.match(stream), _HEAD.match(stream)
+        line, head = _LINE.match(raw), _HEAD.match(raw)
         if line:
             size = line.end()
-        elif head and stream[(size := head.end() + int(head[1]) + 2) - 2 : size] == b"\r\n":
+        elif head and raw[(size := head.end() + int(head[1]) + 2) - 2 : size] == b"\r\n":
             pass
         else:
             return replies
         try:
-            replies.append(stream[: size - 2].decode())
+            replies.append(raw[: size - 2].decode())
         except UnicodeDecodeError:
             return replies
-        stream = stream[size:]
+        raw = raw[size:]
 
 
 @unhurried
 @given(garbage)
-def test_whatever_comes_before_garbage_is_read_first(stream):
-    replies, _ = read_all(ChunkWire([stream]))
-    told = told_by_the_rules(stream)
-    assert replies[: len(told)] == told
+def test_replies_before_garbage_are_read(raw):
+    replies, _ = read_all(ChunkStream([raw]))
+    expected = parse_by_specification(raw)
+    assert replies[: len(expected)] == expected
 
 
 @unhurried
 @given(garbage)
 @example(b"OK\r\n")
-def test_of_garbage_nothing_is_read_that_is_no_reply(stream):
-    replies, _ = read_all(ChunkWire([stream]))
-    assert replies == told_by_the_rules(stream)
+def test_garbage_is_not_read_as_replies(raw):
+    replies, _ = read_all(ChunkStream([raw]))
+    assert replies == parse_by_specification(raw)
 
 
 # ---- on a connection ---------------------------------------------------------------------------
 
 
 def connected(server, seconds):
-    """A connection that is closed at the end of the block, however the block ends."""
+    """Return a connection that is closed when its `with` block ends."""
     port = int(server.url.rpartition(":")[2])
     return closing(Connection(Address("127.0.0.1", port), dict, seconds))
 
 
 class Bad:
-    """Answers the first command with `reply`, and from the next connection on says who it is."""
+    """Answers the first command with `reply`; on later connections, repeats each command."""
 
     def __init__(self, reply, closes):
         self._reply = reply
@@ -379,9 +379,9 @@ class Bad:
         self.connections += 1
         for command in peer:
             if self.connections > 1:
-                peer.say(f"+{command}\r\n".encode())
+                peer.send(f"+{command}\r\n".encode())
                 continue
-            peer.say(self._reply)
+            peer.send(self._reply)
             if self._closes:
                 return
 
@@ -399,13 +399,13 @@ BAD = [
     pytest.param(b"$x\r\n", False, id="no length"),
     pytest.param(b"$-2\r\n\r\n", False, id="negative length"),
     pytest.param(b"$ 5\r\nhello\r\n", False, id="odd length"),
-    pytest.param(b"$4\r\nhello\r\n", False, id="longer than told"),
+    pytest.param(b"$4\r\nhello\r\n", False, id="longer than announced"),
     pytest.param(b"hello\r\n", False, id="no kind"),
 ]
 
 
 @pytest.mark.parametrize(("reply", "closes"), BAD)
-def test_after_a_bad_reply_the_next_command_has_a_new_connection_and_its_own_answer(reply, closes):
+def test_command_after_a_bad_reply_reconnects(reply, closes):
     bad = Bad(reply, closes)
     with ScriptedServer(bad) as server, connected(server, 0.3) as connection:
         with pytest.raises(CommandOutcomeUnknown):
@@ -420,19 +420,17 @@ def test_after_a_bad_reply_the_next_command_has_a_new_connection_and_its_own_ans
     [
         pytest.param(
             b"+OK\r\n+SURPLUS\r\n",
-            id="a reply too many",
+            id="a second reply",
         ),
         pytest.param(
             b"$4\r\nhello\r\n+SURPLUS\r\n",
-            id="a bulk longer than told",
+            id="a bulk longer than announced",
         ),
     ],
 )
-def test_what_came_too_much_is_nobodys_answer(reply):
+def test_surplus_bytes_are_no_commands_reply(reply):
     with ScriptedServer(Bad(reply, closes=False)) as server, connected(server, 2) as connection:
-        with suppress(
-            CommandOutcomeUnknown
-        ):  # of which of the two it is that ends so, nothing is claimed
+        with suppress(CommandOutcomeUnknown):  # the first command may fail or not
             connection.call("FIRST")
         assert connection.call("SECOND") == "+SECOND"
 
@@ -455,7 +453,7 @@ GREETINGS = [
 
 
 @pytest.mark.parametrize("greeting", GREETINGS, ids=lambda greeting: ascii(greeting)[:40])
-def test_a_bad_greeting_means_that_nothing_was_sent(greeting):
+def test_bad_greeting_means_that_nothing_was_sent(greeting):
     with socket.create_server(("127.0.0.1", 0)) as listening:
 
         def greet():
@@ -463,14 +461,14 @@ def test_a_bad_greeting_means_that_nothing_was_sent(greeting):
             with peer:
                 peer.sendall(greeting)
                 peer.shutdown(socket.SHUT_WR)
-                peer.recv(1)  # until the client has gone
+                peer.recv(1)  # until the client closes
 
         greeting_once = threading.Thread(target=greet)
         greeting_once.start()
-        server = Address("127.0.0.1", listening.getsockname()[1], password="s3cret")
+        address = Address("127.0.0.1", listening.getsockname()[1], password="s3cret")
         try:
             with (
-                closing(Connection(server, dict, 2)) as connection,
+                closing(Connection(address, dict, 2)) as connection,
                 pytest.raises(CommandNotSent) as caught,
             ):
                 connection.call("FIRST")
