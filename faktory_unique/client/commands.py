@@ -1,6 +1,6 @@
-"""The commands that a producer or worker sends through its `Client`, for internal use.
+"""The commands that a producer or worker sends through its `Client`: PUSHB, ACK, FAIL.
 
-`Client` itself has pyfaktory's methods only.
+They are no methods of `Client`, since they are for internal use.
 """
 
 from __future__ import annotations

@@ -158,17 +158,18 @@ class PendingReply:
         return result
 
     def wait(self, deadline: float | None) -> bool:
-        """Wait until `read` can be called: the reply begins to arrive, or its own deadline is near.
+        """Wait until another command may call `read` without missing its deadline.
 
         Args:
-            deadline: until which another command, whose thread holds the lock, can wait.
+            deadline: the other command's, of `time.monotonic`; None for no limit.
 
         Returns:
-            False at the deadline.
+            True if the reply begins to arrive, or at once if its own deadline is the earlier one.
+            False at the other command's deadline.
         """
         own = self._deadline
         if own is not None and (deadline is None or own < deadline):
-            return True  # `read` waits no longer than until its own deadline
+            return True  # `read` waits until its own deadline only
         return self._stream.readable(deadline)
 
     def read(self) -> None:
