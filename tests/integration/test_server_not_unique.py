@@ -60,7 +60,7 @@ def test_job_is_duplicate_of_unknown_job_and_lock_is_rolled_back(unique, push_to
     assert not result
     assert (result.status, result.jid, result.error) == (PushStatus.DUPLICATE, "", None)
     assert result.key is not None
-    assert unique.store.values() == {}
+    assert unique._context.store.values() == {}
 
 
 def test_job_without_a_policy_is_duplicate_too(unique, push_to):
@@ -75,7 +75,7 @@ def test_other_jobs_of_a_list_are_pushed(unique, push_to):
     assert dict(bulk_result) == {}
     assert [r.status for r in bulk_result.results] == ["pushed", "duplicate", "pushed"]
     assert len(bulk_result.duplicates) == 1
-    assert sorted(unique.store.values().values()) == sorted(r.jid for r in bulk_result.pushed)
+    assert sorted(unique._context.store.values().values()) == sorted(r.jid for r in bulk_result.pushed)
 
 
 def test_duplicate_raises_if_its_policy_says_so(unique, push_to):
@@ -89,4 +89,4 @@ def test_duplicate_raises_if_its_policy_says_so(unique, push_to):
     ):
         push_to(server).push(job(1, "Raising"))
     assert [(r.status, r.jid) for r in caught.value.results] == [("duplicate", "")]
-    assert unique.store.values() == {}
+    assert unique._context.store.values() == {}

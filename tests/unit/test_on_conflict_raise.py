@@ -79,7 +79,7 @@ def test_a_duplicate_raises_and_tells_which_job_is_there(push, faktory):
 
 def test_of_a_list_the_others_are_pushed_and_all_results_told(push, faktory):
     first = push.push(email(1))
-    with pytest.raises(DuplicateJob, match=r"^2 of 4 jobs not pushed: ") as caught:
+    with pytest.raises(DuplicateJob, match=r"^2 of 4 jobs were not pushed") as caught:
         push.push_bulk([email(2), email(1), email(3), email(3)])
     results = caught.value.results
     assert [r.status for r in results] == ["pushed", "duplicate", "pushed", "duplicate"]
