@@ -177,7 +177,6 @@ class LockRequest:
 
 
 def _already_there(jid: str, *, confirmed: bool) -> str:
-    if not jid:
-        return "Faktory has an equal job"
     state = "queued or running" if confirmed else "being pushed"
-    return f"an equal job is {state} (jid {jid})"
+    which = f"jid {jid}" if jid else "Faktory does not report its jid"
+    return f"an equal job is {state} ({which})"

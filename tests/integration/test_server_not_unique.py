@@ -75,7 +75,9 @@ def test_other_jobs_of_a_list_are_pushed(unique, push_to):
     assert dict(bulk_result) == {}
     assert [r.status for r in bulk_result.results] == ["pushed", "duplicate", "pushed"]
     assert len(bulk_result.duplicates) == 1
-    assert sorted(unique._context.store.values().values()) == sorted(r.jid for r in bulk_result.pushed)
+    assert sorted(unique._context.store.values().values()) == sorted(
+        r.jid for r in bulk_result.pushed
+    )
 
 
 def test_duplicate_raises_if_its_policy_says_so(unique, push_to):

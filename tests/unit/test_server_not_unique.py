@@ -28,7 +28,11 @@ def faktory():
 
 @pytest.mark.parametrize(
     ("on_conflict", "error"),
-    [("skip", None), ("replace", None), ("raise", "Faktory has an equal job")],
+    [
+        ("skip", None),
+        ("replace", None),
+        ("raise", "an equal job is queued or running (Faktory does not report its jid)"),
+    ],
 )
 def test_the_job_is_a_duplicate_of_nobody_knows_which_and_leaves_no_lock(
     faktory, on_conflict, error
