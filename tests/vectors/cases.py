@@ -1,7 +1,7 @@
-"""The cases of keys.json, before their keys: `python -m tests.vectors.make` adds these.
+"""The cases of keys.json without their keys, which `python -m tests.vectors.make` adds.
 
-Args, and the value that a policy's code has chosen, are JSON text: how a number is written is what
-half of them are about.
+Args, and the value that a policy's code has chosen, are JSON text: half of the cases are about the
+spelling of a number.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from tests.vectors import tables
 
 
 def cases():
-    """All of them, each a dict with a name of its own."""
+    """Yield all cases, each a dict with a unique name."""
     yield from _numbers()
     yield from _texts()
     yield from _nested()
@@ -163,7 +163,7 @@ def _refused():
 
 
 def _drawn(source, number):
-    """Values of a seed: whatever nobody thought of."""
+    """Yield cases with values drawn from a seed, for what nobody thought of."""
     for n in range(number):
         args = [_value(source, 4) for _ in range(source.randint(1, 4))]
         text = json.dumps(args, ensure_ascii=source.random() < 0.5)

@@ -1,4 +1,4 @@
-"""Programs in other languages, built and installed; where a language is missing, see `need`."""
+"""Build and install the programs in other languages. If a language is missing, see `need`."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ PROVISION = "run scripts/languages.sh"
 
 @pytest.fixture(scope="session")
 def node():
-    """The command line of the Node program, without its command."""
+    """The command line of the Node program, without a command."""
     program = HERE / "node" / "main.mjs"
     installed = (program.parent / "node_modules").is_dir() and shutil.which("node")
     need(None if installed else f"no Node, or no packages of tests/vectors/node: {PROVISION}")
@@ -28,7 +28,7 @@ def node():
 
 @pytest.fixture(scope="session")
 def go(tmp_path_factory):
-    """The command line of the Go program, without its command."""
+    """The command line of the Go program, without a command."""
     need(None if shutil.which("go") else f"no Go: {PROVISION}")
     built = tmp_path_factory.mktemp("go") / "vectors"
     words = ["go", "build", "-mod=readonly", "-o", str(built), "."]
@@ -39,7 +39,7 @@ def go(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def program_words(request):
-    """`program_words(name)`: the command line that derives the keys of a file."""
+    """`program_words(name)` is the command line that derives the keys of a file."""
 
     def words(name):
         if name == "python":
@@ -72,7 +72,7 @@ def client(faktory_url):
 
 @pytest.fixture
 def push(client, unique):
-    """Pushes from Python."""
+    """`push(*args)` pushes a job from Python."""
     producer = Producer(client, [unique])
 
     def push(*args, jobtype="Email"):

@@ -1,4 +1,4 @@
-"""Programs in other languages, which push jobs and work them."""
+"""Programs in other languages that push and process jobs."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import json
 import os
 import subprocess
 
-# Seconds that the locks of the tests live.
+# The TTL of the tests' locks, in seconds.
 TTL = 3_600
 
 
@@ -14,9 +14,9 @@ class Foreign:
     """The programs of other languages, on the servers of a test.
 
     Args:
-        words: `words(language)`: the command line of its program, without its command.
-        environment: where the servers are.
-        folder: for what workers print.
+        words: `words(language)` is the command line of its program, without a command.
+        environment: the variables that name the servers.
+        folder: for the output of workers.
         stack: ends the workers.
     """
 
@@ -27,7 +27,7 @@ class Foreign:
         self._stack = stack
 
     def push(self, language, job):
-        """The jid of the job that is there once the program has pushed."""
+        """Push a job by the program. Return the jid of the job that is there then."""
         words = [*self._words(language), "push", json.dumps(job), str(TTL)]
         ended = subprocess.run(
             words,
@@ -42,17 +42,17 @@ class Foreign:
         return ended.stdout.strip()
 
     def work(self, language, *jobtypes):
-        """A worker that works jobs of these types until the test is over; the file it prints to."""
-        told = self._folder / f"{language}.out"
-        with told.open("wb") as out:
+        """Start a worker for these jobtypes, which ends with the test. Return its output file."""
+        output = self._folder / f"{language}.out"
+        with output.open("wb") as out:
             words = [*self._words(language), "work", *jobtypes]
             worker = subprocess.Popen(words, env=self.environment, stdout=out, stderr=out)
         self._stack.callback(_end, worker)
-        return told
+        return output
 
 
 def _end(worker):
-    """In good order: a FETCH that is cut off can take the next test's job along."""
+    """End a worker in good order: an aborted FETCH can take the next test's job with it."""
     worker.terminate()
     try:
         assert worker.wait(20) == 0

@@ -1,6 +1,6 @@
-"""The key of a job's work, as docs/key-format.md has it, by the rfc8785 package.
+"""The key of a job's work by docs/key-format.md, with the rfc8785 package.
 
-`python -m tests.vectors.key keys.json` prints the key of each case, or why there is none, as JSON.
+`python -m tests.vectors.key keys.json` prints the key of each case, or why it has none, as JSON.
 """
 
 from __future__ import annotations
@@ -21,17 +21,17 @@ ESCAPED = {"%": "%25", "{": "%7B", "}": "%7D"}
 
 
 def canonical(jobtype, args, queue="", custom=None, policy=None):
-    """The text that is digested, and the name that stands in the key.
+    """Return the text that is digested, and the name in the key.
 
     Raises:
-        ValueError: there is none.
+        ValueError: the job has no key.
     """
     if says_itself(custom or {}):
         policy = {"per_queue": True}
     policy = policy or {}
     if not jobtype or not isinstance(args, list) or {"by", "key"} <= policy.keys():
         raise ValueError("no jobtype, args that are no list, or two selections")
-    checked(args)  # all of them: the job travels whole
+    checked(args)  # all of them: the whole job is sent
     work = {"jobtype": policy.get("scope", jobtype)}
     if "by" in policy:
         work["by"] = [path_of(path) for path in policy["by"]]
@@ -48,18 +48,18 @@ def canonical(jobtype, args, queue="", custom=None, policy=None):
 
 
 def says_itself(custom):
-    """Whether the job says itself that it is unique, in Enterprise's words."""
+    """Return whether the job itself says that it is unique, by Enterprise's rules."""
     unique_for, until = custom.get("unique_for"), custom.get("unique_until")
     if unique_for is None and until is None:
         return False
     number = isinstance(unique_for, int | float) and not isinstance(unique_for, bool)
     if not number or not 1 <= unique_for <= LONGEST or until not in {None, "success", "start"}:
-        raise ValueError(f"impossible words: {custom}")
+        raise ValueError(f"custom has impossible values: {custom}")
     return True
 
 
 def lock_key(text, name):
-    """The Redis key."""
+    """Return the Redis key."""
     digest = base64.urlsafe_b64encode(hashlib.sha256(text).digest()[:16]).decode().rstrip("=")
     return f"unique:1:{''.join(ESCAPED.get(sign, sign) for sign in name)}:{digest}"
 
@@ -89,7 +89,7 @@ def select(args, path):
 def checked(value):
     if depth(value) > DEEPEST:
         raise ValueError(f"nested deeper than {DEEPEST} levels")
-    rfc8785.dumps(value)  # raises where a value is not JSON
+    rfc8785.dumps(value)  # raises if a value is not JSON
     return value
 
 

@@ -1,4 +1,4 @@
-"""keys.json, as it stands there."""
+"""The cases of keys.json, and their names."""
 
 from __future__ import annotations
 

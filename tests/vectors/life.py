@@ -1,4 +1,4 @@
-"""What a worker does to a job's lock at each step: `python -m tests.vectors.life` writes life.json.
+"""The transition of a job's lock at each step: `python -m tests.vectors.life` writes life.json.
 
 For workers in other languages: docs/key-format.md §6, in numbers.
 """
@@ -8,19 +8,20 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from faktory_unique.locks.lifecycle import Step, change
+from faktory_unique.locks.lifecycle import Step, transition_for
 from faktory_unique.locks.stamp import read_stamp
 
 FILE = Path(__file__).with_name("life.json")
 
-# A put-back with its delay.
-STEPS = ["FETCH", "ACK", "ACK_LATE", "FAIL", "REQUEUE 0", "REQUEUE 5", "REQUEUE 100000"]
+# The names in the file, which never change: PUT_BACK is a requeue, with its delay.
+STEPS = ["FETCH", "ACK", "ACK_LATE", "FAIL", "PUT_BACK 0", "PUT_BACK 5", "PUT_BACK 100000"]
+_STEP_OF = {"PUT_BACK": Step.REQUEUE}
 
 _STAMP = {"v": 2, "key": "unique:1:Email:x", "owner": "owner-01", "until": "success", "ttl": 600}
 
 _MISSING = object()
 
-# The usual one goes with each job; each other one with jobs of each outcome.
+# The usual stamp is paired with each job; each other stamp with jobs of each outcome.
 STAMPS = {
     "start": {"until": "start"},
     "expiry": {"until": "expiry"},
@@ -88,25 +89,29 @@ JOBS = {
 
 
 def cases():
-    """Each a dict with a name of its own, a job as fetched, and the change at each step, if any."""
+    """Yield the cases: a name, a job as fetched, and the transition at each step, or None."""
     pairs = [("usual", job) for job in JOBS]
     pairs += [(stamp, job) for stamp in STAMPS for job in ("retried", "dropped", "dead")]
     for stamp, job in pairs:
-        told = {n: v for n, v in {**_STAMP, **STAMPS.get(stamp, {})}.items() if v != _MISSING}
+        fields = {**_STAMP, **STAMPS.get(stamp, {})}
+        written = {name: value for name, value in fields.items() if value != _MISSING}
         payload = {"jid": "copy-0001", "jobtype": "Email", "args": [], **JOBS[job]}
-        payload["custom"] = {"unique": told, "locale": "de"}
-        changes = {step: ours(payload, *step.split()) for step in STEPS}
+        payload["custom"] = {"unique": written, "locale": "de"}
+        changes = {step: transition(payload, *step.split()) for step in STEPS}
         yield {"name": f"{stamp}/{job}", "job": payload, "changes": changes}
 
 
-def ours(job, step, delay="0"):
+def transition(job, step, delay="0"):
+    """Return the library's transition of the job's lock as the file has it; None for no change."""
     stamp = read_stamp(job)
-    made = None if stamp is None else change(Step[step], stamp, job, int(delay))
-    return made and {
-        "expected": list(made.expected),
-        "value": made.value,
-        "ttl": made.ttl,
-        "extends": made.extends,
+    if stamp is None:
+        return None
+    change = transition_for(_STEP_OF.get(step) or Step[step], stamp, job, int(delay))
+    return change and {
+        "expected": list(change.expected),
+        "value": change.value,
+        "ttl": change.ttl,
+        "extends": change.extends,
     }
 
 

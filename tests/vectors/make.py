@@ -1,7 +1,7 @@
-"""Adds the cases that are new to keys.json, with their keys: `python -m tests.vectors.make`.
+"""Add new cases to keys.json, with their keys: `python -m tests.vectors.make`.
 
-What stands there is never made anew: a lock that another program takes today must be found by all
-tomorrow. The keys of `unique:1` are these for ever.
+A case in the file is never computed again: all programs must find tomorrow the lock that one
+acquires today. The keys of `unique:1` never change.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ from tests.vectors.known import CASES, FILE, NAMES
 from tests.vectors.ours import answer
 
 
-def made(case):
-    """The case with its key, of which the library and the rfc8785 package must be of one mind.
+def with_key(case):
+    """Return the case with its key, on which the library and the rfc8785 package must agree.
 
     Raises:
-        SystemExit: they are not, or it is refused without being meant to be.
+        SystemExit: they disagree, or the case is refused although it should have a key.
     """
     ours, theirs = answer(case), key.answer(case)
     if ours.get("key") != theirs.get("key") or ("refused" in ours) != ("refused" in case):
@@ -28,6 +28,6 @@ def made(case):
 
 
 if __name__ == "__main__":
-    told = CASES + [made(case) for case in cases() if case["name"] not in NAMES]
-    lines = ",\n".join(json.dumps(case) for case in told)
+    all_cases = CASES + [with_key(case) for case in cases() if case["name"] not in NAMES]
+    lines = ",\n".join(json.dumps(case) for case in all_cases)
     FILE.write_text(f'{{"format": "unique:1", "cases": [\n{lines}\n]}}\n', encoding="utf-8")

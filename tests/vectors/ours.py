@@ -1,4 +1,4 @@
-"""The key of a case by the library itself."""
+"""The key of a case, computed by the library."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from faktory_unique.policy.job_options import policy_of
 
 
 def answer(case):
-    """As the programs of other languages tell it, but for the text that is digested."""
+    """Return the key or the refusal, like the programs of other languages, without `canonical`."""
     try:
-        asked = dict(case.get("policy", {}))
-        if "key" in asked:
-            chosen = json.loads(asked["key"])
-            asked["key"] = lambda _args: chosen
+        fields = dict(case.get("policy", {}))
+        if "key" in fields:
+            chosen = json.loads(fields["key"])
+            fields["key"] = lambda _args: chosen
         job = {**case, "jid": "jid-0001", "args": json.loads(case["args"])}
         check_job(job)
-        return {"key": lock_key(policy_of(job, Policy(**asked)), job)}
+        return {"key": lock_key(policy_of(job, Policy(**fields)), job)}
     except (InvalidJob, ValidationError, json.JSONDecodeError) as exc:
         return {"refused": str(exc)}

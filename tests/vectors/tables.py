@@ -1,8 +1,8 @@
-"""What the cases of keys.json are about, in tables."""
+"""Tables of the values that the cases of keys.json are made from."""
 
 from __future__ import annotations
 
-# RFC 8785, appendix B, and the neighbours of what is there.
+# RFC 8785, appendix B, and the neighbours of its values.
 _IEEE_754 = """
 0000000000000000 8000000000000000 0000000000000001 8000000000000001 7fefffffffffffff
 ffefffffffffffff 4340000000000000 c340000000000000 4430000000000000 44b52d02c7e14af5
@@ -15,7 +15,7 @@ ffefffffffffffff 4340000000000000 c340000000000000 4430000000000000 44b52d02c7e1
 """
 IEEE_754 = _IEEE_754.split()
 
-# One number to a line of equals: each must have the key of the others.
+# Each line has several spellings of one number: all must have one key.
 SPELLINGS = [
     ["1", "1.0", "1e0", "100e-2", "0.1E1"],
     ["0", "-0", "-0.0", "0e10", "0.000"],
@@ -58,7 +58,7 @@ TEXTS = {
     "section 3.2.2": "\u20ac$\u000f\u000aA'\u0042\u0022\u005c\\\"/",
 }
 
-# Which sort by UTF-16 code unit; by code point, by byte or as numbers some would come otherwise.
+# Names that sort by UTF-16 code unit, and differently by code point, by byte or as numbers.
 KEYS = {
     "section 3.2.3": ["\u20ac", "\r", "\ufb33", "1", "\U0001f600", "\x80", "\u00f6"],
     "surrogates sort below U+E000": ["\ue000", "\U00010000", "\uffff", "\U0010ffff", "\ud7ff"],
@@ -144,7 +144,7 @@ CHOSEN = [
 
 NO_ARGS = ["{}", "null", "7", '"[]"', "[1,]", "[01]", "[1] 2", "['a']", '["\n"]', ""]
 
-# What a job says itself, which is refused; and what is as if it said nothing.
+# A job's own options that are refused; and options that count as none.
 REFUSED_WORDS = [
     *({"unique_for": value} for value in (0, 0.5, -1, "600", True, [600], 315_360_001)),
     {"unique_for": 600, "unique_until": "expiry"},
@@ -178,8 +178,8 @@ REFUSED_ARGS = {
 
 WHOLE = {"by": ["1.user_id"], "scope": "mail", "per_queue": True}
 
-# Selections that lead nowhere in these args. What a language finds in a list, a text or an object
-# besides its members is no member.
+# Selections that lead nowhere in these args. Some languages find more in a list, a text or an
+# object than its members; none of that is a member.
 NOWHERE = [
     ("[[1, 2]]", "0.length"),
     ("[[1, 2]]", "0.-1"),

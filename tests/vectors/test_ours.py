@@ -1,4 +1,4 @@
-"""keys.json holds, and the library has its keys."""
+"""keys.json is complete and unchanged, and the library derives its keys."""
 
 from __future__ import annotations
 
@@ -17,22 +17,22 @@ from tests.vectors.ours import answer
 
 
 @pytest.mark.parametrize("case", CASES, ids=NAMES)
-def test_the_library_has_the_key_or_refuses(case):
-    told = answer(case)
+def test_library_returns_the_key_or_refuses(case):
+    actual = answer(case)
     if "refused" in case:
-        assert told["refused"]
+        assert actual["refused"]
     else:
-        assert told == {"key": case["key"]}
+        assert actual == {"key": case["key"]}
 
 
-def test_each_case_stands_there_as_it_was_written_down():
-    """A case that is changed is another: it gets a new name, and the old one stays."""
+def test_cases_are_never_changed():
+    """A changed case is another case: it gets a new name, and the old one stays."""
     by_name = dict(zip(NAMES, CASES, strict=True))
     for case in cases.cases():
         assert {**by_name[case["name"]], **case} == by_name[case["name"]]
 
 
-def test_no_case_stands_there_twice_and_there_are_enough_of_each_kind():
+def test_cases_are_distinct_and_numerous():
     assert len(set(NAMES)) == len(NAMES) >= 200
     kinds = defaultdict(int)
     for name in NAMES:
@@ -42,11 +42,11 @@ def test_no_case_stands_there_twice_and_there_are_enough_of_each_kind():
     assert kinds["refused"] > 40
 
 
-def test_one_text_has_one_key_and_another_text_another():
+def test_canonical_texts_and_keys_correspond_one_to_one():
     keys, texts = defaultdict(set), defaultdict(set)
     for case in CASES:
         if "key" in case:
-            # The name stands in the key beside the digest, too.
+            # The name is part of the key, beside the digest.
             keys[case["canonical"]].add(case["key"])
             texts[case["key"]].add(case["canonical"])
     assert all(len(of_one) == 1 for of_one in (*keys.values(), *texts.values()))
@@ -54,14 +54,14 @@ def test_one_text_has_one_key_and_another_text_another():
 
 
 @pytest.mark.parametrize("spellings", tables.SPELLINGS, ids=lambda spellings: spellings[0])
-def test_a_number_has_one_key_however_it_is_written(spellings):
+def test_spellings_of_a_number_have_one_key(spellings):
     names = {f"number/written {spelling}" for spelling in spellings}
     keys = [case["key"] for case in CASES if case["name"] in names]
     assert len(keys) == len(spellings)
     assert len(set(keys)) == 1
 
 
-def test_the_order_of_keys_does_not_count():
+def test_order_of_members_does_not_count():
     by_name = dict(zip(NAMES, CASES, strict=True))
     for name in tables.KEYS:
         one, other = by_name[f"keys/{name}"], by_name[f"keys/{name}, backwards"]
@@ -73,13 +73,13 @@ def test_the_order_of_keys_does_not_count():
         assert lock_key(Policy(), job) == one["key"]
 
 
-def test_a_jobtype_with_a_surrogate_is_refused():
-    """Not in the file: it would be no JSON that all languages read."""
+def test_jobtype_with_a_surrogate_is_refused():
+    """The case is not in the file: not every language could read that JSON."""
     with pytest.raises(InvalidJob, match="jobtype: str has a surrogate"):
         lock_key(Policy(), {"jobtype": "\ud800", "args": []})
 
 
-def test_what_is_drawn_is_the_same_everywhere():
-    """By the seed: else the file could not be checked against what it is made from."""
+def test_random_cases_are_the_same_everywhere():
+    """They depend on the seed alone; otherwise the file could not be checked against `cases`."""
     one, other = (list(islice(cases._drawn(random.Random(7), 9), 9)) for _ in range(2))
     assert one == other

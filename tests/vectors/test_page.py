@@ -1,4 +1,4 @@
-"""docs/key-format.md shows what is tested, and says what is so."""
+"""docs/key-format.md prints the tested programs, and its facts are right."""
 
 from __future__ import annotations
 
@@ -22,24 +22,24 @@ def blocks(language):
 @pytest.mark.parametrize(
     ("language", "file"), [("js", "node/lock.mjs"), ("go", "go/unique/lock.go")]
 )
-def test_a_program_stands_there_as_it_is_tested(language, file):
+def test_page_prints_the_program_that_is_tested(language, file):
     assert blocks(language) == [(HERE / file).read_text(encoding="utf-8")]
 
 
-def test_its_script_is_that_of_the_library():
+def test_page_prints_the_script_of_the_library():
     assert blocks("lua") == [CHANGE.text.decode()]
 
 
-def test_its_example_has_the_key_that_it_shows():
+def test_page_has_the_right_key_in_its_example():
     key = lock_key(Policy(), {"jobtype": "Email", "args": [42, "welcome"]})
     assert f'    {{"args":[42,"welcome"],"jobtype":"Email"}}\n    {key}\n' in PAGE
 
 
-def test_it_counts_the_cases():
+def test_page_counts_the_cases():
     assert f"has {len(CASES)} cases" in PAGE
     assert f"for each of {len(list(life.cases()))} jobs" in PAGE
 
 
-def test_its_links_lead_somewhere():
+def test_links_of_the_page_lead_to_files():
     for target in re.findall(r"\]\(([^)#]+)[^)]*\)", PAGE):
         assert (HERE.parents[1] / "docs" / target).is_file(), target

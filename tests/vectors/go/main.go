@@ -1,12 +1,12 @@
-// What the tests ask of Go:
+// The Go program of the tests:
 //
-//	vectors keys keys.json            the key of each case, or why there is none, as JSON
+//	vectors keys keys.json            the key of each case, or why it has none, as JSON
 //	vectors stamps life.json          whether it can read the stamp of each case, as JSON
-//	vectors push JOB TTL              pushes a job; the jid of the one that is there then
-//	vectors work [plain] JOBTYPE…     works jobs until SIGTERM; plain: knows nothing of locks
+//	vectors push JOB TTL              pushes a job; prints the jid that is there then
+//	vectors work [plain] JOBTYPE…     works until SIGTERM; plain: without locks
 //
-// FAKTORY_URL and REDIS_URL say where. The first argument of a job can be "fail", or "wait", and
-// the second then the seconds.
+// FAKTORY_URL and REDIS_URL name the servers. The first argument of a job can be "fail", or
+// "wait" with seconds as the second.
 package main
 
 import (
@@ -106,7 +106,7 @@ func work(r *redis.Client, words []string) {
 	if words[0] == "plain" {
 		words = words[1:]
 	} else {
-		manager.Use(unique.Frees(r))
+		manager.Use(unique.ReleaseLocks(r))
 	}
 	for _, jobtype := range words {
 		manager.Register(jobtype, func(ctx context.Context, args ...any) error {

@@ -1,5 +1,5 @@
-// The key of a job's work, as docs/key-format.md has it. Args are JavaScript's values; an integer
-// beyond ±(2**53-1) is a BigInt, and refused.
+// The key of a job's work, by docs/key-format.md. Args are JavaScript values; an integer beyond
+// ±(2**53-1) is a BigInt, and refused.
 
 import { createHash } from "node:crypto";
 
@@ -9,7 +9,7 @@ const DEEPEST = 200;
 const LONGEST = 315_360_000;
 const POSITION = /^(0|[1-9][0-9]{0,15})$/;
 
-/** The Redis key that stands for the work of this job; throws where there is none. */
+/** The Redis key that stands for the work of this job; throws if it has none. */
 export function lockKey(job, policy = {}) {
   const work = workOf(job, policy);
   const digest = createHash("sha256").update(canonicalize(work)).digest().subarray(0, 16);
@@ -17,14 +17,14 @@ export function lockKey(job, policy = {}) {
   return `unique:1:${name}:${digest.toString("base64url")}`;
 }
 
-/** The object whose RFC 8785 bytes are digested. */
+/** The object that is canonicalized by RFC 8785 and digested. */
 export function workOf({ jobtype, queue, args, custom }, policy) {
   const asked = saysItself(custom) ? { per_queue: true } : policy;
   const { scope = jobtype, by, key, per_queue } = asked;
   if (!jobtype || !scope || !Array.isArray(args) || (by && key) || by?.length === 0) {
     throw new Error("no jobtype, args that are no list, or no selection");
   }
-  checked(args); // all of them: the job travels whole
+  checked(args); // all of them: the whole job is sent
   const work = { jobtype: scope };
   if (by) {
     work.by = by.map(pathOf);
@@ -38,7 +38,7 @@ export function workOf({ jobtype, queue, args, custom }, policy) {
   return work;
 }
 
-/** Whether the job says itself that it is unique, in Enterprise's words. */
+/** Whether the job itself says that it is unique, by Enterprise's rules. */
 function saysItself(custom) {
   const { unique_for: unique, unique_until: until } = custom ?? {};
   if ((unique ?? null) === null && (until ?? null) === null) return false;

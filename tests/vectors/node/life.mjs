@@ -1,4 +1,4 @@
-// What a worker does to the lock of a fetched job at each step: docs/key-format.md §6.
+// The transition of a fetched job's lock at each step: docs/key-format.md §6.
 
 const LONGEST = 315_360_000;
 
@@ -23,14 +23,14 @@ const USUAL = {
   replaces: null,
 };
 
-/** The stamp of a job; null where it has none, or one that is to be left alone. */
+/** The stamp of a job; null if it has none, or a stamp that is to be left alone. */
 export function stampOf(job) {
   const stamp = { ...USUAL, ...job.custom?.unique };
   const known = stamp.v === 1 || stamp.v === 2;
   return known && Object.entries(TYPES).every(([name, fits]) => fits(stamp[name])) ? stamp : null;
 }
 
-/** The change at FETCH, ACK, ACK_LATE, FAIL or PUT_BACK (by `delay` seconds); null for none. */
+/** The transition at FETCH, ACK, ACK_LATE, FAIL or PUT_BACK (a requeue, `delay` s); or null. */
 export function change(step, job, delay = 0) {
   const stamp = stampOf(job);
   if (!stamp || stamp.until === "expiry") return null;
@@ -67,7 +67,7 @@ export function change(step, job, delay = 0) {
   }
 }
 
-/** What the next failure of a job means, and the times that follow. */
+/** The outcome of a job's next failure, and the times that follow from it. */
 function next({ retry, failure, reserve_for }, { ttl, on_death }) {
   const n = failure ? (failure.retry_count ?? 0) + 1 : 0;
   const reserve = Math.min(Math.max(reserve_for || 1800, 60), 86_400) + 30;

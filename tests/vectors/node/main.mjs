@@ -1,12 +1,12 @@
-// What the tests ask of Node:
+// The Node program of the tests:
 //
-//   node main.mjs keys keys.json            the key of each case, or why there is none, as JSON
-//   node main.mjs life life.json            the changes of each case, as JSON
-//   node main.mjs push JOB TTL              pushes a job; the jid of the one that is there then
-//   node main.mjs work [plain] JOBTYPE…     works until SIGTERM; plain: knows nothing of locks
+//   node main.mjs keys keys.json            the key of each case, or why it has none, as JSON
+//   node main.mjs life life.json            the transitions of each case, as JSON
+//   node main.mjs push JOB TTL              pushes a job; prints the jid that is there then
+//   node main.mjs work [plain] JOBTYPE…     works until SIGTERM; plain: without locks
 //
-// FAKTORY_URL and REDIS_URL say where. The first argument of a job can be "fail", or "wait", and
-// the second then the seconds.
+// FAKTORY_URL and REDIS_URL name the servers. The first argument of a job can be "fail", or
+// "wait" with seconds as the second.
 
 import { readFileSync, writeSync } from "node:fs";
 import { setTimeout } from "node:timers/promises";
@@ -18,9 +18,9 @@ import { createClient } from "redis";
 
 import { lockKey, workOf } from "./key.mjs";
 import { change } from "./life.mjs";
-import { frees, push } from "./lock.mjs";
+import { push, releaseLocks } from "./lock.mjs";
 
-// JSON.parse would round an integer before anybody could refuse it.
+// JSON.parse would round a large integer before it can be refused.
 function numberOf(text) {
   const number = Number(text);
   return isInteger(text) && !Number.isSafeInteger(number) ? BigInt(text) : number;
@@ -52,12 +52,12 @@ const commands = {
 
   life(file) {
     const { cases } = JSON.parse(readFileSync(file, "utf8"));
-    const told = ({ job, changes }) =>
+    const found = ({ job, changes }) =>
       Object.keys(changes).map((step) => {
         const [name, delay] = step.split(" ");
         return [step, change(name, job, Number(delay ?? 0))];
       });
-    writeSync(1, JSON.stringify(cases.map((one) => Object.fromEntries(told(one)))));
+    writeSync(1, JSON.stringify(cases.map((one) => Object.fromEntries(found(one)))));
   },
 
   async push(job, ttl) {
@@ -81,9 +81,9 @@ const commands = {
       });
     }
     const client = await faktory.connect();
-    if (!plain) faktory.use(frees(store, client));
+    if (!plain) faktory.use(releaseLocks(store, client));
     const worker = await faktory.work();
-    process.removeAllListeners("SIGTERM"); // of which the worker's leaves the connections open
+    process.removeAllListeners("SIGTERM"); // the worker's handler leaves the connections open
     process.once("SIGTERM", async () => {
       await worker.stop();
       await client.close();

@@ -1,4 +1,4 @@
-// Package unique takes and frees the locks of jobs as docs/key-format.md has them.
+// Package unique acquires and releases the locks of jobs by docs/key-format.md.
 package unique
 
 import (
@@ -23,7 +23,7 @@ const (
 
 var position = regexp.MustCompile(`^(0|[1-9][0-9]{0,15})$`)
 
-// Work is what makes a key: of the job, and of the policy of its jobtype.
+// Work is the part of a job, and of the policy of its jobtype, that makes its key.
 type Work struct {
 	Jobtype string
 	Queue   string
@@ -32,11 +32,11 @@ type Work struct {
 
 	Scope    string
 	By       []any           // paths into args: json.Number, or text
-	Key      json.RawMessage // chosen by code, in the place of args
+	Key      json.RawMessage // chosen by code, instead of args
 	PerQueue bool
 }
 
-// Key is the Redis key that stands for the work, as docs/key-format.md has it.
+// Key is the Redis key that stands for the work, by docs/key-format.md.
 func Key(work Work) (string, error) {
 	text, err := Canonical(work)
 	if err != nil {
@@ -66,7 +66,7 @@ func Canonical(work Work) ([]byte, error) {
 	if work.Jobtype == "" || work.By != nil && (work.Key != nil || len(work.By) == 0) {
 		return nil, errors.New("no jobtype, or no selection")
 	}
-	args, err := value(work.Args) // all of them: the job travels whole
+	args, err := value(work.Args) // all of them: the whole job is sent
 	if err != nil {
 		return nil, err
 	}
@@ -101,7 +101,7 @@ func Canonical(work Work) ([]byte, error) {
 	return jcs.Transform(text)
 }
 
-// saysItself tells whether the job says itself that it is unique, in Enterprise's words.
+// saysItself reports whether the job itself says that it is unique, by Enterprise's rules.
 func (work Work) saysItself() (bool, error) {
 	unique, until := work.Custom["unique_for"], work.Custom["unique_until"]
 	if unique == nil && until == nil {
@@ -118,15 +118,15 @@ func (work Work) saysItself() (bool, error) {
 	return false, fmt.Errorf("impossible words: %v, %v", unique, until)
 }
 
-// value reads JSON that every language reads alike, and refuses what is none. It is brought into
-// its canonical form first: encoding/json would make U+FFFD of a lone surrogate without a word.
+// value reads JSON that every language reads alike, and refuses everything else. It brings the JSON
+// into its canonical form first: encoding/json would turn a lone surrogate into U+FFFD silently.
 func value(text json.RawMessage) (any, error) {
 	tokens := json.NewDecoder(bytes.NewReader(text))
 	tokens.UseNumber()
 	for depth := 0; ; {
 		token, err := tokens.Token()
 		if token == nil && err != nil {
-			break // at the end, or where it is no JSON, which Transform tells
+			break // at the end, or if it is no JSON, which Transform reports
 		}
 		switch token := token.(type) {
 		case json.Delim:

@@ -16,8 +16,8 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// A compared change: the lock gets another value, or is freed, if it has one of two.
-var change = redis.NewScript(`
+// A transition: gives the lock another value, or releases it, if it has one of two values.
+var transition = redis.NewScript(`
 local found = redis.call("GET", KEYS[1])
 if found == ARGV[1] or found == ARGV[2] then
   if ARGV[3] == "" then redis.call("DEL", KEYS[1])
@@ -25,11 +25,12 @@ if found == ARGV[1] or found == ARGV[2] then
 end
 return found`)
 
-// What proves that a job was not stored; any other error may have come after that (§5).
+// These errors prove that a job was not stored; any other may have come after that (§5).
 var refusal = regexp.MustCompile(
 	`^(jobs must have an? |jobs cannot be reserved for |invalid timestamp|[A-Z]{2,} )`)
 
-// Push pushes a new job that is due at once, unless its equal is there: the jid of the one that is.
+// Push pushes a new job, due at once, unless an equal job is there. It returns the jid of the job
+// that is there.
 func Push(
 	ctx context.Context, r *redis.Client, c *faktory.Client, job *faktory.Job, ttl int,
 ) (string, error) {
@@ -46,7 +47,7 @@ func Push(
 	if err != nil {
 		return "", err
 	}
-	// So it writes what is no text. A backslash of the text's own is written twice.
+	// Marshal writes \ufffd for bytes that are no text. A backslash in the text is written twice.
 	if bytes.Contains(bytes.ReplaceAll(args, []byte(`\\`), nil), []byte(`\ufffd`)) {
 		return "", errors.New("args: text that is not UTF-8")
 	}
@@ -63,7 +64,7 @@ func Push(
 	}
 	stamp := map[string]any{"v": 2, "key": key, "owner": held, "until": "success", "ttl": ttl}
 	stamped := *job
-	stamped.Custom = maps.Clone(job.Custom) // which may be other jobs', too
+	stamped.Custom = maps.Clone(job.Custom) // other jobs may share it
 	refused, err := c.PushBulk([]*faktory.Job{stamped.SetCustom("unique", stamp)})
 	if err != nil {
 		return "", err // the job may be there: its lock is left to the lease
@@ -75,22 +76,22 @@ func Push(
 		}
 	}
 	ctx = context.WithoutCancel(ctx)
-	_ = change.Run(ctx, r, []string{key}, leased, leased, held, ttl).Err() // or the lease runs out
+	_ = transition.Run(ctx, r, []string{key}, leased, leased, held, ttl).Err() // or the lease runs out
 	return held, err
 }
 
-// Frees is a worker's middleware, its first: it frees a job's lock once Faktory has its ACK.
-func Frees(r *redis.Client) worker.MiddlewareFunc {
+// ReleaseLocks is the first middleware of a worker: it releases a job's lock after its ACK.
+func ReleaseLocks(r *redis.Client) worker.MiddlewareFunc {
 	return func(ctx context.Context, job *faktory.Job, next func(context.Context) error) error {
 		stamp, known := StampOf(job)
 		if !known {
-			return next(ctx) // no lock, or one to be left alone
+			return next(ctx) // no lock, or a stamp to be left alone
 		}
-		freed := func() bool {
+		release := func() bool {
 			ctx, done := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Second)
 			defer done()
 			keys := []string{stamp.key}
-			err := change.Run(ctx, r, keys, stamp.owner, stamp.owner+"?", "", 0).Err()
+			err := transition.Run(ctx, r, keys, stamp.owner, stamp.owner+"?", "", 0).Err()
 			return err == nil || err == redis.Nil
 		}
 		reserved := time.Duration(job.ReserveFor) * time.Second
@@ -98,24 +99,24 @@ func Frees(r *redis.Client) worker.MiddlewareFunc {
 			reserved = 30 * time.Minute
 		}
 		over := time.Now().Add(min(max(reserved, time.Minute), 24*time.Hour) - 10*time.Second)
-		if stamp.until == "start" && !freed() && stamp.enforce {
-			return putBack(ctx, *job, over)
+		if stamp.until == "start" && !release() && stamp.enforce {
+			return requeue(ctx, *job, over)
 		}
 		if err := next(ctx); err != nil || stamp.until != "success" || time.Now().After(over) {
 			return err // the worker reports it, and the lock is left to its TTL
 		}
-		// The worker sends an ACK of its own after this, which the server finds nothing to do for.
+		// The worker sends its own ACK after this one; the server finds no job and answers OK.
 		ack := func(c *faktory.Client) error { return c.Ack(job.Jid) }
 		if worker.HelperFor(ctx).With(ack) == nil && time.Now().Before(over) {
-			freed() // else its TTL frees it
+			release() // else its TTL ends it
 		}
 		return nil
 	}
 }
 
-// While its lock stands, a job is not to start: a copy in 10 s, and the worker's ACK for this one.
-// A FAIL could be its last: so the copy is pushed until there is an answer.
-func putBack(ctx context.Context, job faktory.Job, over time.Time) error {
+// requeue pushes a copy due in 10 s: the job must not start while its lock stands. The worker sends
+// ACK. A FAIL could be the job's last: so the copy is pushed until a reply comes.
+func requeue(ctx context.Context, job faktory.Job, over time.Time) error {
 	job.EnqueuedAt = ""
 	job.At = time.Now().Add(10 * time.Second).UTC().Format(time.RFC3339Nano)
 	for {

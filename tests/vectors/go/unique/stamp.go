@@ -6,13 +6,13 @@ import (
 	faktory "github.com/contribsys/faktory/client"
 )
 
-// Stamp is what a worker that frees locks must know of a job's lock.
+// Stamp has the fields that a worker needs to release a job's lock.
 type Stamp struct {
 	key, owner, until string
 	enforce           bool
 }
 
-// StampOf reads the stamp of a fetched job; false where it has none, or one to be left alone.
+// StampOf reads the stamp of a fetched job; false if it has none, or one to be left alone.
 func StampOf(job *faktory.Job) (Stamp, bool) {
 	written, _ := job.Custom["unique"].(map[string]any)
 	text := func(name string) string { found, _ := written[name].(string); return found }
