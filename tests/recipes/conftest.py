@@ -1,4 +1,4 @@
-"""Recipes, copied off docs/recipes.md and run on the real servers."""
+"""Fixtures that copy recipes from docs/recipes.md and run them on real servers."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ class Recipe:
 
     Attributes:
         module: the block, imported.
-        said: what its workers have printed, in order.
+        printed: the lines that its workers have printed, in order.
     """
 
     def __init__(self, path, stack):
         self._path = path
         self._stack = stack
-        self.said = []
+        self.printed = []
         spec = importlib.util.spec_from_file_location(path.stem, path)
         self.module = importlib.util.module_from_spec(spec)
         spec.loader.exec_module(self.module)
@@ -33,48 +33,48 @@ class Recipe:
             stack.callback(unique.close)
 
     def work(self, **environment):
-        """A worker that fetches; it ends with the test."""
-        words = ["-c", LOGGED, self._path.name]
-        worker = Worker(words, self._path.parent, self.said, **environment)
+        """Start a worker, and wait until it fetches. It ends with the test."""
+        arguments = ["-c", LOGGED, self._path.name]
+        worker = Worker(arguments, self._path.parent, self.printed, **environment)
         self._stack.callback(worker.end)
         wait_for(lambda: "consumer fetches from" in worker.log())
         return worker
 
     def lines(self):
-        return [said.line for said in self.said]
+        return [printed.line for printed in self.printed]
 
 
 @pytest.fixture
 def servers(monkeypatch, faktory_url, redis_url):
-    """What README's first block exports."""
+    """Set the variables that README's first block exports."""
     monkeypatch.setenv("FAKTORY_URL", faktory_url)
     monkeypatch.setenv("FAKTORY_UNIQUE_STORE", redis_url)
 
 
 @pytest.fixture
 def recipe(servers, tmp_path):
-    """`recipe("report.py")`: that block of the page; with swaps as `copied` has them."""
+    """`recipe("report.py")` is that block of the page. For swaps see `copied`."""
     with ExitStack() as stack:
         yield lambda name, **swaps: Recipe(copied(name, tmp_path, **swaps), stack)
 
 
 @pytest.fixture
 def jobs_left(servers):
-    """How many jobs the server has still, wherever they are but the dead."""
+    """Return the number of jobs on the server, except dead jobs."""
 
     def left():
         with Client() as client:
-            there = sizes(client)
-        return sum(there.queues.values()) + there.working + there.retries + there.scheduled
+            now = sizes(client)
+        return sum(now.queues.values()) + now.working + now.retries + now.scheduled
 
     return left
 
 
 @pytest.fixture
 def all_done(jobs_left):
-    """`all_done(seconds=20)`: waits until the server has no job left.
+    """`all_done(seconds=20)` waits until the server has no job left.
 
-    Three looks: a job on its way from one place to another can be in neither for a moment.
+    It counts three times: for a moment a job that moves between two places can be in neither.
     """
 
     def wait(seconds=20):

@@ -1,4 +1,4 @@
-"""docs/recipes.md: its blocks, each by the file that its first line names."""
+"""The blocks of docs/recipes.md, by the file that the first line of each names."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ BLOCKS = {re.match(r"# (\S+\.py)", block)[1]: block for block in blocks("python"
 
 
 def copied(name, folder, **swaps):
-    """Writes a block to its file in this folder.
+    """Write a block to its file in a folder. Return its path.
 
     Args:
         name: the file that the block names.
-        folder: where.
-        swaps: pairs of texts, of which the first stands once in the block and gives way to the
-            second: what the page says too slowly for a test. Their names say what they are.
+        folder: the folder for the file.
+        swaps: pairs of texts. The first stands once in the block and is replaced by the second, for
+            example to shorten a time. The name of a pair says what it changes.
     """
     text = BLOCKS[name]
-    for what, (old, new) in swaps.items():
-        assert text.count(old) == 1, f"{what}: {old!r} stands {text.count(old)} times in {name}"
+    for change, (old, new) in swaps.items():
+        assert text.count(old) == 1, f"{change}: {old!r} stands {text.count(old)} times in {name}"
         text = text.replace(old, new)
     path = folder / name
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""Pushes after the commit: what is rolled back pushes nothing, what is committed pushes once."""
+"""The recipes that push after the commit: a rollback pushes nothing, a commit pushes once."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from tests.recipes.workers import Worker
 class TestSQLAlchemy:
     @pytest.fixture
     def orders(self, recipe, tmp_path, monkeypatch):
-        monkeypatch.chdir(tmp_path)  # which its database is in
+        monkeypatch.chdir(tmp_path)  # the folder of its database
         orders = recipe("orders.py")
         yield orders
         orders.module.engine.dispose()
 
-    def test_a_rollback_pushes_nothing(self, orders, jobs_left):
+    def test_rollback_pushes_nothing(self, orders, jobs_left):
         def refuse(session):
             raise RuntimeError("no stock")
 
@@ -37,25 +37,25 @@ class TestSQLAlchemy:
         orders.module.place_order(5)
         assert jobs_left() == 1
 
-    def test_a_commit_pushes_once_and_the_worker_sees_the_row(self, orders, all_done):
+    def test_commit_pushes_once_and_worker_sees_the_row(self, orders, all_done):
         orders.work()
         orders.module.place_order(5)
         all_done()
         assert orders.lines() == ["receipt for order 1: 5"]
 
-    def test_a_transaction_without_jobs_needs_no_faktory(self, orders, monkeypatch):
+    def test_transaction_without_jobs_needs_no_faktory(self, orders, monkeypatch):
         monkeypatch.setenv("FAKTORY_URL", "tcp://127.0.0.1:1")
         with orders.module.unit_of_work() as (session, _):
             session.add(orders.module.Order(total=5))
 
-    def test_the_event_comes_for_a_savepoint_too(self, orders):
-        """Why the page does without it."""
-        heard = []
+    def test_session_event_also_fires_for_a_savepoint(self, orders):
+        """So the page does not use the event."""
+        commits = []
         with orders.module.Session(orders.module.engine) as session:
-            event.listen(session, "after_commit", heard.append)
+            event.listen(session, "after_commit", commits.append)
             with session.begin_nested():
                 session.add(orders.module.Order(total=5))
-            assert heard
+            assert commits
             session.rollback()
 
 
@@ -91,7 +91,7 @@ def jobs():
 class TestDjango:
     @pytest.fixture
     def project(self, tmp_path):
-        """The project that the page speaks of, with the page's two files."""
+        """Create a project with the app `shop`, and the page's two files in it."""
         for name in ("shop/orders.py", "shop/management/commands/work.py"):
             copied(name, tmp_path)
         for folder in ("shop", "shop/management", "shop/management/commands"):
@@ -102,7 +102,7 @@ class TestDjango:
 
     @pytest.fixture
     def django(self, project, servers, monkeypatch):
-        """`django(code)`: runs code in the project; Django's state is a process's own."""
+        """`django(code)` runs code in the project. Django keeps its state in the process."""
         monkeypatch.setenv("DJANGO_SETTINGS_MODULE", "settings")
 
         def run(code):
@@ -119,7 +119,7 @@ class TestDjango:
         run("with connection.schema_editor() as editor: editor.create_model(Order)")
         return run
 
-    def test_a_rollback_pushes_nothing(self, django):
+    def test_rollback_pushes_nothing(self, django):
         django("""
             try:
                 with transaction.atomic():
@@ -136,16 +136,16 @@ class TestDjango:
             assert jobs() == 1
         """)
 
-    def test_a_commit_pushes_once_and_the_worker_sees_the_row(
+    def test_commit_pushes_once_and_worker_sees_the_row(
         self, django, project, monkeypatch, all_done
     ):
-        said = []
-        # As `python manage.py work` does; the project is in the folder.
+        printed = []
+        # Like `python manage.py work`; the project is in the folder.
         monkeypatch.setenv("PYTHONPATH", str(project))
-        worker = Worker(["-m", "django", "work"], project, said)
+        worker = Worker(["-m", "django", "work"], project, printed)
         try:
             django("place_order(5)")
             all_done()
         finally:
             worker.end()
-        assert [each.line for each in said] == ["receipt for order 1: 5"]
+        assert [each.line for each in printed] == ["receipt for order 1: 5"]

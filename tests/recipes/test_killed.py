@@ -1,7 +1,7 @@
-"""kill -9 of workers amid exclusive and replacing jobs, on the real servers.
+"""Workers are killed (SIGKILL) during exclusive and replacing jobs, on real servers.
 
-A reservation lasts for 60 seconds at least, and what comes back waits for its retry then. So all
-that is killed is killed at once, and there is one wait for all of it.
+A reservation lasts at least 60 seconds, and its job then waits for a retry. So all workers are
+killed at once, and the test waits once for all of them.
 """
 
 from __future__ import annotations
@@ -10,29 +10,29 @@ from pathlib import Path
 
 import pytest
 
-# Of reindex.py: a queue and time of its own, and a worker that can be caught at each step.
+# Changes of reindex.py: its own queue and times, and a worker that stops at given steps.
 PRINT = 'print(f"document {document_id} as of revision {revision}", flush=True)'
 SLOWLY = """print(document_id, revision, "begin", flush=True)
     time.sleep(15)
     print(document_id, revision, "end", flush=True)"""
 JOB = "args=[document_id, revision], at"
 CONSUMER = "Consumer(client, middleware=[unique])"
-PAUSING = 'Consumer(client, ["reindex"], concurrency=8, middleware=[Pausing(), unique])'
+STOPPING = 'Consumer(client, ["reindex"], concurrency=8, middleware=[Stopping(), unique])'
 REINDEX = {
     "soon": ("timedelta(seconds=30)", "timedelta(seconds=3)"),
     "slowly": (PRINT, SLOWLY),
     "its_queue": (JOB, f'queue="reindex", reserve_for=60, {JOB}'),
-    "its_workers": (CONSUMER, PAUSING),
-    "imports": ("# reindex.py", "import time\nfrom tests.recipes.pausing import Pausing"),
+    "its_workers": (CONSUMER, STOPPING),
+    "imports": ("# reindex.py", "import time\nfrom tests.recipes.stopping import Stopping"),
 }
 
 
-# Of sync.py: runs long enough for the one that waits to meet them.
+# Changes of sync.py: a run that is long enough for another job to wait.
 SYNC = {"slowly": ("time.sleep(5)", "time.sleep(15)")}
 
 
 class Sync:
-    """Exclusive jobs of one customer; the worker that runs the first is killed amid it."""
+    """Exclusive jobs of one customer. The worker of the first is killed while it runs."""
 
     def __init__(self, recipe, wait_for):
         self.sync = recipe("sync.py", **SYNC)
@@ -46,8 +46,8 @@ class Sync:
         waiting = self.push(7, "second")
         assert waiting
         self.wait_for(lambda: any("requeue" in worker.log() for worker in self.workers))
-        [said] = self.sync.said
-        said.worker.kill()
+        [printed] = self.sync.printed
+        printed.worker.kill()
         again = self.push(7, "third")
         assert (again.status, again.jid) == ("duplicate", waiting.jid)
 
@@ -63,10 +63,10 @@ class Sync:
 
 
 class Reindex:
-    """Replacing jobs; their worker is killed amid the newest ones' runs and others' FETCH.
+    """Replacing jobs. Their worker is killed during the runs of some, and during FETCH of others.
 
-    Of documents 6 and 7 it runs the newest, of which 6 is replaced after the kill; of 8 and 9 it
-    has fetched the replaced job, and not yet said that it steps aside.
+    It runs the newest jobs of documents 6 and 7; that of 6 is replaced after the kill. It has
+    fetched the replaced jobs of 8 and 9, and has not yet reported that they are superseded.
     """
 
     def __init__(self, recipe, wait_for):
@@ -89,8 +89,8 @@ class Reindex:
                 self.push(document_id, revision)
 
     def kill(self):
-        amid = {"6 1 begin", "7 2 begin", "8 1 stands", "9 1 stands"}
-        self.wait_for(lambda: amid <= set(self.reindex.lines()))
+        reached = {"6 1 begin", "7 2 begin", "8 1 stopped", "9 1 stopped"}
+        self.wait_for(lambda: reached <= set(self.reindex.lines()))
         self.doomed.kill()
         assert not any(line.endswith("end") for line in self.reindex.lines())
         self._work()
@@ -99,14 +99,14 @@ class Reindex:
     def check(self):
         ended = [line for line in self.reindex.lines() if line.endswith("end")]
         assert sorted(ended) == ["6 2 end", "7 2 end", "8 2 end", "9 2 end"]
-        aside = {
-            which
-            for which, result in self.pushed.items()
+        superseded = {
+            revision
+            for revision, result in self.pushed.items()
             for worker in self.logs
             for line in worker.log().splitlines()
             if "superseded:" in line and f" jid={result.jid} " in line
         }
-        assert aside == {(6, 1), (7, 1), (8, 1), (9, 1)}
+        assert superseded == {(6, 1), (7, 1), (8, 1), (9, 1)}
         assert not list(self.reindex.module.unique.locks())
 
     def _work(self):
@@ -116,7 +116,7 @@ class Reindex:
 
 
 @pytest.mark.timeout(300)
-def test_workers_killed_amid_exclusive_and_replacing_jobs(recipe, wait_for, all_done):
+def test_killed_workers_break_no_exclusive_or_replacing_job(recipe, wait_for, all_done):
     reindex, sync = Reindex(recipe, wait_for), Sync(recipe, wait_for)
     reindex.begin()
     sync.kill()

@@ -1,4 +1,4 @@
-"""The recipes that are a policy, as printed on docs/recipes.md."""
+"""The recipes that are a policy, as printed in docs/recipes.md."""
 
 from __future__ import annotations
 
@@ -12,16 +12,14 @@ from tests.recipes.page import BLOCKS, PAGE
 SOON = ("timedelta(seconds=30)", "timedelta(seconds=3)")
 
 
-def test_each_block_of_the_page_is_a_file_and_compiles():
+def test_blocks_of_the_page_are_files_and_compile():
     for name, block in BLOCKS.items():
         compile(block, name, "exec")
     assert PAGE.count("```python") == len(BLOCKS)
 
 
 class TestAtMostOnePerHour:
-    def test_the_second_is_a_duplicate_also_after_the_first_was_worked(
-        self, recipe, wait_for, all_done
-    ):
+    def test_push_after_the_first_run_is_a_duplicate(self, recipe, wait_for, all_done):
         report = recipe("report.py")
         first = report.module.request_report(7)
         again = report.module.request_report(7)
@@ -36,7 +34,7 @@ class TestAtMostOnePerHour:
         assert report.module.unique.release("AccountReport", [7])
         assert report.module.request_report(7)
 
-    def test_the_hour_ends(self, recipe, wait_for, all_done):
+    def test_push_after_the_hour_is_queued(self, recipe, wait_for, all_done):
         report = recipe("report.py", an_hour=('ttl="1h"', 'ttl="2s"'))
         since = time.monotonic()
         report.module.request_report(7)
@@ -47,14 +45,13 @@ class TestAtMostOnePerHour:
         wait_for(lambda: report.lines() == ["report for 7"] * 2)
 
 
-def test_debounce_only_the_newest_runs(recipe, wait_for, all_done, capsys):
+def test_debounce_runs_only_the_newest(recipe, wait_for, all_done, capsys):
     reindex = recipe("reindex.py", soon=SOON)
     worker = reindex.work()
     first, second, third = (reindex.module.document_saved(7, revision) for revision in (1, 2, 3))
     assert (first.replaced, second.replaced, third.replaced) == (None, first.jid, second.jid)
     assert capsys.readouterr().out == (
-        f"revision 2 takes the place of job {first.jid}\n"
-        f"revision 3 takes the place of job {second.jid}\n"
+        f"revision 2 replaces job {first.jid}\nrevision 3 replaces job {second.jid}\n"
     )
     assert all([first, second, third])
     reindex.module.document_saved(8, 1)
@@ -63,32 +60,32 @@ def test_debounce_only_the_newest_runs(recipe, wait_for, all_done, capsys):
         "document 7 as of revision 3",
         "document 8 as of revision 1",
     ]
-    stepped_aside = [line for line in worker.log().splitlines() if "superseded" in line]
-    assert sorted(jid in " ".join(stepped_aside) for jid in (first.jid, second.jid)) == [True] * 2
-    assert len(stepped_aside) == 2
+    superseded = [line for line in worker.log().splitlines() if "superseded" in line]
+    assert sorted(jid in " ".join(superseded) for jid in (first.jid, second.jid)) == [True] * 2
+    assert len(superseded) == 2
     assert not list(reindex.module.unique.locks())
 
 
-def test_debounced_and_exclusive_the_newer_waits_for_the_one_that_runs(recipe, wait_for, all_done):
-    """What the page says to add, where a run takes longer than the quiet before the next."""
+def test_debounced_exclusive_job_waits_for_the_running_one(recipe, wait_for, all_done):
+    """The page says to add `exclusive=True` if runs must not overlap."""
     run = 'print(f"document {document_id} as of revision {revision}", flush=True)'
     reindex = recipe(
         "reindex.py",
         soon=("timedelta(seconds=30)", "timedelta(seconds=1)"),
         exclusive=("by=[0]", "by=[0], exclusive=True"),
-        slowly=(run, f"{run}\n    import time; time.sleep(8); print('end', flush=True)"),
+        longer=(run, f"{run}\n    import time; time.sleep(8); print('end', flush=True)"),
     )
     worker = reindex.work()
     first = reindex.module.document_saved(7, 1)
     wait_for(reindex.lines)
     assert reindex.module.document_saved(7, 2).replaced == first.jid
     all_done(seconds=40)
-    assert "excluded" in worker.log()
+    assert "run_blocked" in worker.log()
     runs = [f"document 7 as of revision {revision}" for revision in (1, 2)]
     assert reindex.lines() == [runs[0], "end", runs[1], "end"]
 
 
-def test_never_two_at_once_per_customer(recipe, wait_for, all_done):
+def test_syncs_of_a_customer_never_overlap(recipe, wait_for, all_done):
     sync = recipe("sync.py")
     sync.work()
     sync.work()
@@ -105,19 +102,19 @@ def test_never_two_at_once_per_customer(recipe, wait_for, all_done):
     assert sync.lines().index("8 begin first") < sync.lines().index("7 end first")
 
 
-def test_no_retry_is_spent_on_waiting(recipe, wait_for, all_done):
-    """A job with no retries waits its turn all the same."""
+def test_waiting_for_the_run_lock_spends_no_retry(recipe, wait_for, all_done):
+    """A job with no retries waits all the same."""
     sync = recipe("sync.py", no_retries=("reserve_for=60", "reserve_for=60, retry=0"))
     worker = sync.work()
     sync.module.customer_changed(7, "first")
     wait_for(lambda: "7 begin first" in sync.lines())
     sync.module.customer_changed(7, "second")
-    wait_for(lambda: "excluded" in worker.log())
+    wait_for(lambda: "run_blocked" in worker.log())
     all_done(seconds=40)
     assert sync.lines()[-1] == "7 end second"
 
 
-def test_no_lost_update_while_running(recipe, wait_for, all_done):
+def test_push_while_running_is_queued(recipe, wait_for, all_done):
     totals = recipe("totals.py")
     first = totals.module.sale_recorded(7)
     while_queued = totals.module.sale_recorded(7)
@@ -128,10 +125,10 @@ def test_no_lost_update_while_running(recipe, wait_for, all_done):
     assert while_running.status == "pushed"
     all_done()
     assert Counter(totals.lines()) == {"7 begin": 2, "7 end": 2}
-    assert totals.lines()[:2] == ["7 begin", "7 begin"]  # the page says that they overlap
+    assert totals.lines()[:2] == ["7 begin", "7 begin"]  # they overlap, as the page says
 
 
-def test_observe_before_enforcing(recipe, wait_for, all_done):
+def test_observed_duplicates_are_counted_and_run(recipe, wait_for, all_done):
     observing = recipe("observing.py")
     statuses = [observing.module.welcome(user_id).status for user_id in (7, 7, 8, 7)]
     assert statuses == ["pushed", "observed", "pushed", "observed"]
@@ -140,10 +137,10 @@ def test_observe_before_enforcing(recipe, wait_for, all_done):
     all_done()
     assert Counter(observing.lines()) == {"welcome 7": 3, "welcome 8": 1}
     assert not list(observing.module.unique.locks())
-    assert observing.module.welcome(2**60)  # nothing that JSON carries, and no exception
+    assert observing.module.welcome(2**60)  # JSON cannot carry it; there is no exception
 
 
 @pytest.mark.parametrize("heading", ["No lost update while running", "Unique only while queued"])
-def test_one_policy_is_found_under_both_of_its_names(heading):
+def test_policy_stands_under_both_headings(heading):
     [section] = [part for part in PAGE.split("\n## ") if part.startswith(f"{heading}\n")]
     assert 'until="start"' in section

@@ -1,4 +1,4 @@
-"""Workers: a recipe's module, run as the page says, and what it prints."""
+"""Worker processes: a recipe's module, run as the page says, and the lines that it prints."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import sys
 import threading
 from typing import NamedTuple
 
-# `python FILE`, with the log on stderr: what steps aside prints nothing.
+# `python FILE`, with the log on stderr: a superseded job prints nothing.
 LOGGED = """
 import logging, runpy, sys
 logging.basicConfig(level="DEBUG")
@@ -17,65 +17,65 @@ runpy.run_path(sys.argv[1], run_name="__main__")
 """
 
 
-class Said(NamedTuple):
-    """A line of a worker's."""
+class Printed(NamedTuple):
+    """A line that a worker has printed."""
 
     worker: Worker
     line: str
 
 
 class Worker:
-    """A process in a group of its own, which its handlers' processes belong to.
+    """A process in a process group of its own, which includes its handlers' processes.
 
     Args:
-        words: its command line, after `python`.
-        folder: where it runs.
-        heard: gets each line that it prints, as it comes: of several workers, in one order.
-        environment: what it knows besides.
+        arguments: its command line, after `python`.
+        folder: its working directory.
+        printed: gets each line that it prints at once. Several workers can share it.
+        environment: further environment variables.
     """
 
-    def __init__(self, words, folder, heard, **environment):
+    def __init__(self, arguments, folder, printed, **environment):
         self._log = (folder / f"log-{len(list(folder.glob('log-*')))}").open("x", encoding="utf-8")
-        known = {**os.environ, **environment}
-        # With it, a line and its end are two writes, between which another handler's may come.
-        known.pop("PYTHONUNBUFFERED", None)
+        env = {**os.environ, **environment}
+        # With it, a line and its end are two writes, and another handler's line may come between.
+        env.pop("PYTHONUNBUFFERED", None)
         self._process = subprocess.Popen(
-            [sys.executable, *words],
+            [sys.executable, *arguments],
             cwd=folder,
-            env=known,
+            env=env,
             stdout=subprocess.PIPE,
             stderr=self._log,
             text=True,
             start_new_session=True,
         )
-        self._heard = heard
-        self._listening = threading.Thread(target=self._listen)
-        self._listening.start()
+        self._printed = printed
+        self._reader = threading.Thread(target=self._read)
+        self._reader.start()
 
     def log(self):
-        """What it has logged so far."""
+        """Return its log so far."""
         with open(self._log.name, encoding="utf-8") as log:  # noqa: PTH123  # its own name
             return log.read()
 
     def kill(self):
-        """kill -9, and its handlers' processes with it."""
+        """Kill it by SIGKILL, with its handlers' processes."""
         os.killpg(self._process.pid, signal.SIGKILL)
         self._process.wait()
 
     def end(self):
-        """Has it end as the page says, if it lives; what it logged."""
+        """End it by Ctrl-C, as the page says, if it is alive."""
         if self._process.poll() is None:
             self._process.send_signal(signal.SIGINT)
             try:
-                self._process.wait(40)  # jobs that run have 25 seconds
+                self._process.wait(40)  # running jobs have 25 seconds
             except subprocess.TimeoutExpired:
                 self.kill()
                 raise
             assert self._process.returncode == 0, self.log()
-        self._listening.join(10)
+        self._reader.join(10)
         self._process.stdout.close()
         self._log.close()
 
-    def _listen(self):
+    def _read(self):
         for line in self._process.stdout:
-            self._heard.append(Said(self, line.rstrip("\n")))
+            self._printed.append(Printed(self, line.rstrip("\n")))

@@ -15,7 +15,7 @@ from redis import Redis
 
 from faktory_unique import Client, Job, Producer, RetryLater
 from faktory_unique.testing import LocalConsumer, running_consumer, sizes, wait_for
-from tests.recipes.breaking import Breaking
+from tests.recipes.lossy_proxy import LossyProxy
 from tests.vectors.foreign import TTL, ForeignError
 
 LANGUAGES = ["go", "node"]
@@ -56,11 +56,11 @@ def test_other_languages_stop_each_other(foreign, client, one, other):
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_push_with_a_lost_reply_leaves_a_lease(foreign, faktory_server, unique, push, language):
     """The job's worker releases the lock."""
-    with Breaking(faktory_server.port, after_pushes=1) as proxy:
+    with LossyProxy(faktory_server.port, after_pushes=1) as proxy:
         foreign.environment["FAKTORY_URL"] = proxy.url
         with pytest.raises(ForeignError):
             foreign.push(language, job("job-of-theirs", *ARGS))
-        assert proxy.broken == 1
+        assert proxy.lost == 1
     result = push(*ARGS)
     assert (result.status, result.jid, result.confirmed) == ("duplicate", "job-of-theirs", False)
     assert 0 < unique.holder("Email", ARGS).ttl <= 60

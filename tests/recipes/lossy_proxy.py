@@ -1,4 +1,4 @@
-"""A way to Faktory on which one answer is lost."""
+"""A proxy to Faktory that loses one reply."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from contextlib import suppress
 HOST = "127.0.0.1"
 
 
-class Breaking:
-    """Carries bytes to a server and back, and closes the connection in place of one answer.
+class LossyProxy:
+    """Carry bytes to a server and back, and close the connection instead of sending one reply.
 
     Args:
-        port: the server's, on loopback.
-        after_pushes: which PUSHB's answer is lost, counted from 1.
+        port: the server's port on loopback.
+        after_pushes: the PUSHB whose reply is lost, counted from 1.
 
     Attributes:
-        url: for the client that is to suffer.
-        broken: how many answers were lost.
+        url: the address for the client that loses the reply.
+        lost: the number of lost replies.
     """
 
     def __init__(self, port, after_pushes):
@@ -28,7 +28,7 @@ class Breaking:
         self._listening = socket.create_server((HOST, 0))
         self._threads = [threading.Thread(target=self._accept)]
         self.url = f"tcp://{HOST}:{self._listening.getsockname()[1]}"
-        self.broken = 0
+        self.lost = 0
 
     def __enter__(self):
         self._threads[0].start()
@@ -54,15 +54,15 @@ class Breaking:
                 ready, _, _ = select.select([client, server], [], [])
                 if client in ready:
                     sent = client.recv(65_536)
-                    self._left -= sent.startswith(b"PUSHB")  # the client awaits each answer
+                    self._left -= sent.startswith(b"PUSHB")  # the client waits for each reply
                     server.sendall(sent)
                     if not sent:
                         return
                 if server in ready:
-                    said = server.recv(65_536)
+                    reply = server.recv(65_536)
                     if not self._left:
-                        self._left, self.broken = -1, self.broken + 1
+                        self._left, self.lost = -1, self.lost + 1
                         return
-                    if not said:
+                    if not reply:
                         return
-                    client.sendall(said)
+                    client.sendall(reply)
