@@ -1,4 +1,4 @@
-"""Mutants of a module: its source with one small thing changed, each with a name."""
+"""Mutants of a module: its source with one small change each, and a name for each change."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _CALLED = {"min": "max", "max": "min", "ceil": "int"}
 
 
 def mutants(source):
-    """Pairs of a name, such as `line 31: a + b → a - b`, and the changed source."""
+    """Yield pairs of a name, such as `line 31: a + b → a - b`, and the changed source."""
     tree = ast.parse(source)
     nodes = list(ast.walk(tree))
     silent = _docstrings(nodes) | _types(nodes) | _decorators(nodes)
@@ -54,12 +54,12 @@ def _docstrings(nodes):
 
 
 def _types(nodes):
-    """What stands in brackets: `dict[str, Any]`."""
+    """Return the nodes in brackets, as in `dict[str, Any]`."""
     return {node.slice for node in nodes if isinstance(node, ast.Subscript)}
 
 
 def _decorators(nodes):
-    """What stands behind an @: how many answers are remembered is nobody's claim."""
+    """Return the nodes of decorators: no test states the size of a cache."""
     return {
         part
         for node in nodes
@@ -70,13 +70,13 @@ def _decorators(nodes):
 
 
 def _changes(node):
-    """What a node can become: one thing each."""
+    """Return the nodes that a node can become, with one change each."""
     change = _CHANGES.get(type(node))
     return () if change is None else change(node)
 
 
 def _compared(node):
-    """Each comparison of a chain, `1 <= n <= most`, in turn."""
+    """Yield a change for each comparison of a chain such as `1 <= n <= most`."""
     for place, op in enumerate(node.ops):
         for operators in (_COMPARED, _REVERSED):
             if type(op) in operators:
@@ -107,7 +107,7 @@ def _called(node):
 
 
 def _left_out(node):
-    """Of the values that a change expects, each in turn."""
+    """Yield the tuple without each of its elements, such as the expected values of a transition."""
     if isinstance(node.ctx, ast.Load):
         for left_out in range(len(node.elts)):
             yield _with(node, elts=[e for i, e in enumerate(node.elts) if i != left_out])
@@ -147,7 +147,7 @@ def _with(node, **fields):
 
 
 def _become(target, changed):
-    """Has a node of the copied tree be another, in its place."""
+    """Turn a node of the copied tree into another node, in place."""
     target.__class__ = type(changed)
     target.__dict__.clear()
     target.__dict__.update(copy.deepcopy(changed).__dict__)

@@ -1,7 +1,8 @@
-"""Runs tests against each mutant of a module: `python -m tests.mutants.run MODULE TESTS…`.
+"""Run tests against each mutant of a module: `python -m tests.mutants.run MODULE TESTS…`.
 
-A child is forked for each, before the package is imported, and imports the mutant in the module's
-stead. Prints those that no test fails on, and how many there are; ends with 1 if there is one.
+A child is forked for each mutant, before the package is imported, and imports the mutant instead of
+the module. The program prints the mutants on which no test fails, and the number of all. It exits
+with 1 if any mutant survives.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ import pytest
 
 from tests.mutants.mutate import mutants
 
-# What takes long to import is there when a child is forked; the package is not.
+# Slow imports are done before a child is forked; the package is not imported yet.
 for _slow in ("pydantic_settings", "redis"):
     importlib.import_module(_slow)
 
@@ -27,7 +28,7 @@ _OPTIONS = ("-x", "-q", "-p", "no:cacheprovider", "-p", "no:hypothesispytest")
 
 
 def run(module, tests):
-    """Names of the mutants of a module on which no test fails, and the number of all."""
+    """Run the tests on each mutant. Return the names of the survivors, and the number of all."""
     path = Path(*module.split(".")).with_suffix(".py").resolve()
     original = path.read_text(encoding="utf-8")
     if not _survives(path, original, tests):
@@ -58,7 +59,7 @@ def _start(path, source, tests):
 
 
 def _become_mutant(path, source, tests):
-    """Runs the tests on a mutant in this forked child, and ends it."""
+    """Run the tests on a mutant in this forked child, and exit."""
     silent = os.open(os.devnull, os.O_WRONLY)
     os.dup2(silent, 1)
     os.dup2(silent, 2)
@@ -67,7 +68,7 @@ def _become_mutant(path, source, tests):
         return _SOURCE_TO_CODE(self, source if str(of) == str(path) else data, of, **options)
 
     SourceFileLoader.source_to_code = source_to_code
-    # Compiled code that lies about is the module as it is.
+    # Compiled code on disk is that of the unchanged module.
     importlib.util.cache_from_source = lambda *_a, **_o: "/nonexistent/cache.pyc"
     SourceFileLoader.get_code = _get_code
     os._exit(int(pytest.main([*_OPTIONS, *tests]) != 0))
@@ -80,7 +81,7 @@ def _get_code(self, fullname):
 
 if __name__ == "__main__":
     assert "faktory_unique" not in sys.modules
-    left, of_all = run(sys.argv[1], sys.argv[2:])
-    told = [*left, f"{sys.argv[1]}: mutants={of_all} survived={len(left)}"]
-    sys.stdout.write("\n".join(told) + "\n")
-    sys.exit(bool(left))
+    survived, total = run(sys.argv[1], sys.argv[2:])
+    lines = [*survived, f"{sys.argv[1]}: mutants={total} survived={len(survived)}"]
+    sys.stdout.write("\n".join(lines) + "\n")
+    sys.exit(bool(survived))

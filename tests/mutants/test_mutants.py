@@ -1,4 +1,4 @@
-"""Each TTL formula and comparison of the table is held by a test: changed, one fails."""
+"""If a TTL formula or a comparison of the table is changed, a unit test fails."""
 
 from __future__ import annotations
 
@@ -8,8 +8,7 @@ import sys
 
 import pytest
 
-# Module, the unit tests that hold it (or others, by their path), and how many mutants there are at
-# least.
+# A module; its unit tests (or others, by their path); the minimum number of its mutants.
 HELD = [
     ("locks.keys", ["keys", "vectors/test_ours.py"], 35),
     ("locks.lifecycle", ["lifecycle", "lifecycle_side_keys", "replies"], 60),
