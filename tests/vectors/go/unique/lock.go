@@ -55,8 +55,8 @@ func Push(
 	if err != nil {
 		return "", err
 	}
-	take := redis.SetArgs{Mode: "NX", Get: true, TTL: time.Minute}
-	found, err := r.SetArgs(ctx, key, leased, take).Result()
+	acquire := redis.SetArgs{Mode: "NX", Get: true, TTL: time.Minute}
+	found, err := r.SetArgs(ctx, key, leased, acquire).Result()
 	if strings.HasSuffix(found, "?") {
 		return "", fmt.Errorf("%s is unconfirmed: wait, then use a new jid", found)
 	} else if err != redis.Nil {
