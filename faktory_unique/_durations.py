@@ -8,7 +8,7 @@ from datetime import timedelta
 
 from pydantic import TypeAdapter, ValidationError
 
-from ._util import shown
+from ._util import short_repr
 
 _UNITS = {"d": 86_400, "h": 3_600, "m": 60, "s": 1}
 _WRITTEN = re.compile(
@@ -17,10 +17,10 @@ _WRITTEN = re.compile(
 _TIMEDELTA = TypeAdapter(timedelta)
 
 # Ten years. Redis refuses expiries that overflow its clock; nobody means a lock that long.
-LONGEST = 315_360_000
+MAX_SECONDS = 315_360_000
 
 
-def seconds(duration: object) -> float:
+def parse_duration(duration: object) -> float:
     """A duration as seconds: `90`, `"90"`, `"90s"`, `"1h30m"`, `"PT1H30M"` (ISO 8601), a timedelta.
 
     Raises:
@@ -46,5 +46,5 @@ def seconds(duration: object) -> float:
             except ValidationError:
                 pass
     raise ValueError(
-        f"{shown(duration)} is not a duration; write 90, '90s', '1h30m', 'PT1H30M' or a timedelta"
+        f"{short_repr(duration)} is not a duration; write 90, '90s', '1h30m', 'PT1H30M' or a timedelta"
     )

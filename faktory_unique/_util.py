@@ -13,16 +13,16 @@ _LONGEST_SHOWN = 100
 _PLAIN = (str, bytes, int, float, list, tuple, dict, type(None))
 
 
-def shown(value: object) -> str:
-    """A value as messages show it: written out, where it can be, and `brief`. It never raises."""
+def short_repr(value: object) -> str:
+    """A value as messages show it: written out, where it can be, and `short_text`. It never raises."""
     text = f"a value of type {type(value).__name__}"
     if isinstance(value, _PLAIN):
         with suppress(Exception):  # an int too long for repr, a list nested too deep, …
             text = repr(value)
-    return brief(text)
+    return short_text(text)
 
 
-def brief(text: str) -> str:
+def short_text(text: str) -> str:
     """A text as messages show it: short, and of a URL, which can hold a password, the scheme."""
     before, cut, _ = text.partition(":/")  # not "://", of which a Path leaves one slash
     text = f"{before}{cut}…" if cut else text

@@ -95,7 +95,7 @@ class Hooks:
         """
         return self._wants is None or self._wants(name)
 
-    def tell(self, event: Event) -> None:
+    def emit(self, event: Event) -> None:
         """Gives an event to each hook, in their order."""
         for hook in self._hooks:
             try:

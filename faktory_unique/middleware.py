@@ -12,7 +12,7 @@ from enum import Enum
 from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, TypeAlias, TypeVar
 
-from ._durations import LONGEST, seconds
+from ._durations import MAX_SECONDS, parse_duration
 from .results import PushResult
 
 if TYPE_CHECKING:
@@ -40,8 +40,8 @@ class Requeue:
 
     def __post_init__(self) -> None:
         delay: object = self.delay  # of a middleware that need not be type-checked
-        if not isinstance(delay, int | float) or not 0 <= delay <= LONGEST:
-            raise ValueError(f"{self.delay!r}: a delay is a number of seconds, 0 to {LONGEST}")
+        if not isinstance(delay, int | float) or not 0 <= delay <= MAX_SECONDS:
+            raise ValueError(f"{self.delay!r}: a delay is a number of seconds, 0 to {MAX_SECONDS}")
 
 
 class RetryLater(Exception):
@@ -59,7 +59,7 @@ class RetryLater(Exception):
     """
 
     def __init__(self, delay: float | str | timedelta) -> None:
-        self.requeue = Requeue(seconds(delay))
+        self.requeue = Requeue(parse_duration(delay))
         super().__init__(delay)
 
 
@@ -210,7 +210,7 @@ def _step(method: Callable[..., R], call_next: Callable[..., R], *given: object)
     return method(*given, call_next)
 
 
-def checked(middleware: Iterable[object]) -> tuple[Middleware, ...]:
+def validated_chain(middleware: Iterable[object]) -> tuple[Middleware, ...]:
     """The middlewares as a tuple.
 
     Raises:
@@ -232,7 +232,7 @@ def checked(middleware: Iterable[object]) -> tuple[Middleware, ...]:
     return tuple(chain)
 
 
-def one_each(results: list[PushResult], jobs: Sequence[Payload]) -> list[PushResult]:
+def require_one_result_each(results: list[PushResult], jobs: Sequence[Payload]) -> list[PushResult]:
     """The results as they are.
 
     Raises:

@@ -16,8 +16,8 @@ from faktory_unique.errors import (
     PushOutcomeUnknown,
     PushRefused,
 )
-from faktory_unique.middleware import InnermostPush, checked, compose, one_each
-from faktory_unique.results import PushResult, PushStatus
+from faktory_unique.middleware import InnermostPush, compose, validated_chain
+from faktory_unique.results import PushResult, PushStatus, require_one_result_each
 
 from .client import Client
 from .protocol import parse_rejections, pushb_command
@@ -80,7 +80,7 @@ class Producer(StockProducer):
                 "or use Producer.wrap"
             )
         super().__init__(client)
-        self.middleware = checked(middleware)
+        self.middleware = validated_chain(middleware)
         self._push_chain = compose(self.middleware, "push", InnermostPush(self._pending_push))
 
     @classmethod
@@ -138,7 +138,7 @@ class Producer(StockProducer):
             PushOutcomeUnknown: some jobs may be on the server; see `.results`. Push the same Job
                 objects again: those on the server are duplicates, the others are pushed.
         """
-        given: object = jobs  # by a caller that need not be type-checked
+        given: object = jobs  # by a caller that need not be type-validated_chain
         if isinstance(given, Job):  # which can be iterated over: by its fields
             raise TypeError("push_bulk takes a list of jobs: push_bulk([job]), or push(job)")
         return BulkResult(self._push_all(list(jobs)))
@@ -150,7 +150,7 @@ class Producer(StockProducer):
                     f"push takes a Job, not {type(job).__name__}: Job(jobtype=…, args=[…])"
                 )
         payloads = [job.model_dump(exclude_none=True) for job in jobs]
-        results = one_each(self._push_chain(payloads), payloads)
+        results = require_one_result_each(self._push_chain(payloads), payloads)
         unknown = [r for r in results if r.status is PushStatus.UNKNOWN]
         if unknown:
             message = f"{unknown[0].error}; push the same Job again"

@@ -64,7 +64,7 @@ _INSTEAD: tuple[tuple[tuple[type, ...], str], ...] = (
 )
 
 
-def canonical(value: object, *, path: str = "value") -> bytes:
+def canonical_json(value: object, *, path: str = "value") -> bytes:
     """The RFC 8785 bytes of a JSON value.
 
     A tuple is an array, and a subclass is what json.dumps sends for it: an `IntEnum` its number,

@@ -82,7 +82,7 @@ def is_queue_name(name: object) -> bool:
     return isinstance(name, str) and _QUEUE_NAME.fullmatch(name) is not None
 
 
-def due(job: dict[str, Any]) -> datetime | None:
+def due_time(job: dict[str, Any]) -> datetime | None:
     """When the job is due in its queue; None when at once.
 
     Raises:
@@ -100,7 +100,7 @@ def due(job: dict[str, Any]) -> datetime | None:
     return time
 
 
-def checked_queues(queues: Iterable[str]) -> list[str]:
+def validated_queues(queues: Iterable[str]) -> list[str]:
     """The names of queues to fetch from, as a list.
 
     Raises:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from faktory_unique.errors import InvalidJob
 from faktory_unique.policy.policy import is_position
 
-from .canonical_json import canonical
+from .canonical_json import canonical_json
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -49,11 +49,11 @@ def lock_key(policy: Policy, job: dict[str, Any]) -> str:
     jobtype, beginning = _named(job["jobtype"] if scope is None else scope)
     args: list[Any] = job["args"]
     # What Faktory cannot carry is refused in every argument, selected or not: the job goes whole.
-    whole = canonical(args, path="args")
+    whole = canonical_json(args, path="args")
     queue = _queue(job) if policy.per_queue else b""
     if policy.by is not None:
-        selected = canonical([_select(args, path) for path in policy.by], path="args")
-        by = canonical(policy.by, path="by")
+        selected = canonical_json([_select(args, path) for path in policy.by], path="args")
+        by = canonical_json(policy.by, path="by")
         work = b'{"args":%b,"by":%b,"jobtype":%b%b}' % (selected, by, jobtype, queue)
     elif policy.key is not None:
         work = b'{"jobtype":%b,"key":%b%b}' % (jobtype, _chosen(policy.key, args), queue)
@@ -66,10 +66,10 @@ def lock_key(policy: Policy, job: dict[str, Any]) -> str:
 @lru_cache(maxsize=1_024)  # names are few, and it saves a quarter of what a key costs
 def _named(name: str) -> tuple[bytes, str]:
     """The JSON of a jobtype or scope, and what the keys of its locks begin with."""
-    return canonical(name, path="jobtype"), beginning_of(name)
+    return canonical_json(name, path="jobtype"), key_prefix(name)
 
 
-def name_in(key: str) -> str | None:
+def name_in_key(key: str) -> str | None:
     """The jobtype, or scope, that stands in the key of a lock; None where it is none of ours."""
     name, _, _ = key.removeprefix(f"{PREFIX}:").rpartition(":")
     if not name or not key.startswith(f"{PREFIX}:"):
@@ -79,7 +79,7 @@ def name_in(key: str) -> str | None:
     return name
 
 
-def beginning_of(name: str | None) -> str:
+def key_prefix(name: str | None) -> str:
     """What the keys of all locks of a jobtype or scope begin with; of all locks, without one."""
     return f"{PREFIX}:" if name is None else f"{PREFIX}:{name.translate(_ESCAPES)}:"
 
@@ -117,7 +117,7 @@ def _select(args: list[Any], path: int | str) -> object:
 
 
 def _queue(job: dict[str, Any]) -> bytes:
-    return b',"queue":%b' % canonical(job.get("queue") or "default", path="queue")
+    return b',"queue":%b' % canonical_json(job.get("queue") or "default", path="queue")
 
 
 def _chosen(key: Callable[[list[Any]], object], args: list[Any]) -> bytes:
@@ -126,4 +126,4 @@ def _chosen(key: Callable[[list[Any]], object], args: list[Any]) -> bytes:
     except Exception as exc:
         # Its type alone: the text may hold args.
         raise InvalidJob(f"key: the policy's function raised {type(exc).__name__}") from exc
-    return canonical(chosen, path="key")
+    return canonical_json(chosen, path="key")

@@ -10,7 +10,7 @@ from __future__ import annotations
 from math import ceil
 from typing import NamedTuple
 
-from faktory_unique._durations import LONGEST
+from faktory_unique._durations import MAX_SECONDS
 
 # Seconds that a replaced marker lives at least: longer than a producer tries to write its
 # replacement (`SWAP_DEFER_SECONDS`), and a command that timed out can be carried out late.
@@ -94,7 +94,7 @@ class Transition(NamedTuple):
 
 def whole_seconds(duration: float) -> int:
     """Return a TTL for Redis: whole seconds, rounded up, at most as long as `Policy` allows."""
-    return ceil(min(duration, LONGEST))
+    return ceil(min(duration, MAX_SECONDS))
 
 
 def leased(owner: str) -> str:

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from faktory_unique._durations import LONGEST
-from faktory_unique._util import shown
+from faktory_unique._durations import MAX_SECONDS
+from faktory_unique._util import short_repr
 from faktory_unique.errors import InvalidJob
 
 from .policy import Policy, Until
@@ -18,7 +18,7 @@ from .policy import Policy, Until
 _FOR, _UNTIL = "unique_for", "unique_until"
 
 
-def policy_of(job: dict[str, Any], policy: Policy | None) -> Policy | None:
+def job_policy(job: dict[str, Any], policy: Policy | None) -> Policy | None:
     """The policy of one job: what it says itself, else that of its jobtype.
 
     Its own words say what the key is and how long the lock lives; from the policy of its jobtype
@@ -41,22 +41,22 @@ def policy_of(job: dict[str, Any], policy: Policy | None) -> Policy | None:
         if until is None:
             return policy
         raise InvalidJob(
-            f"custom.{_UNTIL}: {shown(until)} stands without {_FOR}; "
+            f"custom.{_UNTIL}: {short_repr(until)} stands without {_FOR}; "
             f"add the seconds for which the job is unique, as custom.{_FOR}"
         )
     if isinstance(unique_for, bool) or not isinstance(unique_for, int | float):
         raise InvalidJob(
-            f"custom.{_FOR}: {shown(unique_for)} is no number of seconds; write for example 600, "
+            f"custom.{_FOR}: {short_repr(unique_for)} is no number of seconds; write for example 600, "
             "or false for a job that is not to be unique"
         )
-    if not 1 <= unique_for <= LONGEST:
+    if not 1 <= unique_for <= MAX_SECONDS:
         raise InvalidJob(
-            f"custom.{_FOR}: {shown(unique_for)} seconds; it is 1 to {LONGEST}, "
+            f"custom.{_FOR}: {short_repr(unique_for)} seconds; it is 1 to {MAX_SECONDS}, "
             "or false for a job that is not to be unique"
         )
     if until not in (None, "success", "start"):  # a tuple, since it may be a list
         raise InvalidJob(
-            f'custom.{_UNTIL}: {shown(until)} is neither "success" nor "start"; '
+            f'custom.{_UNTIL}: {short_repr(until)} is neither "success" nor "start"; '
             "for more, give its jobtype a Policy"
         )
     return _with_own_words(policy or Policy(), float(unique_for), until or "success")

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, TypeAlias
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
 
-from faktory_unique._durations import LONGEST, seconds
-from faktory_unique._util import shown
+from faktory_unique._durations import MAX_SECONDS, parse_duration
+from faktory_unique._util import short_repr
 
 if TYPE_CHECKING:
     from datetime import timedelta
@@ -18,7 +18,9 @@ if TYPE_CHECKING:
 _LAST_POSITION = 2**53 - 1  # a path stands in the key, in JSON, which rounds what is beyond
 
 
-Seconds = Annotated[float, BeforeValidator(seconds), Field(ge=1, le=LONGEST, allow_inf_nan=False)]
+Seconds = Annotated[
+    float, BeforeValidator(parse_duration), Field(ge=1, le=MAX_SECONDS, allow_inf_nan=False)
+]
 
 
 Until: TypeAlias = Literal["success", "start", "expiry"]
@@ -32,7 +34,7 @@ class Policy(BaseModel):
 
     Attributes:
         ttl: seconds that a job may wait in its queue, counted from when it is due there, before
-            its lock lapses. Any form that `seconds` reads; 1 second to ten years.
+            its lock lapses. Any form that `parse_duration` reads; 1 second to ten years.
         until: what frees the lock: "success", that Faktory has acknowledged the job; "start", that
             a worker begins it, so that a push while it runs is no duplicate; "expiry", nothing but
             its ttl.
@@ -108,7 +110,7 @@ class Policy(BaseModel):
             return None
         if isinstance(by, str | int) or not isinstance(by, list | tuple):
             raise ValueError(  # noqa: TRY004  # pydantic makes a ValidationError of it
-                f"{shown(by)} is not a list of paths; write for example [0, '1.user_id']"
+                f"{short_repr(by)} is not a list of paths; write for example [0, '1.user_id']"
             )
         return tuple(_path(path) for path in by)
 
@@ -134,7 +136,7 @@ def _path(path: object) -> int | str:
         if steps and all(steps):
             return path
     raise ValueError(
-        f"{shown(path)} is not a path into args; begin with the position of an argument, counted "
+        f"{short_repr(path)} is not a path into args; begin with the position of an argument, counted "
         "from 0, and go on with keys or positions behind dots: 0 or '1.user_id'"
     )
 
@@ -152,7 +154,7 @@ class Policies:
         self._globs = sorted(globs, key=lambda glob: -len(re.sub(r"\[[^]]*\]|[*?]", "", glob[0])))
         self._default = default
 
-    def of(self, jobtype: str) -> Policy | None:
+    def for_jobtype(self, jobtype: str) -> Policy | None:
         """The policy of this jobtype; None when its jobs are not unique."""
         policy = self._exact.get(jobtype)
         if policy is not None:

@@ -16,7 +16,7 @@ from pydantic_settings import (
 )
 
 from faktory_unique._environment import variable
-from faktory_unique._util import brief, shown
+from faktory_unique._util import short_repr, short_text
 from faktory_unique.errors import InvalidSettings
 
 from .policy import Policy
@@ -50,7 +50,7 @@ class _Environment(PydanticBaseSettingsSource):
 
 
 class Settings(BaseSettings):
-    """What `Unique` is told. Build it with `load`.
+    """What `Unique` is told. Build it with `load_settings`.
 
     Attributes:
         store: where locks live: `redis://`, `rediss://`, `unix://` or `memory://`, or a ready
@@ -86,7 +86,7 @@ class Settings(BaseSettings):
         return init_settings, environment, _toml(settings_cls, config)
 
 
-def load(**code: object) -> Settings:
+def load_settings(**code: object) -> Settings:
     """Settings from what code says (None: says nothing), the environment, and the TOML file.
 
     Raises:
@@ -109,15 +109,15 @@ def _toml(settings_cls: type[BaseSettings], config: Any) -> PydanticBaseSettings
     try:
         path = Path(config)
     except TypeError:
-        raise InvalidSettings(f"config: {shown(config)} is no path of a file") from None
+        raise InvalidSettings(f"config: {short_repr(config)} is no path of a file") from None
     try:
         if path.is_file():
             return TomlConfigSettingsSource(settings_cls, path)
     except OSError as exc:  # its own words have the path, which can be a URL
-        raise InvalidSettings(f"config: {shown(str(path))}: {exc.strerror}") from None
+        raise InvalidSettings(f"config: {short_repr(str(path))}: {exc.strerror}") from None
     except (ValueError, RecursionError) as exc:
-        raise InvalidSettings(f"config: {shown(str(path))}: {exc}") from None
-    raise InvalidSettings(f"config: no file {shown(str(path))}")
+        raise InvalidSettings(f"config: {short_repr(str(path))}: {exc}") from None
+    raise InvalidSettings(f"config: no file {short_repr(str(path))}")
 
 
 def _refuse_unknown_names() -> None:
@@ -138,7 +138,7 @@ def _told(exc: ValidationError, code: Mapping[str, object]) -> str:
     lines = []
     for error in exc.errors(include_url=False):
         loc = error["loc"]
-        place = ".".join(brief(str(part)) for part in loc) or "settings"
+        place = ".".join(short_text(str(part)) for part in loc) or "settings"
         source = _source(loc, code)
         if error["type"] == "extra_forbidden":
             there_are = ", ".join(Settings.model_fields if len(loc) == 1 else Policy.model_fields)
@@ -147,7 +147,7 @@ def _told(exc: ValidationError, code: Mapping[str, object]) -> str:
                 told += '. A jobtype with a dot is quoted in TOML: [policies."Mailer.Welcome"]'
         else:
             message = error["msg"].removeprefix("Value error, ")
-            told = f"{message} (got {shown(error['input'])}{source})"
+            told = f"{message} (got {short_repr(error['input'])}{source})"
         lines.append(f"{place}: {told}")
     return "; ".join(lines)
 
@@ -160,7 +160,7 @@ def _source(loc: tuple[int | str, ...], code: Mapping[str, object]) -> str:
         return f" in {PREFIX}{str(loc[0]).upper()}"
     config = code.get("config") or variable(f"{PREFIX}CONFIG")
     in_file = config and _has(_toml(Settings, config)(), loc)
-    return f" in {shown(str(config))}" if in_file else ""
+    return f" in {short_repr(str(config))}" if in_file else ""
 
 
 def _has(told: object, loc: tuple[int | str, ...]) -> bool:

@@ -8,7 +8,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import redis
 
-from faktory_unique._util import shown
+from faktory_unique._util import short_repr
 
 
 def pool_of(url: str) -> redis.ConnectionPool:
@@ -28,7 +28,7 @@ def pool_of(url: str) -> redis.ConnectionPool:
         raise ValueError("what follows host and port is no database number; write for example /0")
     for name in parse_qs(parts.query):
         if name not in signature(redis.Redis).parameters:
-            raise ValueError(f"redis-py has no option {shown(name)}")
+            raise ValueError(f"redis-py has no option {short_repr(name)}")
     try:
         return redis.ConnectionPool.from_url(url)
     except ValueError as exc:

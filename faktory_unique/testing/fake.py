@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import quote
 
-from faktory_unique._durations import seconds as in_seconds
+from faktory_unique._durations import parse_duration
 from faktory_unique.client import in_process
 from faktory_unique.client.client import Client
 from faktory_unique.stores.memory import MemoryStore, share
@@ -186,7 +186,7 @@ class FakeFaktory(Looking):
             hours: likewise.
             days: likewise.
         """
-        self._core.advance(in_seconds(seconds) + 60 * (minutes + 60 * (hours + 24 * days)))
+        self._core.advance(parse_duration(seconds) + 60 * (minutes + 60 * (hours + 24 * days)))
         self._here.advanced()
 
     # ---- working ----------------------------------------------------------------------------

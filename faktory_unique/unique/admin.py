@@ -13,7 +13,7 @@ from faktory_unique.errors import InvalidJob
 from faktory_unique.events import Event, EventName
 from faktory_unique.locks import lifecycle
 from faktory_unique.locks.job_validation import check_jobtype
-from faktory_unique.locks.keys import beginning_of, name_in
+from faktory_unique.locks.keys import key_prefix, name_in_key
 from faktory_unique.locks.transition import is_leased, owner_of
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ class Lock(NamedTuple):
 
 def lock_of(key: str, value: str, ttl: float) -> Lock:
     """Return the lock that the store has under a key."""
-    return Lock(key, name_in(key) or "", owner_of(value), is_leased(value), ttl)
+    return Lock(key, name_in_key(key) or "", owner_of(value), is_leased(value), ttl)
 
 
 class LockAdmin:
@@ -115,8 +115,8 @@ class LockAdmin:
             StoreError: the store is unavailable.
         """
         for name in (None,) if jobtype is None else self._requests.names(jobtype):
-            for keys in self._context.store.scan(beginning_of(name)):
-                yield from self._read([key for key in keys if name is None or name_in(key) == name])
+            for keys in self._context.store.scan(key_prefix(name)):
+                yield from self._read([key for key in keys if name is None or name_in_key(key) == name])
 
     def release_jids(self, jobtype: str, jids: Iterable[str]) -> list[Lock]:
         """Release the locks of jobs that were discarded manually.
@@ -154,5 +154,5 @@ class LockAdmin:
             if transition.applied(found):
                 released.append(lock)
                 event = Event(EventName.RELEASED, lock.key, lock.owner, lock.owner, lock.name)
-                self._context.hooks.tell(event._replace(detail="manually"))
+                self._context.hooks.emit(event._replace(detail="manually"))
         return released

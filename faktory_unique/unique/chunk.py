@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 from faktory_unique.errors import InvalidJob
 from faktory_unique.locks.stamp import without_stamp
-from faktory_unique.middleware import InnermostPush, one_each
-from faktory_unique.results import PushResult, PushStatus
+from faktory_unique.middleware import InnermostPush
+from faktory_unique.results import PushResult, PushStatus, require_one_result_each
 
 from .chunk_locks import ChunkLocks
 
@@ -190,7 +190,7 @@ class _ChainedPush:
         self._results: list[PushResult] = []
 
     def send(self) -> None:
-        self._results = one_each(self._call_next(self._payloads), self._payloads)
+        self._results = require_one_result_each(self._call_next(self._payloads), self._payloads)
 
     def receive(self) -> list[PushResult]:
         return self._results

@@ -188,4 +188,4 @@ class JobLock:
     def _emit(self, name: EventName, detail: str = "") -> None:
         hooks, stamp, job = self._context.hooks, self._stamp, self._job
         if hooks.wants(name):
-            hooks.tell(Event(name, stamp.key, stamp.owner, job["jid"], job["jobtype"], detail))
+            hooks.emit(Event(name, stamp.key, stamp.owner, job["jid"], job["jobtype"], detail))

@@ -173,7 +173,7 @@ class LockRequest:
     def emit(self, hooks: Hooks, name: EventName, detail: str = "") -> None:
         """Emit an event about the lock, if any hook wants it."""
         if hooks.wants(name):
-            hooks.tell(Event(name, self.key, self.owner, self.jid, self.job["jobtype"], detail))
+            hooks.emit(Event(name, self.key, self.owner, self.jid, self.job["jobtype"], detail))
 
 
 def _already_there(jid: str, *, confirmed: bool) -> str:

@@ -14,7 +14,7 @@ from faktory_unique.events import Event, EventName, Hooks, is_logged, log_event
 from faktory_unique.locks.stamp import VERSION, read_stamp, unsupported_stamp, without_stamp
 from faktory_unique.middleware import Middleware, Requeue, Run
 from faktory_unique.policy.policy import Policies
-from faktory_unique.policy.settings import load
+from faktory_unique.policy.settings import load_settings
 from faktory_unique.stores.deferred import DeferredWrites
 from faktory_unique.stores.factory import open_store
 
@@ -72,7 +72,7 @@ class Unique(Middleware, LockAdmin):
         config: str | os.PathLike[str] | None = None,
         hooks: Iterable[Hook] = (),
     ) -> None:
-        settings = load(store=store, policies=policies, default=default, config=config)
+        settings = load_settings(store=store, policies=policies, default=default, config=config)
         locks = open_store(settings.store)
         # The store of a test's fake Faktory has a clock, by which jobs are due there.
         now: Callable[[], float] = getattr(locks, "now", time.time)
@@ -186,6 +186,6 @@ class Unique(Middleware, LockAdmin):
         if stamp is not None:
             key, owner = str(stamp.get("key", "")), str(stamp.get("owner", ""))
             detail = f"version {stamp['v']!r}: this worker reads undamaged stamps up to {VERSION}"
-            self._context.hooks.tell(
+            self._context.hooks.emit(
                 Event(EventName.UNSUPPORTED_STAMP, key, owner, job["jid"], job["jobtype"], detail)
             )

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 
 from faktory_unique.errors import InvalidJob
 from faktory_unique.events import Event, EventName
-from faktory_unique.locks.job_validation import check_job, check_jobtype, check_json, due
+from faktory_unique.locks.job_validation import check_job, check_jobtype, check_json, due_time
 from faktory_unique.locks.keys import lock_key
 from faktory_unique.locks.lock_ttl import seconds_until_due, seconds_until_queued
 from faktory_unique.locks.stamp import refuse_reserved_name
-from faktory_unique.policy.job_options import policy_of
+from faktory_unique.policy.job_options import job_policy
 
 from .batch import CHUNK
 from .lock_request import LockRequest
@@ -52,7 +52,7 @@ class RequestBuilder:
         jids: set[str] = set()
         now = datetime.fromtimestamp(self._now(), UTC)
         for i, job in enumerate(jobs):
-            policy = self._policies.of(job["jobtype"])
+            policy = self._policies.for_jobtype(job["jobtype"])
             try:
                 request = self._request(job, policy, now)
             except InvalidJob as exc:
@@ -83,7 +83,7 @@ class RequestBuilder:
             InvalidJob: the job is not unique, or cannot have a key.
         """
         jobtype = check_jobtype(job["jobtype"])
-        policy = policy_of(job, self._policies.of(jobtype))
+        policy = job_policy(job, self._policies.for_jobtype(jobtype))
         if policy is None:
             raise InvalidJob(
                 f"jobtype: {jobtype!r} is not unique, so there is no lock; give it a policy, or "
@@ -99,17 +99,17 @@ class RequestBuilder:
         Raises:
             InvalidJob: it is no jobtype.
         """
-        policy = self._policies.of(check_jobtype(jobtype))
+        policy = self._policies.for_jobtype(check_jobtype(jobtype))
         return (jobtype,) if policy is None or policy.scope is None else (policy.scope, jobtype)
 
     def _request(self, job: Payload, policy: Policy | None, now: datetime) -> LockRequest | None:
-        policy = policy_of(job, policy)
+        policy = job_policy(job, policy)
         if policy is None:
             return None
         check_job(job)
         refuse_reserved_name(job)
         # A fixed time gets no margin.
-        wait = (seconds_until_queued if policy.renew else seconds_until_due)(due(job), now)
+        wait = (seconds_until_queued if policy.renew else seconds_until_due)(due_time(job), now)
         owner, jid = self._owner_and_jid(job["jid"])
         return LockRequest(job, policy, lock_key(policy, job), wait, owner, jid)
 
@@ -128,7 +128,7 @@ class RequestBuilder:
 
     def _emit_key_failed(self, job: Payload, exc: InvalidJob) -> None:
         jid, jobtype = str(job["jid"]), job["jobtype"]
-        self._context.hooks.tell(Event(EventName.KEY_FAILED, "", jid, jid, jobtype, str(exc)))
+        self._context.hooks.emit(Event(EventName.KEY_FAILED, "", jid, jid, jobtype, str(exc)))
 
 
 def _refuse_repeated_jids(jids: Sequence[str]) -> None:

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Self
 from faktory_unique._pyfaktory import State, StockConsumer
 from faktory_unique.client.client import FETCH_TIMEOUT, Client
 from faktory_unique.errors import AuthenticationFailed, CommandNotSent, CommandRefused, FaktoryError
-from faktory_unique.locks.job_validation import checked_queues
-from faktory_unique.middleware import checked, overrides
+from faktory_unique.locks.job_validation import validated_queues
+from faktory_unique.middleware import overrides, validated_chain
 
 from .consumer_run import REQUEUE_SECONDS, TICK, ConsumerRun
 from .processor import JobProcessor
@@ -84,7 +84,7 @@ class Consumer(StockConsumer):
             raise ValueError(f'{client!r} is a producer\'s; make a Client(role="consumer")')
         super().__init__(
             client,
-            checked_queues(queues),
+            validated_queues(queues),
             priority,
             weights,
             concurrency,
@@ -92,7 +92,7 @@ class Consumer(StockConsumer):
             context=context or multiprocessing,  # type: ignore[arg-type]  # as in pyfaktory
         )
         self.grace_period = grace_period  # type: ignore[assignment]  # fractions are welcome
-        self.middleware = checked(middleware)
+        self.middleware = validated_chain(middleware)
         self.performing = tuple(m for m in self.middleware if overrides(m, "perform"))
         for each in self.performing:
             self._check_sent(each, f"{each!r}", "its perform runs in the handler's process")

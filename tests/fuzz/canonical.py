@@ -12,7 +12,7 @@ from collections import Counter
 import rfc8785
 
 from faktory_unique.errors import InvalidJob
-from faktory_unique.locks.canonical_json import canonical
+from faktory_unique.locks.canonical_json import canonical_json
 from tests.fuzz.values import Values
 
 # Where the two differ by design: our rule is stricter, or a refusal instead of a crash. What is in
@@ -32,7 +32,7 @@ class Disagreement(AssertionError):
     """The two made different things of a value, or ours one that it must not make."""
 
 
-def ours(value, canonicalizer=canonical):
+def ours(value, canonicalizer=canonical_json):
     """Bytes, or the error; one of another kind than the documented is no refusal, and raised."""
     try:
         return canonicalizer(value)
@@ -48,7 +48,7 @@ def theirs(value):
         return refused
 
 
-def compare(value, unfit, canonicalizer=canonical):
+def compare(value, unfit, canonicalizer=canonical_json):
     """Whether both wrote the same bytes (else: both did what is right for this unfit thing).
 
     Raises:
@@ -78,7 +78,7 @@ def _disagreement(value, unfit, mine, other):
     return Disagreement(f"input: {value!a}\nunfit: {unfit}\nours: {mine!a}\ntheirs: {other!a}")
 
 
-def run(count, seed, canonicalizer=canonical, tell=lambda _done: None):
+def run(count, seed, canonicalizer=canonical_json, tell=lambda _done: None):
     """How many of `count` values were written, and how many were refused, by what is unfit.
 
     Raises:

@@ -173,7 +173,7 @@ def planted(module, sound, broken):
 def broken_canonicalizer(module, sound, broken):
     copy = planted(module, sound, broken)
     if module is canonical_module:
-        return copy.canonical
+        return copy.canonical_json
     whole = planted(canonical_module, "import orjson\n", "import orjson\n")
     whole.ecma_number = copy.ecma_number
     return whole.canonical

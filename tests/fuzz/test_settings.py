@@ -20,7 +20,7 @@ from hypothesis import settings as limits
 from hypothesis import strategies as st
 
 from faktory_unique import InvalidSettings, Policy, Unique
-from faktory_unique.policy.settings import load
+from faktory_unique.policy.settings import load_settings
 
 # A machine that is busy is no finding.
 unhurried = limits(deadline=None)
@@ -55,16 +55,16 @@ def variables(**values):
 
 
 def in_code(_folder, settings):
-    return load(**settings)
+    return load_settings(**settings)
 
 
 def in_environment(_folder, settings):
     with variables(**{name: json.dumps(value) for name, value in settings.items()}):
-        return load()
+        return load_settings()
 
 
 def in_toml(folder, settings):
-    return load(config=toml_file(folder, settings))
+    return load_settings(config=toml_file(folder, settings))
 
 
 PLACES = {"code": in_code, "environment": in_environment, "toml": in_toml}
@@ -341,7 +341,7 @@ def test_objects_in_code_are_policies_or_invalid_settings(settings):
 def test_any_text_in_a_variable_is_settings_or_an_error_that_names_it(name, text):
     with variables(**{name: text.replace("\0", "")}):
         try:
-            load()
+            load_settings()
         except InvalidSettings as exc:
             assert name in str(exc).upper()  # noqa: PT017 - most texts are refused
 
@@ -379,7 +379,7 @@ def test_any_bytes_in_a_file_are_settings_or_invalid_settings(folder, content):
     path = folder / "any.toml"
     path.write_bytes(content)
     try:
-        load(config=path)
+        load_settings(config=path)
     except InvalidSettings as exc:
         assert str(exc)  # noqa: PT017 - most bytes are refused
 
@@ -418,14 +418,14 @@ def test_an_int_too_long_to_be_read_is_refused_in_the_environment():
         variables(default='{"ttl": 1' + "0" * 5000 + "}"),
         pytest.raises(InvalidSettings, match=r"^FAKTORY_UNIQUE_DEFAULT: "),
     ):
-        load()
+        load_settings()
 
 
 def test_an_int_too_long_to_be_read_is_refused_in_toml(folder):
     path = folder / "long.toml"
     path.write_text("[default]\nttl = 1" + "0" * 5000)
     with pytest.raises(InvalidSettings, match=r"^config: "):
-        load(config=path)
+        load_settings(config=path)
 
 
 @pytest.mark.parametrize("field", FIELDS)
@@ -439,14 +439,14 @@ def test_a_value_nested_too_deep_to_be_read_is_refused_in_the_environment():
         variables(default='{"ttl": ' + "[" * 100_000 + "]" * 100_000 + "}"),
         pytest.raises(InvalidSettings, match=r"^FAKTORY_UNIQUE_DEFAULT: "),
     ):
-        load()
+        load_settings()
 
 
 def test_a_value_nested_too_deep_to_be_read_is_refused_in_toml(folder):
     path = folder / "deep.toml"
     path.write_text("[default]\nttl = " + "[" * 5000 + "]" * 5000)
     with pytest.raises(InvalidSettings, match=r"^config: "):
-        load(config=path)
+        load_settings(config=path)
 
 
 @pytest.mark.parametrize(
@@ -467,7 +467,7 @@ def test_a_value_nested_too_deep_to_be_read_is_refused_in_toml(folder):
 )
 def test_a_config_that_is_no_file_is_refused(config):
     with pytest.raises(InvalidSettings, match=r"^config: "):
-        load(config=config)
+        load_settings(config=config)
 
 
 # ---- passwords ---------------------------------------------------------------------------------
@@ -565,7 +565,7 @@ def test_no_message_about_policies_shows_the_password_of_the_store(place, folder
     try:
         if place == "environment":
             with variables(store=settings["store"], policies=json.dumps(policies)):
-                told = repr(load())
+                told = repr(load_settings())
         else:
             told = repr(PLACES[place](folder, settings))
     except InvalidSettings as exc:

@@ -16,7 +16,7 @@ def event(name=EventName.LAPSED, told=""):
 
 def test_each_hook_is_told_in_order():
     seen = []
-    Hooks([lambda e: seen.append(("a", e)), lambda e: seen.append(("b", e))]).tell(event())
+    Hooks([lambda e: seen.append(("a", e)), lambda e: seen.append(("b", e))]).emit(event())
     assert seen == [("a", event()), ("b", event())]
 
 
@@ -26,7 +26,7 @@ def test_a_hook_that_raises_breaks_nothing_and_is_logged(caplog):
     def broken(_event):
         raise RuntimeError("why")
 
-    Hooks([broken, seen.append]).tell(event())
+    Hooks([broken, seen.append]).emit(event())
     assert seen == [event()]
     assert "broken" in caplog.text
     assert "why" in caplog.text

@@ -11,10 +11,10 @@ import rfc8785
 
 from faktory_unique import InvalidJob, Policy
 from faktory_unique.locks.keys import (
-    beginning_of,
     is_side_key,
+    key_prefix,
     lock_key,
-    name_in,
+    name_in_key,
     run_key,
     tombstone_key,
 )
@@ -151,18 +151,18 @@ NAMES = ["Email", "Billing::Invoice", "a:b:", ":", "{Email}", "%7B", "a%{b}%25",
 @pytest.mark.parametrize("name", NAMES)
 def test_the_name_can_be_read_off_a_key(name):
     key = lock_key(Policy(), job(1, jobtype=name))
-    assert name_in(key) == name
-    assert key.startswith(beginning_of(name))
-    assert key.startswith(beginning_of(None))
-    assert lock_key(Policy(scope=name), job(1)).startswith(beginning_of(name))
+    assert name_in_key(key) == name
+    assert key.startswith(key_prefix(name))
+    assert key.startswith(key_prefix(None))
+    assert lock_key(Policy(scope=name), job(1)).startswith(key_prefix(name))
 
 
 def test_the_beginning_of_one_name_can_be_that_of_a_longer_one():
     """Which is why whoever looks for keys by it asks for their names, too."""
     key = lock_key(Policy(), job(1, jobtype="Billing::Invoice"))
-    assert key.startswith(beginning_of("Billing"))
-    assert not key.startswith(beginning_of("Bill"))
-    assert name_in(key) != "Billing"
+    assert key.startswith(key_prefix("Billing"))
+    assert not key.startswith(key_prefix("Bill"))
+    assert name_in_key(key) != "Billing"
 
 
 @pytest.mark.parametrize(
@@ -170,7 +170,7 @@ def test_the_beginning_of_one_name_can_be_that_of_a_longer_one():
     ["", "Email:abc", "unique:2:Email:abc", "unique:1:", "unique:1:abc", "unique:1::abc"],
 )
 def test_what_is_no_key_of_a_lock_has_no_name(key):
-    assert name_in(key) is None
+    assert name_in_key(key) is None
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -181,8 +181,8 @@ def test_what_stands_beside_a_lock_names_its_whole_key_in_braces(name):
         assert beside.startswith(f"{{{key}}}:")
         assert beside[1 : beside.index("}")] == key
         assert is_side_key(beside)
-        assert name_in(beside) is None
-        assert not beside.startswith(beginning_of(None))
+        assert name_in_key(beside) is None
+        assert not beside.startswith(key_prefix(None))
     assert not is_side_key(key)
 
 

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from faktory_unique import Policy
-from faktory_unique._durations import LONGEST, seconds
-from faktory_unique._util import shown
+from faktory_unique._durations import MAX_SECONDS, parse_duration
+from faktory_unique._util import short_repr
 from faktory_unique.policy.policy import Policies
 
 
@@ -35,7 +35,7 @@ from faktory_unique.policy.policy import Policies
     ],
 )
 def test_a_duration_is_read_however_it_is_written(written, expected):
-    assert seconds(written) == expected
+    assert parse_duration(written) == expected
     assert Policy(ttl=written).ttl == expected
 
 
@@ -53,12 +53,12 @@ def test_what_is_no_duration_is_named(written):
 @given(st.text())
 def test_no_text_makes_the_reader_err_in_another_way(text):
     try:
-        assert seconds(text) >= 0 or text.strip().lower().startswith("p")
+        assert parse_duration(text) >= 0 or text.strip().lower().startswith("p")
     except ValueError as exc:
-        assert shown(text) in str(exc)  # noqa: PT017  # any text may be good or bad
+        assert short_repr(text) in str(exc)  # noqa: PT017  # any text may be good or bad
 
 
-@pytest.mark.parametrize("ttl", [0, 0.5, -1, LONGEST + 1, float("inf"), float("nan"), "PT-5S"])
+@pytest.mark.parametrize("ttl", [0, 0.5, -1, MAX_SECONDS + 1, float("inf"), float("nan"), "PT-5S"])
 def test_an_impossible_ttl_is_named(ttl):
     with pytest.raises(ValidationError) as caught:
         Policy(ttl=ttl)
@@ -174,7 +174,7 @@ class TestPolicies:
             },
             self.D,
         )
-        assert policies.of(jobtype) is expected
+        assert policies.for_jobtype(jobtype) is expected
 
     @pytest.mark.parametrize(
         ("globs", "best"),
@@ -188,7 +188,7 @@ class TestPolicies:
     )
     def test_of_globs_the_most_telling_wins(self, globs, best):
         policies = {glob: Policy(ttl=n + 1) for n, glob in enumerate(globs)}
-        assert Policies(policies).of("Repo") is policies[best]
+        assert Policies(policies).for_jobtype("Repo") is policies[best]
 
     def test_without_a_default_other_jobtypes_are_not_unique(self):
-        assert Policies({"Email": self.A}).of("Other") is None
+        assert Policies({"Email": self.A}).for_jobtype("Other") is None

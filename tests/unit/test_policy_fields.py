@@ -9,7 +9,7 @@ import pytest
 from pydantic import ValidationError
 
 from faktory_unique import InvalidSettings, Policy
-from faktory_unique.policy.settings import load
+from faktory_unique.policy.settings import load_settings
 
 # Field, what code says, and the same as JSON and as TOML.
 WRITTEN = [
@@ -88,16 +88,16 @@ def test_a_policy_is_the_same_wherever_it_is_written(
     monkeypatch.setenv("FAKTORY_UNIQUE_POLICIES", f'{{"A": {{"{field}": {as_json}}}}}')
     monkeypatch.setenv("FAKTORY_UNIQUE_DEFAULT", f'{{"{field}": {as_json}}}')
     path = toml(f"default.{field} = {as_toml}\n[policies.B]\n{field} = {as_toml}\n")
-    both = load(config=path)
+    both = load_settings(config=path)
     assert both.policies == {"A": policy, "B": policy}
     assert both.default == policy
     monkeypatch.delenv("FAKTORY_UNIQUE_DEFAULT")
-    assert load(config=path).default == policy
-    assert load(default={field: value}).default == policy
+    assert load_settings(config=path).default == policy
+    assert load_settings(default={field: value}).default == policy
 
 
 def test_a_key_function_is_for_code_alone():
-    assert load(policies={"A": Policy(key=len)}).policies["A"].key is len
+    assert load_settings(policies={"A": Policy(key=len)}).policies["A"].key is len
 
 
 @pytest.mark.parametrize(("field", "value"), IMPOSSIBLE)
@@ -111,7 +111,7 @@ def test_an_impossible_value_is_named_from_code(field, value):
 def test_an_impossible_value_is_named_from_the_environment(monkeypatch, field, value):
     monkeypatch.setenv("FAKTORY_UNIQUE_POLICIES", json.dumps({"A": {field: value}}))
     with pytest.raises(InvalidSettings) as caught:
-        load()
+        load_settings()
     assert str(caught.value).startswith(f"policies.A.{field}: ")
     assert f"got {value!r}" in str(caught.value)
 

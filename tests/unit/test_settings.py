@@ -12,7 +12,7 @@ from redis import Redis
 from redis.sentinel import Sentinel
 
 from faktory_unique import InvalidSettings, Policy, Unique
-from faktory_unique.policy.settings import load
+from faktory_unique.policy.settings import load_settings
 from faktory_unique.stores.redis import RedisStore
 
 
@@ -36,14 +36,14 @@ def toml(tmp_path):
 def test_policies_come_as_json_from_the_environment(monkeypatch):
     monkeypatch.setenv("FAKTORY_UNIQUE_POLICIES", '{"Billing::Invoice": {"ttl": "1h30m"}}')
     monkeypatch.setenv("FAKTORY_UNIQUE_DEFAULT", '{"ttl": "PT2H"}')
-    settings = load()
+    settings = load_settings()
     assert settings.policies == {"Billing::Invoice": Policy(ttl=5400)}
     assert settings.default == Policy(ttl=7200)
 
 
 def test_policies_come_as_tables_from_toml(toml):
     path = toml('store = "memory://"\n[policies."Billing::Invoice"]\nttl = "90s"\nby = [0]\n')
-    settings = load(config=path)
+    settings = load_settings(config=path)
     assert settings.policies == {"Billing::Invoice": Policy(ttl=90, by=[0])}
     assert settings.store == "memory://"
 
@@ -56,19 +56,19 @@ def test_code_is_over_environment_is_over_toml(monkeypatch, toml):
     monkeypatch.setenv("FAKTORY_UNIQUE_CONFIG", path)
     monkeypatch.setenv("FAKTORY_UNIQUE_STORE", "memory://environment")
     monkeypatch.setenv("FAKTORY_UNIQUE_POLICIES", '{"A": {"ttl": 10}, "B": {"ttl": 20}}')
-    settings = load(policies={"A": Policy(ttl=100)})
+    settings = load_settings(policies={"A": Policy(ttl=100)})
     assert {name: policy.ttl for name, policy in settings.policies.items()} == {
         "A": 100,
         "B": 20,
         "C": 3,
     }
     assert settings.store == "memory://environment"
-    assert load(store="memory://code").store == "memory://code"
+    assert load_settings(store="memory://code").store == "memory://code"
 
 
 def test_nothing_said_means_nothing_is_unique():
-    assert load().policies == {}
-    assert load().default is None
+    assert load_settings().policies == {}
+    assert load_settings().default is None
 
 
 @pytest.mark.parametrize(
@@ -102,7 +102,7 @@ def test_nothing_said_means_nothing_is_unique():
 def test_a_wrong_variable_is_named(monkeypatch, name, value, told):
     monkeypatch.setenv(name, value)
     with pytest.raises(InvalidSettings, match=told):
-        load()
+        load_settings()
 
 
 @pytest.mark.parametrize(
@@ -124,7 +124,7 @@ def test_a_wrong_variable_is_named(monkeypatch, name, value, told):
 )
 def test_a_wrong_file_is_named(toml, text, told):
     with pytest.raises(InvalidSettings, match=told) as caught:
-        load(config=toml(text))
+        load_settings(config=toml(text))
     assert "s3cret" not in "".join(format_exception(caught.value))
 
 
@@ -142,7 +142,7 @@ def test_a_wrong_file_is_named(toml, text, told):
 )
 def test_a_config_that_is_no_path_of_a_file_is_named(config, told):
     with pytest.raises(InvalidSettings, match=told):
-        load(config=config)
+        load_settings(config=config)
 
 
 @pytest.mark.parametrize(
@@ -158,7 +158,7 @@ def test_a_config_that_is_no_path_of_a_file_is_named(config, told):
 )
 def test_a_wrong_value_in_code_is_named_however_odd_it_is(given, told):
     with pytest.raises(InvalidSettings, match=told) as caught:
-        load(**given)
+        load_settings(**given)
     assert "s3cret" not in "".join(format_exception(caught.value))
 
 
@@ -168,7 +168,7 @@ def test_tables_nested_too_deep_to_be_merged_are_refused(toml):
     for _ in range(5000):
         table = {"a": table}
     with pytest.raises(InvalidSettings, match="nested too deep"):
-        load(config=path, default=table)
+        load_settings(config=path, default=table)
 
 
 @pytest.mark.parametrize(
@@ -216,7 +216,7 @@ def test_a_sentinel_client_is_told_that_it_is_not_supported_yet():
 
 
 def test_settings_do_not_show_the_password():
-    assert "s3cret" not in repr(load(store="redis://:s3cret@host/0"))
+    assert "s3cret" not in repr(load_settings(store="redis://:s3cret@host/0"))
     assert "s3cret" not in repr(Unique(store="redis://:s3cret@host/0"))
 
 
@@ -229,14 +229,17 @@ def test_unique_alone_reads_the_environment(monkeypatch):
 
 
 def test_policies_in_code_may_be_plain_tables():
-    assert Unique("memory://", {"Email": {"ttl": "1m"}})._requests._policies.of("Email").ttl == 60
+    assert (
+        Unique("memory://", {"Email": {"ttl": "1m"}})._requests._policies.for_jobtype("Email").ttl
+        == 60
+    )
 
 
 def test_an_empty_variable_is_an_unset_one(monkeypatch):
     """As compose files and deployment templates leave them."""
     for name in ("STORE", "POLICIES", "DEFAULT", "CONFIG"):
         monkeypatch.setenv(f"FAKTORY_UNIQUE_{name}", "")
-    settings = load()
+    settings = load_settings()
     assert (settings.store, settings.policies, settings.default) == (None, {}, None)
 
 
@@ -244,11 +247,11 @@ def test_a_file_that_is_no_text_is_named(tmp_path):
     path = tmp_path / "unique.toml"
     path.write_bytes(b"\xff\xfe")
     with pytest.raises(InvalidSettings, match="config: "):
-        load(config=path)
+        load_settings(config=path)
 
 
 def test_no_file_is_named_for_what_code_gave(toml):
     policies = MappingProxyType({"A": {"ttl": -1}})
     with pytest.raises(InvalidSettings, match=r"^policies\.A\.ttl: ") as caught:
-        load(config=toml("store = 'memory://'\n"), policies=policies)
+        load_settings(config=toml("store = 'memory://'\n"), policies=policies)
     assert "toml" not in str(caught.value)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from faktory_unique._durations import LONGEST
+from faktory_unique._durations import MAX_SECONDS
 from faktory_unique.locks.transition import (
     SWAP_DEFER_SECONDS,
     TOMBSTONE_SECONDS,
@@ -30,7 +30,14 @@ def test_a_value_tells_its_owner_and_state(owner):
 
 @pytest.mark.parametrize(
     ("duration", "expected"),
-    [(0.2, 1), (1, 1), (10.1, 11), (LONGEST, LONGEST), (LONGEST + 1, LONGEST), (1e20, LONGEST)],
+    [
+        (0.2, 1),
+        (1, 1),
+        (10.1, 11),
+        (MAX_SECONDS, MAX_SECONDS),
+        (MAX_SECONDS + 1, MAX_SECONDS),
+        (1e20, MAX_SECONDS),
+    ],
 )
 def test_ttl_is_rounded_up_to_seconds_redis_accepts(duration, expected):
     """EX takes whole seconds, 0 is an error, and so is what overflows its clock."""

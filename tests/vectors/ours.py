@@ -9,7 +9,7 @@ from pydantic import ValidationError
 from faktory_unique import InvalidJob, Policy
 from faktory_unique.locks.job_validation import check_job
 from faktory_unique.locks.keys import lock_key
-from faktory_unique.policy.job_options import policy_of
+from faktory_unique.policy.job_options import job_policy
 
 
 def answer(case):
@@ -21,6 +21,6 @@ def answer(case):
             fields["key"] = lambda _args: chosen
         job = {**case, "jid": "jid-0001", "args": json.loads(case["args"])}
         check_job(job)
-        return {"key": lock_key(policy_of(job, Policy(**fields)), job)}
+        return {"key": lock_key(job_policy(job, Policy(**fields)), job)}
     except (InvalidJob, ValidationError, json.JSONDecodeError) as exc:
         return {"refused": str(exc)}

@@ -7,10 +7,10 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from faktory_unique import InvalidJob, Policy, Unique
-from faktory_unique._durations import LONGEST
+from faktory_unique._durations import MAX_SECONDS
 from faktory_unique.locks.keys import lock_key
 from faktory_unique.locks.transition import read_transition
-from faktory_unique.policy.job_options import policy_of
+from faktory_unique.policy.job_options import job_policy
 from tests.unit.pushing import Faktory, job
 
 MAIL = Policy(
@@ -34,14 +34,14 @@ class TestWhatItSays:
             ({"unique_for": 600}, 600, "success"),
             ({"unique_for": 600.5}, 600.5, "success"),
             ({"unique_for": 1}, 1, "success"),
-            ({"unique_for": LONGEST}, LONGEST, "success"),
+            ({"unique_for": MAX_SECONDS}, MAX_SECONDS, "success"),
             ({"unique_for": 600, "unique_until": None}, 600, "success"),
             ({"unique_for": 600, "unique_until": "success"}, 600, "success"),
             ({"unique_for": 600, "unique_until": "start"}, 600, "start"),
         ],
     )
     def test_it_is_unique_by_class_args_and_queue_for_so_long(self, policy, custom, ttl, until):
-        own = policy_of({"custom": custom}, policy)
+        own = job_policy({"custom": custom}, policy)
         assert (own.ttl, own.until, own.renew, own.on_death) == (ttl, until, False, "release")
         assert (own.per_queue, own.scope, own.by, own.key) == (True, None, None, None)
 
@@ -49,14 +49,14 @@ class TestWhatItSays:
         "custom", [{"unique_for": False}, {"unique_for": False, "unique_until": "start"}]
     )
     def test_false_lets_one_job_through(self, policy, custom):
-        assert policy_of({"custom": custom}, policy) is None
+        assert job_policy({"custom": custom}, policy) is None
 
     @pytest.mark.parametrize(
         "custom", [None, "text", {}, {"unique": 1}, {"unique_for": None}, {"unique_until": None}]
     )
     def test_one_that_says_nothing_has_the_policy_of_its_jobtype(self, policy, custom):
-        assert policy_of({"custom": custom}, policy) is policy
-        assert policy_of({}, policy) is policy
+        assert job_policy({"custom": custom}, policy) is policy
+        assert job_policy({}, policy) is policy
 
     @pytest.mark.parametrize(
         ("custom", "told"),
@@ -67,7 +67,7 @@ class TestWhatItSays:
             ({"unique_for": 0}, "custom.unique_for: 0 seconds; it is 1 to 315360000"),
             ({"unique_for": 0.9}, "custom.unique_for: 0.9 seconds; it is 1 to"),
             ({"unique_for": -5}, "custom.unique_for: -5 seconds; it is 1 to"),
-            ({"unique_for": LONGEST + 1}, "custom.unique_for: 315360001 seconds; it is 1 to"),
+            ({"unique_for": MAX_SECONDS + 1}, "custom.unique_for: 315360001 seconds; it is 1 to"),
             ({"unique_for": float("nan")}, "custom.unique_for: nan seconds; it is 1 to"),
             ({"unique_for": float("inf")}, "custom.unique_for: inf seconds; it is 1 to"),
             (
@@ -82,25 +82,25 @@ class TestWhatItSays:
     )
     def test_what_enterprise_does_not_take_is_an_error_that_names_it(self, policy, custom, told):
         with pytest.raises(InvalidJob) as caught:
-            policy_of({"custom": custom}, policy)
+            job_policy({"custom": custom}, policy)
         assert str(caught.value).startswith(told)
 
 
 def test_what_enterprise_has_no_words_for_comes_from_the_policy():
-    own = policy_of({"custom": {"unique_for": 600}}, MAIL)
+    own = job_policy({"custom": {"unique_for": 600}}, MAIL)
     kept = ("exclusive", "on_conflict", "enforce", "on_store_error", "lease")
     assert {n: getattr(own, n) for n in kept} == {n: getattr(MAIL, n) for n in kept}
     assert MAIL.until == "expiry"
 
 
 def test_without_a_policy_it_is_as_policies_usually_are():
-    assert policy_of({"custom": {"unique_for": 600}}, None) == Policy(
+    assert job_policy({"custom": {"unique_for": 600}}, None) == Policy(
         ttl=600, renew=False, per_queue=True
     )
 
 
 def test_the_key_is_that_of_a_policy_by_queue():
-    own = policy_of({"custom": {"unique_for": 600}}, Policy(key=lambda args: args[0]))
+    own = job_policy({"custom": {"unique_for": 600}}, Policy(key=lambda args: args[0]))
     assert lock_key(own, job(1)) == lock_key(Policy(per_queue=True), job(1))
     assert lock_key(own, job(1)) != lock_key(own, job(1, queue="other"))
     assert lock_key(own, job(1)) != lock_key(own, job(1, jobtype="Other"))
@@ -170,4 +170,4 @@ class TestPushed:
             def __call__(self, args):
                 return args[0]
 
-        assert policy_of({"custom": {"unique_for": 600}}, Policy(key=Pick())).ttl == 600
+        assert job_policy({"custom": {"unique_for": 600}}, Policy(key=Pick())).ttl == 600

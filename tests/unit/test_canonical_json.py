@@ -22,7 +22,7 @@ from hypothesis import strategies as st
 from pydantic import BaseModel
 
 from faktory_unique.errors import InvalidJob
-from faktory_unique.locks.canonical_json import _by_hand, _is_plain, _text, canonical
+from faktory_unique.locks.canonical_json import _by_hand, _is_plain, _text, canonical_json
 
 MAX_INT = 2**53 - 1
 
@@ -63,9 +63,9 @@ def test_numbers_are_those_of_appendix_b(ieee, text):
     (number,) = struct.unpack(">d", bytes.fromhex(ieee))
     if text is None:
         with pytest.raises(InvalidJob):
-            canonical(number)
+            canonical_json(number)
     else:
-        assert canonical(number) == text.encode()
+        assert canonical_json(number) == text.encode()
 
 
 def test_keys_are_sorted_as_in_section_3_2_3():
@@ -78,7 +78,7 @@ def test_keys_are_sorted_as_in_section_3_2_3():
       "\u0080": "Control",
       "\u00f6": "Latin Small Letter O With Diaeresis"
     }"""
-    assert list(json.loads(canonical(json.loads(published))).values()) == [
+    assert list(json.loads(canonical_json(json.loads(published))).values()) == [
         "Carriage Return",
         "One",
         "Control",
@@ -95,7 +95,7 @@ def test_the_example_of_section_3_2_2_gives_the_bytes_of_section_3_2_4():
       "string": "\u20ac$\u000F\u000aA'\u0042\u0022\u005c\\\"\/",
       "literals": [null, true, false]
     }"""
-    assert canonical(json.loads(published)) == bytes.fromhex("""
+    assert canonical_json(json.loads(published)) == bytes.fromhex("""
         7b 22 6c 69 74 65 72 61 6c 73 22 3a 5b 6e 75 6c 6c 2c 74 72
         75 65 2c 66 61 6c 73 65 5d 2c 22 6e 75 6d 62 65 72 73 22 3a
         5b 33 33 33 33 33 33 33 33 33 2e 33 33 33 33 33 33 33 2c 31
@@ -141,18 +141,18 @@ plain_values = nested(
 
 @given(values)
 def test_the_bytes_are_those_of_the_rfc8785_package(value):
-    assert canonical(value) == rfc8785.dumps(value)
+    assert canonical_json(value) == rfc8785.dumps(value)
 
 
 @given(floats)
 def test_every_number_is_that_of_the_rfc8785_package(number):
-    assert canonical(number) == rfc8785.dumps(number)
+    assert canonical_json(number) == rfc8785.dumps(number)
 
 
 @given(plain_values)
 def test_the_fast_way_writes_what_the_slow_way_writes(value):
     assert _is_plain(value, 200)
-    assert canonical(value) == _by_hand(value, "value")
+    assert canonical_json(value) == _by_hand(value, "value")
 
 
 @given(values)
@@ -164,12 +164,12 @@ def test_key_order_never_counts(value):
             return {key: turned(item) for key, item in reversed(value.items())}
         return value
 
-    assert canonical(turned(value)) == canonical(value)
+    assert canonical_json(turned(value)) == canonical_json(value)
 
 
 @given(integers)
 def test_an_int_and_the_float_equal_to_it_are_one_number(number):
-    assert canonical(number) == canonical(float(number)) == str(number).encode()
+    assert canonical_json(number) == canonical_json(float(number)) == str(number).encode()
 
 
 @given(values)
@@ -183,12 +183,14 @@ def test_reading_the_bytes_gives_the_value_back(value):
 
     # As doubles: 1.2345678901234567e20 is written without exponent, and as an int it would be
     # another number than the double that it stands for.
-    assert json.loads(canonical(value), parse_int=float) == listed(value)
+    assert json.loads(canonical_json(value), parse_int=float) == listed(value)
 
 
 @given(values)
 def test_what_was_read_from_the_bytes_has_the_same_bytes(value):
-    assert canonical(json.loads(canonical(value), parse_int=float)) == canonical(value)
+    assert canonical_json(json.loads(canonical_json(value), parse_int=float)) == canonical_json(
+        value
+    )
 
 
 # ---- what counts as what -----------------------------------------------------------------------
@@ -225,12 +227,12 @@ def test_what_was_read_from_the_bytes_has_the_same_bytes(value):
     ],
 )
 def test_the_one_form(value, expected):
-    assert canonical(value) == expected
+    assert canonical_json(value) == expected
     assert _by_hand(value, "value") == expected
 
 
 def test_a_boolean_is_no_number():
-    assert canonical([True, False]) != canonical([1, 0])
+    assert canonical_json([True, False]) != canonical_json([1, 0])
 
 
 class Level(enum.IntEnum):
@@ -354,13 +356,13 @@ class OddDict(dict):
 )
 def test_a_subclass_counts_as_what_json_dumps_sends_for_it(value):
     sent = json.loads(json.dumps(value))
-    assert canonical(value) == canonical(sent)
-    assert canonical([value]) == b"[%b]" % canonical(sent)
+    assert canonical_json(value) == canonical_json(sent)
+    assert canonical_json([value]) == b"[%b]" % canonical_json(sent)
 
 
 def test_shared_parts_are_no_cycle():
     part = [0.5]
-    assert canonical([part, part, {"a": part}]) == b'[[0.5],[0.5],{"a":[0.5]}]'
+    assert canonical_json([part, part, {"a": part}]) == b'[[0.5],[0.5],{"a":[0.5]}]'
 
 
 # ---- refusals ----------------------------------------------------------------------------------
@@ -524,7 +526,7 @@ REFUSED = [
 @pytest.mark.parametrize(("value", "message"), REFUSED, ids=[m[:60] for _, m in REFUSED])
 def test_a_refusal_names_the_place_and_the_way_out(value, message):
     with pytest.raises(InvalidJob) as refused:
-        canonical(value, path="args")
+        canonical_json(value, path="args")
     assert str(refused.value) == message
     assert refused.value.__suppress_context__ or refused.value.__context__ is None
 
@@ -533,7 +535,7 @@ def test_an_unnamed_value_is_called_value():
     with pytest.raises(
         InvalidJob, match=r"^value\[0\]: set is not JSON; pass sorted\(value\[0\]\)$"
     ):
-        canonical([set()])
+        canonical_json([set()])
 
 
 @pytest.mark.parametrize(
@@ -550,7 +552,7 @@ def test_an_unnamed_value_is_called_value():
 )
 def test_a_refusal_shows_nothing_of_the_value(value):
     with pytest.raises(InvalidJob) as refused:
-        canonical(value)
+        canonical_json(value)
     assert not any(word in str(refused.value) for word in ("secret", "2024", "4111"))
     assert refused.value.__context__ is None
 
@@ -562,9 +564,9 @@ def test_200_levels_are_accepted_with_and_without_floats(wrap, leaf):
     for _ in range(200):
         value = wrap(value)
     assert _is_plain(value, 200) is (leaf == 0)
-    assert canonical(value) == _by_hand(value, "value") == rfc8785.dumps(value)
+    assert canonical_json(value) == _by_hand(value, "value") == rfc8785.dumps(value)
     with pytest.raises(InvalidJob):
-        canonical(wrap(value))
+        canonical_json(wrap(value))
 
 
 def test_on_a_stack_nearly_used_up_it_is_the_bytes_or_a_refusal():
@@ -575,7 +577,7 @@ def test_on_a_stack_nearly_used_up_it_is_the_bytes_or_a_refusal():
         if frames:
             return descend(frames - 1)
         try:
-            return canonical(value) == expected
+            return canonical_json(value) == expected
         except InvalidJob as refused:
             return str(refused)
 
@@ -592,4 +594,4 @@ def test_errors_of_a_subclass_are_its_own():
             raise LookupError("mine")
 
     with pytest.raises(LookupError, match="mine"):
-        canonical(Broken())
+        canonical_json(Broken())

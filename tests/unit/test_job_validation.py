@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import pytest
 
 from faktory_unique import InvalidJob
-from faktory_unique.locks.job_validation import check_job, checked_queues, due
+from faktory_unique.locks.job_validation import check_job, due_time, validated_queues
 
 GOOD = {"jid": "jid-00000001", "jobtype": "Email", "args": []}
 
@@ -68,22 +68,22 @@ def test_bad_jobs_are_told_what_is_wrong(fields, told):
     ],
 )
 def test_a_due_time_is_read_as_the_server_reads_it(at, expected):
-    assert due({"at": at}) == expected
+    assert due_time({"at": at}) == expected
 
 
 @pytest.mark.parametrize("at", ["tomorrow", "2026-01-31T09:00:00", "2026-01-31", 7])
 def test_a_due_time_without_a_zone_or_sense_is_named(at):
     with pytest.raises(InvalidJob, match=f"at: {at!r}"):
-        due({"at": at})
+        due_time({"at": at})
 
 
 def test_queues_to_fetch_from_are_a_list_of_names():
-    assert checked_queues(name for name in ("default", "a-b.c_9")) == ["default", "a-b.c_9"]
+    assert validated_queues(name for name in ("default", "a-b.c_9")) == ["default", "a-b.c_9"]
     with pytest.raises(TypeError, match=r"pass \['default'\]"):
-        checked_queues("default")
+        validated_queues("default")
 
 
 @pytest.mark.parametrize("wrong", [[], ["a b"], ["default", None]])
 def test_queues_that_could_never_have_a_job_are_refused(wrong):
     with pytest.raises(ValueError, match="name at least one"):
-        checked_queues(wrong)
+        validated_queues(wrong)

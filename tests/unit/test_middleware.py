@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 
 from faktory_unique import Middleware, PushResult, PushStatus, Requeue, RetryLater
-from faktory_unique.middleware import checked, compose, one_each
+from faktory_unique.middleware import compose, require_one_result_each, validated_chain
 
 
 class Named(Middleware):
@@ -51,7 +51,7 @@ def test_the_base_hands_on_the_error_too():
 )
 def test_what_is_no_middleware_is_named(wrong, told):
     with pytest.raises(TypeError, match=told):
-        checked([Middleware(), wrong])
+        validated_chain([Middleware(), wrong])
 
 
 @pytest.mark.parametrize(
@@ -64,23 +64,25 @@ def test_a_result_is_true_when_pushed(status, true):
 
 def test_there_is_a_result_for_each_job():
     with pytest.raises(RuntimeError, match="1 results for 2 jobs"):
-        one_each([PushResult(status=PushStatus.PUSHED, jid="j", submitted_jid="j")], [{}, {}])
+        require_one_result_each(
+            [PushResult(status=PushStatus.PUSHED, jid="j", submitted_jid="j")], [{}, {}]
+        )
 
 
 def test_a_middleware_that_answers_nothing_is_told_what_to_answer():
     with pytest.raises(RuntimeError, match="no list of results for 1 jobs"):
-        one_each(None, [{}])
+        require_one_result_each(None, [{}])
 
 
 def test_a_single_middleware_is_told_to_be_a_list():
     with pytest.raises(TypeError, match=r"middleware is a list: pass \["):
-        checked(Middleware())
+        validated_chain(Middleware())
 
 
 def test_a_middleware_that_stands_twice_is_refused():
     twice = Middleware()
     with pytest.raises(ValueError, match="stands twice"):
-        checked([twice, Middleware(), twice])
+        validated_chain([twice, Middleware(), twice])
 
 
 @pytest.mark.parametrize("delay", ["5", None, -1, float("nan"), float("inf")])
