@@ -1,4 +1,4 @@
-"""`python -m faktory_unique` and the `faktory-unique` command."""
+"""Entry point of `python -m faktory_unique` and of the `faktory-unique` command."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import sys
 
 
 def main() -> None:
-    """Runs the command; says what to install where its libraries are missing."""
+    """Run the command. Exit with the install command if typer or rich is missing."""
     try:
         from .cli import app  # noqa: PLC0415  # typer and rich come with the extra `cli`
     except ModuleNotFoundError as exc:

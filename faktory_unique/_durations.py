@@ -1,4 +1,4 @@
-"""Durations as people write them, as seconds."""
+"""Parse durations such as 90, "90s", "1h30m", "PT1H30M" (ISO 8601) or a timedelta, into seconds."""
 
 from __future__ import annotations
 
@@ -11,20 +11,24 @@ from pydantic import TypeAdapter, ValidationError
 from ._util import short_repr
 
 _UNITS = {"d": 86_400, "h": 3_600, "m": 60, "s": 1}
-_WRITTEN = re.compile(
+_UNITS_TEXT = re.compile(
     "".join(rf"(?:(?P<{unit}>\d+(?:\.\d+)?)\s*{unit}\s*)?" for unit in _UNITS), re.IGNORECASE
 )
 _TIMEDELTA = TypeAdapter(timedelta)
 
-# Ten years. Redis refuses expiries that overflow its clock; nobody means a lock that long.
+# Ten years, in seconds. Redis refuses expiries that overflow its clock; nobody means a lock that
+# long.
 MAX_SECONDS = 315_360_000
 
 
 def parse_duration(duration: object) -> float:
-    """A duration as seconds: `90`, `"90"`, `"90s"`, `"1h30m"`, `"PT1H30M"` (ISO 8601), a timedelta.
+    """Return a duration as seconds.
+
+    Args:
+        duration: a number of seconds, `"90"`, `"90s"`, `"1h30m"`, `"PT1H30M"` or a timedelta.
 
     Raises:
-        ValueError: it is none of these; the message names it.
+        ValueError: the value is none of these. The message shows it.
     """
     if isinstance(duration, timedelta):
         return duration.total_seconds()
@@ -37,14 +41,15 @@ def parse_duration(duration: object) -> float:
         text = duration.strip()
         if re.fullmatch(r"\d+(\.\d+)?", text):
             return float(text)
-        written = _WRITTEN.fullmatch(text)
-        if text and written:
-            return sum(float(n) * _UNITS[u] for u, n in written.groupdict().items() if n)
+        counts = _UNITS_TEXT.fullmatch(text)
+        if text and counts:
+            return sum(float(n) * _UNITS[u] for u, n in counts.groupdict().items() if n)
         if text[:1] in {"P", "p"}:
             try:
                 return _TIMEDELTA.validate_python(text.upper()).total_seconds()
             except ValidationError:
                 pass
     raise ValueError(
-        f"{short_repr(duration)} is not a duration; write 90, '90s', '1h30m', 'PT1H30M' or a timedelta"
+        f"{short_repr(duration)} is not a duration; "
+        "write 90, '90s', '1h30m', 'PT1H30M' or a timedelta"
     )

@@ -1,8 +1,8 @@
-"""Environment variables, as the block of code that asks sees them.
+"""Environment variables, such as FAKTORY_URL, which a test may override for a block of code.
 
-`faktory_unique.testing` points variables at a fake for the length of a block. `os.environ` is one
-for all threads of a process, so it shows the block that was entered last; a thread or task that is
-within a block of its own sees that one all the same.
+`os.environ` belongs to the whole process: subprocesses and threads started by the test see the
+block that was entered last. A context variable remembers the block of the current thread or task,
+so that tests in parallel threads do not see each other's values.
 """
 
 from __future__ import annotations
@@ -11,48 +11,39 @@ import os
 import threading
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-
-@dataclass(eq=False, slots=True)
-class _Block:
-    values: Mapping[str, str]
-    before: dict[str, str | None]
-
+_NONE: Mapping[str, str] = MappingProxyType({})
 
 _mutex = threading.Lock()
-_blocks: list[_Block] = []  # entered and not yet left, the last entered last
-_own: ContextVar[_Block | None] = ContextVar("faktory_unique_environment", default=None)
+_blocks: list[tuple[Mapping[str, str], dict[str, str | None]]] = []  # open ones: values, before
+_own: ContextVar[Mapping[str, str]] = ContextVar("faktory_unique_environment", default=_NONE)
 
 
 def variable(name: str) -> str | None:
-    """The value of an environment variable; None where it is not set."""
-    told = os.environ.get(name)
-    own = _own.get()
-    if own is None or name not in own.values:
-        return told
-    # What somebody has set by hand, within the block, counts as it does outside of one.
-    with _mutex:
-        set_by_a_block = any(told == block.values.get(name) for block in _blocks)
-    return own.values[name] if set_by_a_block else told
+    """Return the value of an environment variable, or None if it is not set."""
+    value = os.environ.get(name)
+    # A value that no block has set is the test's own (monkeypatch.setenv), and counts.
+    set_by_block = any(value == values.get(name) for values, _ in tuple(_blocks))
+    return _own.get().get(name, value) if set_by_block else value
 
 
 @contextmanager
 def overridden(values: Mapping[str, str]) -> Iterator[None]:
-    """Sets environment variables for the length of a block, and puts back what they were.
+    """Set environment variables for a block, and restore them at its end.
 
-    Blocks nest; those of several threads may end in any order.
+    Blocks nest. Blocks of several threads may end in any order.
     """
+    outer = _own.get()
     with _mutex:
-        block = _Block(values, {name: os.environ.get(name) for name in values})
+        block = (values, {name: os.environ.get(name) for name in values})
         _blocks.append(block)
         os.environ.update(values)
-    outer = _own.get()
-    _own.set(block)
+    _own.set(values)
     try:
         yield
     finally:
@@ -61,15 +52,14 @@ def overridden(values: Mapping[str, str]) -> Iterator[None]:
             _leave(block)
 
 
-def _leave(block: _Block) -> None:
-    place = _blocks.index(block)
-    _blocks.remove(block)
-    if place < len(
-        _blocks
-    ):  # another thread's was entered later: what was before is its to restore
-        _blocks[place].before = block.before
+def _leave(block: tuple[Mapping[str, str], dict[str, str | None]]) -> None:
+    position = _blocks.index(block)
+    del _blocks[position]
+    _, before = block
+    if position < len(_blocks):  # another thread has entered a block since, which restores them
+        _blocks[position][1].update(before)
         return
-    for name, value in block.before.items():
+    for name, value in before.items():
         if value is None:
             os.environ.pop(name, None)
         else:

@@ -1,9 +1,9 @@
-"""Brings in pyfaktory without what importing it does to the process.
+"""Import pyfaktory without its side effect: replacing the process's SIGTERM handler.
 
 `import pyfaktory` decorates a method with `pebble.sighandler`, which replaces the process's SIGTERM
-handler and raises ValueError off the main thread (pyfaktory 0.2.13, consumer.py). For the length of
-this import the decorator is one that leaves the method alone. A pyfaktory that the program had
-already imported is taken as it is.
+handler and raises ValueError outside the main thread (pyfaktory 0.2.13, consumer.py). During this
+import the decorator does nothing. If the program has already imported pyfaktory, that import
+stays as it is.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ def _no_sighandler(_signals: object) -> Callable[[F], F]:
 
 _sighandler = pebble.sighandler
 if "pyfaktory" not in sys.modules:
-    pebble.sighandler = _no_sighandler  # type: ignore[assignment]  # for the import below alone
+    pebble.sighandler = _no_sighandler  # type: ignore[assignment]  # during the import below
 try:
     from pyfaktory.client import Client as StockClient
     from pyfaktory.consumer import Consumer as StockConsumer

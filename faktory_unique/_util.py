@@ -1,4 +1,4 @@
-"""Whether code of a signal handler runs amid what it interrupts, and must not wait for it."""
+"""Short forms of values for error messages, without passwords; and who holds an RLock."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from threading import RLock
 
-_LONGEST_SHOWN = 100
-# Of other objects the type alone is shown: a client of some other kind writes out its password.
+_MAX_LENGTH = 100
+# Other objects are shown by their type: the repr of a client may contain its password.
 _PLAIN = (str, bytes, int, float, list, tuple, dict, type(None))
 
 
 def short_repr(value: object) -> str:
-    """A value as messages show it: written out, where it can be, and `short_text`. It never raises."""
+    """Return a value's repr for a message, shortened by `short_text`. It never raises."""
     text = f"a value of type {type(value).__name__}"
     if isinstance(value, _PLAIN):
         with suppress(Exception):  # an int too long for repr, a list nested too deep, …
@@ -23,12 +23,18 @@ def short_repr(value: object) -> str:
 
 
 def short_text(text: str) -> str:
-    """A text as messages show it: short, and of a URL, which can hold a password, the scheme."""
-    before, cut, _ = text.partition(":/")  # not "://", of which a Path leaves one slash
+    """Return a text for a message: at most 100 characters, a URL cut after its scheme.
+
+    A URL may contain a password.
+    """
+    before, cut, _ = text.partition(":/")  # not "://": a Path keeps only one slash of it
     text = f"{before}{cut}…" if cut else text
-    return text if len(text) <= _LONGEST_SHOWN else f"{text[:_LONGEST_SHOWN]}…"
+    return text if len(text) <= _MAX_LENGTH else f"{text[:_MAX_LENGTH]}…"
 
 
 def held_by_this_thread(lock: RLock) -> bool:
-    """Whether this very thread has the lock, which nobody takes twice."""
-    return lock._is_owned()  # type: ignore[attr-defined,no-any-return]  # noqa: SLF001  # as threading.Condition asks it: there is no public way
+    """Return whether the current thread holds the lock.
+
+    Code of a signal handler may run while its own thread holds the lock. It must not wait for it.
+    """
+    return lock._is_owned()  # type: ignore[attr-defined,no-any-return]  # noqa: SLF001  # as threading.Condition does: there is no public way

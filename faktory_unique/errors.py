@@ -1,10 +1,12 @@
-"""Every error of this package: one root, and a branch for each party that can be at fault.
+"""Every exception of the package, grouped by the party at fault.
 
-The caller: `InvalidJob`, `InvalidSettings`. Nobody, where a policy asks for it: `DuplicateJob`. The
-store: `StoreUnavailable`, `StoreError`. Faktory, or the way to it: `CommandRefused`, `CommandNotSent`,
-`CommandOutcomeUnknown`, which between them say what is known of a command that did not end in a good
-reply. Those three are pyfaktory's protocol error too, so that an `except` written for pyfaktory
-still catches them.
+- The caller: `InvalidJob`, `InvalidSettings`.
+- Nobody, when the policy says `on_conflict="raise"`: `DuplicateJob`.
+- The lock store: `StoreUnavailable`, `StoreError`.
+- Faktory, or the connection to it: `CommandRefused`, `CommandNotSent`, `CommandOutcomeUnknown`.
+
+The last three say what is known of a command that got no good reply. They are also pyfaktory's
+protocol error, so an `except` written for pyfaktory still catches them.
 """
 
 from __future__ import annotations
@@ -20,15 +22,15 @@ if TYPE_CHECKING:
 
 
 class FaktoryUniqueError(Exception):
-    """The root of all errors raised by this package."""
+    """The base class of all exceptions of this package."""
 
 
 class BatchError(FaktoryUniqueError):
-    """A push was stopped by an error.
+    """An error stopped a push.
 
     Attributes:
-        results: one `PushResult` for each job of the call, in its order; empty where the error
-            came before anything was tried.
+        results: one `PushResult` for each job of the call, in the same order. It is empty if the
+            error came before any job was tried.
     """
 
     results: Sequence[PushResult]
@@ -39,69 +41,70 @@ class BatchError(FaktoryUniqueError):
 
 
 class InvalidJob(BatchError, ValueError):
-    """The job cannot be carried faithfully, or would be lost. Nothing was locked or pushed.
+    """Faktory cannot carry the job unchanged, or would lose it. Nothing was locked or pushed.
 
-    But where a middleware within `Unique` refuses some of a list of more than 200: others may have
-    been pushed before; `results` tells.
+    There is one exception: a middleware inside `Unique` may refuse a job of a list of more than
+    200. Other jobs of that list may have been pushed before. `results` has the status of each job.
     """
 
 
 class InvalidSettings(FaktoryUniqueError, ValueError):
-    """A setting or policy is unknown or impossible; the message names it."""
+    """A setting or a policy field is unknown, or its value is not allowed. The message names it."""
 
 
 class StoreError(BatchError):
-    """The lock store answered with an error, such as out of memory or no permission.
+    """The lock store replied with an error, such as out of memory or no permission.
 
     Attributes:
-        done: the changes of the batch that are known to have happened all the same.
+        done: the transitions of the batch that are known to be applied although others failed.
     """
 
     done: Sequence[Any] = ()  # of `Transition`, which is above this module
 
 
 class StoreUnavailable(StoreError, ConnectionError):
-    """The lock store gave no answer in time. The jobs this concerned were not pushed."""
+    """The lock store did not reply in time. The jobs that needed it were not pushed."""
 
 
 class FaktoryError(FaktoryUniqueError, StockProtocolError):
-    """A command to Faktory did not end in a good reply."""
+    """A command to Faktory got no good reply."""
 
 
 class CommandRefused(FaktoryError):
-    """Faktory answered and did not carry the command out."""
+    """Faktory replied with an error and did not execute the command."""
 
 
 class CommandNotSent(FaktoryError, ConnectionError):
-    """No byte of the command left this process: no connection could be made."""
+    """No byte of the command left this process, because no connection could be made."""
 
 
 class AuthenticationFailed(CommandNotSent):
-    """Faktory does not let this client in: wrong or missing password, or another protocol."""
+    """Faktory rejected this client: the password is wrong or missing, or the protocol differs."""
 
 
 class CommandOutcomeUnknown(FaktoryError, ConnectionError):
-    """The command was sent, wholly or in part, and no whole reply came back."""
+    """The command was sent, at least in part, and no complete reply was received."""
 
 
 class DuplicateJob(BatchError):
-    """An equal job is there already, and the policy says `on_conflict="raise"`.
+    """An equal job is queued or running, and the policy says `on_conflict="raise"`.
 
-    It was not pushed. `results` tells which job is there; of a bulk, the others were pushed.
+    The job was not pushed. `results` has the jid of the equal job. If the call pushed a list, the
+    other jobs of the list were pushed.
     """
 
 
 class PushRefused(BatchError, CommandRefused):
-    """Faktory refused the job. Its lock was given back."""
+    """Faktory refused the job. Its lock was rolled back."""
 
 
 class PushNotSent(BatchError, CommandNotSent):
-    """The job never left this process. Its lock was given back."""
+    """The job never left this process. Its lock was rolled back."""
 
 
 class PushOutcomeUnknown(BatchError, CommandOutcomeUnknown):
-    """The job may or may not be on the server. Its lock is leased until that is past doubt.
+    """It is unknown whether Faktory has the job. Its lock stays leased until the lease lapses.
 
-    Push the same Job object again, if it is unique: it keeps its lock and goes out under a new jid.
-    One that is not unique goes out under the same, which can destroy reservations; make a new Job.
+    If the job is unique, push the same Job object again: it keeps its lock and gets a new jid. A
+    job that is not unique would keep its jid, which can destroy reservations: make a new Job.
     """

@@ -1,7 +1,7 @@
-"""What happened to a lock: values that are given to hooks.
+"""Events about locks (acquired, duplicate, released, …), their hooks, and how they are logged.
 
-A hook is any callable that takes an `Event`: for metrics, traces, an audit. It is called where the
-event happens, in a producer's or a worker's own thread, and is to be quick.
+A hook is any callable that takes an `Event`: for metrics, traces or an audit. It is called when the
+event happens, in the producer's or the worker's own thread, so it must be fast.
 """
 
 from __future__ import annotations
@@ -17,19 +17,38 @@ log = logging.getLogger("faktory_unique")
 
 
 class EventName(StrEnum):
-    """What can happen to a lock.
+    """The name of an event.
 
-    Of a push: `acquired` (leased), `duplicate` (another job has it), `confirmed` (held for as long
-    as the job may wait), `push_unknown` (left to its lease), `unguarded` (pushed without a lock,
-    the store being away, or the job to be replaced not yet confirmed), `observed` (another has it,
-    and the policy does not enforce that), `key_failed` (no key could be made, and the policy does
-    not enforce one). The last three are told before the send, which can come to nothing, so that a
-    process which dies amid it hides nothing. Of a worker: `held` (for as long as the attempt can
-    take), `reacquired` (it had lapsed, and was taken again), `lapsed` (it had, and the job runs
-    without one), `superseded` (its job steps aside for one that was pushed in its place),
-    `excluded` (another job of its key runs, and this one is put back), `requeue`, `unsupported_stamp`
-    (of a later version: left alone). Of both: `released`, and `store_error` (a change that could
-    not be made).
+    Events of a push:
+
+    - `acquired`: the lock was acquired, as a lease.
+    - `duplicate`: another job has the lock, and this one is not pushed.
+    - `push_unknown`: no complete reply came, and the lock stays leased until it lapses.
+    - `unguarded`: the job is pushed without a lock. The store is unavailable, or the job to replace
+      is not confirmed yet.
+    - `observed`: another job has the lock, and this one is pushed since the policy says
+      `enforce=False`.
+    - `key_failed`: no key could be computed, and the job is pushed since the policy says
+      `enforce=False`.
+
+    `unguarded`, `observed` and `key_failed` are emitted before the job is sent, and the send can
+    still fail. So a process that dies during the send has hidden nothing.
+
+    Events of a worker:
+
+    - `renewed`: the lock is held for as long as the attempt may take.
+    - `reacquired`: the lock had lapsed, and the job acquired it again.
+    - `superseded`: a newer job replaced this one, which is acknowledged without being run.
+    - `run_blocked`: another job with the same key is running, and this one is requeued.
+    - `requeued`: a copy of the job was pushed, and the job is acknowledged.
+    - `unsupported_stamp`: a later version made the stamp, and the lock is left alone.
+
+    Events of both:
+
+    - `confirmed`: Faktory has the job, and the lock is held for as long as the job may wait.
+    - `lapsed`: the lock had lapsed, or another job has acquired it. The job runs without a lock.
+    - `released`: the lock was released.
+    - `store_error`: a lock could not be read or written. `detail` says what happens instead.
     """
 
     ACQUIRED = "acquired"
@@ -51,16 +70,16 @@ class EventName(StrEnum):
 
 
 class Event(NamedTuple):
-    """Something that happened to a lock.
+    """An event about one lock.
 
     Attributes:
-        name: what.
+        name: the kind of event.
         key: the Redis key of the lock.
-        owner: the jid under which the work was first pushed: of the job that this is about.
-        jid: the jid of that job as it is now; another than owner where it was pushed or put back
-            anew.
-        jobtype: its jobtype.
-        told: what else there is to say, for people; never args.
+        owner: the jid under which the job was first pushed. It is the lock's owner.
+        jid: the job's present jid. It differs from the owner if the job was requeued, or pushed
+            again.
+        jobtype: the job's jobtype.
+        detail: more about the event, for people to read. It never contains args.
     """
 
     name: EventName
@@ -75,11 +94,11 @@ Hook: TypeAlias = "Callable[[Event], None]"
 
 
 class Hooks:
-    """Gives events to hooks. A hook that raises is logged, and breaks nothing.
+    """The hooks that get each event. A hook that raises is logged, and has no other effect.
 
     Args:
-        hooks: called in this order.
-        wants: whether any of them makes something of the events of a name; None: of all.
+        hooks: the hooks, called in this order.
+        wants: whether any hook uses the events of a name; None if all events are used.
     """
 
     def __init__(
@@ -89,24 +108,24 @@ class Hooks:
         self._wants = wants
 
     def wants(self, name: EventName) -> bool:
-        """Whether an event of this name is worth making.
+        """Return whether an event of this name is worth making.
 
-        Of a push that goes well there are two, which are logged at DEBUG: most often by nobody.
+        A successful push has two events, logged at DEBUG: most often nobody reads them.
         """
         return self._wants is None or self._wants(name)
 
     def emit(self, event: Event) -> None:
-        """Gives an event to each hook, in their order."""
+        """Call each hook with the event."""
         for hook in self._hooks:
             try:
                 hook(event)
-            except Exception:  # whatever it is: a hook is the user's, and the job is not its own
+            except Exception:  # of any kind: a user's hook must not break the push or the job
                 log.exception("the hook %r raised at %s of key=%s", hook, event.name, event.key)
 
 
-# A duplicate is what the library is for, and the one event that a push returns no job for; a job
-# that steps aside is the one that Faktory accepted and nobody runs. What is louder is an exception
-# to the promise that one key has one live job.
+# A duplicate is the purpose of the library, and the one event after which a push has no job. A
+# superseded job is one that Faktory accepted and nobody runs. Both are INFO. A WARNING is an
+# exception to the promise that one key has one live job.
 _LEVELS = {
     EventName.DUPLICATE: logging.INFO,
     EventName.OBSERVED: logging.INFO,
@@ -122,15 +141,15 @@ _LEVELS = {
 
 
 def is_logged(name: EventName) -> bool:
-    """Whether the events of a name are logged, as things stand."""
+    """Return whether events of this name are logged at the logger's present level."""
     return log.isEnabledFor(_LEVELS.get(name, logging.DEBUG))
 
 
 def log_event(event: Event) -> None:
-    """Logs an event under `faktory_unique`: `duplicate: jobtype=… jid=… key=… owner=…`."""
+    """Log an event under `faktory_unique`: `duplicate: jobtype=… jid=… owner=… key=…: detail`."""
     level = _LEVELS.get(event.name, logging.DEBUG)
     if log.isEnabledFor(level):
-        told = f": {event.detail}" if event.detail else ""
+        detail = f": {event.detail}" if event.detail else ""
         log.log(
             level,
             "%s: jobtype=%s jid=%s owner=%s key=%s%s",
@@ -139,5 +158,5 @@ def log_event(event: Event) -> None:
             event.jid,
             event.owner,
             event.key,
-            told,
+            detail,
         )

@@ -1,7 +1,9 @@
-"""The chain: what middleware is, what it is given and what it answers.
+"""Middleware of a producer or consumer: the base class, its decisions, and how a chain is composed.
 
-A middleware has a method for each verb of a job's life and calls on, through `call_next`, to the
-next one inwards; innermost stands the verb itself. The first of a list is outermost.
+Here are `Middleware`, `Run`, `Requeue`, `Drop`, `RetryLater`, `ReportStatus`, `JobError`,
+`PendingPush` and `compose`. A middleware has one method for each verb of a job's life. The method
+calls the next middleware through `call_next`; the last `call_next` is the verb itself. The first
+middleware of a list is the outermost.
 """
 
 from __future__ import annotations
@@ -13,49 +15,52 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, TypeAlias, TypeVar
 
 from ._durations import MAX_SECONDS, parse_duration
-from .results import PushResult
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from datetime import timedelta
 
+    from .results import PushResult
+
 Payload: TypeAlias = dict[str, Any]
-"""A job as Faktory's JSON has it: `jid`, `jobtype`, `args`, `queue`, `custom`, …"""
+"""A job as in Faktory's JSON: `jid`, `jobtype`, `args`, `queue`, `custom`, …"""
 
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """A fetch answer: run the job."""
+    """A fetch decision: run the job."""
 
 
 @dataclass(frozen=True, slots=True)
 class Requeue:
-    """A fetch answer: put the job back, due again in `delay` seconds; no retry is spent.
+    """A fetch decision: queue the job again in `delay` seconds, without spending a retry.
 
     Raises:
-        ValueError: delay is no number of seconds, 0 or more.
+        ValueError: the delay is not a number of seconds from 0 to ten years.
     """
 
     delay: float
 
     def __post_init__(self) -> None:
-        delay: object = self.delay  # of a middleware that need not be type-checked
+        delay: object = self.delay  # from a middleware, which may not be type-checked
         if not isinstance(delay, int | float) or not 0 <= delay <= MAX_SECONDS:
-            raise ValueError(f"{self.delay!r}: a delay is a number of seconds, 0 to {MAX_SECONDS}")
+            raise ValueError(
+                f"delay: {self.delay!r} is not a number of seconds from 0 to {MAX_SECONDS}"
+            )
 
 
 class RetryLater(Exception):
-    """Raised by a handler to have its job again after a while, without spending a retry.
+    """Raised by a handler: queue the job again after a delay, without spending a retry.
 
-    A copy of the job is pushed, under a jid of its own and with the lock of this one, and this one
-    is acknowledged. For what is not there yet and no failure: a rate limit, a file still being
-    written.
+    Use it if the job cannot run yet and nothing has failed: a rate limit is reached, or a file is
+    still being written. A copy of the job is pushed under a new jid and keeps the lock. Then this
+    job is acknowledged.
 
     Args:
-        delay: when the job is due again: seconds, or any form that `Policy.ttl` takes.
+        delay: the time until the job is due: seconds, or any other form that `Policy.ttl` takes.
 
     Raises:
-        ValueError: the delay is no duration from 0 to ten years.
+        ValueError: the delay is not a duration from 0 to ten years.
     """
 
     def __init__(self, delay: float | str | timedelta) -> None:
@@ -65,7 +70,7 @@ class RetryLater(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Drop:
-    """A fetch answer: acknowledge the job unrun; the reason is logged."""
+    """A fetch decision: acknowledge the job without running it. The reason is logged."""
 
     reason: str
 
@@ -75,12 +80,12 @@ FetchDecision: TypeAlias = Run | Requeue | Drop
 
 @dataclass(frozen=True, slots=True)
 class JobError:
-    """Why a job failed, as Faktory is told: a value, since not every exception can be pickled.
+    """The error of a failed job, as FAIL reports it. A value: not every exception can be pickled.
 
     Attributes:
-        errtype: name of the exception's class.
-        message: its text.
-        backtrace: formatted lines, outermost first.
+        errtype: the name of the exception's class.
+        message: the exception's text.
+        backtrace: formatted lines, outermost call first.
     """
 
     errtype: str
@@ -89,10 +94,16 @@ class JobError:
 
 
 class ReportStatus(Enum):
-    """What is known of an ACK or FAIL that was to be sent.
+    """What is known of an ACK or a FAIL.
 
-    The server answers +OK to an ACK of a job whose reservation has expired, too
-    (manager/working.go:157-162 of Faktory 1.10): it counts as ACCEPTED only within reserve_for.
+    - `ACCEPTED`: Faktory replied +OK within `reserve_for`.
+    - `LATE`: Faktory replied +OK after that. The reservation may have expired.
+    - `REFUSED`: Faktory replied with an error.
+    - `UNKNOWN`: no complete reply was received.
+    - `WITHHELD`: nothing was sent. It was too late, or no connection could be made in time.
+
+    Faktory also replies +OK to the ACK of a job that is no longer reserved
+    (manager/working.go:157-162 of Faktory 1.10). So only a reply in time is ACCEPTED.
     """
 
     ACCEPTED = "accepted"
@@ -103,11 +114,16 @@ class ReportStatus(Enum):
 
 
 class Middleware:
-    """Base of all middleware: each method calls on and changes nothing. Override what you need.
+    """Base class of all middleware. Override the methods that you need.
+
+    Each method gets `call_next`, which runs the rest of the chain, and returns its result. The
+    methods of this class only call `call_next`. A payload is shared by the chain: pass on a copy
+    if you need to change it.
 
     Attributes:
-        owns_locks: whether it acquires and releases the locks of jobs, as `Unique` does. A chain
-            has at most one: a job bears one stamp, so no worker would know of a second lock.
+        owns_locks: whether the middleware acquires and releases the locks of jobs, as `Unique`
+            does. A chain has at most one such middleware: a job carries one stamp, so a worker
+            would not know of a second lock.
     """
 
     owns_locks: ClassVar[bool] = False
@@ -115,38 +131,46 @@ class Middleware:
     def push(
         self, jobs: Sequence[Payload], call_next: Callable[[Sequence[Payload]], list[PushResult]]
     ) -> list[PushResult]:
-        """Around PUSHB of a batch, one job being a batch of one; a result for each job, in order.
+        """Wrap PUSHB. Return a result for each job, in order.
 
-        Payloads belong to the chain and may be replaced, not changed in place. Raise `InvalidJob`
-        to veto before calling on; any other exception leaves the outcome open.
+        A single push is a batch of one job. To veto the push, raise `InvalidJob` before
+        `call_next`: locks are rolled back. After any other exception the outcome counts as
+        unknown, and locks stay leased.
         """
         return call_next(jobs)
 
     def fetch(self, job: Payload, call_next: Callable[[Payload], FetchDecision]) -> FetchDecision:
-        """After FETCH: decides whether the job runs. An exception fails it."""
+        """Decide, after FETCH, whether the job runs. Return `Run`, `Requeue` or `Drop`.
+
+        An exception fails the job.
+        """
         return call_next(job)
 
     def perform(self, job: Payload, call_next: Callable[[Payload], object]) -> object:
-        """Around the handler, in its process: a middleware with this method must pickle."""
+        """Wrap the handler, in the handler's process.
+
+        A middleware that overrides this method must be picklable.
+        """
         return call_next(job)
 
     def ack(self, job: Payload, call_next: Callable[[Payload], ReportStatus]) -> ReportStatus:
-        """Around ACK. Code after `call_next` runs once Faktory has answered, or will not."""
+        """Wrap ACK. After `call_next`, Faktory has replied, or no reply is expected any more."""
         return call_next(job)
 
     def fail(
         self, job: Payload, error: JobError, call_next: Callable[[Payload, JobError], ReportStatus]
     ) -> ReportStatus:
-        """Around FAIL. Code after `call_next` runs once Faktory has answered, or will not."""
+        """Wrap FAIL. After `call_next`, Faktory has replied, or no reply is expected any more."""
         return call_next(job, error)
 
     def requeue(
         self, job: Payload, delay: float, call_next: Callable[[Payload, float], ReportStatus]
     ) -> ReportStatus:
-        """Around a put-back: a copy is pushed, due in `delay` seconds, and the job acknowledged.
+        """Wrap a requeue: a copy is pushed, due in `delay` seconds, and the job acknowledged.
 
-        It is done for a fetch middleware's `Requeue`, a handler's `RetryLater`, and what a worker
-        that stops has not finished. `refused`: there is no copy, and a FAIL follows.
+        A job is requeued if a fetch middleware returns `Requeue`, if its handler raises
+        `RetryLater`, or if the worker stops before the job has finished. `REFUSED` means that
+        there is no copy: a FAIL follows.
         """
         return call_next(job, delay)
 
@@ -157,7 +181,7 @@ R = TypeVar("R")
 
 
 class PendingPush(Protocol):
-    """A batch that is written and not sent yet. Call `send`, then `receive`, once each."""
+    """A batch that is encoded but not sent yet. Call `send` once, then `receive` once."""
 
     def send(self) -> None:
         """Send the batch without waiting for the reply."""
@@ -170,13 +194,13 @@ class PendingPush(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class InnermostPush:
-    """The push at the inner end of a chain, which can be split into steps.
+    """The last `call_next` of a push chain. It can be split into `send` and `receive`.
 
-    A middleware that has no other within it can do other work between the steps, while Faktory is
-    busy. All others call it like any `call_next`.
+    The innermost middleware may do other work between the two steps, while Faktory handles the
+    batch. Any middleware can also call it like an ordinary `call_next`.
 
     Attributes:
-        begin: writes a batch that is to be sent. Raises `InvalidJob`.
+        begin: encodes a batch and returns it, ready to be sent. Raises `InvalidJob`.
     """
 
     begin: Callable[[Sequence[Payload]], PendingPush]
@@ -189,33 +213,34 @@ class InnermostPush:
 
 
 def overrides(middleware: Middleware, verb: Verb) -> bool:
-    """Whether this middleware does anything at this verb."""
+    """Return whether the middleware overrides the method of this verb."""
     return getattr(type(middleware), verb) is not getattr(Middleware, verb)
 
 
 def compose(
     middleware: Iterable[Middleware], verb: Verb, innermost: Callable[..., R]
 ) -> Callable[..., R]:
-    """One callable for a verb: the middlewares around `innermost`, the first outermost.
+    """Return one callable that runs a verb through the middlewares, the first outermost.
 
-    Those that do nothing at this verb are left out; with none left it is `innermost` itself.
+    Middlewares that do not override the verb are left out. If none is left, the callable is
+    `innermost` itself.
     """
     call = innermost
     for each in reversed([m for m in middleware if overrides(m, verb)]):
-        call = partial(_step, getattr(each, verb), call)
+        call = partial(_call_with_next, getattr(each, verb), call)
     return call
 
 
-def _step(method: Callable[..., R], call_next: Callable[..., R], *given: object) -> R:
-    return method(*given, call_next)
+def _call_with_next(method: Callable[..., R], call_next: Callable[..., R], *args: object) -> R:
+    return method(*args, call_next)
 
 
 def validated_chain(middleware: Iterable[object]) -> tuple[Middleware, ...]:
-    """The middlewares as a tuple.
+    """Return the middlewares as a tuple.
 
     Raises:
-        TypeError: one is no instance of `Middleware`; the message names it.
-        ValueError: one stands there twice.
+        TypeError: an item is not an instance of `Middleware`. The message names it.
+        ValueError: an item is in the list twice, or two middlewares own locks.
     """
     if not isinstance(middleware, Iterable):
         raise TypeError(f"middleware is a list: pass [{middleware!r}]")
@@ -225,26 +250,8 @@ def validated_chain(middleware: Iterable[object]) -> tuple[Middleware, ...]:
             hint = f"; pass {each.__name__}()" if isinstance(each, type) else ""
             raise TypeError(f"{each!r} is no instance of a Middleware subclass{hint}")
         if each in chain:
-            raise ValueError(f"{each!r} stands twice in the chain; it would undo its own work")
+            raise ValueError(f"{each!r} is in the chain twice; pass it once")
         chain.append(each)
     if sum(each.owns_locks for each in chain) > 1:
-        raise ValueError("two Unique in one chain: give one of them the policies of both")
+        raise ValueError("two Unique in one chain: pass one, with the policies of both")
     return tuple(chain)
-
-
-def require_one_result_each(results: list[PushResult], jobs: Sequence[Payload]) -> list[PushResult]:
-    """The results as they are.
-
-    Raises:
-        RuntimeError: there is not one for each job: a push middleware breaks its contract.
-    """
-    given: object = results  # of a middleware that need not be type-checked
-    # A result is a tuple itself.
-    is_list = isinstance(given, list | tuple) and not isinstance(given, PushResult)
-    answered = len(results) if is_list else "no list of"
-    if answered != len(jobs):
-        raise RuntimeError(
-            f"a push middleware answered {answered} results for {len(jobs)} jobs; "
-            "return one PushResult for each job, in order"
-        )
-    return results

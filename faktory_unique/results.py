@@ -1,13 +1,16 @@
-"""What became of a pushed job: `PushStatus` and `PushResult`."""
+"""The result of a pushed job: `PushResult`, and its status (pushed, duplicate, unguarded, …)."""
 
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 
 class PushStatus(StrEnum):
-    """What became of one pushed job."""
+    """What happened to one job of a push. `PushResult` explains each status."""
 
     PUSHED = "pushed"
     UNGUARDED = "unguarded"
@@ -19,28 +22,35 @@ class PushStatus(StrEnum):
 
 
 class PushResult(NamedTuple):
-    """What became of one pushed job; true when it was pushed.
+    """The result of pushing one job. It is true if the job was pushed.
+
+    The status is one of:
+
+    - `pushed`: Faktory has the job.
+    - `unguarded`: the job was pushed without a lock. The store is unavailable and the policy says
+      `on_store_error="push"`, or the job to replace is not confirmed yet.
+    - `observed`: an equal job is queued or running, and this one was pushed since the policy says
+      `enforce=False`.
+    - `duplicate`: an equal job is queued or running, and this one was not pushed.
+    - `refused`, `not_sent`, `unknown`: see `PushRefused`, `PushNotSent` and `PushOutcomeUnknown`.
+      Only the results of a bulk or of an exception have these statuses.
 
     Attributes:
-        status: `pushed`; `unguarded`: pushed without a lock, since the store is away and the policy
-            says `on_store_error="push"`, or since the job that it was to replace is not confirmed
-            yet; `observed`: an equal job was there already, and this one was pushed all the same,
-            since the policy says `enforce=False`; `duplicate`: one was, and this one was not
-            pushed; and, in the results of a bulk or of an error, `refused`, `not_sent` and
-            `unknown`.
-        jid: the job that now stands for this work: its own, or that of the one already there,
-            which is the jid under which that work was first pushed (where a push went out anew
-            after an unknown outcome, or was put back, the server has it under another). Empty
-            where the server itself keeps jobs unique: it does not say which is there.
-        submitted_jid: the jid that the caller's Job bears.
-        key: the key of the work's lock; None for a job that is not unique.
-        confirmed: whether the lock stands for as long as the job waits. False: it is only leased,
-            by a push whose outcome is open or not yet confirmed.
-        retry_after: seconds after which an unconfirmed lock has been confirmed or is gone.
-        error: what Faktory said, or what went wrong, where the status is no good news; of an
-            `unguarded` or `observed` job, why it has no lock; of a duplicate, only where the policy
-            says `on_conflict="raise"`.
-        replaced: the job that steps aside for this one, by the jid under which it was first pushed.
+        status: what happened to the job.
+        jid: the jid under which this work was first pushed: the job's own, or that of the equal
+            job. On the server it may have another jid, if it was requeued or pushed again after an
+            unknown outcome. Empty if the server itself found a duplicate: it does not say of which
+            job.
+        submitted_jid: the jid of the Job object that was pushed.
+        key: the key of the lock; None if the job is not unique.
+        confirmed: whether the lock lasts for as long as the job waits. False if it is only leased,
+            by a push that has not ended or whose outcome is unknown.
+        retry_after: seconds until an unconfirmed lock is confirmed or has lapsed.
+        error: Faktory's error text, or another reason why the job was not pushed. Also why an
+            `unguarded` or `observed` job has no lock. A duplicate has one only if the policy says
+            `on_conflict="raise"`.
+        replaced: the jid under which the replaced job was first pushed; None if no job was
+            replaced.
     """
 
     status: PushStatus
@@ -54,3 +64,21 @@ class PushResult(NamedTuple):
 
     def __bool__(self) -> bool:
         return self.status in {PushStatus.PUSHED, PushStatus.UNGUARDED, PushStatus.OBSERVED}
+
+
+def require_one_result_each(results: list[PushResult], jobs: Sequence[object]) -> list[PushResult]:
+    """Return the results of a push chain unchanged.
+
+    Raises:
+        RuntimeError: there is not one result for each job, because a push middleware is wrong.
+    """
+    given: object = results  # from a middleware, which may not be type-checked
+    # A result is a tuple itself.
+    is_list = isinstance(given, list | tuple) and not isinstance(given, PushResult)
+    count = len(results) if is_list else "no list of"
+    if count != len(jobs):
+        raise RuntimeError(
+            f"a push middleware returned {count} results for {len(jobs)} jobs; "
+            "return one PushResult for each job, in order"
+        )
+    return results

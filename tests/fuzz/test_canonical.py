@@ -176,7 +176,7 @@ def broken_canonicalizer(module, sound, broken):
         return copy.canonical_json
     whole = planted(canonical_module, "import orjson\n", "import orjson\n")
     whole.ecma_number = copy.ecma_number
-    return whole.canonical
+    return whole.canonical_json
 
 
 @pytest.mark.parametrize("bug", PLANTED)

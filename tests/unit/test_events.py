@@ -1,4 +1,4 @@
-"""Events and the hooks that are told of them."""
+"""Events are given to hooks and logged."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from faktory_unique import Event, EventName, Policy, PushResult, PushStatus, Uni
 from faktory_unique.events import Hooks, log_event
 
 
-def event(name=EventName.LAPSED, told=""):
-    return Event(name, "the-key", "the-owner", "the-jid", "The::Job", told)
+def event(name=EventName.LAPSED, detail=""):
+    return Event(name, "the-key", "the-owner", "the-jid", "The::Job", detail)
 
 
-def test_each_hook_is_told_in_order():
+def test_each_hook_gets_the_event_in_order():
     seen = []
     Hooks([lambda e: seen.append(("a", e)), lambda e: seen.append(("b", e))]).emit(event())
     assert seen == [("a", event()), ("b", event())]
 
 
-def test_a_hook_that_raises_breaks_nothing_and_is_logged(caplog):
+def test_a_hook_that_raises_is_logged_and_has_no_other_effect(caplog):
     seen = []
 
     def broken(_event):
@@ -33,7 +33,7 @@ def test_a_hook_that_raises_breaks_nothing_and_is_logged(caplog):
 
 
 @pytest.mark.parametrize("name", EventName)
-def test_it_is_logged_as_loud_as_it_deserves(caplog, name):
+def test_each_event_has_its_log_level(caplog, name):
     quiet = {"acquired", "confirmed", "renewed", "released", "requeued", "run_blocked"}
     usual = {"duplicate", "observed", "superseded"}
     with caplog.at_level(logging.DEBUG, "faktory_unique"):
@@ -46,13 +46,13 @@ def test_it_is_logged_as_loud_as_it_deserves(caplog, name):
     )
 
 
-def test_what_nobody_listens_to_is_not_written(caplog):
+def test_an_event_below_the_logger_level_is_not_logged(caplog):
     with caplog.at_level(logging.WARNING, "faktory_unique"):
         log_event(event(EventName.ACQUIRED))
     assert caplog.records == []
 
 
-def test_unique_tells_its_hooks_and_logs_besides(caplog):
+def test_unique_calls_its_hooks_and_logs_as_well(caplog):
     seen = []
     with Unique("memory://", default=Policy(), hooks=[seen.append]) as unique:
         job = {"jid": "jid-00000001", "jobtype": "T", "args": ["secret"], "queue": "q"}
@@ -66,5 +66,4 @@ def test_unique_tells_its_hooks_and_logs_besides(caplog):
 
 
 def pushed(job):
-
     return PushResult(status=PushStatus.PUSHED, jid=job["jid"], submitted_jid=job["jid"])
