@@ -1,7 +1,7 @@
-"""One value, one text: the RFC 8785 (JCS) bytes of a JSON value, or the reason there are none.
+"""Canonical JSON (RFC 8785, JCS) of args, and the errors about values that JSON cannot carry.
 
-The value is the one that json.dumps would send. Where the worker would get something else than was
-pushed, a rounded integer say, there is no faithful text, and `InvalidJob` says so.
+The value is the one that json.dumps would send. If the worker would get another value than was
+pushed, such as a rounded integer, `InvalidJob` says where it is and what to pass instead.
 """
 
 from __future__ import annotations
@@ -25,18 +25,18 @@ from faktory_unique.errors import InvalidJob
 
 from .ecma_number import ecma_number
 
-# A place in the value: the name of the whole, or a place and the index or key leading on from it.
-# It is linked rather than joined because it is wanted as text only when something is wrong there.
+# A place in the value: the name of the whole value, or a place and the next index or key. It is
+# linked, not joined, because its text is only needed for an error.
 _Place: TypeAlias = "str | tuple[_Place, int | str]"
 
-# RFC 8785 section 3.1 asks for I-JSON: integers that no double rounds (RFC 7493 section 2.2).
+# RFC 8785 section 3.1 requires I-JSON: integers that a double holds exactly (RFC 7493 section 2.2).
 _MAX_INT = 2**53 - 1
 
-# Fewer levels than orjson (254) and json.dumps (the recursion limit, less the stack in use) bear,
-# so that what is refused depends neither on the way taken below nor on the stack of the caller.
+# Fewer levels than orjson (254) and json.dumps (the recursion limit minus the stack in use) allow.
+# So the limit depends neither on the encoder used below nor on the caller's stack.
 _MAX_DEPTH = 200
 
-# Sorted keys and 53-bit integers. The rest only doubles what `_is_plain` makes sure of.
+# Sorted keys and 53-bit integers. The other options repeat what `_is_plain` checks.
 _STRICT = (
     orjson.OPT_SORT_KEYS
     | orjson.OPT_STRICT_INTEGER
@@ -46,11 +46,11 @@ _STRICT = (
 )
 _PLAIN_SCALARS = frozenset({str, int, bool, type(None)})
 
-# Python refuses to write out integers of thousands of digits, and nobody would read them.
+# Python refuses to print integers of thousands of digits, and nobody would read them.
 _MAX_SHOWN_BITS = 128
 
-# What to pass instead of a value of these types; `{}` is the value. The first row that fits.
-_INSTEAD: tuple[tuple[tuple[type, ...], str], ...] = (
+# The advice for a value of these types; `{}` is the value. The first matching row counts.
+_ADVICE: tuple[tuple[tuple[type, ...], str], ...] = (
     ((date, time), "{}.isoformat()"),
     ((timedelta,), "{}.total_seconds()"),
     ((bytes, bytearray), "{0}.decode() if it is text, else {0}.hex()"),
@@ -65,32 +65,32 @@ _INSTEAD: tuple[tuple[tuple[type, ...], str], ...] = (
 
 
 def canonical_json(value: object, *, path: str = "value") -> bytes:
-    """The RFC 8785 bytes of a JSON value.
+    """Return the RFC 8785 bytes of a JSON value.
 
-    A tuple is an array, and a subclass is what json.dumps sends for it: an `IntEnum` its number,
-    a `StrEnum` its text. `1` and `1.0` are the same number.
+    A tuple is an array. An instance of a subclass is the value that json.dumps sends for it: an
+    `IntEnum` is its number, a `StrEnum` its text. `1` and `1.0` are the same number.
 
     Args:
-        value: what json.dumps would be given.
+        value: the value that json.dumps would get.
         path: the name of the value in errors.
 
     Raises:
-        InvalidJob: Faktory cannot carry the value, or not unchanged. The message names the place
-            and the way out, and shows nothing of the value but keys and a number out of range.
+        InvalidJob: Faktory cannot carry the value unchanged. The message names the place and says
+            what to pass instead. Of the value, it shows only keys and a number out of range.
     """
     try:
         plain = orjson.dumps(value, option=_STRICT) if _is_plain(value, _MAX_DEPTH) else None
     except (orjson.JSONEncodeError, RecursionError):
-        plain = None  # a surrogate, say, or a large integer: `_by_hand` knows where
-    return _by_hand(value, path) if plain is None else plain
+        plain = None  # such as a surrogate or a large integer; the slow encoder finds its place
+    return _encode_slowly(value, path) if plain is None else plain
 
 
 def _is_plain(value: object, depth: int) -> bool:
-    """Whether the value has at most `depth` levels, and orjson either writes RFC 8785 or refuses.
+    """Return whether orjson either writes RFC 8785 for the value, or refuses it.
 
-    Exact types only, as orjson has ideas of its own about dates, UUIDs, Enums and more. No floats,
-    which it does not lay out like ECMAScript. ASCII keys only: it sorts by code point, section
-    3.2.3 by UTF-16 code unit.
+    That is so for exact types only, since orjson encodes dates, UUIDs, Enums and more its own way.
+    No floats: their layout is not ECMAScript's. Only ASCII keys: orjson sorts by code point,
+    section 3.2.3 by UTF-16 code unit. And at most `depth` levels.
     """
     if type(value) is list or type(value) is tuple:
         items: Iterable[object] = value
@@ -104,71 +104,74 @@ def _is_plain(value: object, depth: int) -> bool:
     if depth == 0:
         return False
     for item in items:
-        # Looked up here too, as a call for every scalar would double the time.
+        # Checked here too: a call for every scalar would double the time.
         if type(item) not in _PLAIN_SCALARS and not _is_plain(item, depth - 1):
             return False
     return True
 
 
-def _by_hand(value: object, path: str) -> bytes:
-    """The RFC 8785 bytes of any JSON value: the slow way, which knows the place of an error."""
+def _encode_slowly(value: object, path: str) -> bytes:
+    """Return the RFC 8785 bytes of any JSON value. Slower, but it knows the place of an error."""
     out: list[bytes] = []
     try:
-        _write(value, path, out, set())
-    except RecursionError:  # little stack was left, or a subclass never stops unfolding
+        _append(value, path, out, set())
+    except RecursionError:  # little stack was left, or a subclass unfolds without end
         raise InvalidJob(f"{path}: nested too deeply; pass a flatter value") from None
     return b"".join(out)
 
 
-def _write(value: object, place: _Place, out: list[bytes], inside: set[int]) -> None:
-    """Append the bytes of the value to `out`; `inside` holds the ids of what it is nested in."""
-    # The type, as json.dumps asks, and not isinstance, to which a lazy proxy can lie.
+def _append(value: object, place: _Place, out: list[bytes], ancestors: set[int]) -> None:
+    """Append the bytes of the value to `out`.
+
+    `ancestors` has the ids of the lists and dicts that the value is nested in.
+    """
+    # By type, as json.dumps does, and not by isinstance: a lazy proxy can lie to isinstance.
     kind = type(value)
     node: Any = value
     if issubclass(kind, (list, tuple)):
-        _enter(value, place, inside)
+        _enter(value, place, ancestors)
         opening = b"["
         for index, item in enumerate(node):
             out.append(opening)
-            _write(item, (place, index), out, inside)
+            _append(item, (place, index), out, ancestors)
             opening = b","
         out.append(b"]" if opening == b"," else b"[]")
-        inside.remove(id(value))
+        ancestors.remove(id(value))
     elif issubclass(kind, dict):
-        _enter(value, place, inside)
+        _enter(value, place, ancestors)
         opening = b"{"
-        for text, key, item in _members(node, place):
+        for text, key, item in _sorted_members(node, place):
             out += (opening, text, b":")
-            _write(item, (place, key), out, inside)
+            _append(item, (place, key), out, ancestors)
             opening = b","
         out.append(b"}" if opening == b"," else b"{}")
-        inside.remove(id(value))
+        ancestors.remove(id(value))
     else:
-        out.append(_scalar(node, place))
+        out.append(_scalar_json(node, place))
 
 
-def _enter(value: object, place: _Place, inside: set[int]) -> None:
-    if id(value) in inside:
-        what = f"{type(value).__name__} contains itself"
-        raise _invalid(place, what, "pass an id in its place")
-    if len(inside) == _MAX_DEPTH:
+def _enter(value: object, place: _Place, ancestors: set[int]) -> None:
+    if id(value) in ancestors:
+        problem = f"{type(value).__name__} contains itself"
+        raise _invalid(place, problem, "pass an id instead")
+    if len(ancestors) == _MAX_DEPTH:
         raise _invalid(place, f"nested deeper than {_MAX_DEPTH} levels", "pass a flatter value")
-    inside.add(id(value))
+    ancestors.add(id(value))
 
 
-def _members(value: dict[object, object], place: _Place) -> list[tuple[bytes, str, object]]:
-    """The members of an object, each with the text of its key, in the order of section 3.2.3."""
+def _sorted_members(value: dict[object, object], place: _Place) -> list[tuple[bytes, str, object]]:
+    """Return (JSON of the key, key, value) of each member, in the order of section 3.2.3."""
     members: dict[bytes, tuple[bytes, str, object]] = {}
-    # json.dumps, too, asks a subclass for its items, but not where dict itself knows of none.
+    # As json.dumps does: call items() of a subclass, but only if dict itself is not empty.
     for key, item in value.items() if dict.__len__(value) else ():
         if not issubclass(type(key), str):
             raise _invalid(place, f"object key is {type(key).__name__}, not str", "use str keys")
         name = str.__str__(key)
-        text = _text(name)
+        text = _string_json(name)
         if text is None:
-            what = "object key has a surrogate, which is not Unicode text"
-            raise _invalid((place, name), what, "use keys without surrogates")
-        # Big-endian bytes compare as the UTF-16 code units do.
+            problem = "object key has a surrogate, which is not Unicode text"
+            raise _invalid((place, name), problem, "use keys without surrogates")
+        # Big-endian bytes sort like the UTF-16 code units.
         units = name.encode("utf-16-be")
         if units in members:
             raise _invalid((place, name), "object has this key twice", "use distinct str keys")
@@ -176,20 +179,20 @@ def _members(value: dict[object, object], place: _Place) -> list[tuple[bytes, st
     return [members[units] for units in sorted(members)]
 
 
-def _scalar(value: Any, place: _Place) -> bytes:  # noqa: ANN401 - issubclass narrows nothing
-    """The bytes of what is no array and no object.
+def _scalar_json(value: Any, place: _Place) -> bytes:  # noqa: ANN401 - issubclass narrows nothing
+    """Return the bytes of a value that is neither an array nor an object.
 
-    What subclasses override has no say: the methods of the base read the value, as json.dumps does.
+    It reads the value by the methods of the base class, as json.dumps does. Overrides do not count.
     """
     kind = type(value)
     if value is None or kind is bool:
         return orjson.dumps(value)
     if issubclass(kind, str):
-        text = _text(str.__str__(value))
+        text = _string_json(str.__str__(value))
         if text is not None:
             return text
-        instead = 'pass {}.encode(errors="backslashreplace").decode()'
-        raise _invalid(place, "str has a surrogate, which is not Unicode text", instead)
+        advice = 'pass {}.encode(errors="backslashreplace").decode()'
+        raise _invalid(place, "str has a surrogate, which is not Unicode text", advice)
     if issubclass(kind, int):
         integer = int.__int__(value)
         if abs(integer) <= _MAX_INT:
@@ -202,27 +205,27 @@ def _scalar(value: Any, place: _Place) -> bytes:  # noqa: ANN401 - issubclass na
         if isfinite(number):
             return ecma_number(number).encode()
         raise _invalid(place, f"{number} is not JSON", "pass None or a finite number")
-    raise _invalid(place, f"{kind.__name__} is not JSON", f"pass {_instead(kind)}")
+    raise _invalid(place, f"{kind.__name__} is not JSON", f"pass {_advice(kind)}")
 
 
-def _text(text: str) -> bytes | None:
-    """The string as RFC 8785 section 3.2.2.2 has it, or None if it holds a surrogate."""
+def _string_json(text: str) -> bytes | None:
+    """Return the string as in RFC 8785 section 3.2.2.2; None if it has a surrogate."""
     try:
         return orjson.dumps(text)
     except orjson.JSONEncodeError:
         return None
 
 
-def _instead(kind: type) -> str:
+def _advice(kind: type) -> str:
     if hasattr(kind, "model_dump"):  # pydantic
         return '{}.model_dump(mode="json")'
     if is_dataclass(kind):
         return "dataclasses.asdict({})"
-    return next(instead for types, instead in _INSTEAD if issubclass(kind, types))
+    return next(advice for types, advice in _ADVICE if issubclass(kind, types))
 
 
-def _invalid(place: _Place, what: str, instead: str) -> InvalidJob:
-    """The error about a place; `{}` in `instead` becomes a short name for what stands there."""
+def _invalid(place: _Place, problem: str, advice: str) -> InvalidJob:
+    """Return the error about a place; `{}` in `advice` becomes a short name of the value there."""
     steps: list[int | str] = []
     while not isinstance(place, str):
         place, step = place
@@ -234,4 +237,4 @@ def _invalid(place: _Place, what: str, instead: str) -> InvalidJob:
         else:
             index = f"[{json.dumps(step)}]"
             path, name = path + index, name + index
-    return InvalidJob(f"{path}: {what}; {instead.format(name)}")
+    return InvalidJob(f"{path}: {problem}; {advice.format(name)}")

@@ -1,15 +1,15 @@
-"""Numbers as ECMAScript writes them, which is how RFC 8785 wants them."""
+"""Write a number as ECMAScript does, which RFC 8785 requires for canonical JSON."""
 
-# Where ECMA-262 Number::toString turns to exponents: below 0.000001 and from 1e21.
+# ECMA-262 Number::toString uses exponents below 0.000001 and from 1e21.
 _MIN_N, _MAX_N = -5, 21
 
 
 def ecma_number(number: float) -> str:
-    """A finite number as RFC 8785 section 3.2.2.3 has it: ECMA-262 Number::toString, radix 10.
+    """Return a finite number as in RFC 8785 section 3.2.2.3: ECMA-262 Number::toString, radix 10.
 
     `digits`, k and n are those of the specification: the number is 0.digits * 10**n. Python's repr
-    gives the same digits, which are the fewest that read back as this number and, of those, the
-    closest to it (Note 2 of the specification), but it turns to exponents at other sizes.
+    gives the same digits: the fewest that read back as this number, and among those the closest to
+    it (Note 2 of the specification). But repr uses exponents at other sizes.
     """
     if number == 0:
         return "0"  # minus zero as well

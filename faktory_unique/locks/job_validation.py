@@ -1,8 +1,8 @@
-"""What is wrong with a job, told before any lock is taken.
+"""Checks of a job before its push: jobtype, jid, args, `at`, queue names; and their messages.
 
-The rules are the server's (manager/manager.go:193-221, storage/redis.go:253,276 of Faktory 1.10),
-but it checks a queue's name only when the job falls due: a future `at` with a bad name is answered
-+OK and the job is lost later.
+The rules are the server's (manager/manager.go:193-221, storage/redis.go:253,276 of Faktory 1.10).
+They are checked here since the server checks a queue's name only when the job is due: it replies
++OK to a future `at` with a bad queue name, and loses the job later.
 """
 
 from __future__ import annotations
@@ -18,58 +18,65 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 _QUEUE_NAME = re.compile(r"[a-zA-Z0-9._-]+")
-_SHORTEST_JID = 8
-_LONGEST_RESERVATION = 86_400
+_MIN_JID_BYTES = 8
+_MAX_RESERVATION = 86_400  # seconds
 
 
 def check_job(job: dict[str, Any]) -> None:
-    """Refuses a payload that Faktory would refuse, or would take and lose; args aside.
+    """Check a payload, except the values of its args.
 
     Raises:
-        InvalidJob: the message names the field and its value.
+        InvalidJob: Faktory would refuse the job, or accept and lose it. The message names the field
+            and its value.
     """
     check_jobtype(job.get("jobtype"))
     jid = job.get("jid")
-    if not isinstance(jid, str) or len(jid.encode("utf-8", "replace")) < _SHORTEST_JID:
-        raise InvalidJob(f"jid: {jid!r} has fewer than {_SHORTEST_JID} bytes; leave it to Job")
-    if not jid.isascii() and any("\ud800" <= sign <= "\udfff" for sign in jid):
+    if not isinstance(jid, str) or len(jid.encode("utf-8", "replace")) < _MIN_JID_BYTES:
+        raise InvalidJob(f"jid: {jid!r} has fewer than {_MIN_JID_BYTES} bytes; let Job set it")
+    if not jid.isascii() and any("\ud800" <= char <= "\udfff" for char in jid):
         raise InvalidJob(
-            f"jid: {jid!r} has a surrogate, which is not Unicode text; leave it to Job"
+            f"jid: {jid!r} has a surrogate, which is not Unicode text; let Job set it"
         )
     if jid.endswith("?"):
-        # A lock's value is the jid, and the jid with a question mark while only leased.
+        # A lock's value is the jid; while the lock is only leased, the jid and a question mark.
         raise InvalidJob(f"jid: {jid!r} ends in '?', which marks a lease; choose another jid")
     if not isinstance(job.get("args"), list | tuple):
-        raise InvalidJob("args: not a list; pass args=[…], empty where there are none")
+        raise InvalidJob("args: not a list; pass args=[…], or args=[] for no arguments")
     queue = job.get("queue")
     if queue and not is_queue_name(queue):
         raise InvalidJob(
             f"queue: {queue!r} is not a queue name; use letters, digits, '.', '_' and '-'"
         )
     reserve_for = job.get("reserve_for")
-    if reserve_for is not None and reserve_for > _LONGEST_RESERVATION:
-        raise InvalidJob(f"reserve_for: {reserve_for} is more than a day; at most 86400 seconds")
+    if reserve_for is not None and reserve_for > _MAX_RESERVATION:
+        raise InvalidJob(
+            f"reserve_for: {reserve_for} is more than a day; pass at most 86400 seconds"
+        )
     custom = job.get("custom")
     if custom:
         check_json(custom, "custom")
 
 
 def check_jobtype(jobtype: object) -> str:
-    """The jobtype as it is.
+    """Return the jobtype unchanged.
 
     Raises:
-        InvalidJob: it is none.
+        InvalidJob: it is empty or not a str.
     """
     if not isinstance(jobtype, str) or not jobtype:
-        raise InvalidJob(f"jobtype: {jobtype!r} is empty or no text; name what the job does")
+        raise InvalidJob(f"jobtype: {jobtype!r} is empty or no text; pass a non-empty str")
     return jobtype
 
 
 def check_json(value: object, name: str = "job") -> None:
-    """Refuses what JSON cannot write at all.
+    """Check that json.dumps can write a value.
+
+    Args:
+        value: the value.
+        name: the name of the value in the error.
 
     Raises:
-        InvalidJob: the message has the name.
+        InvalidJob: json.dumps cannot write it, or only as NaN or Infinity, which are not JSON.
     """
     try:
         json.dumps(value, allow_nan=False)
@@ -78,12 +85,12 @@ def check_json(value: object, name: str = "job") -> None:
 
 
 def is_queue_name(name: object) -> bool:
-    """Whether the server takes this as the name of a queue."""
+    """Return whether the server accepts this as the name of a queue."""
     return isinstance(name, str) and _QUEUE_NAME.fullmatch(name) is not None
 
 
 def due_time(job: dict[str, Any]) -> datetime | None:
-    """When the job is due in its queue; None when at once.
+    """Return when the job is due in its queue; None if it is due at once.
 
     Raises:
         InvalidJob: `at` is no RFC 3339 time.
@@ -101,11 +108,11 @@ def due_time(job: dict[str, Any]) -> datetime | None:
 
 
 def validated_queues(queues: Iterable[str]) -> list[str]:
-    """The names of queues to fetch from, as a list.
+    """Return the names of the queues to fetch from, as a list.
 
     Raises:
-        TypeError: it is one name.
-        ValueError: there is none, or one that no queue can have; the message names it.
+        TypeError: `queues` is a single str.
+        ValueError: the list is empty, or a name is not allowed. The message shows it.
     """
     if isinstance(queues, str):
         raise TypeError(f"queues is a list of names: pass [{queues!r}]")

@@ -1,8 +1,8 @@
-"""The key: which jobs are the same work.
+"""The Redis key of a job's lock, from jobtype and args; and the keys of tombstones and run locks.
 
-`<prefix>:<jobtype or scope>:<digest>`, the digest being the first 16 bytes of the SHA-256 of the
-RFC 8785 bytes of an object that holds the jobtype and (a selection of) the args. docs/design.md §6
-is the specification; any language can compute it.
+A key is `<prefix>:<jobtype or scope>:<digest>`. The digest is the first 16 bytes of a SHA-256. It
+is computed from the RFC 8785 bytes of an object with the jobtype and (a selection of) the args.
+docs/design.md §6 is the specification; any language can compute it.
 """
 
 from __future__ import annotations
@@ -26,51 +26,52 @@ PREFIX = "unique:1"
 
 _DIGEST_BYTES = 16
 
-# base64 as RFC 4648 section 5 has it; base64.urlsafe_b64encode takes a third longer for the same.
+# The base64 of RFC 4648 section 5. base64.urlsafe_b64encode does the same and takes a third longer.
 _URL_SAFE = bytes.maketrans(b"+/", b"-_")
 
-# A Redis Cluster places a key by what stands in its first pair of braces. Side keys are written
-# `{<key>}:gone:…`, so the key itself must hold none; the escape sign is escaped along with them.
+# A Redis Cluster chooses a key's slot by the text in its first pair of braces. Side keys are
+# `{<key>}:gone:…`, so braces in the key itself are escaped, and so is the escape sign.
 _ESCAPED = (("{", "%7B"), ("}", "%7D"), ("%", "%25"))
 _ESCAPES = str.maketrans(dict(_ESCAPED))
 
 
 def lock_key(policy: Policy, job: dict[str, Any]) -> str:
-    """The Redis key that stands for the work of this job.
+    """Return the Redis key of the job's lock.
 
     Args:
-        policy: what unique means for the job's jobtype.
-        job: a payload with `jobtype`, `args` and, where the policy says `per_queue`, `queue`.
+        policy: the policy of the job.
+        job: a payload with `jobtype`, `args` and, if the policy says `per_queue`, `queue`.
 
     Raises:
-        InvalidJob: a selected value is missing, or is not JSON that Faktory carries faithfully.
+        InvalidJob: a selected value is missing, or Faktory cannot carry an argument unchanged. The
+            message names it.
     """
     scope = policy.scope
-    jobtype, beginning = _named(job["jobtype"] if scope is None else scope)
+    name, prefix = _name_and_prefix(job["jobtype"] if scope is None else scope)
     args: list[Any] = job["args"]
-    # What Faktory cannot carry is refused in every argument, selected or not: the job goes whole.
+    # All args are checked, also those that the policy does not select: Faktory gets all of them.
     whole = canonical_json(args, path="args")
-    queue = _queue(job) if policy.per_queue else b""
+    queue = _queue_member(job) if policy.per_queue else b""
     if policy.by is not None:
-        selected = canonical_json([_select(args, path) for path in policy.by], path="args")
+        selected = canonical_json([_selected_value(args, path) for path in policy.by], path="args")
         by = canonical_json(policy.by, path="by")
-        work = b'{"args":%b,"by":%b,"jobtype":%b%b}' % (selected, by, jobtype, queue)
+        work = b'{"args":%b,"by":%b,"jobtype":%b%b}' % (selected, by, name, queue)
     elif policy.key is not None:
-        work = b'{"jobtype":%b,"key":%b%b}' % (jobtype, _chosen(policy.key, args), queue)
+        work = b'{"jobtype":%b,"key":%b%b}' % (name, _key_function_json(policy.key, args), queue)
     else:
-        work = b'{"args":%b,"jobtype":%b%b}' % (whole, jobtype, queue)
+        work = b'{"args":%b,"jobtype":%b%b}' % (whole, name, queue)
     digest = b2a_base64(sha256(work).digest()[:_DIGEST_BYTES], newline=False)
-    return beginning + digest.translate(_URL_SAFE, b"=").decode()
+    return prefix + digest.translate(_URL_SAFE, b"=").decode()
 
 
-@lru_cache(maxsize=1_024)  # names are few, and it saves a quarter of what a key costs
-def _named(name: str) -> tuple[bytes, str]:
-    """The JSON of a jobtype or scope, and what the keys of its locks begin with."""
+@lru_cache(maxsize=1_024)  # names are few, and this saves a quarter of the time of a key
+def _name_and_prefix(name: str) -> tuple[bytes, str]:
+    """Return the JSON of a jobtype or scope, and the prefix of its keys."""
     return canonical_json(name, path="jobtype"), key_prefix(name)
 
 
 def name_in_key(key: str) -> str | None:
-    """The jobtype, or scope, that stands in the key of a lock; None where it is none of ours."""
+    """Return the jobtype or scope in the key of a lock; None if the key is not of this library."""
     name, _, _ = key.removeprefix(f"{PREFIX}:").rpartition(":")
     if not name or not key.startswith(f"{PREFIX}:"):
         return None
@@ -80,50 +81,50 @@ def name_in_key(key: str) -> str | None:
 
 
 def key_prefix(name: str | None) -> str:
-    """What the keys of all locks of a jobtype or scope begin with; of all locks, without one."""
+    """Return the common prefix of the lock keys of a jobtype or scope; of all locks if None."""
     return f"{PREFIX}:" if name is None else f"{PREFIX}:{name.translate(_ESCAPES)}:"
 
 
 def tombstone_key(key: str, owner: str) -> str:
-    """Where it stands that an owner's job has been replaced: beside the lock of its work."""
+    """Return the key of an owner's tombstone, which says that its job has been replaced."""
     return f"{{{key}}}:gone:{owner}"
 
 
 def run_key(key: str) -> str:
-    """The lock of the run that is going on, beside the lock of its work."""
+    """Return the key of the run lock that belongs to a lock's key."""
     return f"{{{key}}}:run"
 
 
 def is_side_key(key: str) -> bool:
-    """Whether this is no lock of a work, but stands beside one."""
+    """Return whether a key is of a tombstone or a run lock, not of a lock itself."""
     return key.startswith("{")
 
 
-def _select(args: list[Any], path: int | str) -> object:
-    """The value that a path of `Policy.by` leads to."""
-    found: Any = args
-    walked = "args"
+def _selected_value(args: list[Any], path: int | str) -> object:
+    """Return the value that a path of `Policy.by` selects."""
+    value: Any = args
+    place = "args"
     for step in str(path).split("."):
-        if isinstance(found, dict) and step in found:
-            found, walked = found[step], f"{walked}.{step}"
-        elif isinstance(found, list | tuple) and is_position(step) and int(step) < len(found):
-            found, walked = found[int(step)], f"{walked}[{step}]"
+        if isinstance(value, dict) and step in value:
+            value, place = value[step], f"{place}.{step}"
+        elif isinstance(value, list | tuple) and is_position(step) and int(step) < len(value):
+            value, place = value[int(step)], f"{place}[{step}]"
         else:
             raise InvalidJob(
-                f"{walked}: has no {step!r}, which `by` {path!r} selects; push the job with it, "
+                f"{place}: has no {step!r}, which `by` {path!r} selects; push the job with it, "
                 "or change `by` in its policy"
             )
-    return found
+    return value
 
 
-def _queue(job: dict[str, Any]) -> bytes:
+def _queue_member(job: dict[str, Any]) -> bytes:
     return b',"queue":%b' % canonical_json(job.get("queue") or "default", path="queue")
 
 
-def _chosen(key: Callable[[list[Any]], object], args: list[Any]) -> bytes:
+def _key_function_json(key: Callable[[list[Any]], object], args: list[Any]) -> bytes:
     try:
-        chosen = key(args)
+        value = key(args)
     except Exception as exc:
-        # Its type alone: the text may hold args.
+        # Only the type, since the text may contain args.
         raise InvalidJob(f"key: the policy's function raised {type(exc).__name__}") from exc
-    return canonical_json(chosen, path="key")
+    return canonical_json(value, path="key")

@@ -1,7 +1,8 @@
-"""What the server does with a reserved job, read off its fetched payload: pure, no clock, no I/O.
+"""The server's rules for reservation, retry, death and backoff, computed from a fetched payload.
 
-It tells nobody whether a failed job will be retried, and forgets nothing that decides it: all of it
-stands in the payload (manager/retry.go:79-168 and manager/working.go:114-127 of Faktory 1.10).
+Pure functions, without clock or I/O. The server does not say whether a failed job will be retried,
+but the payload has everything that decides it (manager/retry.go:79-168 and
+manager/working.go:114-127 of Faktory 1.10).
 """
 
 from __future__ import annotations
@@ -9,24 +10,25 @@ from __future__ import annotations
 from enum import Enum
 from typing import Any
 
+# All in seconds.
 _DEFAULT_RESERVATION = 1_800
-_SHORTEST_RESERVATION = 60
-_LONGEST_RESERVATION = 86_400
+_MIN_RESERVATION = 60
+_MAX_RESERVATION = 86_400
 
-# Expired reservations are looked for every 15 s (server/task_runner.go); a round can be skipped.
-_REAPING_MARGIN = 30
+# The server looks for expired reservations every 15 s (server/task_runner.go); it may skip a round.
+_EXPIRY_MARGIN = 30
 
-# Retries that are due are looked for every 5 s, as are scheduled jobs, and a round can be skipped.
+# It looks for due retries and due scheduled jobs every 5 s, and may skip a round.
 PROMOTION_MARGIN = 10
 
-# A failed or expired job is back in its queue after 15 s at the soonest. Within less than that
-# nobody else can have it yet, and a report that is late, or sent again, takes nobody's reservation.
+# A failed or expired job is queued again after at least 15 s. In a shorter time no other worker can
+# have it, so a report that is late, or sent again, cannot end another worker's reservation.
 LATE_GRACE = 10.0
 RESEND_GRACE = 10.0
 
 
 class FailureOutcome(Enum):
-    """What becomes of a job that fails, or whose reservation expires: the same."""
+    """The result of a failure. An expired reservation counts as a failure."""
 
     RETRIED = "retried"
     DEAD = "dead"
@@ -34,7 +36,7 @@ class FailureOutcome(Enum):
 
 
 class ReservationPhase(Enum):
-    """How an instant stands to a reservation."""
+    """The phases of a reservation, as `reservation_phase` defines them."""
 
     IN_TIME = "in time"
     LATE = "late"
@@ -42,20 +44,25 @@ class ReservationPhase(Enum):
 
 
 def reserve_for(job: dict[str, Any]) -> int:
-    """Seconds for which the server reserves the job."""
+    """Return for how many seconds the server reserves the job."""
     asked = job.get("reserve_for") or _DEFAULT_RESERVATION
-    return min(max(int(asked), _SHORTEST_RESERVATION), _LONGEST_RESERVATION)
+    return min(max(int(asked), _MIN_RESERVATION), _MAX_RESERVATION)
 
 
 def expiry_noticed_after(job: dict[str, Any]) -> int:
-    """Seconds after which the server has surely noticed that the reservation expired."""
-    return reserve_for(job) + _REAPING_MARGIN
+    """Return after how many seconds the server has certainly noticed an expired reservation."""
+    return reserve_for(job) + _EXPIRY_MARGIN
 
 
 def reservation_phase(job: dict[str, Any], elapsed: float) -> ReservationPhase:
-    """Where a reservation stands `elapsed` seconds after FETCH was about to be sent.
+    """Return the phase of a reservation.
 
-    In time it is ours for certain. Late, it may have expired, but nobody else can have the job.
+    IN_TIME: the reservation is certainly ours. LATE: it may have expired, but no other worker can
+    have the job yet. OVER: another worker may have the job.
+
+    Args:
+        job: the fetched payload.
+        elapsed: seconds since just before FETCH was sent.
     """
     if elapsed < reserve_for(job):
         return ReservationPhase.IN_TIME
@@ -65,15 +72,15 @@ def reservation_phase(job: dict[str, Any], elapsed: float) -> ReservationPhase:
 
 
 def failures_before(job: dict[str, Any]) -> int:
-    """How often the job has failed: the number that its next failure bears, counted from 0."""
+    """Return how often the job has failed: the number of its next failure, counted from 0."""
     failure = job.get("failure")
     return int(failure.get("retry_count", 0)) + 1 if failure else 0
 
 
 def failure_outcome(job: dict[str, Any]) -> FailureOutcome:
-    """What becomes of the job if this attempt fails or expires."""
+    """Return the result if this attempt fails, or its reservation expires."""
     retry = job.get("retry")
-    if retry is None:  # the server makes it 25 at the first failure, and at a later one nothing
+    if retry is None:  # the server sets 25 at the first failure, and nothing at a later one
         return FailureOutcome.DROPPED if job.get("failure") else FailureOutcome.RETRIED
     if retry == 0:
         return FailureOutcome.DROPPED
@@ -81,8 +88,11 @@ def failure_outcome(job: dict[str, Any]) -> FailureOutcome:
 
 
 def latest_retry(failures: int) -> int:
-    """Seconds after which the server has surely enqueued the job again, after failure number n.
+    """Return after how many seconds the server has certainly queued a failed job again.
 
-    Its backoff is n⁴ + 15 + (0…29)·(n + 1).
+    The server's backoff after failure number n is n⁴ + 15 + (0…29)·(n + 1) seconds.
+
+    Args:
+        failures: the number n of the failure, counted from 0.
     """
     return failures**4 + 15 + 29 * (failures + 1) + PROMOTION_MARGIN

@@ -1,8 +1,8 @@
-"""What a job says itself of being unique, in the words of Faktory Enterprise's unique jobs.
+"""A job's own options `custom.unique_for` and `custom.unique_until`, as in Faktory Enterprise.
 
-Its contract (the wiki's page "Ent Unique Jobs"): `custom.unique_for`, in seconds, makes a job
-unique by class, args and queue for that long, its delay added, whatever becomes of the attempt;
-`custom.unique_until` is "success", the default, or "start".
+The wiki's page "Ent Unique Jobs" defines them. `unique_for`, in seconds, makes a job unique by
+class, args and queue for that long plus its delay, whatever the result of an attempt.
+`unique_until` is "success" (the default) or "start".
 """
 
 from __future__ import annotations
@@ -19,17 +19,20 @@ _FOR, _UNTIL = "unique_for", "unique_until"
 
 
 def job_policy(job: dict[str, Any], policy: Policy | None) -> Policy | None:
-    """The policy of one job: what it says itself, else that of its jobtype.
+    """Return the policy of one job: its own options, else the policy of its jobtype.
 
-    Its own words say what the key is and how long the lock lives; from the policy of its jobtype
-    comes what Enterprise has no words for, such as `on_conflict`.
+    The job's own options decide the key and how long the lock lasts. The other fields, which
+    Enterprise does not have, such as `on_conflict`, come from the policy of the jobtype.
 
     Args:
         job: the payload.
-        policy: of its jobtype, if it has one.
+        policy: the policy of its jobtype, if any.
+
+    Returns:
+        None if the job is not unique.
 
     Raises:
-        InvalidJob: it says something else than Enterprise takes; the message names it.
+        InvalidJob: Enterprise would not accept the options. The message names the field.
     """
     custom = job.get("custom")
     if not isinstance(custom, dict) or (_FOR not in custom and _UNTIL not in custom):
@@ -41,28 +44,28 @@ def job_policy(job: dict[str, Any], policy: Policy | None) -> Policy | None:
         if until is None:
             return policy
         raise InvalidJob(
-            f"custom.{_UNTIL}: {short_repr(until)} stands without {_FOR}; "
+            f"custom.{_UNTIL}: {short_repr(until)} needs {_FOR}; "
             f"add the seconds for which the job is unique, as custom.{_FOR}"
         )
     if isinstance(unique_for, bool) or not isinstance(unique_for, int | float):
         raise InvalidJob(
-            f"custom.{_FOR}: {short_repr(unique_for)} is no number of seconds; write for example 600, "
-            "or false for a job that is not to be unique"
+            f"custom.{_FOR}: {short_repr(unique_for)} is no number of seconds; "
+            "write for example 600, or false for a job that is not unique"
         )
     if not 1 <= unique_for <= MAX_SECONDS:
         raise InvalidJob(
-            f"custom.{_FOR}: {short_repr(unique_for)} seconds; it is 1 to {MAX_SECONDS}, "
-            "or false for a job that is not to be unique"
+            f"custom.{_FOR}: {short_repr(unique_for)} seconds; write 1 to {MAX_SECONDS}, "
+            "or false for a job that is not unique"
         )
-    if until not in (None, "success", "start"):  # a tuple, since it may be a list
+    if until not in (None, "success", "start"):  # a tuple, not a set: the value may be a list
         raise InvalidJob(
             f'custom.{_UNTIL}: {short_repr(until)} is neither "success" nor "start"; '
             "for more, give its jobtype a Policy"
         )
-    return _with_own_words(policy or Policy(), float(unique_for), until or "success")
+    return _with_own_options(policy or Policy(), float(unique_for), until or "success")
 
 
-def _with_own_words(policy: Policy, unique_for: float, until: Until) -> Policy:
+def _with_own_options(policy: Policy, unique_for: float, until: Until) -> Policy:
     own = {"ttl": unique_for, "until": until, "renew": False, "on_death": "release"}
     selection = {"per_queue": True, "scope": None, "by": None, "key": None}
     return policy.model_copy(update={**own, **selection})

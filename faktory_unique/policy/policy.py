@@ -1,4 +1,4 @@
-"""What unique means for a jobtype: `Policy`, and which policy a jobtype has: `Policies`."""
+"""`Policy`: what "unique" means for a jobtype; `Policies`: which policy a jobtype has, by glob."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from faktory_unique._util import short_repr
 if TYPE_CHECKING:
     from datetime import timedelta
 
-_LAST_POSITION = 2**53 - 1  # a path stands in the key, in JSON, which rounds what is beyond
-
+# A path is part of the key, as JSON, which rounds larger integers.
+_LAST_POSITION = 2**53 - 1
 
 Seconds = Annotated[
     float, BeforeValidator(parse_duration), Field(ge=1, le=MAX_SECONDS, allow_inf_nan=False)
@@ -30,40 +30,48 @@ OnStoreError: TypeAlias = Literal["raise", "push"]
 
 
 class Policy(BaseModel):
-    """What unique means for the jobs of one jobtype.
+    """What "unique" means for the jobs of one jobtype.
 
     Attributes:
-        ttl: seconds that a job may wait in its queue, counted from when it is due there, before
-            its lock lapses. Any form that `parse_duration` reads; 1 second to ten years.
-        until: what frees the lock: "success", that Faktory has acknowledged the job; "start", that
-            a worker begins it, so that a push while it runs is no duplicate; "expiry", nothing but
-            its ttl.
-        exclusive: whether no two jobs of one key may run at once: one that would is put back for
-            some seconds, without spending a retry. For as long as `reserve_for`, which nobody
-            enforces. With until="start", one can wait while another runs. It is no mutex for
-            different work: what has one key is one piece of work, and else a duplicate.
-        on_conflict: what a push does whose equal is there: "skip" it, and answer `duplicate`;
-            "raise" `DuplicateJob`; or "replace" the job that is there, which then steps aside when a
-            worker gets it. With `at`, that is debouncing: the newest runs, once it is quiet. Not
-            with until="expiry", whose lock stands when its job is done: each push would go out.
-        enforce: False observes: nothing is kept from being pushed or run, and what would be a
-            duplicate is told as an `observed` event. A store that is away costs its time-out.
-        renew: whether a fetched job's lock lives for as long as the attempt, a retry and its wait
-            can take. Without that its time is counted from the push alone, and a job that takes
-            longer goes on unguarded.
-        on_death: "release", or "keep" the lock of a job that has run out of retries, for ttl: its
-            equal is then a duplicate, and the dead job can be brought back without a rival.
-        on_store_error: what a push does when the store is away: "raise" `StoreError`, nothing
-            having been pushed, or "push" the job unguarded.
-        lease: seconds that a lock lives until Faktory has confirmed the push: the longest that a
-            producer which dies in between blocks its key. Longer than a push can take.
-        per_queue: the same work in two queues is two works.
-        scope: a name that stands in for the jobtype, so that several jobtypes exclude each other.
-        by: paths into args, such as `(0, "1.user_id")`: only these make the key.
-        key: called with the list of args; the JSON value that it returns makes the key. Code only.
+        ttl: how long a job may wait in its queue before its lock lapses, in seconds, counted from
+            when the job is due. With until="expiry", how long the lock lasts. From 1 second to ten
+            years, as `90`, `"90s"`, `"1h30m"`, `"PT1H30M"` or a timedelta.
+        until: when the lock is released. "success": when Faktory has acknowledged the job.
+            "start": when a worker starts the job, so that a push while it runs is no duplicate.
+            "expiry": never; only the ttl ends the lock.
+        exclusive: whether two jobs with the same key never run at the same time. The second job is
+            requeued for some seconds, without spending a retry. The first one is protected for its
+            `reserve_for`; Faktory does not stop a job that runs longer. With until="start", one
+            job can wait while another runs. This is no mutex for different work: jobs with the
+            same key are duplicates.
+        on_conflict: what a push does if an equal job is already queued or running. "skip": do not
+            push, and return the status `duplicate`. "raise": raise `DuplicateJob`. "replace": push
+            the job; a worker then acknowledges the older job without running it. With `at`, this
+            is debouncing: the newest job runs once the pushes stop. Do not combine it with
+            until="expiry": that lock outlives the job, and every push would go out.
+        enforce: False only observes. Every job is pushed and run, and a job that would be a
+            duplicate emits the event `observed`. A push still waits for the store's time-out if
+            the store is unavailable.
+        renew: whether the lock of a fetched job lasts for as long as the attempt, one retry and the
+            wait for it can take. Without it, the ttl counts from the push, and a job that takes
+            longer runs without a lock.
+        on_death: "release" the lock of a job that has no retries left, or "keep" it for ttl. While
+            it is kept, an equal job is a duplicate, and the dead job can be brought back safely.
+        on_store_error: what a push does if the store is unavailable: "raise" `StoreError` and push
+            nothing, or "push" the job without a lock (status `unguarded`).
+        lease: seconds that a new lock lasts until Faktory has confirmed the push. If a producer
+            dies before that, its key stays locked for this long. Must be longer than a push takes.
+        per_queue: whether equal jobs in two queues are different work.
+        scope: a name that replaces the jobtype in the key, so that several jobtypes exclude each
+            other.
+        by: the arguments that count, as paths into args, such as `(0, "1.user_id")`. All others
+            are ignored.
+        key: a function that takes the list of args. The JSON value that it returns counts instead
+            of the args. Only in code, not in the environment or a TOML file.
 
     Raises:
-        pydantic.ValidationError: a field is unknown or its value impossible; it names the field.
+        pydantic.ValidationError: a field is unknown, or its value is not allowed. The message names
+            the field.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -83,7 +91,7 @@ class Policy(BaseModel):
     key: Callable[[list[Any]], object] | None = None
 
     if TYPE_CHECKING:
-        # What may be written, which is more than what is kept.
+        # The types that the caller may pass: more than the types of the fields.
         def __init__(  # noqa: PLR0913  # a field each
             self,
             *,
@@ -105,11 +113,11 @@ class Policy(BaseModel):
     @field_validator("by", mode="before")
     @classmethod
     def _paths(cls, by: object) -> object:
-        """One spelling for a path: `"0"` and `0` select the same and must give the same key."""
+        """Return one spelling for each path: `"0"` and `0` are the same and must give one key."""
         if by is None:
             return None
         if isinstance(by, str | int) or not isinstance(by, list | tuple):
-            raise ValueError(  # noqa: TRY004  # pydantic makes a ValidationError of it
+            raise ValueError(  # noqa: TRY004  # pydantic turns it into a ValidationError
                 f"{short_repr(by)} is not a list of paths; write for example [0, '1.user_id']"
             )
         return tuple(_path(path) for path in by)
@@ -117,12 +125,15 @@ class Policy(BaseModel):
     @model_validator(mode="after")
     def _one_selection(self) -> Self:
         if self.by is not None and self.key is not None:
-            raise ValueError("by and key both select what makes the key; set one of them")
+            raise ValueError("by and key both select what makes the key; set only one")
         return self
 
 
 def is_position(step: str) -> bool:
-    """Whether a step of a path is a position in a list: in one spelling, since it makes the key."""
+    """Return whether a step of a path is a position in a list.
+
+    There is only one spelling of a position, since it is part of the key: "01" is none.
+    """
     return re.fullmatch(r"0|[1-9][0-9]{0,15}", step, re.ASCII) is not None
 
 
@@ -136,16 +147,21 @@ def _path(path: object) -> int | str:
         if steps and all(steps):
             return path
     raise ValueError(
-        f"{short_repr(path)} is not a path into args; begin with the position of an argument, counted "
-        "from 0, and go on with keys or positions behind dots: 0 or '1.user_id'"
+        f"{short_repr(path)} is not a path into args; begin with the position of an argument, "
+        "counted from 0, and go on with keys or positions behind dots: 0 or '1.user_id'"
     )
 
 
 class Policies:
-    """Which policy a jobtype has: by its name, else by the most telling glob that fits.
+    """The policies of all jobtypes, by exact name or by glob.
 
-    That is the one with the most characters that are no wildcard, so that it does not matter in
-    which of the sources of settings it stands; of equals, the first.
+    The exact name comes first. Else it is the matching glob with the most characters that are not
+    wildcards, so that the order of the settings' sources does not matter. If two have equally
+    many, it is the first.
+
+    Args:
+        policies: the policy of each name or glob.
+        default: the policy of all other jobtypes; None if their jobs are not unique.
     """
 
     def __init__(self, policies: Mapping[str, Policy], default: Policy | None = None) -> None:
@@ -155,7 +171,7 @@ class Policies:
         self._default = default
 
     def for_jobtype(self, jobtype: str) -> Policy | None:
-        """The policy of this jobtype; None when its jobs are not unique."""
+        """Return the policy of a jobtype; None if its jobs are not unique."""
         policy = self._exact.get(jobtype)
         if policy is not None:
             return policy

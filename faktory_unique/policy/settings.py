@@ -1,4 +1,4 @@
-"""Settings: code over environment over a TOML file, and a clear error for what has no meaning."""
+"""Settings of `Unique` from code, FAKTORY_UNIQUE_… variables and a TOML file, and their errors."""
 
 from __future__ import annotations
 
@@ -30,15 +30,15 @@ PREFIX = "FAKTORY_UNIQUE_"
 
 
 class _Environment(PydanticBaseSettingsSource):
-    """A variable for each setting, by its exact name; an empty one says nothing."""
+    """One variable for each setting, by its exact name. An empty variable counts as unset."""
 
     def __call__(self) -> dict[str, Any]:
         fields = self.settings_cls.model_fields.items()
-        told = {name: self.get_field_value(field, name)[0] for name, field in fields}
-        return {name: value for name, value in told.items() if value is not None}
+        values = {name: self.get_field_value(field, name)[0] for name, field in fields}
+        return {name: value for name, value in values.items() if value is not None}
 
     def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:  # noqa: ARG002  # pydantic-settings passes it
-        """What the variable says, None where nothing; its field; that it needs no more decoding."""
+        """Return the variable's value or None, the field, and that it is decoded already."""
         name = f"{PREFIX}{field_name.upper()}"
         text = variable(name) or None
         if text is None or field_name in {"store", "config"}:
@@ -50,16 +50,16 @@ class _Environment(PydanticBaseSettingsSource):
 
 
 class Settings(BaseSettings):
-    """What `Unique` is told. Build it with `load_settings`.
+    """The settings of `Unique`. Build them with `load_settings`.
 
     Attributes:
-        store: where locks live: `redis://`, `rediss://`, `unix://` or `memory://`, or a ready
-            store. `FAKTORY_UNIQUE_STORE`.
-        policies: the `Policy` of each jobtype, by exact name or glob. `FAKTORY_UNIQUE_POLICIES`,
-            as JSON.
-        default: the policy of all other jobtypes; without one they are not unique.
+        store: where locks live: a URL (`redis://`, `rediss://`, `unix://` or `memory://`), a Redis
+            client or a store. Variable `FAKTORY_UNIQUE_STORE`.
+        policies: the `Policy` of each jobtype, by exact name or glob. Variable
+            `FAKTORY_UNIQUE_POLICIES`, as JSON.
+        default: the policy of all other jobtypes. Without it they are not unique. Variable
             `FAKTORY_UNIQUE_DEFAULT`, as JSON.
-        config: path of a TOML file with the three above. `FAKTORY_UNIQUE_CONFIG`.
+        config: the path of a TOML file with the three above. Variable `FAKTORY_UNIQUE_CONFIG`.
     """
 
     model_config = SettingsConfigDict(case_sensitive=True, extra="forbid", frozen=True)
@@ -74,46 +74,51 @@ class Settings(BaseSettings):
         cls,
         settings_cls: type[BaseSettings],
         init_settings: PydanticBaseSettingsSource,
-        env_settings: PydanticBaseSettingsSource,  # noqa: ARG003  # ours stands in for it
+        env_settings: PydanticBaseSettingsSource,  # noqa: ARG003  # replaced by ours
         dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003  # pydantic-settings passes it
         file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003  # likewise
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Code over environment over TOML; tables merge jobtype by jobtype, field by field."""
+        """Return the sources: code before environment before TOML. Tables are merged by field."""
         environment = _Environment(settings_cls)
         config = init_settings().get("config") or variable(f"{PREFIX}CONFIG")
         if not config:
             return init_settings, environment
-        return init_settings, environment, _toml(settings_cls, config)
+        return init_settings, environment, _toml_source(settings_cls, config)
 
 
 def load_settings(**code: object) -> Settings:
-    """Settings from what code says (None: says nothing), the environment, and the TOML file.
+    """Return the settings from code, the environment and the TOML file, in this order.
+
+    Args:
+        **code: the settings that code gives. None counts as not given.
 
     Raises:
-        InvalidSettings: a name under FAKTORY_UNIQUE_ is unknown, a value impossible, or the file
-            missing or unreadable; the message names it.
+        InvalidSettings: a variable FAKTORY_UNIQUE_… is unknown, a value is not allowed, or the
+            file is missing or unreadable. The message names it.
     """
     _refuse_unknown_names()
     given = {name: value for name, value in code.items() if value is not None}
     try:
         return Settings(**given)  # type: ignore[arg-type]  # pydantic checks them
     except ValidationError as exc:
-        # None, since pydantic's own text shows what was given.
-        raise InvalidSettings(_told(exc, given)) from None
-    except RecursionError:  # where tables are merged
-        raise InvalidSettings("settings: nested too deep") from None
+        # From None: pydantic's own text shows the values, which may be passwords.
+        raise InvalidSettings(_message(exc, given)) from None
+    except RecursionError:  # while tables are merged
+        raise InvalidSettings("settings: nested too deeply; write flatter tables") from None
 
 
-def _toml(settings_cls: type[BaseSettings], config: Any) -> PydanticBaseSettingsSource:  # noqa: ANN401  # whatever code gave
-    """What stands in the TOML file."""
+def _toml_source(settings_cls: type[BaseSettings], config: Any) -> PydanticBaseSettingsSource:  # noqa: ANN401  # any value that code gives
+    """Return the TOML file as a source of settings."""
     try:
         path = Path(config)
     except TypeError:
-        raise InvalidSettings(f"config: {short_repr(config)} is no path of a file") from None
+        raise InvalidSettings(
+            f"config: {short_repr(config)} is not a path; pass the path of a TOML file"
+        ) from None
     try:
         if path.is_file():
             return TomlConfigSettingsSource(settings_cls, path)
-    except OSError as exc:  # its own words have the path, which can be a URL
+    except OSError as exc:  # its own text has the whole path, which may be a URL with a password
         raise InvalidSettings(f"config: {short_repr(str(path))}: {exc.strerror}") from None
     except (ValueError, RecursionError) as exc:
         raise InvalidSettings(f"config: {short_repr(str(path))}: {exc}") from None
@@ -125,48 +130,48 @@ def _refuse_unknown_names() -> None:
     for name in os.environ:
         if name.upper().startswith(PREFIX) and name not in known:
             raise InvalidSettings(
-                f"{name}: no such setting; there are {', '.join(known)}. "
-                "Policies go into FAKTORY_UNIQUE_POLICIES as JSON, or into a TOML file"
+                f"{name}: no such setting; the settings are {', '.join(known)}. "
+                "Write policies into FAKTORY_UNIQUE_POLICIES as JSON, or into a TOML file"
             )
 
 
-def _told(exc: ValidationError, code: Mapping[str, object]) -> str:
-    """One line for each wrong value: where it stands, what is wrong, what it was.
+def _message(exc: ValidationError, code: Mapping[str, object]) -> str:
+    """Return one part for each wrong value: its place, what is wrong, and the value.
 
-    What stands under an unknown name is not shown: it could be a URL with a password.
+    The value of an unknown name is not shown: it could be a URL with a password.
     """
-    lines = []
+    parts = []
     for error in exc.errors(include_url=False):
         loc = error["loc"]
-        place = ".".join(short_text(str(part)) for part in loc) or "settings"
-        source = _source(loc, code)
+        place = ".".join(short_text(str(step)) for step in loc) or "settings"
+        source = _source_suffix(loc, code)
         if error["type"] == "extra_forbidden":
-            there_are = ", ".join(Settings.model_fields if len(loc) == 1 else Policy.model_fields)
-            told = f"no such setting{source}; there are {there_are}"
+            known = ", ".join(Settings.model_fields if len(loc) == 1 else Policy.model_fields)
+            message = f"no such setting{source}; the settings are {known}"
             if isinstance(error["input"], dict) and len(loc) > 1:
-                told += '. A jobtype with a dot is quoted in TOML: [policies."Mailer.Welcome"]'
+                message += '. In TOML, quote a jobtype with a dot: [policies."Mailer.Welcome"]'
         else:
-            message = error["msg"].removeprefix("Value error, ")
-            told = f"{message} (got {short_repr(error['input'])}{source})"
-        lines.append(f"{place}: {told}")
-    return "; ".join(lines)
+            wrong = error["msg"].removeprefix("Value error, ")
+            message = f"{wrong} (got {short_repr(error['input'])}{source})"
+        parts.append(f"{place}: {message}")
+    return "; ".join(parts)
 
 
-def _source(loc: tuple[int | str, ...], code: Mapping[str, object]) -> str:
-    """Where a wrong value comes from, in words; empty where that is code, or several sources."""
+def _source_suffix(loc: tuple[int | str, ...], code: Mapping[str, object]) -> str:
+    """Return " in" and the source of a wrong value; empty if it is code, or several sources."""
     if not loc or _has(code, loc):
         return ""
     if _has(_Environment(Settings)(), loc):
         return f" in {PREFIX}{str(loc[0]).upper()}"
     config = code.get("config") or variable(f"{PREFIX}CONFIG")
-    in_file = config and _has(_toml(Settings, config)(), loc)
+    in_file = config and _has(_toml_source(Settings, config)(), loc)
     return f" in {short_repr(str(config))}" if in_file else ""
 
 
-def _has(told: object, loc: tuple[int | str, ...]) -> bool:
-    """Whether something stands at this place."""
-    for part in loc:
-        if not isinstance(told, dict) or part not in told:
+def _has(table: object, loc: tuple[int | str, ...]) -> bool:
+    """Return whether a table has a value at this place."""
+    for step in loc:
+        if not isinstance(table, dict) or step not in table:
             return False
-        told = told[part]
+        table = table[step]
     return True

@@ -131,7 +131,7 @@ PLANTED = {
     "big integers the fast way": (canonical_module, "    | orjson.OPT_STRICT_INTEGER\n", ""),
     "surrogates are replaced": (
         canonical_module,
-        'raise _invalid(place, "str has a surrogate, which is not Unicode text", instead)',
+        'raise _invalid(place, "str has a surrogate, which is not Unicode text", advice)',
         "return b'\"?\"'",
     ),
     "a set is a list": (
@@ -141,7 +141,7 @@ PLANTED = {
     ),
     "200 levels are refused": (canonical_module, "_MAX_DEPTH = 200", "_MAX_DEPTH = 199"),
     "201 levels are let through": (canonical_module, "_MAX_DEPTH = 200", "_MAX_DEPTH = 201"),
-    "a loop is followed": (canonical_module, "if id(value) in inside:", "if False:"),
+    "a loop is followed": (canonical_module, "if id(value) in ancestors:", "if False:"),
     "an empty list is nothing": (canonical_module, 'else b"[]")', 'else b"")'),
     "an Enum is refused": (canonical_module, "if issubclass(kind, int):", "if kind is int:"),
     "minus zero keeps its sign": (es_number_module, "if number == 0:", "if str(number) == '0.0':"),

@@ -1,4 +1,4 @@
-"""The public API as a consumer's type checker sees it; checked by test_api.py, never run."""
+"""The public API as a user's type checker sees it. test_api.py checks it; it is never run."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def hook(event: Event) -> None:
 Unique("memory://", hooks=[hook])
 
 
-class Mine(Middleware):
+class Custom(Middleware):
     def push(
         self,
         jobs: Sequence[dict[str, Any]],
@@ -84,7 +84,7 @@ def handler(user_id: int) -> None:
 
 with unique, Client("tcp://localhost:7419") as client:
     assert_type(client, Client)
-    producer = Producer(client, middleware=[Mine(), unique])
+    producer = Producer(client, middleware=[Custom(), unique])
     try:
         result = producer.push(Job(jobtype="A", args=[1]))
     except DuplicateJob as exc:

@@ -1,4 +1,4 @@
-"""The canonical bytes are RFC 8785, whichever way they are made; all else is refused."""
+"""Canonical JSON is RFC 8785 from both encoders; a value that JSON cannot carry is refused."""
 
 import enum
 import json
@@ -22,7 +22,12 @@ from hypothesis import strategies as st
 from pydantic import BaseModel
 
 from faktory_unique.errors import InvalidJob
-from faktory_unique.locks.canonical_json import _by_hand, _is_plain, _text, canonical_json
+from faktory_unique.locks.canonical_json import (
+    _encode_slowly,
+    _is_plain,
+    _string_json,
+    canonical_json,
+)
 
 MAX_INT = 2**53 - 1
 
@@ -59,7 +64,7 @@ APPENDIX_B = {
 
 
 @pytest.mark.parametrize(("ieee", "text"), APPENDIX_B.items())
-def test_numbers_are_those_of_appendix_b(ieee, text):
+def test_numbers_match_appendix_b(ieee, text):
     (number,) = struct.unpack(">d", bytes.fromhex(ieee))
     if text is None:
         with pytest.raises(InvalidJob):
@@ -89,7 +94,7 @@ def test_keys_are_sorted_as_in_section_3_2_3():
     ]
 
 
-def test_the_example_of_section_3_2_2_gives_the_bytes_of_section_3_2_4():
+def test_the_published_example_gives_the_published_bytes():
     published = r"""{
       "numbers": [333333333.33333329, 1E30, 4.50, 2e-3, 0.000000000000000000000000001],
       "string": "\u20ac$\u000F\u000aA'\u0042\u0022\u005c\\\"\/",
@@ -105,16 +110,16 @@ def test_the_example_of_section_3_2_2_gives_the_bytes_of_section_3_2_4():
     """)
 
 
-def test_every_character_is_escaped_as_section_3_2_2_2_says():
+def test_characters_are_escaped_as_in_section_3_2_2_2():
     short = {"\b": "\\b", "\t": "\\t", "\n": "\\n", "\f": "\\f", "\r": "\\r"}
     short |= {'"': '\\"', "\\": "\\\\"}
     for point in range(sys.maxunicode + 1):
         char = chr(point)
         if 0xD800 <= point <= 0xDFFF:
-            assert _text(char) is None
+            assert _string_json(char) is None
             continue
         expected = short.get(char, f"\\u{point:04x}" if point < 0x20 else char)
-        assert _text(char) == f'"{expected}"'.encode()
+        assert _string_json(char) == f'"{expected}"'.encode()
 
 
 # ---- any value ---------------------------------------------------------------------------------
@@ -140,40 +145,40 @@ plain_values = nested(
 
 
 @given(values)
-def test_the_bytes_are_those_of_the_rfc8785_package(value):
+def test_values_give_the_bytes_of_the_rfc8785_package(value):
     assert canonical_json(value) == rfc8785.dumps(value)
 
 
 @given(floats)
-def test_every_number_is_that_of_the_rfc8785_package(number):
+def test_numbers_give_the_bytes_of_the_rfc8785_package(number):
     assert canonical_json(number) == rfc8785.dumps(number)
 
 
 @given(plain_values)
-def test_the_fast_way_writes_what_the_slow_way_writes(value):
+def test_the_fast_and_the_slow_encoder_agree(value):
     assert _is_plain(value, 200)
-    assert canonical_json(value) == _by_hand(value, "value")
+    assert canonical_json(value) == _encode_slowly(value, "value")
 
 
 @given(values)
-def test_key_order_never_counts(value):
-    def turned(value):
+def test_the_order_of_keys_does_not_count(value):
+    def reordered(value):
         if isinstance(value, list | tuple):
-            return [turned(item) for item in value]
+            return [reordered(item) for item in value]
         if isinstance(value, dict):
-            return {key: turned(item) for key, item in reversed(value.items())}
+            return {key: reordered(item) for key, item in reversed(value.items())}
         return value
 
-    assert canonical_json(turned(value)) == canonical_json(value)
+    assert canonical_json(reordered(value)) == canonical_json(value)
 
 
 @given(integers)
-def test_an_int_and_the_float_equal_to_it_are_one_number(number):
+def test_an_int_and_an_equal_float_are_one_number(number):
     assert canonical_json(number) == canonical_json(float(number)) == str(number).encode()
 
 
 @given(values)
-def test_reading_the_bytes_gives_the_value_back(value):
+def test_decoding_the_bytes_gives_the_value(value):
     def listed(value):
         if isinstance(value, list | tuple):
             return [listed(item) for item in value]
@@ -181,19 +186,19 @@ def test_reading_the_bytes_gives_the_value_back(value):
             return {key: listed(item) for key, item in value.items()}
         return value
 
-    # As doubles: 1.2345678901234567e20 is written without exponent, and as an int it would be
-    # another number than the double that it stands for.
+    # As doubles: 1.2345678901234567e20 is encoded without exponent, and as an int it would be
+    # another number than this double.
     assert json.loads(canonical_json(value), parse_int=float) == listed(value)
 
 
 @given(values)
-def test_what_was_read_from_the_bytes_has_the_same_bytes(value):
+def test_a_decoded_value_has_the_same_bytes(value):
     assert canonical_json(json.loads(canonical_json(value), parse_int=float)) == canonical_json(
         value
     )
 
 
-# ---- what counts as what -----------------------------------------------------------------------
+# ---- equal values ------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -221,14 +226,14 @@ def test_what_was_read_from_the_bytes_has_the_same_bytes(value):
         ({}, b"{}"),
         ([[], {}, [0.5, []], ()], b"[[],{},[0.5,[]],[]]"),
         ({"": 0.5, "a": {}}, b'{"":0.5,"a":{}}'),
-        # Code points the other way round: the pair of U+1F600 begins with D83D.
+        # Code points sort the other way round: the surrogate pair of U+1F600 begins with D83D.
         ({"\ufb33": 1, "\U0001f600": 2}, '{"\U0001f600":2,"\ufb33":1}'.encode()),
         ("\u2028</script>\x7f", '"\u2028</script>\x7f"'.encode()),
     ],
 )
-def test_the_one_form(value, expected):
+def test_a_value_has_one_canonical_form(value, expected):
     assert canonical_json(value) == expected
-    assert _by_hand(value, "value") == expected
+    assert _encode_slowly(value, "value") == expected
 
 
 def test_a_boolean_is_no_number():
@@ -248,7 +253,7 @@ class Colour(enum.StrEnum):
     RED = "red"
 
 
-class Mixed(str, enum.Enum):  # noqa: UP042 - what StrEnum replaced is still in use
+class Mixed(str, enum.Enum):  # noqa: UP042 - this form is still in use
     RED = "red"
 
 
@@ -256,7 +261,7 @@ class Ratio(float, enum.Enum):
     HALF = 0.5
 
 
-Point = namedtuple("Point", "x y")  # noqa: PYI024 - the untyped one is what is asked about
+Point = namedtuple("Point", "x y")  # noqa: PYI024 - this test is about the untyped one
 
 
 class OddStr(str):
@@ -349,18 +354,18 @@ class OddDict(dict):
         OddList([1]),
         OddList(),
         OddDict(x=1),
-        OddDict(),  # json.dumps sends {}, whatever its items() are
+        OddDict(),  # json.dumps sends {}, and ignores items()
         [OddDict(x=OddList()), OddStr()],
     ],
     ids=repr,
 )
-def test_a_subclass_counts_as_what_json_dumps_sends_for_it(value):
+def test_a_subclass_is_the_value_that_json_dumps_sends(value):
     sent = json.loads(json.dumps(value))
     assert canonical_json(value) == canonical_json(sent)
     assert canonical_json([value]) == b"[%b]" % canonical_json(sent)
 
 
-def test_shared_parts_are_no_cycle():
+def test_a_shared_part_is_no_cycle():
     part = [0.5]
     assert canonical_json([part, part, {"a": part}]) == b'[[0.5],[0.5],{"a":[0.5]}]'
 
@@ -382,7 +387,7 @@ class Plain(enum.Enum):
 
 
 class LazyText:
-    """A proxy as Django's lazy translations are: str, if one asks isinstance."""
+    """A proxy like Django's lazy translations: isinstance says that it is a str."""
 
     __class__ = property(lambda _: str)
 
@@ -403,14 +408,14 @@ def looped_dict():
 
 
 class Endless(list):
-    """A new list inside at every look."""
+    """Each iteration has a new list inside."""
 
     def __iter__(self):
         return iter([Endless()])
 
 
 class Unfolding(list):
-    """Never comes to its first item."""
+    """Iterating over it never gives a first item."""
 
     def __iter__(self):
         return iter(self)
@@ -511,8 +516,8 @@ REFUSED = [
         "args[0].a: object has this key twice; use distinct str keys",
     ),
     # depth
-    (looped_list(), "args[1][1]: list contains itself; pass an id in its place"),
-    (looped_dict(), "args[0].parent.child: dict contains itself; pass an id in its place"),
+    (looped_list(), "args[1][1]: list contains itself; pass an id instead"),
+    (looped_dict(), "args[0].parent.child: dict contains itself; pass an id instead"),
     (deep(201), f"args{'[0]' * 200}: {DEEP}"),
     (deep(100_000), f"args{'[0]' * 200}: {DEEP}"),
     (deep(100_000, lambda inner: (inner,)), f"args{'[0]' * 200}: {DEEP}"),
@@ -524,7 +529,7 @@ REFUSED = [
 
 
 @pytest.mark.parametrize(("value", "message"), REFUSED, ids=[m[:60] for _, m in REFUSED])
-def test_a_refusal_names_the_place_and_the_way_out(value, message):
+def test_an_error_names_the_place_and_the_remedy(value, message):
     with pytest.raises(InvalidJob) as refused:
         canonical_json(value, path="args")
     assert str(refused.value) == message
@@ -550,7 +555,7 @@ def test_an_unnamed_value_is_called_value():
     ],
     ids=repr,
 )
-def test_a_refusal_shows_nothing_of_the_value(value):
+def test_an_error_does_not_show_the_value(value):
     with pytest.raises(InvalidJob) as refused:
         canonical_json(value)
     assert not any(word in str(refused.value) for word in ("secret", "2024", "4111"))
@@ -564,12 +569,12 @@ def test_200_levels_are_accepted_with_and_without_floats(wrap, leaf):
     for _ in range(200):
         value = wrap(value)
     assert _is_plain(value, 200) is (leaf == 0)
-    assert canonical_json(value) == _by_hand(value, "value") == rfc8785.dumps(value)
+    assert canonical_json(value) == _encode_slowly(value, "value") == rfc8785.dumps(value)
     with pytest.raises(InvalidJob):
         canonical_json(wrap(value))
 
 
-def test_on_a_stack_nearly_used_up_it_is_the_bytes_or_a_refusal():
+def test_a_nearly_full_stack_gives_the_bytes_or_an_error():
     value = deep(200)
     expected = b"[" * 200 + b"0" + b"]" * 200
 
@@ -584,11 +589,11 @@ def test_on_a_stack_nearly_used_up_it_is_the_bytes_or_a_refusal():
     used, frame = 0, sys._getframe()
     while frame:
         used, frame = used + 1, frame.f_back
-    answers = [descend(sys.getrecursionlimit() - used - left) for left in range(20, 300, 20)]
-    assert set(answers) == {True, "value: nested too deeply; pass a flatter value"}
+    results = [descend(sys.getrecursionlimit() - used - left) for left in range(20, 300, 20)]
+    assert set(results) == {True, "value: nested too deeply; pass a flatter value"}
 
 
-def test_errors_of_a_subclass_are_its_own():
+def test_an_exception_of_a_subclass_is_raised_unchanged():
     class Broken(list):
         def __iter__(self):
             raise LookupError("mine")

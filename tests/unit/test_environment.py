@@ -1,4 +1,4 @@
-"""Variables that a block sets: for itself, for other threads, and until its end alone."""
+"""A block sets variables for itself and for other threads, and restores them at its end."""
 
 from __future__ import annotations
 
@@ -19,20 +19,20 @@ def _outside(monkeypatch):
 
 
 def in_another_thread(function):
-    answers = []
-    thread = threading.Thread(target=lambda: answers.append(function()))
+    values = []
+    thread = threading.Thread(target=lambda: values.append(function()))
     thread.start()
     thread.join()
-    return answers[0]
+    return values[0]
 
 
-def test_outside_of_any_block_it_is_the_environments(monkeypatch):
+def test_outside_of_blocks_os_environ_counts(monkeypatch):
     assert variable(NAME) == "outside"
     monkeypatch.delenv(NAME)
     assert variable(NAME) is None
 
 
-def test_a_block_sets_it_and_puts_back_what_was(monkeypatch):
+def test_a_block_sets_a_variable_and_restores_it(monkeypatch):
     with overridden({NAME: "block"}):
         assert variable(NAME) == os.environ[NAME] == "block"
     assert os.environ[NAME] == "outside"
@@ -49,17 +49,17 @@ def test_blocks_nest():
         assert variable(NAME) == os.environ[NAME] == "outer"
 
 
-def test_a_variable_that_the_block_does_not_name_is_the_environments():
+def test_another_variable_is_not_affected():
     with overridden({"FAKTORY_UNIQUE_TEST_OTHER": "x"}):
         assert variable(NAME) == "outside"
 
 
-def test_a_thread_without_a_block_sees_the_one_that_was_entered_last():
+def test_a_thread_without_a_block_sees_the_last_one():
     with overridden({NAME: "block"}):
         assert in_another_thread(lambda: variable(NAME)) == "block"
 
 
-def test_a_thread_within_a_block_sees_its_own():
+def test_a_thread_inside_a_block_sees_its_own():
     def own():
         with overridden({NAME: "of the thread"}):
             seen.append(variable(NAME))
@@ -78,15 +78,15 @@ def test_a_thread_within_a_block_sees_its_own():
     assert seen == ["of the thread"]
 
 
-def test_what_is_set_by_hand_within_a_block_counts(monkeypatch):
-    with overridden({NAME: "block"}), monkeypatch.context() as by_hand:
-        by_hand.setenv(NAME, "by hand")
-        assert variable(NAME) == "by hand"
+def test_a_value_set_manually_inside_a_block_counts(monkeypatch):
+    with overridden({NAME: "block"}), monkeypatch.context() as patch:
+        patch.setenv(NAME, "manual")
+        assert variable(NAME) == "manual"
 
 
 @pytest.mark.parametrize("order", [(0, 1, 2), (2, 1, 0), (1, 0, 2), (1, 2, 0), (0, 2, 1)])
-def test_blocks_that_end_in_any_order_requeue_what_was(order):
-    """As those of several threads do."""
+def test_blocks_that_end_in_any_order_restore_the_variable(order):
+    """Blocks of several threads may end in any order."""
     stacks = [ExitStack() for _ in range(3)]
     for n, stack in enumerate(stacks):
         stack.enter_context(overridden({NAME: f"block {n}"}))

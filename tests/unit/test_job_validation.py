@@ -1,4 +1,4 @@
-"""What Faktory would refuse, or take and lose."""
+"""A job that Faktory would refuse, or accept and lose, is refused with the reason."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ GOOD = {"jid": "jid-00000001", "jobtype": "Email", "args": []}
         {"custom": None},
     ],
 )
-def test_good_jobs_pass(fields):
+def test_a_good_job_passes(fields):
     check_job({**GOOD, **fields})
 
 
 @pytest.mark.parametrize(
-    ("fields", "told"),
+    ("fields", "message"),
     [
         ({"jobtype": ""}, "jobtype: ''"),
         ({"jobtype": None}, "jobtype: None"),
@@ -51,10 +51,10 @@ def test_good_jobs_pass(fields):
         ({"custom": {"a": float("inf")}}, "custom: Out of range float"),
     ],
 )
-def test_bad_jobs_are_told_what_is_wrong(fields, told):
+def test_a_bad_job_is_refused_with_the_reason(fields, message):
     with pytest.raises(InvalidJob) as caught:
         check_job({**GOOD, **fields})
-    assert told in str(caught.value)
+    assert message in str(caught.value)
 
 
 @pytest.mark.parametrize(
@@ -67,7 +67,7 @@ def test_bad_jobs_are_told_what_is_wrong(fields, told):
         ("2026-01-31T09:00:00.123456789Z", datetime(2026, 1, 31, 9, 0, 0, 123456, tzinfo=UTC)),
     ],
 )
-def test_a_due_time_is_read_as_the_server_reads_it(at, expected):
+def test_a_due_time_is_parsed_as_by_the_server(at, expected):
     assert due_time({"at": at}) == expected
 
 
@@ -77,13 +77,13 @@ def test_a_due_time_without_a_zone_or_sense_is_named(at):
         due_time({"at": at})
 
 
-def test_queues_to_fetch_from_are_a_list_of_names():
+def test_queues_must_be_a_list_of_names():
     assert validated_queues(name for name in ("default", "a-b.c_9")) == ["default", "a-b.c_9"]
     with pytest.raises(TypeError, match=r"pass \['default'\]"):
         validated_queues("default")
 
 
 @pytest.mark.parametrize("wrong", [[], ["a b"], ["default", None]])
-def test_queues_that_could_never_have_a_job_are_refused(wrong):
+def test_queues_that_can_have_no_job_are_refused(wrong):
     with pytest.raises(ValueError, match="name at least one"):
         validated_queues(wrong)

@@ -1,4 +1,4 @@
-"""Which jobs are the same work (docs/design.md §6)."""
+"""The key of a lock is made from jobtype and args as docs/design.md §6 specifies."""
 
 from __future__ import annotations
 
@@ -57,8 +57,8 @@ ARGS = [42, {"user_id": 7, "tags": ["a", 1.5]}]
         (Policy(key=lambda _args: None), {"jobtype": "Email", "key": None}, "Email"),
     ],
 )
-def test_a_key_is_the_specified_digest_of_the_specified_object(policy, value, name):
-    """Computed a second time with the independent rfc8785."""
+def test_a_key_has_the_specified_digest(policy, value, name):
+    """The expected digest is computed with the independent package rfc8785."""
     assert lock_key(policy, job(*ARGS)) == expected(name, value)
 
 
@@ -90,47 +90,48 @@ def test_other_work_has_another_key(one, other):
     assert lock_key(Policy(), one) != lock_key(Policy(), other)
 
 
-def test_the_queue_counts_where_the_policy_says_so():
+def test_the_queue_counts_if_the_policy_is_per_queue():
     policy = Policy(per_queue=True)
     assert lock_key(policy, job(1)) != lock_key(policy, job(1, queue="other"))
 
 
 @pytest.mark.parametrize("queue", ["", None])
-def test_no_queue_is_the_default_queue_as_the_server_has_it(queue):
+def test_no_queue_is_the_default_queue(queue):
     policy = Policy(per_queue=True)
     assert lock_key(policy, job(1, queue=queue)) == lock_key(policy, job(1))
 
 
-def test_a_scope_makes_jobtypes_exclude_each_other():
+def test_a_scope_gives_several_jobtypes_one_key():
     policy = Policy(scope="mail")
     assert lock_key(policy, job(1)) == lock_key(policy, job(1, jobtype="Other"))
 
 
-def test_braces_are_escaped_so_that_side_keys_share_the_locks_cluster_slot():
+def test_braces_in_a_name_are_escaped():
+    """So that a Redis Cluster puts the side keys into the slot of the lock."""
     assert lock_key(Policy(), job(jobtype="a{b}%c")).startswith("unique:1:a%7Bb%7D%25c:")
 
 
 @pytest.mark.parametrize(
-    ("by", "told"),
+    ("by", "message"),
     [
         ([2], "args: has no '2', which `by` 2 selects"),
         (["1.name"], "args[1]: has no 'name', which `by` '1.name' selects"),
         (["1.tags.2"], "args[1].tags: has no '2', which `by` '1.tags.2' selects"),
         (["0.x"], "args[0]: has no 'x', which `by` '0.x' selects"),
-        # A position has one spelling: each would be a key of its own.
+        # A position has one spelling: another one would be another key.
         (["1.tags.01"], "args[1].tags: has no '01', which `by` '1.tags.01' selects"),
         (["1.tags.\u0660"], "args[1].tags: has no '\u0660', which `by`"),
         ([f"1.tags.{'9' * 5000}"], "args[1].tags: has no '9999"),
     ],
 )
-def test_a_missing_path_is_an_error_that_names_it(by, told):
+def test_a_path_that_selects_nothing_is_named(by, message):
     with pytest.raises(InvalidJob) as caught:
         lock_key(Policy(by=by), job(*ARGS))
-    assert told in str(caught.value)
+    assert message in str(caught.value)
 
 
 @pytest.mark.parametrize("policy", [Policy(by=[0]), Policy(key=lambda args: args[0])])
-def test_an_argument_that_is_not_selected_must_still_be_carried_faithfully(policy):
+def test_an_argument_that_is_not_selected_is_checked_too(policy):
     with pytest.raises(InvalidJob, match=r"args\[1\]: datetime is not JSON"):
         lock_key(policy, job(1, datetime.now(UTC)))
 
@@ -140,7 +141,7 @@ def test_a_key_function_must_return_json():
         lock_key(Policy(key=set), job(1))
 
 
-def test_a_key_function_that_fails_refuses_the_job():
+def test_a_key_function_that_raises_refuses_the_job():
     with pytest.raises(InvalidJob, match=r"key: the policy's function raised IndexError"):
         lock_key(Policy(key=lambda args: args[5]), job(1))
 
@@ -149,7 +150,7 @@ NAMES = ["Email", "Billing::Invoice", "a:b:", ":", "{Email}", "%7B", "a%{b}%25",
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_the_name_can_be_read_off_a_key(name):
+def test_a_key_contains_its_name(name):
     key = lock_key(Policy(), job(1, jobtype=name))
     assert name_in_key(key) == name
     assert key.startswith(key_prefix(name))
@@ -157,8 +158,8 @@ def test_the_name_can_be_read_off_a_key(name):
     assert lock_key(Policy(scope=name), job(1)).startswith(key_prefix(name))
 
 
-def test_the_beginning_of_one_name_can_be_that_of_a_longer_one():
-    """Which is why whoever looks for keys by it asks for their names, too."""
+def test_the_prefix_of_a_name_can_match_a_longer_name():
+    """So a search by prefix must also compare the names."""
     key = lock_key(Policy(), job(1, jobtype="Billing::Invoice"))
     assert key.startswith(key_prefix("Billing"))
     assert not key.startswith(key_prefix("Bill"))
@@ -169,23 +170,23 @@ def test_the_beginning_of_one_name_can_be_that_of_a_longer_one():
     "key",
     ["", "Email:abc", "unique:2:Email:abc", "unique:1:", "unique:1:abc", "unique:1::abc"],
 )
-def test_what_is_no_key_of_a_lock_has_no_name(key):
+def test_another_key_has_no_name(key):
     assert name_in_key(key) is None
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_what_stands_beside_a_lock_names_its_whole_key_in_braces(name):
-    """One pair of them: a Redis Cluster puts both into the slot of what stands there."""
+def test_a_side_key_has_the_whole_key_in_braces(name):
+    """The first pair of braces decides the slot in a Redis Cluster, so both keys share it."""
     key = lock_key(Policy(), job(1, jobtype=name))
-    for beside in (tombstone_key(key, "jid-00000001"), run_key(key)):
-        assert beside.startswith(f"{{{key}}}:")
-        assert beside[1 : beside.index("}")] == key
-        assert is_side_key(beside)
-        assert name_in_key(beside) is None
-        assert not beside.startswith(key_prefix(None))
+    for side_key in (tombstone_key(key, "jid-00000001"), run_key(key)):
+        assert side_key.startswith(f"{{{key}}}:")
+        assert side_key[1 : side_key.index("}")] == key
+        assert is_side_key(side_key)
+        assert name_in_key(side_key) is None
+        assert not side_key.startswith(key_prefix(None))
     assert not is_side_key(key)
 
 
-def test_side_keys_are_written_as_specified():
+def test_side_keys_are_spelled_as_specified():
     assert tombstone_key("unique:1:A:x", "jid-1") == "{unique:1:A:x}:gone:jid-1"
     assert run_key("unique:1:A:x") == "{unique:1:A:x}:run"

@@ -1,4 +1,4 @@
-"""What unique means, and for whom."""
+"""A policy accepts each form of a field, names a wrong value, and is found for its jobtype."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ from faktory_unique.policy.policy import Policies
         (timedelta(minutes=2), 120),
     ],
 )
-def test_a_duration_is_read_however_it_is_written(written, expected):
+def test_a_duration_may_have_any_form(written, expected):
     assert parse_duration(written) == expected
     assert Policy(ttl=written).ttl == expected
 
@@ -43,7 +43,7 @@ def test_a_duration_is_read_however_it_is_written(written, expected):
     "written",
     ["", " ", "soon", "h", "1x", "30m1h", "-5", "1h-30m", "P", "PT", True, None, [], b"9"],
 )
-def test_what_is_no_duration_is_named(written):
+def test_a_wrong_duration_is_named(written):
     with pytest.raises(ValidationError, match="not a duration") as caught:
         Policy(ttl=written)
     assert caught.value.errors()[0]["loc"] == ("ttl",)
@@ -51,7 +51,7 @@ def test_what_is_no_duration_is_named(written):
 
 
 @given(st.text())
-def test_no_text_makes_the_reader_err_in_another_way(text):
+def test_any_other_text_raises_value_error(text):
     try:
         assert parse_duration(text) >= 0 or text.strip().lower().startswith("p")
     except ValueError as exc:
@@ -66,13 +66,13 @@ def test_an_impossible_ttl_is_named(ttl):
 
 
 @pytest.mark.parametrize("written", [10**400, -(10**400), 10**5000], ids=["400", "-400", "5000"])
-def test_an_int_beyond_all_floats_is_an_impossible_duration(written):
+def test_an_int_too_large_for_a_float_is_refused(written):
     with pytest.raises(ValidationError, match=r"^1 validation error for Policy\nlease\n"):
         Policy(lease=written)
 
 
 @pytest.mark.parametrize("written", [{"ttl": "redis://:s3cret@host"}, ["x" * 200]])
-def test_what_is_no_duration_or_path_is_named_in_short_and_without_a_password(written):
+def test_a_wrong_value_is_shown_short_and_without_password(written):
     for field in ("ttl", "by"):
         with pytest.raises(ValidationError) as caught:
             Policy(**{field: written})
@@ -81,11 +81,11 @@ def test_what_is_no_duration_or_path_is_named_in_short_and_without_a_password(wr
         assert len(error["msg"]) < 300
 
 
-def test_defaults():
+def test_a_policy_has_the_documented_defaults():
     assert (Policy().ttl, Policy().lease) == (3600, 60)
 
 
-def test_a_policy_cannot_be_changed():
+def test_a_policy_is_immutable():
     with pytest.raises(ValidationError, match="frozen"):
         Policy().ttl = 5
 
@@ -127,14 +127,14 @@ def test_a_path_has_one_spelling(by, kept):
         [2**53],
     ],
 )
-def test_a_path_that_leads_nowhere_is_named(by):
+def test_a_wrong_path_is_named(by):
     with pytest.raises(ValidationError) as caught:
         Policy(by=by)
     assert caught.value.errors()[0]["loc"][0] == "by"
 
 
 @pytest.mark.parametrize("by", ["0", 0, {0}])
-def test_paths_are_a_list(by):
+def test_paths_must_be_a_list(by):
     with pytest.raises(ValidationError, match="not a list of paths"):
         Policy(by=by)
 
@@ -144,7 +144,7 @@ def test_by_and_key_exclude_each_other():
         Policy(by=[0], key=len)
 
 
-def test_no_selection_is_as_good_as_none():
+def test_by_and_key_may_be_none():
     assert Policy(by=None).by is None
 
 
@@ -186,7 +186,7 @@ class TestPolicies:
             (["R*", "*o"], "R*"),
         ],
     )
-    def test_of_globs_the_most_telling_wins(self, globs, best):
+    def test_the_glob_with_most_literal_characters_wins(self, globs, best):
         policies = {glob: Policy(ttl=n + 1) for n, glob in enumerate(globs)}
         assert Policies(policies).for_jobtype("Repo") is policies[best]
 

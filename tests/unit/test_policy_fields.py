@@ -1,4 +1,4 @@
-"""Each field of a policy: alike from code, environment and file, and named where it is wrong."""
+"""Each field of a policy is the same from code, environment and TOML; a wrong value is named."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from faktory_unique import InvalidSettings, Policy
 from faktory_unique.policy.settings import load_settings
 
-# Field, what code says, and the same as JSON and as TOML.
+# The field, its value in code, and the same value as JSON and as TOML.
 WRITTEN = [
     ("ttl", 5400, '"1h30m"', '"1h30m"'),
     ("ttl", 90.5, "90.5", "90.5"),
@@ -80,9 +80,7 @@ def test_the_tables_have_every_field():
 
 
 @pytest.mark.parametrize(("field", "value", "as_json", "as_toml"), WRITTEN)
-def test_a_policy_is_the_same_wherever_it_is_written(
-    monkeypatch, toml, field, value, as_json, as_toml
-):
+def test_a_policy_is_the_same_from_every_source(monkeypatch, toml, field, value, as_json, as_toml):
     policy = Policy(**{field: value})
     assert policy != Policy()
     monkeypatch.setenv("FAKTORY_UNIQUE_POLICIES", f'{{"A": {{"{field}": {as_json}}}}}')
@@ -96,19 +94,19 @@ def test_a_policy_is_the_same_wherever_it_is_written(
     assert load_settings(default={field: value}).default == policy
 
 
-def test_a_key_function_is_for_code_alone():
+def test_a_key_function_is_allowed_only_in_code():
     assert load_settings(policies={"A": Policy(key=len)}).policies["A"].key is len
 
 
 @pytest.mark.parametrize(("field", "value"), IMPOSSIBLE)
-def test_an_impossible_value_is_named_from_code(field, value):
+def test_an_impossible_value_in_code_is_named(field, value):
     with pytest.raises(ValidationError) as caught:
         Policy(**{field: value})
     assert {error["loc"][0] for error in caught.value.errors()} == {field}
 
 
 @pytest.mark.parametrize(("field", "value"), IMPOSSIBLE)
-def test_an_impossible_value_is_named_from_the_environment(monkeypatch, field, value):
+def test_an_impossible_value_in_the_environment_is_named(monkeypatch, field, value):
     monkeypatch.setenv("FAKTORY_UNIQUE_POLICIES", json.dumps({"A": {field: value}}))
     with pytest.raises(InvalidSettings) as caught:
         load_settings()
@@ -117,7 +115,7 @@ def test_an_impossible_value_is_named_from_the_environment(monkeypatch, field, v
 
 
 @pytest.mark.parametrize(
-    ("field", "told"),
+    ("field", "message"),
     [
         ("until", "'success', 'start' or 'expiry'"),
         ("on_conflict", "'skip', 'raise' or 'replace'"),
@@ -125,6 +123,6 @@ def test_an_impossible_value_is_named_from_the_environment(monkeypatch, field, v
         ("on_store_error", "'raise' or 'push'"),
     ],
 )
-def test_where_there_is_a_choice_the_message_has_it(field, told):
-    with pytest.raises(ValidationError, match=told):
+def test_the_message_lists_the_allowed_values(field, message):
+    with pytest.raises(ValidationError, match=message):
         Policy(**{field: "other"})

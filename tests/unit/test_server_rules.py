@@ -1,6 +1,6 @@
-"""What the server makes of a payload's reserve_for, retry and failure, told beforehand.
+"""The server's rules follow from a payload's reserve_for, retry and failure.
 
-That the real server does the same is shown in tests/conformance and tests/cells.
+tests/conformance and tests/cells compare them with a real server.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ RETRIED, DEAD, DROPPED = FailureOutcome.RETRIED, FailureOutcome.DEAD, FailureOut
         ({"reserve_for": 86_401}, 86_400),
     ],
 )
-def test_reserve_for_is_what_the_server_makes_of_it(asked, expected):
+def test_reserve_for_follows_the_server(asked, expected):
     """manager/working.go:114-127."""
     assert reserve_for(asked) == expected
     assert expiry_noticed_after(asked) == expected + 30
@@ -52,9 +52,8 @@ def test_reserve_for_is_what_the_server_makes_of_it(asked, expected):
         (10**6, ReservationPhase.OVER),
     ],
 )
-def test_a_reservation_is_ours_then_nobodys_for_ten_seconds_then_perhaps_anothers(
-    elapsed, expected
-):
+def test_a_reservation_is_in_time_then_late_then_over(elapsed, expected):
+    """While it is late, nobody else can have the job yet."""
     assert reservation_phase({"reserve_for": 60}, elapsed) is expected
 
 
@@ -90,8 +89,8 @@ def test_failures_are_counted_from_the_payload(failure, expected):
         (None, 1, DROPPED),
     ],
 )
-def test_the_outcome_of_a_failure_is_told_from_retry_and_failure(retry, failures, expected):
-    """manager/retry.go:124-168: retry=N runs N+1 times; the server fills a missing one in once."""
+def test_the_outcome_follows_from_retry_and_failure(retry, failures, expected):
+    """manager/retry.go:124-168: retry=N runs N+1 times; the server sets a missing retry once."""
     job = {"retry": retry, "failure": {"retry_count": failures - 1} if failures else None}
     assert failure_outcome(job) is expected
 
@@ -100,6 +99,6 @@ def test_the_outcome_of_a_failure_is_told_from_retry_and_failure(retry, failures
     ("failures", "expected"),
     [(0, 0 + 15 + 29 + 10), (1, 1 + 15 + 58 + 10), (3, 81 + 15 + 116 + 10)],
 )
-def test_a_retry_waits_no_longer_than_its_backoff_and_a_skipped_round(failures, expected):
-    """n⁴ + 15 + (0…29)·(n + 1) seconds (manager/retry.go:170-174), looked for every 5 s."""
+def test_a_retry_waits_at_most_backoff_and_a_skipped_round(failures, expected):
+    """n⁴ + 15 + (0…29)·(n + 1) seconds (manager/retry.go:170-174), checked every 5 s."""
     assert latest_retry(failures) == expected

@@ -1,4 +1,4 @@
-"""Code over environment over TOML; what none of them means is an error that names it."""
+"""Settings come from code, environment and TOML, in this order; a wrong setting is named."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def toml(tmp_path):
     return write
 
 
-def test_policies_come_as_json_from_the_environment(monkeypatch):
+def test_policies_are_json_in_the_environment(monkeypatch):
     monkeypatch.setenv("FAKTORY_UNIQUE_POLICIES", '{"Billing::Invoice": {"ttl": "1h30m"}}')
     monkeypatch.setenv("FAKTORY_UNIQUE_DEFAULT", '{"ttl": "PT2H"}')
     settings = load_settings()
@@ -41,14 +41,14 @@ def test_policies_come_as_json_from_the_environment(monkeypatch):
     assert settings.default == Policy(ttl=7200)
 
 
-def test_policies_come_as_tables_from_toml(toml):
+def test_policies_are_tables_in_toml(toml):
     path = toml('store = "memory://"\n[policies."Billing::Invoice"]\nttl = "90s"\nby = [0]\n')
     settings = load_settings(config=path)
     assert settings.policies == {"Billing::Invoice": Policy(ttl=90, by=[0])}
     assert settings.store == "memory://"
 
 
-def test_code_is_over_environment_is_over_toml(monkeypatch, toml):
+def test_code_overrides_environment_overrides_toml(monkeypatch, toml):
     path = toml(
         'store = "memory://toml"\n'
         "[policies.A]\nttl = 1\n[policies.B]\nttl = 2\n[policies.C]\nttl = 3\n"
@@ -66,15 +66,15 @@ def test_code_is_over_environment_is_over_toml(monkeypatch, toml):
     assert load_settings(store="memory://code").store == "memory://code"
 
 
-def test_nothing_said_means_nothing_is_unique():
+def test_without_settings_nothing_is_unique():
     assert load_settings().policies == {}
     assert load_settings().default is None
 
 
 @pytest.mark.parametrize(
-    ("name", "value", "told"),
+    ("name", "value", "message"),
     [
-        ("FAKTORY_UNIQUE_TTL", "5", "FAKTORY_UNIQUE_TTL: no such setting; there are"),
+        ("FAKTORY_UNIQUE_TTL", "5", "FAKTORY_UNIQUE_TTL: no such setting; the settings are"),
         ("FAKTORY_UNIQUE_POLICIES__A__TTL", "5", "FAKTORY_UNIQUE_POLICIES__A__TTL"),
         (
             "FAKTORY_UNIQUE_POLICIES",
@@ -84,7 +84,7 @@ def test_nothing_said_means_nothing_is_unique():
         (
             "FAKTORY_UNIQUE_POLICIES",
             '{"A": {"tll": 5}}',
-            "tll: no such setting in FAKTORY_UNIQUE_POL.*; there are ttl, until",
+            "tll: no such setting in FAKTORY_UNIQUE_POL.*; the settings are ttl, until",
         ),
         ("FAKTORY_UNIQUE_POLICIES", '{"A"', "^FAKTORY_UNIQUE_POLICIES: .*write JSON"),
         ("FAKTORY_UNIQUE_POLICIES", '["A"]', "policies"),
@@ -99,19 +99,19 @@ def test_nothing_said_means_nothing_is_unique():
         ("FAKTORY_UNIQUE_CONFIG", "/no/such.toml", "config: no file '/no/such.toml'"),
     ],
 )
-def test_a_wrong_variable_is_named(monkeypatch, name, value, told):
+def test_a_wrong_variable_is_named(monkeypatch, name, value, message):
     monkeypatch.setenv(name, value)
-    with pytest.raises(InvalidSettings, match=told):
+    with pytest.raises(InvalidSettings, match=message):
         load_settings()
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "message"),
     [
         ("[polices.A]\nttl = 1\n", "polices"),
         (
             "[unique]\nstore = 'redis://:s3cret@host'\n",
-            "unique: no such setting in '.*faktory.toml'; there are store, policies",
+            "unique: no such setting in '.*faktory.toml'; the settings are store, policies",
         ),
         ("[policies.A]\nttl = -1\n", "policies.A.ttl"),
         ("STORE = 'memory://'\n", "STORE: no such setting"),
@@ -122,31 +122,31 @@ def test_a_wrong_variable_is_named(monkeypatch, name, value, told):
         ("['redis://:s3cret@host']\n", "^redis:/…: no such setting"),
     ],
 )
-def test_a_wrong_file_is_named(toml, text, told):
-    with pytest.raises(InvalidSettings, match=told) as caught:
+def test_a_wrong_value_in_toml_is_named(toml, text, message):
+    with pytest.raises(InvalidSettings, match=message) as caught:
         load_settings(config=toml(text))
     assert "s3cret" not in "".join(format_exception(caught.value))
 
 
 @pytest.mark.parametrize(
-    ("config", "told"),
+    ("config", "message"),
     [
-        (5, "^config: 5 is no path of a file$"),
-        (b"unique.toml", "^config: b'unique.toml' is no path of a file$"),
-        (True, "^config: True is no path"),
+        (5, "^config: 5 is not a path; pass the path of a TOML file$"),
+        (b"unique.toml", "^config: b'unique.toml' is not a path; "),
+        (True, "^config: True is not a path"),
         ("redis://:s3cret@host", "^config: no file 'redis:/…$"),
         pytest.param(
             "redis://:s3cret@host" * 500, "^config: 'redis:/…: File name too long$", id="too long"
         ),
     ],
 )
-def test_a_config_that_is_no_path_of_a_file_is_named(config, told):
-    with pytest.raises(InvalidSettings, match=told):
+def test_a_config_that_is_no_file_is_named(config, message):
+    with pytest.raises(InvalidSettings, match=message):
         load_settings(config=config)
 
 
 @pytest.mark.parametrize(
-    ("given", "told"),
+    ("given", "message"),
     [
         ({"default": {"ttl": 10**400}}, "^default.ttl: "),
         ({"default": {"until": 10**5000}}, r"^default.until: .*\(got a value of type int\)$"),
@@ -156,13 +156,13 @@ def test_a_config_that_is_no_path_of_a_file_is_named(config, told):
         ({"default": "x" * 500}, r"^default: .*\(got 'x{99}…\)$"),
     ],
 )
-def test_a_wrong_value_in_code_is_named_however_odd_it_is(given, told):
-    with pytest.raises(InvalidSettings, match=told) as caught:
+def test_a_wrong_value_in_code_is_named(given, message):
+    with pytest.raises(InvalidSettings, match=message) as caught:
         load_settings(**given)
     assert "s3cret" not in "".join(format_exception(caught.value))
 
 
-def test_tables_nested_too_deep_to_be_merged_are_refused(toml):
+def test_tables_nested_too_deeply_are_refused(toml):
     path = toml("default." + ".".join("a" * 5000) + " = 1\n")
     table = {}
     for _ in range(5000):
@@ -172,7 +172,7 @@ def test_tables_nested_too_deep_to_be_merged_are_refused(toml):
 
 
 @pytest.mark.parametrize(
-    ("store", "told"),
+    ("store", "message"),
     [
         (None, "store: not set; .*FAKTORY_UNIQUE_STORE"),
         ("localhost:6379", "store: this text is no store"),
@@ -197,20 +197,20 @@ def test_tables_nested_too_deep_to_be_merged_are_refused(toml):
         ({"Email": {}}, "store: a mapping .meant as policies=.. is no store"),
     ],
 )
-def test_a_store_that_is_none_is_named_without_its_password(store, told):
-    with pytest.raises(InvalidSettings, match=told) as caught:
+def test_a_wrong_store_is_named_without_its_password(store, message):
+    with pytest.raises(InvalidSettings, match=message) as caught:
         Unique(store=store)
     assert "s3cret" not in "".join(format_exception(caught.value))
 
 
-def test_a_password_that_is_percent_encoded_is_taken_whatever_it_holds():
+def test_a_percent_encoded_password_may_have_any_character():
     password = "s3/c?r#e@t[:]%℀"
     for url in ("redis://:{}@host", "unix://:{}@/run/a%40b.sock"):
         store = RedisStore(url.format(quote(password, safe="")))
         assert store._options["password"] == password
 
 
-def test_a_sentinel_client_is_told_that_it_is_not_supported_yet():
+def test_a_sentinel_client_is_refused_as_not_supported_yet():
     with pytest.raises(InvalidSettings, match="Sentinel are still to come"):
         Unique(store=Sentinel([("localhost", 1)]).master_for("primary"))
 
@@ -220,7 +220,7 @@ def test_settings_do_not_show_the_password():
     assert "s3cret" not in repr(Unique(store="redis://:s3cret@host/0"))
 
 
-def test_unique_alone_reads_the_environment(monkeypatch):
+def test_unique_without_arguments_reads_the_environment(monkeypatch):
     monkeypatch.setenv("FAKTORY_UNIQUE_STORE", "memory://")
     monkeypatch.setenv("FAKTORY_UNIQUE_POLICIES", '{"Email": {"ttl": 5}}')
     with Unique() as unique:
@@ -228,15 +228,13 @@ def test_unique_alone_reads_the_environment(monkeypatch):
         assert unique._requests.build([job])[0].policy.ttl == 5
 
 
-def test_policies_in_code_may_be_plain_tables():
-    assert (
-        Unique("memory://", {"Email": {"ttl": "1m"}})._requests._policies.for_jobtype("Email").ttl
-        == 60
-    )
+def test_policies_in_code_may_be_dicts():
+    unique = Unique("memory://", {"Email": {"ttl": "1m"}})
+    assert unique._requests._policies.for_jobtype("Email").ttl == 60
 
 
-def test_an_empty_variable_is_an_unset_one(monkeypatch):
-    """As compose files and deployment templates leave them."""
+def test_an_empty_variable_counts_as_unset(monkeypatch):
+    """Compose files and deployment templates leave such variables."""
     for name in ("STORE", "POLICIES", "DEFAULT", "CONFIG"):
         monkeypatch.setenv(f"FAKTORY_UNIQUE_{name}", "")
     settings = load_settings()
@@ -250,7 +248,7 @@ def test_a_file_that_is_no_text_is_named(tmp_path):
         load_settings(config=path)
 
 
-def test_no_file_is_named_for_what_code_gave(toml):
+def test_an_error_about_code_does_not_name_the_file(toml):
     policies = MappingProxyType({"A": {"ttl": -1}})
     with pytest.raises(InvalidSettings, match=r"^policies\.A\.ttl: ") as caught:
         load_settings(config=toml("store = 'memory://'\n"), policies=policies)
