@@ -1,4 +1,4 @@
-"""The `faktory-unique` command."""
+"""The `faktory-unique` command line: its subcommands and options (`demo`)."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ def demo(
         str | None, typer.Option(envvar="FAKTORY_UNIQUE_STORE", help="redis://host:port/0")
     ] = None,
 ) -> None:
-    """Pushes, works and deduplicates jobs in a queue of its own, and shows what became of each.
+    """Push jobs and duplicates to a queue of its own, run them, and show each result.
 
-    Pointed at no server, it brings a Faktory and a store of its own, in memory.
+    Without --faktory and --store, it uses a Faktory and a store in memory.
     """
     if bool(faktory) != bool(store):
         missing = (
@@ -44,12 +44,12 @@ def demo(
         raise typer.Exit(2)
     try:
         if faktory and store:
-            kept = run_demo(faktory, store)
+            succeeded = run_demo(faktory, store)
         else:
-            typer.echo("demo: on a Faktory and a store in memory, since it was pointed at none")
+            typer.echo("demo: no servers given, using a Faktory and a store in memory")
             with FakeFaktory() as in_memory:
-                kept = run_demo(in_memory.url, in_memory.store_url)
-    except (FaktoryUniqueError, ValueError) as exc:  # ValueError: a URL that is none
+                succeeded = run_demo(in_memory.url, in_memory.store_url)
+    except (FaktoryUniqueError, ValueError) as exc:  # ValueError: a wrong URL
         typer.echo(f"demo: {exc}", err=True)
         raise typer.Exit(1) from exc
-    raise typer.Exit(0 if kept else 1)
+    raise typer.Exit(0 if succeeded else 1)

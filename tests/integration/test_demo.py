@@ -1,4 +1,4 @@
-"""The demo, as a user starts it."""
+"""`faktory-unique demo`, started as a user starts it."""
 
 from __future__ import annotations
 
@@ -28,17 +28,19 @@ def demo(*options, how=(COMMAND,), **environment):
 
 
 @pytest.mark.parametrize("by_environment", [False, True])
-def test_it_does_the_main_job_and_leaves_nothing(faktory_url, redis_url, by_environment, sizes):
+def test_the_demo_does_the_main_job_and_leaves_nothing(
+    faktory_url, redis_url, by_environment, sizes
+):
     if by_environment:
-        ended = demo(
+        completed = demo(
             how=(sys.executable, "-m", "faktory_unique"),
             FAKTORY_URL=faktory_url,
             FAKTORY_UNIQUE_STORE=redis_url,
         )
     else:
-        ended = demo("--faktory", faktory_url, "--store", redis_url)
-    assert (ended.returncode, ended.stderr) == (0, "")
-    last = ended.stdout.splitlines()[-1]
+        completed = demo("--faktory", faktory_url, "--store", redis_url)
+    assert (completed.returncode, completed.stderr) == (0, "")
+    last = completed.stdout.splitlines()[-1]
     counted = re.fullmatch(r"demo: pushed=(\d+) duplicates=(\d+) executed=(\d+) locks_left=0", last)
     pushed, duplicates, executed = map(int, counted.groups())
     assert pushed == executed > 0
@@ -47,24 +49,25 @@ def test_it_does_the_main_job_and_leaves_nothing(faktory_url, redis_url, by_envi
     assert sizes("enqueued") == sizes("retries") == sizes("working") == 0
 
 
-def test_each_push_stands_in_the_table_with_what_became_of_it(faktory_url, redis_url):
-    ended = demo("--faktory", faktory_url, "--store", redis_url)
-    for what, outcome in [
+def test_the_table_has_each_push_and_its_result(faktory_url, redis_url):
+    completed = demo("--faktory", faktory_url, "--store", redis_url)
+    for label, status in [
         ("single", "pushed"),
         ("single again", "duplicate"),
         ("bulk [3]", "duplicate"),
         ("while it runs", "duplicate"),
         ("after its ACK", "pushed"),
     ]:
-        assert re.search(rf"^ ?{re.escape(what)} .*{outcome}", ended.stdout, re.MULTILINE), what
+        row = rf"^ ?{re.escape(label)} .*{status}"
+        assert re.search(row, completed.stdout, re.MULTILINE), label
 
 
-def test_pointed_at_no_server_it_brings_its_own_in_memory():
-    ended = demo(PATH="")
-    assert (ended.returncode, ended.stderr) == (0, "")
-    said = ended.stdout.splitlines()
-    assert said[0] == "demo: on a Faktory and a store in memory, since it was pointed at none"
-    assert said[-1] == "demo: pushed=7 duplicates=5 executed=7 locks_left=0"
+def test_without_servers_the_demo_uses_its_own_in_memory():
+    completed = demo(PATH="")
+    assert (completed.returncode, completed.stderr) == (0, "")
+    lines = completed.stdout.splitlines()
+    assert lines[0] == "demo: no servers given, using a Faktory and a store in memory"
+    assert lines[-1] == "demo: pushed=7 duplicates=5 executed=7 locks_left=0"
 
 
 @pytest.mark.parametrize(
@@ -74,27 +77,27 @@ def test_pointed_at_no_server_it_brings_its_own_in_memory():
         (("--faktory", "tcp://127.0.0.1:1"), "--store (or FAKTORY_UNIQUE_STORE)"),
     ],
 )
-def test_pointed_at_one_server_alone_it_asks_for_the_other(options, missing):
-    ended = demo(*options)
-    assert ended.returncode == 2
-    assert missing in ended.stderr
+def test_with_one_server_the_demo_asks_for_the_other(options, missing):
+    completed = demo(*options)
+    assert completed.returncode == 2
+    assert missing in completed.stderr
 
 
-def test_a_server_that_is_not_there_is_one_line_and_no_traceback(redis_url):
-    ended = demo("--faktory", "tcp://127.0.0.1:1", "--store", redis_url)
-    assert ended.returncode == 1
-    assert ended.stderr.startswith("demo: no connection to Faktory at 127.0.0.1:1")
-    assert "Traceback" not in ended.stderr
+def test_an_unreachable_server_is_one_line_without_traceback(redis_url):
+    completed = demo("--faktory", "tcp://127.0.0.1:1", "--store", redis_url)
+    assert completed.returncode == 1
+    assert completed.stderr.startswith("demo: no connection to Faktory at 127.0.0.1:1")
+    assert "Traceback" not in completed.stderr
 
 
-def test_a_url_that_is_none_is_one_line_and_no_traceback():
-    ended = demo("--faktory", "http://127.0.0.1:1", "--store", "memory://")
-    assert ended.returncode == 1
-    assert ended.stderr.startswith("demo: faktory_url: ")
-    assert "Traceback" not in ended.stderr
+def test_a_wrong_url_is_one_line_without_traceback():
+    completed = demo("--faktory", "http://127.0.0.1:1", "--store", "memory://")
+    assert completed.returncode == 1
+    assert completed.stderr.startswith("demo: faktory_url: ")
+    assert "Traceback" not in completed.stderr
 
 
 def test_without_arguments_the_command_shows_its_help():
-    ended = subprocess.run([COMMAND], capture_output=True, text=True, check=False)
-    assert "demo" in ended.stdout + ended.stderr
+    completed = subprocess.run([COMMAND], capture_output=True, text=True, check=False)
+    assert "demo" in completed.stdout + completed.stderr
     assert shutil.which(COMMAND)
