@@ -1,1 +1,1 @@
-"""What unique means: policies, settings, and what a job says itself."""
+"""Policies (what "unique" means for a jobtype), settings, and a job's own options."""

@@ -22,7 +22,6 @@ Seconds = Annotated[
     float, BeforeValidator(parse_duration), Field(ge=1, le=MAX_SECONDS, allow_inf_nan=False)
 ]
 
-
 Until: TypeAlias = Literal["success", "start", "expiry"]
 OnConflict: TypeAlias = Literal["skip", "raise", "replace"]
 OnDeath: TypeAlias = Literal["release", "keep"]
