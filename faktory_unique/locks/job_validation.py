@@ -34,9 +34,7 @@ def check_job(job: dict[str, Any]) -> None:
     if not isinstance(jid, str) or len(jid.encode("utf-8", "replace")) < _MIN_JID_BYTES:
         raise InvalidJob(f"jid: {jid!r} has fewer than {_MIN_JID_BYTES} bytes; let Job set it")
     if not jid.isascii() and any("\ud800" <= char <= "\udfff" for char in jid):
-        raise InvalidJob(
-            f"jid: {jid!r} has a surrogate, which is not Unicode text; let Job set it"
-        )
+        raise InvalidJob(f"jid: {jid!r} has a surrogate, which is not Unicode text; let Job set it")
     if jid.endswith("?"):
         # A lock's value is the jid; while the lock is only leased, the jid and a question mark.
         raise InvalidJob(f"jid: {jid!r} ends in '?', which marks a lease; choose another jid")
