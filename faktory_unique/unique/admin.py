@@ -116,7 +116,9 @@ class LockAdmin:
         """
         for name in (None,) if jobtype is None else self._requests.names(jobtype):
             for keys in self._context.store.scan(key_prefix(name)):
-                yield from self._read([key for key in keys if name is None or name_in_key(key) == name])
+                yield from self._read(
+                    [key for key in keys if name is None or name_in_key(key) == name]
+                )
 
     def release_jids(self, jobtype: str, jids: Iterable[str]) -> list[Lock]:
         """Release the locks of jobs that were discarded manually.

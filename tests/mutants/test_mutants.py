@@ -14,10 +14,10 @@ HELD = [
     ("locks.lifecycle", ["lifecycle", "lifecycle_side_keys", "replies"], 60),
     ("locks.lock_ttl", ["lifecycle", "lifecycle_side_keys"], 15),
     ("locks.replies", ["replies"], 10),
-    ("locks.server_rules", ["reserved", "reservation"], 35),
+    ("locks.server_rules", ["server_rules", "reservation"], 35),
     ("locks.transition", ["transition", "lifecycle"], 20),
     ("locks.stamp", ["stamp"], 30),
-    ("policy.job_options", ["enterprise"], 20),
+    ("policy.job_options", ["job_options"], 20),
 ]
 
 
