@@ -1,1 +1,1 @@
-"""Where locks live: the store contract, Redis, memory, and deferred writes."""
+"""Where locks live: the store interface, Redis, memory, and deferred writes."""

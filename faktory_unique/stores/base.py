@@ -1,4 +1,4 @@
-"""What a store must do: carry out compared changes of locks, a batch in one round trip."""
+"""The `Store` interface that every lock store implements: run, read, scan, close."""
 
 from __future__ import annotations
 
@@ -12,37 +12,39 @@ if TYPE_CHECKING:
 
 @runtime_checkable
 class Store(Protocol):
-    """Where locks live. Safe over threads; connects when first used, and again after a fork."""
+    """Holds locks. Thread-safe. Connects at its first use, and again after a fork."""
 
     def run(self, transitions: Sequence[Transition]) -> list[str | None]:
-        """Carries out each change, or leaves it undone where the lock's value is not expected.
+        """Apply each transition, if the lock has one of the values that it expects.
 
-        One round trip for the batch. Each change is atomic, the batch is not; no two of its changes
-        may be of one key, since their order is not promised.
+        The batch is one round trip. Each transition is atomic, the batch is not. No two
+        transitions of a batch may have the same key, since their order is not guaranteed.
 
         Returns:
-            The value found under each key before its change, in order; None where no lock was.
+            The value found under each key before its transition, in order; None if there was no
+            lock.
 
         Raises:
-            StoreUnavailable: no answer in time; any of the changes may have happened.
-            StoreError: the store answered some of them with an error; its `found` has the rest.
+            StoreUnavailable: no reply in time; any of the transitions may have been applied.
+            StoreError: the store replied to some of them with an error; `done` of the exception
+                has those that were applied.
         """
         ...
 
     def read(self, keys: Sequence[str]) -> list[tuple[str, float] | None]:
-        """The value of each lock, and the seconds that it has left; None where there is none.
+        """Return the value of each lock and the seconds until it lapses; None if there is no lock.
 
-        For people, and not at one instant: a lock can change while others are read.
+        This is for people. It is no snapshot: a lock can change while others are read.
 
         Raises:
             StoreError: as `run`.
         """
         ...
 
-    def scan(self, beginning: str) -> Iterator[Sequence[str]]:
-        """The keys that begin so, some at a time, without holding up others.
+    def scan(self, prefix: str) -> Iterator[Sequence[str]]:
+        """Yield the keys that start with a prefix, in pages, without blocking other clients.
 
-        What comes or goes meanwhile may be missing, and a key may come twice.
+        Keys that are created or deleted during the scan may be missing. A key may appear twice.
 
         Raises:
             StoreError: as `run`.
@@ -50,5 +52,5 @@ class Store(Protocol):
         ...
 
     def close(self) -> None:
-        """Closes connections; a later `run` opens new ones."""
+        """Close connections; a later `run` opens new ones."""
         ...

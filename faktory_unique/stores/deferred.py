@@ -1,18 +1,18 @@
-"""Changes that a store could not make while it was away, on_applied once it is back.
+"""Lock writes that failed because the store was unavailable, retried until it is back.
 
-Each has a time after which it makes no sense any more, and all compare the lock's value: what comes
-too late changes nothing.
+Each write expires: after that it no longer makes sense and is dropped. All writes compare the
+lock's value first, so a late one changes nothing.
 """
 
 from __future__ import annotations
 
 import atexit
-import contextlib
 import logging
 import os
-import threading
 import time
 from collections import OrderedDict
+from contextlib import suppress
+from threading import Event, RLock, Thread
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from faktory_unique._util import held_by_this_thread
@@ -29,76 +29,82 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("faktory_unique")
 
-_BATCH = 1_000
+_BATCH_SIZE = 1_000
+_THREAD_NAME = "faktory-unique-deferred"
 
-_FIRST_PAUSE = 0.2
-_LONGEST_PAUSE = 5.0
+# Seconds between retries of the background thread: each pause is twice the one before.
+_FIRST_RETRY_SECONDS = 0.2
+_LONGEST_RETRY_SECONDS = 5.0
 
-# At the end of a process: a store that is just coming back is worth a second, and one that hangs no
-# more than its time-out. Service managers do not wait long.
-_LAST_PAUSES = (0.1, 0.2, 0.3, 0.4)
-_LAST_SECONDS = 1.0
+# Seconds between the retries at the end of a process, and after which none is begun: long enough
+# for a store that is just coming back. Service managers do not wait much longer.
+_CLOSE_RETRY_SECONDS = (0.1, 0.2, 0.3, 0.4)
+_CLOSE_SECONDS = 1.0
 
-_Place: TypeAlias = tuple[str, str]
-"""Key and owner: a lock of another owner is another's, and owed something else."""
-
+_LockId: TypeAlias = tuple[str, str]  # key and owner
 OnApplied: TypeAlias = "Callable[[Transition, str | None], None]"
-"""Told the change that was on_applied, and the value that was found."""
+"""Called with a transition that was sent later, and the value that it found."""
 
 
-class _Entry(NamedTuple):
+class _Write(NamedTuple):
     transition: Transition
-    until: float
+    expires_at: float  # a time of the clock
     on_applied: OnApplied
 
 
 class DeferredWrites:
-    """A store, and the changes that it still owes; the last ten thousand of this process.
+    """The lock writes of this process that wait for the store: one for each key and owner.
 
     Args:
-        store: makes the changes.
-        clock: seconds from any start; what is kept is given up by it.
-        most: how many are kept; of more, the oldest are given up.
-        sleep: waits some seconds, between the last tries.
+        store: applies the writes.
+        clock: returns seconds since any start. Writes expire by it.
+        limit: how many writes are kept. Beyond it, the oldest is dropped.
+        sleep: waits for some seconds between the retries of `close`.
     """
 
     def __init__(
         self,
         store: Store,
         clock: Callable[[], float] = time.monotonic,
-        most: int = 10_000,
+        limit: int = 10_000,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self._store = store
         self._clock = clock
-        self._most = most
+        self._limit = limit
         self._sleep = sleep
-        self._entries: OrderedDict[_Place, _Entry] = OrderedDict()
-        self._mutex = threading.RLock()  # which knows whose it is, for signal handlers
-        self._waking = threading.Event()
-        self._thread: threading.Thread | None = None
+        self._reset()
+
+    def _reset(self) -> None:
+        self._writes: OrderedDict[_LockId, _Write] = OrderedDict()
+        self._mutex = RLock()  # it knows its owner, so a signal handler can ask
+        self._wake = Event()
+        self._thread: Thread | None = None
         self._pid = os.getpid()
 
     def __len__(self) -> int:
-        return len(self._entries)
+        return len(self._writes)
 
     def apply_or_defer(
         self, transition: Transition, seconds: float, on_applied: OnApplied
     ) -> str | None:
-        """Makes a change, in the stead of one that is owed to the same lock; the value found.
+        """Apply a transition now, superseding a deferred write for the same lock.
 
         Args:
-            transition: what to make.
-            seconds: for how long it is kept where the store is away.
-            on_applied: called where it is on_applied later.
+            transition: what to write.
+            seconds: how long the write makes sense, if it has to be deferred.
+            on_applied: called if the transition is applied later.
+
+        Returns:
+            The value found under the key; None if there was no lock.
 
         Raises:
-            StoreError: it was not on_applied, and is kept.
+            StoreError: the transition was not applied, and is deferred.
         """
-        if self._entries:
+        if self._writes:
             self._reset_after_fork()
-            with self._mutex:  # waits for a retry under way, which could undo us
-                self._entries.pop(_place(transition), None)
+            with self._mutex:  # wait for a retry in another thread: it could undo this write
+                self._writes.pop(_lock_id(transition), None)
         try:
             return run_in_two_steps(self._store, [transition])[0]
         except StoreError:
@@ -108,157 +114,146 @@ class DeferredWrites:
     def defer(
         self, transition: Transition, seconds: float, on_applied: OnApplied, *, yields: bool
     ) -> None:
-        """Keeps a change to be on_applied later, for some seconds.
+        """Keep a transition for some seconds, to apply it once the store is back.
 
-        One that yields does so to what is owed to that owner's lock already: a producer that hears
-        of its push late confirms nothing that a worker has freed.
+        If it yields, a write that is already deferred for this lock is kept instead. A producer
+        that learns late that its push was accepted must not confirm a lock that a worker released.
         """
         self._reset_after_fork()
-        place = _place(transition)
+        lock_id = _lock_id(transition)
         with self._mutex:
-            if yields and place in self._entries:
+            if yields and lock_id in self._writes:
                 return
-            self._waking.clear()
-            if not self._entries:
-                atexit.register(self.close)  # of those who end without a close
-            self._entries.pop(place, None)
-            self._entries[place] = _Entry(transition, self._clock() + seconds, on_applied)
-            if len(self._entries) > self._most:
-                (key, _), _ = self._entries.popitem(last=False)
-                log.warning("lock is left to its TTL: too many wait for the store: key=%s", key)
+            self._wake.clear()
+            if not self._writes:
+                atexit.register(self.close)  # for a program that ends without close()
+            self._writes.pop(lock_id, None)
+            self._writes[lock_id] = _Write(transition, self._clock() + seconds, on_applied)
+            if len(self._writes) > self._limit:
+                (key, _), _ = self._writes.popitem(last=False)
+                _log_dropped(key, f"more than {self._limit} deferred writes")
 
     def forbid_acquire(self, key: str, owner: str) -> None:
-        """The run of a job is over: what is owed to its lock may not take it anew from now on.
+        """Stop a deferred write from acquiring this lock: the job has finished.
 
-        The job may be run, and its lock freed, elsewhere before the store is back.
+        The job may be run, and its lock released, by another worker before the store is back.
         """
-        if not self._entries:
-            return
-        self._reset_after_fork()
-        with self._mutex:
-            entry = self._entries.get((key, owner))
-            if entry is not None:
-                self._entries[key, owner] = entry._replace(
-                    transition=entry.transition.without_acquire()
-                )
+        if self._writes:
+            self._reset_after_fork()
+            with self._mutex:
+                write = self._writes.get((key, owner))
+                if write is not None:
+                    transition = write.transition.without_acquire()
+                    self._writes[key, owner] = write._replace(transition=transition)
 
     def flush_keys(self, keys: Sequence[str]) -> None:
-        """Makes what is owed to these locks, before they are taken anew.
+        """Apply the deferred writes for these keys, before the keys are locked again.
 
         Raises:
-            StoreError: the store is still away.
+            StoreError: the store is still unavailable.
         """
-        if self._entries:
-            taken = set(keys)
-            self._make([place for place in list(self._entries) if place[0] in taken])
+        if self._writes:
+            wanted = set(keys)
+            self._apply([(key, owner) for key, owner in list(self._writes) if key in wanted])
 
     def flush(self) -> bool:
-        """Makes what is owed and still makes sense; whether nothing is left."""
-        places = list(self._entries)
+        """Apply all deferred writes, if the store is back. Return whether none is left."""
+        lock_ids = list(self._writes)
         try:
-            self._make(places)
+            self._apply(lock_ids)
         except StoreError as exc:
-            log.debug("changes of %d locks wait for the store: %s", len(places), exc)
+            log.debug("deferred %d lock writes again: error=%s", len(lock_ids), exc)
         else:
-            if places:
-                log.info("the store is back: what %d locks were owed is on_applied", len(places))
-        return not self._entries
+            if lock_ids:
+                log.info("store recovered: applied %d deferred lock writes", len(lock_ids))
+        return not self._writes
 
     def close(self) -> None:
-        """Makes what can be on_applied within a second or so, and forgets the rest."""
+        """Apply the writes that can be applied within about a second, and drop the others."""
         if held_by_this_thread(self._mutex):
-            return  # what is interrupted goes on with it
-        deadline = time.monotonic() + _LAST_SECONDS
-        pauses = iter(_LAST_PAUSES)
-        while not self.flush() and time.monotonic() < deadline:
-            pause = next(pauses, None)
-            if pause is None:
+            return  # the code that this signal handler interrupted applies them
+        deadline = time.monotonic() + _CLOSE_SECONDS
+        for pause in (*_CLOSE_RETRY_SECONDS, None):
+            if self.flush() or pause is None or time.monotonic() >= deadline:
                 break
             self._sleep(pause)
         self._reset_after_fork()
         with self._mutex:
-            for key, _ in self._entries:
-                log.warning("lock is left to its TTL: the store is still away: key=%s", key)
-            self._entries.clear()
-            self._waking.set()
+            for key, _ in self._writes:
+                _log_dropped(key, "store unavailable")
+            self._writes.clear()
+            self._wake.set()
         atexit.unregister(self.close)
 
     def flush_in_background(self) -> None:
-        """Has a thread retry, which ends when nothing is owed any more."""
+        """Start a thread that retries until no write is left, unless it runs already."""
         self._reset_after_fork()
         with self._mutex:
-            if not self._entries or self._thread is not None:
-                return
-            thread = threading.Thread(
-                target=self._flush_until_empty, name="faktory-unique-kept", daemon=True
-            )
-            with contextlib.suppress(RuntimeError):  # no thread to be had: at the next occasion
-                thread.start()
-                self._thread = thread
+            if self._writes and self._thread is None:
+                thread = Thread(target=self._flush_until_empty, name=_THREAD_NAME, daemon=True)
+                with suppress(RuntimeError):  # no thread available: the next call tries again
+                    thread.start()
+                    self._thread = thread
 
     def _flush_until_empty(self) -> None:
-        pause = _FIRST_PAUSE
+        pause = _FIRST_RETRY_SECONDS
         try:
             while True:
-                self._waking.wait(pause)
+                self._wake.wait(pause)
                 self.flush()
-                pause = min(pause * 2, _LONGEST_PAUSE)
+                pause = min(pause * 2, _LONGEST_RETRY_SECONDS)
                 with self._mutex:
-                    if not self._entries:
+                    if not self._writes:
                         self._thread = None
                         return
-        except BaseException:  # of a hook, say: the next thread goes on
+        except BaseException:  # raised by a hook, say: the next thread goes on
             with self._mutex:
                 self._thread = None
             raise
 
-    def _make(self, places: Sequence[_Place]) -> None:
-        """Makes what is owed to these locks and is not too old."""
-        left = list(places)
+    def _apply(self, lock_ids: Sequence[_LockId]) -> None:
+        """Apply the writes for these locks, in batches. Drop those that have expired."""
+        left = list(lock_ids)
         while left:
-            # No two of a batch are of one key: of those, the first comes first.
-            chosen = set({key: (key, owner) for key, owner in reversed(left[:_BATCH])}.values())
-            left = [place for place in left if place not in chosen]
-            self._make_batch(chosen)
+            # No two of a batch may have the same key: the first owner of each key goes first.
+            batch = set({key: (key, owner) for key, owner in reversed(left[:_BATCH_SIZE])}.values())
+            left = [i for i in left if i not in batch]
+            self._apply_batch(batch)
 
-    def _make_batch(self, places: set[_Place]) -> None:
+    def _apply_batch(self, lock_ids: set[_LockId]) -> None:
         self._reset_after_fork()
         if held_by_this_thread(self._mutex):
-            raise StoreUnavailable("this very thread is amid making what locks are owed")
+            raise StoreUnavailable(
+                "this thread already applies deferred lock writes (pushing from a signal handler?)"
+            )
         with self._mutex:
-            entries = self._due(places)
-            if not entries:
+            now = self._clock()
+            writes = {i: self._writes[i] for i in lock_ids & self._writes.keys()}
+            for lock_id in [i for i, write in writes.items() if write.expires_at <= now]:
+                del self._writes[lock_id], writes[lock_id]
+            if not writes:
                 return
             try:
-                found = run_in_two_steps(self._store, [entry.transition for entry in entries])
+                found = run_in_two_steps(self._store, [w.transition for w in writes.values()])
             except StoreError as exc:
                 for transition in exc.done:
-                    self._entries.pop(_place(transition), None)
+                    self._writes.pop(_lock_id(transition), None)
                 raise
-            for entry in entries:  # unless a signal handler has put another in its place
-                if self._entries.get(_place(entry.transition)) is entry:
-                    del self._entries[_place(entry.transition)]
-        for entry, value in zip(entries, found, strict=True):
-            entry.on_applied(entry.transition, value)  # without the mutex: a hook may push
-
-    def _due(self, places: set[_Place]) -> list[_Entry]:
-        """What is owed to these locks; what is too old is forgotten."""
-        now = self._clock()
-        entries = [self._entries[place] for place in places if place in self._entries]
-        for entry in entries:
-            if entry.until <= now:
-                del self._entries[_place(entry.transition)]
-        return [entry for entry in entries if entry.until > now]
+            for lock_id, write in writes.items():
+                if self._writes.get(lock_id) is write:  # a signal handler can defer another
+                    del self._writes[lock_id]
+        for write, value in zip(writes.values(), found, strict=True):
+            write.on_applied(write.transition, value)  # without the mutex: a hook may push
 
     def _reset_after_fork(self) -> None:
-        """A forked child owes nothing of what its parent does, nor waits for its mutex."""
+        """Forget, in a forked child, the writes of its parent, and the parent's mutex."""
         if self._pid != os.getpid():
-            self._entries = OrderedDict()
-            self._mutex = threading.RLock()
-            self._waking = threading.Event()
-            self._thread = None
-            self._pid = os.getpid()
+            self._reset()
 
 
-def _place(transition: Transition) -> _Place:
+def _lock_id(transition: Transition) -> _LockId:
     return transition.key, transition.owner
+
+
+def _log_dropped(key: str, reason: str) -> None:
+    log.warning("dropped lock write, lock stays until its TTL: key=%s reason=%r", key, reason)

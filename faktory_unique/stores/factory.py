@@ -1,4 +1,4 @@
-"""Where locks live."""
+"""`open_store`: the store for a setting, a redis://, rediss://, unix:// or memory:// URL, say."""
 
 from __future__ import annotations
 
@@ -11,60 +11,61 @@ from redis.sentinel import SentinelConnectionPool
 from faktory_unique.errors import InvalidSettings
 
 from .base import Store
-from .memory import MemoryStore, shared
+from .memory import MemoryStore, lookup_store
 from .redis import RedisStore
 
 
-def open_store(where: object) -> Store:
-    """The store that a setting means; nothing is connected before its first use.
+def open_store(setting: object) -> Store:
+    """Return the store for a setting. It connects at its first use.
 
     Args:
-        where: a `redis://`, `rediss://`, `unix://` or `memory://` URL, a ready `redis.Redis`, or
-            a `Store`.
+        setting: a `redis://`, `rediss://`, `unix://` or `memory://` URL, a ready `redis.Redis`, or
+            a `Store`, which is returned as it is.
 
     Raises:
-        InvalidSettings: it is none of these.
+        InvalidSettings: the setting is none of these.
     """
-    if isinstance(where, str):
-        if where.startswith("memory://"):
-            return _in_memory(where.removeprefix("memory://"))
-        if where.partition("://")[0] in {"redis", "rediss", "unix"}:
+    if isinstance(setting, str):
+        if setting.startswith("memory://"):
+            return _memory_store(setting.removeprefix("memory://"))
+        if setting.partition("://")[0] in {"redis", "rediss", "unix"}:
             try:
-                return RedisStore(where)
+                return RedisStore(setting)
             except ValueError as exc:
                 raise InvalidSettings(f"store: {exc}") from None
-    sentinel = isinstance(getattr(where, "connection_pool", None), SentinelConnectionPool)
-    if isinstance(where, Redis) and not sentinel:
-        return RedisStore(where)
-    if isinstance(where, Store) and not sentinel:
-        return where
-    if where is None:
+    sentinel = isinstance(getattr(setting, "connection_pool", None), SentinelConnectionPool)
+    if isinstance(setting, Redis) and not sentinel:
+        return RedisStore(setting)
+    if isinstance(setting, Store) and not sentinel:
+        return setting
+    if setting is None:
         raise InvalidSettings(
             "store: not set; pass store='redis://…' or set FAKTORY_UNIQUE_STORE, "
             "so that all producers and workers share one"
         )
     raise InvalidSettings(
-        f"store: {_told(where)} is no store; pass a redis://, rediss://, unix:// or memory:// URL, "
-        "a redis.Redis or a Store (Cluster and Sentinel are still to come)"
+        f"store: {_description(setting)} is not a store; pass a redis://, rediss://, unix:// or "
+        "memory:// URL, a redis.Redis or a Store (Cluster and Sentinel are not supported yet)"
     )
 
 
-def _in_memory(name: str) -> MemoryStore:
-    """A new store, or the one of this process that bears the name."""
-    store = shared(name) if name else MemoryStore()
+def _memory_store(name: str) -> MemoryStore:
+    """Return the store of this process that has the name; a new one if the name is empty."""
+    store = lookup_store(name) if name else MemoryStore()
     if store is None:
         raise InvalidSettings(
             f"store: this process has no memory store {name!r} (the locks of a fake Faktory stay "
-            "in its own process); memory:// alone makes a new one, redis:// is shared by processes"
+            "in its own process); use memory:// for a new one, or redis:// to share locks between "
+            "processes"
         )
     return store
 
 
-def _told(where: object) -> str:
-    """What was given, without what could be a password."""
-    if isinstance(where, Mapping):
+def _description(setting: object) -> str:
+    """Return what kind of value the setting is, without text that could be a password."""
+    if isinstance(setting, Mapping):
         return "a mapping (meant as policies=?)"
-    if not isinstance(where, str):
-        return type(where).__name__
-    scheme = re.match(r"[a-z][a-z+]*://", where)
+    if not isinstance(setting, str):
+        return type(setting).__name__
+    scheme = re.match(r"[a-z][a-z+]*://", setting)
     return f"a {scheme[0]} URL" if scheme else "this text"

@@ -1,4 +1,4 @@
-"""Locks in a dict: for demos, tests and simulation, within one process."""
+"""The `MemoryStore` of `memory://`: locks in a dict, for demos, tests and simulation."""
 
 from __future__ import annotations
 
@@ -19,75 +19,77 @@ if TYPE_CHECKING:
 
 
 class MemoryStore:
-    """A `Store` of this process alone.
+    """A `Store` in the memory of this process.
 
     Args:
-        clock: seconds from any start, never backwards; locks lapse by it.
+        clock: returns seconds since any start, and never goes backwards. Locks lapse by it.
     """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._mutex = threading.RLock()  # a signal handler may push, too
+        # Value and expiry, a time of the clock, by key. Tombstones are among them.
         self._locks: dict[str, tuple[str, float]] = {}
         # Every expiry ever set that is still to come, so that lapsed locks nobody asks for go too.
         self._expiries: list[tuple[float, str]] = []
 
     def run(self, transitions: Sequence[Transition]) -> list[str | None]:
-        """Carries out each change; see `Store.run`."""
+        """Apply each transition; see `Store.run`."""
         with self._mutex:
             self._lapse()
-            return [self._change(transition) for transition in transitions]
+            return [self._apply(transition) for transition in transitions]
 
     def read(self, keys: Sequence[str]) -> list[tuple[str, float] | None]:
-        """The value of each lock, and the seconds that it has left; see `Store.read`."""
+        """Return the value of each lock and the seconds until it lapses; see `Store.read`."""
         with self._mutex:
             self._lapse()
             locks, now = [self._locks.get(key) for key in keys], self._clock()
         return [lock and (lock[0], lock[1] - now) for lock in locks]
 
-    def scan(self, beginning: str) -> Iterator[Sequence[str]]:
-        """The keys that begin so; see `Store.scan`."""
-        yield [key for key in self.values() if key.startswith(beginning)]
+    def scan(self, prefix: str) -> Iterator[Sequence[str]]:
+        """Yield the keys that start with a prefix, in one page; see `Store.scan`."""
+        yield [key for key in self.values() if key.startswith(prefix)]
 
     def ttl(self, key: str) -> float | None:
-        """Seconds that the lock has left; None where there is none."""
+        """Return the seconds until the lock lapses; None if there is no lock."""
         with self._mutex:
             self._lapse()
             lock = self._locks.get(key)
             return None if lock is None else lock[1] - self._clock()
 
     def values(self) -> dict[str, str]:
-        """The value of each lock, by key."""
+        """Return the value of each lock, by key."""
         with self._mutex:
             self._lapse()
             return {key: value for key, (value, _) in self._locks.items()}
 
     def clear(self) -> None:
-        """Frees all locks, whoever holds them."""
+        """Delete all locks, of all owners."""
         with self._mutex:
             self._locks.clear()
             self._expiries.clear()
 
     def close(self) -> None:
-        """Keeps the locks: closing a store never frees one."""
+        """Do nothing: closing a store never releases a lock."""
 
-    def _change(self, transition: Transition) -> str | None:
+    def _apply(self, transition: Transition) -> str | None:
+        """Apply a transition as the Lua scripts do. Return the value found, or their reply."""
         lock = self._locks.get(transition.key)
         found = None if lock is None else lock[0]
         expected = transition.applied(found)
         if transition.unless_replaced is not None:
-            successor = self._tombstone(transition, transition.unless_replaced)
+            successor = self._successor(transition, transition.unless_replaced)
             if successor is not None:
                 return replaced_marker(successor)
         if transition.replaces is not None:
-            successor = self._tombstone(transition, transition.replaces)
+            successor = self._successor(transition, transition.replaces)
             if successor is not None and transition.once:
                 return replaced_marker(successor)
             if successor is None and found not in {
                 held(transition.owner),
                 leased(transition.owner),
             }:
-                self._bury(transition, transition.replaces, lock)
+                self._write_tombstone(transition, transition.replaces, lock)
                 expected = expected or found is None
         if expected and transition.value is None:
             self._locks.pop(transition.key, None)
@@ -98,13 +100,15 @@ class MemoryStore:
             self._set(transition.key, transition.value, expiry)
         return found
 
-    def _tombstone(self, transition: Transition, owner: str) -> str | None:
-        """Who has replaced an owner."""
+    def _successor(self, transition: Transition, owner: str) -> str | None:
+        """Return the owner that has replaced the given one; None if it has no tombstone."""
         tombstone = self._locks.get(tombstone_key(transition.key, owner))
         return None if tombstone is None else tombstone[0]
 
-    def _bury(self, transition: Transition, replaced: str, lock: tuple[str, float] | None) -> None:
-        """Writes the tombstone of who is replaced."""
+    def _write_tombstone(
+        self, transition: Transition, replaced: str, lock: tuple[str, float] | None
+    ) -> None:
+        """Record that the transition's owner has replaced another, whose lock may be present."""
         expiry = self._clock() + max(transition.ttl, TOMBSTONE_SECONDS)
         if lock is not None and lock[0] == held(replaced):
             expiry = max(expiry, lock[1])
@@ -115,6 +119,7 @@ class MemoryStore:
         heapq.heappush(self._expiries, (expiry, key))
 
     def _lapse(self) -> None:
+        """Delete the locks whose TTL is over."""
         now = self._clock()
         while self._expiries and self._expiries[0][0] <= now:
             _, key = heapq.heappop(self._expiries)
@@ -126,11 +131,11 @@ class MemoryStore:
 _named: WeakValueDictionary[tuple[int, str], MemoryStore] = WeakValueDictionary()
 
 
-def share(name: str, store: MemoryStore) -> None:
-    """Makes a store the one that `memory://name` means, for as long as somebody else holds it."""
+def register_store(name: str, store: MemoryStore) -> None:
+    """Make `memory://name` return this store, while the caller keeps a reference to it."""
     _named[os.getpid(), name] = store
 
 
-def shared(name: str) -> MemoryStore | None:
-    """The store that `memory://name` means in this process; a fork has no part in its parent's."""
+def lookup_store(name: str) -> MemoryStore | None:
+    """Return the store of `memory://name`; None if this process, not its parent, has none."""
     return _named.get((os.getpid(), name))

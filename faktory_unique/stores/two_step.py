@@ -1,4 +1,4 @@
-"""Changes that may take a lock, sent so that one which comes late takes none."""
+"""Send transitions in two steps, so that a command carried out too late acquires no lock."""
 
 from __future__ import annotations
 
@@ -13,25 +13,26 @@ if TYPE_CHECKING:
 
 
 def run_in_two_steps(store: Store, transitions: Sequence[Transition]) -> list[str | None]:
-    """Makes changes; an absent lock is taken only once it is known to be absent.
+    """Apply transitions; acquire an absent lock only once the store has said that it is absent.
 
-    What a store is sent may be carried out when its sender has given up, and its job is done, and
-    its lock freed: then it must not make one. So the step that can take a lock is sent after an
-    answer, and by itself.
+    A store may carry out a command after its sender gave up waiting. By then the job may be done
+    and its lock released, so the command must not acquire the lock again. The first step therefore
+    acquires nothing. The step that can acquire is sent by itself, right after a reply.
 
     Returns:
-        The value found under each key.
+        The value found under each key, in order.
 
     Raises:
-        StoreError: as `Store.run`; a change of which a step was made can be made again.
+        StoreError: as `Store.run`. It is safe to apply a transition again if one of its steps was
+            carried out.
     """
     found = store.run([transition.without_acquire() for transition in transitions])
-    left = {
-        i: rest
+    remainders = {
+        i: remainder
         for i, transition in enumerate(transitions)
-        if (rest := transition.acquire_remainder(found[i])) is not None
+        if (remainder := transition.acquire_remainder(found[i])) is not None
     }
-    if left:
-        for i, value in zip(left, store.run(list(left.values())), strict=True):
+    if remainders:
+        for i, value in zip(remainders, store.run(list(remainders.values())), strict=True):
             found[i] = value
     return found

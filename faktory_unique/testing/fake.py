@@ -10,7 +10,7 @@ from urllib.parse import quote
 from faktory_unique._durations import parse_duration
 from faktory_unique.client import in_process
 from faktory_unique.client.client import Client
-from faktory_unique.stores.memory import MemoryStore, share
+from faktory_unique.stores.memory import MemoryStore, register_store
 
 from .clock import Clock
 from .inline_runner import Here
@@ -98,7 +98,7 @@ class FakeFaktory(Looking):
         self._address = f"{self._name}.invalid", 7419  # a name that nobody can have
         self._listener: Listener | None = None
         self._clients: list[Client] = []
-        share(self._name, self.store)
+        register_store(self._name, self.store)
         in_process.register(*self._address, self._local)
 
     def __repr__(self) -> str:

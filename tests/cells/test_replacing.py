@@ -128,7 +128,7 @@ class TestTheReplacing:
         unique = replacing(ground, until)
         old, new = old_and_new(ground, unique, After(go_away))
         ground.store.away = False
-        unique._context.deferred._entries.clear()  # its producer is killed
+        unique._context.deferred._writes.clear()  # its producer is killed
         ground.handle(ground.fetch(unique, Dropping()))
         assert ground.lock(new) == held(old.jid)
         assert ground.tombstone(old, old.jid) == (None, None)

@@ -19,8 +19,8 @@ from faktory_unique.unique.run_lock import RunLock
 from tests.simulation.mutating import mutation
 
 
-@mutation("replaced_in_its_queue", (MemoryStore, "_bury"))
-def replaced_without_a_marker(_bury):
+@mutation("replaced_in_its_queue", (MemoryStore, "_write_tombstone"))
+def replaced_without_a_marker(_write_tombstone):
     return lambda _self, _transition, _replaced, _lock: None
 
 

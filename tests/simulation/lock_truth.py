@@ -172,7 +172,7 @@ class LockTruth:
         """Owners whose locks this process may change now."""
         if isinstance(actor, Sent):
             return actor.owners
-        owed = {owner for _, owner in actor.unique._context.deferred._entries}
+        owed = {owner for _, owner in actor.unique._context.deferred._writes}
         if actor.works_on is not None:
             return {read_stamp(actor.works_on).owner, *owed}
         return {*actor.owners, *owed}
@@ -216,9 +216,9 @@ class Store(FakeStore):
         """When the locks run out that are there."""
         return [expiry for _, expiry in self._locks.values() if expiry > now]
 
-    def _change(self, transition):
+    def _apply(self, transition):
         before = self._locks.get(transition.key)
-        found = super()._change(transition)
+        found = super()._apply(transition)
         made = transition.applied(found) or self._locks.get(transition.key) != before
         if is_side_key(transition.key):
             if made:
@@ -229,8 +229,8 @@ class Store(FakeStore):
             self.truth.has_no_place(transition, found)
         return found
 
-    def _bury(self, transition, replaced, lock):
-        super()._bury(transition, replaced, lock)
+    def _write_tombstone(self, transition, replaced, lock):
+        super()._write_tombstone(transition, replaced, lock)
         self.truth.buried(replaced)
 
     def _lapse(self):

@@ -235,7 +235,7 @@ class Process:
         # The library may have taken what killed it for a handler's or a middleware's own.
         if self.dead:
             kept = self.unique._context.deferred
-            kept._entries.clear()
+            kept._writes.clear()
             atexit.unregister(kept.close)
             self.world.killed(self)
 

@@ -1,4 +1,4 @@
-"""What memory:// offers beyond the contract of all stores: names, and a look inside."""
+"""`MemoryStore` beyond the contract of all stores: names, `values`, `ttl` and `clear`."""
 
 from __future__ import annotations
 
@@ -10,42 +10,43 @@ import pytest
 from faktory_unique import InvalidSettings
 from faktory_unique.locks.lifecycle import acquire_transition, confirm_transition
 from faktory_unique.stores.factory import open_store
-from faktory_unique.stores.memory import MemoryStore, share
+from faktory_unique.stores.memory import MemoryStore, register_store
 
 
-def test_without_a_name_each_is_a_store_of_its_own():
+def test_a_url_without_a_name_opens_a_new_store():
     assert open_store("memory://") is not open_store("memory://")
 
 
-def test_a_name_means_the_store_that_is_shared_under_it():
+def test_a_name_opens_the_store_registered_under_it():
     store = MemoryStore()
-    share("mine", store)
+    register_store("mine", store)
     assert open_store("memory://mine") is store
 
 
-def test_a_name_that_nobody_holds_a_store_under_is_told():
-    share("gone", MemoryStore())
+def test_an_unknown_name_is_an_error_that_shows_it():
+    """Nobody holds a reference to the store any more."""
+    register_store("gone", MemoryStore())
     gc.collect()
     with pytest.raises(InvalidSettings, match="this process has no memory store 'gone'"):
         open_store("memory://gone")
 
 
-def test_a_forked_child_does_not_take_its_copy_for_the_store():
-    """Its locks would be seen by nobody."""
+def test_a_forked_child_does_not_open_its_copy_of_the_store():
+    """No other process would see its locks."""
     store = MemoryStore()
-    share("parents", store)
-    child = multiprocessing.get_context("fork").Process(target=_finds_none, args=["parents"])
+    register_store("parents", store)
+    child = multiprocessing.get_context("fork").Process(target=_open_fails, args=["parents"])
     child.start()
     child.join(10)
     assert child.exitcode == 0
 
 
-def _finds_none(name):
+def _open_fails(name):
     with pytest.raises(InvalidSettings):
         open_store(f"memory://{name}")
 
 
-def test_its_values_can_be_looked_at_and_all_be_freed():
+def test_values_returns_all_locks_and_clear_deletes_them():
     now = [0.0]
     store = MemoryStore(lambda: now[0])
     store.run([acquire_transition("a", "jid-a", 60), acquire_transition("b", "jid-b", 60)])

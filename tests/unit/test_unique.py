@@ -67,7 +67,7 @@ def test_a_store_that_is_away_is_no_error_of_the_job(caplog):
     with Unique("redis://127.0.0.1:1/0") as unique:
         assert unique.ack(stamped(), lambda _job: ReportStatus.ACCEPTED) is ReportStatus.ACCEPTED
     assert "store_error: jobtype=Email jid=jid-00000002 owner=jid-00000001" in caplog.text
-    assert f"lock is left to its TTL: the store is still away: key={KEY}" in caplog.text
+    assert f"dropped lock write, lock stays until its TTL: key={KEY} reason=" in caplog.text
 
 
 def test_it_is_a_context_manager_and_may_be_used_again(unique):

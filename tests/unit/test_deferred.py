@@ -1,0 +1,422 @@
+"""`DeferredWrites`: when a write that failed is applied later, and when it is dropped."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+
+import pytest
+
+from faktory_unique import StoreError, StoreUnavailable
+from faktory_unique.locks.transition import Transition
+from faktory_unique.stores.deferred import DeferredWrites
+from faktory_unique.stores.memory import MemoryStore
+
+
+class UnreliableStore(MemoryStore):
+    """A store that is unavailable on demand, and counts the calls of `run`."""
+
+    def __init__(self):
+        super().__init__()
+        self.available = False
+        self.calls = 0
+
+    def run(self, transitions):
+        self.calls += 1
+        if not self.available:
+            raise StoreUnavailable("no reply in time")
+        return super().run(transitions)
+
+
+@pytest.fixture
+def store():
+    return UnreliableStore()
+
+
+@pytest.fixture
+def now():
+    return [0.0]
+
+
+@pytest.fixture
+def deferred(store, now):
+    deferred = DeferredWrites(store, lambda: now[0], sleep=lambda _seconds: None)
+    yield deferred
+    deferred.close()
+
+
+def hold(key="k", expected=("o?", "o", None)):
+    return Transition(key, expected, "o", 60)
+
+
+def release(key="k"):
+    return Transition(key, ("o",), None, 0)
+
+
+def ignore(_transition, _found):
+    pass
+
+
+def defer(deferred, transition, seconds=10, on_applied=ignore):
+    """Defer a write, since the store is unavailable."""
+    with pytest.raises(StoreError):
+        deferred.apply_or_defer(transition, seconds, on_applied)
+
+
+def test_a_write_is_applied_at_once_if_possible(deferred, store):
+    store.available = True
+    assert deferred.apply_or_defer(hold(), 10, ignore) is None
+    assert store.values() == {"k": "o"}
+    assert len(deferred) == 0
+
+
+def test_a_deferred_write_is_applied_and_reported_later(deferred, store):
+    found = []
+    defer(deferred, hold(), on_applied=lambda _transition, value: found.append(value))
+    assert not deferred.flush()
+    store.available = True
+    assert deferred.flush()
+    assert (store.values(), found) == ({"k": "o"}, [None])
+    assert deferred.flush()
+    assert found == [None]
+
+
+def test_a_command_carried_out_late_acquires_no_lock(now):
+    """A hold that is carried out after its job was done and its lock released."""
+
+    class Slow(MemoryStore):
+        sent = ()
+
+        def run(self, transitions):
+            if not self.sent:
+                self.sent = transitions
+                raise StoreUnavailable("no reply in time")
+            return super().run(transitions)
+
+    store = Slow()
+    store.sent = [hold()]
+    store.run([Transition("k", (None,), "o", 60)])
+    store.sent = ()
+    deferred = DeferredWrites(store, lambda: now[0])
+    defer(deferred, hold())
+    assert deferred.apply_or_defer(release(), 10, ignore) == "o"
+    store.run(store.sent)
+    assert store.values() == {}
+
+
+def test_forbid_acquire_changes_the_reported_transition(deferred, store):
+    applied = []
+    defer(deferred, hold(), on_applied=lambda *reported: applied.append(reported))
+    deferred.forbid_acquire("k", "o")
+    store.available = True
+    deferred.flush()
+    assert applied == [(hold(expected=("o?", "o")), None)]
+
+
+def test_an_expired_write_is_dropped(deferred, store, now):
+    defer(deferred, hold())
+    now[0] = 10
+    store.available = True
+    assert deferred.flush()
+    assert store.values() == {}
+
+
+def test_a_newer_write_supersedes_a_deferred_one(deferred, store):
+    defer(deferred, hold())
+    defer(deferred, release())
+    store.available = True
+    deferred.flush()
+    assert store.values() == {}
+    assert len(deferred) == 0
+
+
+def test_an_applied_write_supersedes_a_deferred_one(deferred, store):
+    defer(deferred, hold())
+    store.available = True
+    deferred.apply_or_defer(release(), 10, ignore)
+    deferred.flush()
+    assert store.values() == {}
+
+
+def test_a_write_yields_to_a_deferred_one_of_the_same_lock(deferred, store):
+    """A producer that learns late of its push confirms no lock that a worker will release."""
+    store.available = True
+    store.run([Transition("k", (None,), "o?", 60)])
+    store.available = False
+    defer(deferred, Transition("k", ("o?", "o"), None, 0))
+    deferred.defer(Transition("k", ("o?",), "o", 600), 10, ignore, yields=True)
+    deferred.defer(Transition("l", ("o?",), "o", 600), 10, ignore, yields=True)
+    assert len(deferred) == 2
+    store.available = True
+    assert deferred.flush()
+    assert store.values() == {}
+
+
+def test_writes_of_two_owners_of_one_key_are_independent(deferred, store):
+    """The first lock had lapsed, and the second owner acquired the key."""
+    store.available = True
+    store.run([Transition("k", (None,), "b", 60)])
+    store.available = False
+    defer(deferred, Transition("k", ("b?", "b"), None, 0))
+    defer(deferred, Transition("k", ("a?", "a"), None, 0))
+    assert len(deferred) == 2
+    store.available = True
+    assert deferred.apply_or_defer(Transition("k", ("c?", "c"), None, 0), 10, ignore) == "b"
+    assert deferred.flush()
+    assert store.values() == {}
+
+
+def test_a_thread_that_cannot_start_is_tried_again(deferred, store, monkeypatch):
+    def refuse(_self):
+        raise RuntimeError("can't start new thread")
+
+    defer(deferred, hold())
+    monkeypatch.setattr("threading.Thread.start", refuse)
+    deferred.flush_in_background()
+    monkeypatch.undo()
+    store.available = True
+    deferred.flush_in_background()
+    deadline = time.monotonic() + 5
+    while len(deferred):
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_a_thread_ended_by_a_hook_is_followed_by_another(deferred, store):
+    def exit_thread(_transition, _found):
+        raise SystemExit
+
+    defer(deferred, hold("a"), on_applied=exit_thread)
+    deferred.flush_in_background()
+    store.available = True
+    deadline = time.monotonic() + 5
+    while deferred._thread is not None:
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    store.available = False
+    defer(deferred, hold("b"))
+    deferred.flush_in_background()
+    store.available = True
+    while len(deferred):
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def test_forbid_acquire_keeps_a_lock_from_being_acquired(deferred, store):
+    defer(deferred, hold())
+    deferred.forbid_acquire("k", "o")
+    deferred.forbid_acquire("k", "another")
+    deferred.forbid_acquire("another", "o")
+    store.available = True
+    assert deferred.flush()
+    assert store.values() == {}
+
+
+def test_flush_keys_applies_the_writes_of_these_keys_only(deferred, store):
+    defer(deferred, hold("a"))
+    defer(deferred, hold("b"))
+    with pytest.raises(StoreUnavailable):
+        deferred.flush_keys(["a"])
+    store.available = True
+    deferred.flush_keys(["a", "c"])
+    assert store.values() == {"a": "o"}
+    assert len(deferred) == 1
+
+
+def test_without_deferred_writes_the_store_is_not_used(deferred, store):
+    deferred.flush_keys(["a"])
+    deferred.flush()
+    deferred.forbid_acquire("a", "o")
+    deferred.flush_in_background()
+    assert store.calls == 0
+
+
+def test_the_oldest_write_is_dropped_beyond_the_limit(store, now, caplog):
+    deferred = DeferredWrites(store, lambda: now[0], limit=2)
+    for key in "abc":
+        defer(deferred, hold(key))
+    store.available = True
+    deferred.flush()
+    assert store.values() == {"b": "o", "c": "o"}
+    assert "key=a reason='more than 2 deferred writes'" in caplog.text
+
+
+def test_more_writes_than_one_batch_are_applied(deferred, store):
+    for n in range(1_500):
+        defer(deferred, hold(str(n)))
+    store.available = True
+    calls = store.calls
+    assert deferred.flush()
+    assert store.calls - calls == 4  # two steps a batch
+    assert len(store.values()) == 1_500
+
+
+def test_writes_applied_before_an_error_are_not_repeated(now):
+    class HalfFull(MemoryStore):
+        def run(self, transitions):
+            if len(transitions) == 1:
+                raise StoreError("no memory")
+            super().run(transitions[:1])
+            error = StoreError("no memory")
+            error.done = transitions[:1]
+            raise error
+
+    deferred = DeferredWrites(HalfFull(), lambda: now[0], sleep=lambda _seconds: None)
+    defer(deferred, hold("a"))
+    defer(deferred, hold("b"))
+    assert not deferred.flush()
+    assert len(deferred) == 1
+    deferred.close()
+
+
+def test_a_background_thread_applies_the_writes_and_ends(deferred, store):
+    applied = threading.Event()
+    defer(deferred, hold(), on_applied=lambda _transition, _found: applied.set())
+    deferred.flush_in_background()
+    deferred.flush_in_background()
+    assert [t.name for t in threading.enumerate()].count("faktory-unique-deferred") == 1
+    deadline = time.monotonic() + 5
+    while store.calls < 3:  # once by this thread, and twice by the other
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    store.available = True
+    assert applied.wait(5)
+    while "faktory-unique-deferred" in [t.name for t in threading.enumerate()]:
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def test_a_hook_may_use_the_deferred_writes(deferred, store):
+    """It is called without the mutex that a push takes."""
+    defer(deferred, hold("a"), on_applied=lambda _transition, _found: deferred.flush_keys(["a"]))
+    defer(
+        deferred,
+        hold("b"),
+        on_applied=lambda _transition, _found: deferred.apply_or_defer(release("b"), 10, ignore),
+    )
+    store.available = True
+    assert deferred.flush()
+    assert store.values() == {"a": "o"}
+
+
+def test_close_ends_the_thread_and_logs_dropped_writes(deferred, store, caplog):
+    defer(deferred, hold())
+    deferred.flush_in_background()
+    deferred.close()
+    message = "dropped lock write, lock stays until its TTL: key=k reason='store unavailable'"
+    assert message in caplog.text
+    deadline = time.monotonic() + 5
+    while "faktory-unique-deferred" in [t.name for t in threading.enumerate()]:
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    defer(deferred, hold())
+    store.available = True
+    assert deferred.flush()
+
+
+def test_close_waits_a_second_for_a_store_to_come_back(store, now, caplog):
+    slept = []
+
+    def sleep(seconds):
+        slept.append(seconds)
+        store.available = sum(slept) >= 0.5
+
+    deferred = DeferredWrites(store, lambda: now[0], sleep=sleep)
+    defer(deferred, hold())
+    deferred.close()
+    assert store.values() == {"k": "o"}
+    assert sum(slept) < 1
+    assert "dropped lock write" not in caplog.text
+
+
+def test_close_begins_no_retry_after_a_second(now):
+    """So a store that hangs delays the end of a process by a second and one time-out."""
+
+    class Hanging(MemoryStore):
+        calls = 0
+
+        def run(self, transitions):
+            self.calls += 1
+            time.sleep(0.6)
+            raise StoreUnavailable("no reply")
+
+    store = Hanging()
+    deferred = DeferredWrites(store, lambda: now[0])
+    defer(deferred, hold())
+    deferred.close()
+    assert store.calls == 1 + 2  # the last of them began before the second was over
+
+
+def test_a_write_applied_by_another_thread_is_skipped(deferred, store):
+    defer(deferred, hold())
+    calls = store.calls
+    deferred._apply([("applied by another", "o")])
+    assert store.calls == calls
+
+
+def test_a_forked_child_drops_its_parents_writes(deferred, store):
+    """It does not wait for a mutex that a thread of its parent held."""
+    defer(deferred, hold())
+    deferred._mutex.acquire()
+    deferred._pid = os.getppid()
+    deferred.forbid_acquire("k", "o")
+    assert len(deferred) == 0
+    store.available = True
+    assert deferred.flush()
+    assert store.values() == {}
+
+
+class TestSignalHandler:
+    """A handler runs in the thread that it interrupts, so it must not wait for its mutex."""
+
+    @pytest.fixture
+    def interrupt_flush(self, deferred, store):
+        """`interrupt_flush(act)`: call `act` during a flush of one write. Return its result."""
+
+        def interrupt_flush(act):
+            store.available = False
+            with pytest.raises(StoreError):
+                deferred.apply_or_defer(hold(), 60, ignore)
+            store.available = True
+            run, results = store.run, []
+
+            def interrupted(transitions):
+                if not results:
+                    results.append("not yet")
+                    results[0] = act()
+                return run(transitions)
+
+            store.run = interrupted
+            deferred.flush()
+            return results[0]
+
+        return interrupt_flush
+
+    def test_close_leaves_the_writes_to_the_interrupted_flush(
+        self, deferred, store, interrupt_flush
+    ):
+        interrupt_flush(deferred.close)
+        assert store.values() == {"k": "o"}
+        assert len(deferred) == 0
+
+    def test_flush_leaves_the_writes_to_the_interrupted_flush(
+        self, deferred, store, interrupt_flush
+    ):
+        assert interrupt_flush(deferred.flush) is False
+        assert store.values() == {"k": "o"}
+
+    def test_flush_keys_raises_unavailable(self, deferred, interrupt_flush):
+        def push():
+            with pytest.raises(StoreUnavailable, match="this thread already applies"):
+                deferred.flush_keys(["k"])
+            return "raised"
+
+        assert interrupt_flush(push) == "raised"
+
+    def test_a_write_deferred_during_a_flush_is_kept(self, deferred, store, interrupt_flush):
+        interrupt_flush(lambda: deferred.defer(release(), 60, ignore, yields=False))
+        assert len(deferred) == 1
+        assert deferred.flush()
+        assert store.values() == {}
