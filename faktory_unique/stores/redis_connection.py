@@ -1,7 +1,7 @@
-"""A connection to Redis: opened and logged in by redis-py, then spoken to with nothing in between.
+"""A connection to Redis, opened by redis-py, then written and read directly with hiredis.
 
-redis-py takes longer for a command than a Redis on the same host does: its connections look after
-much that one command after the other on a plain connection does not need.
+redis-py spends more time on a command than a Redis on the same host does: its connections care for
+much that a plain connection, which sends one command after the other, does not need.
 """
 
 from __future__ import annotations
@@ -26,33 +26,30 @@ if TYPE_CHECKING:
 
 Reply: TypeAlias = Any  # bytes, a number, a list, None, or a ResponseError
 
-_READ_AT_ONCE = 65_536
+_READ_BUFFER_BYTES = 65_536
 
-# Commands. Redis carries them out while the next are packed, and its replies to a thousand are far
-# from filling what lies between: it never waits for us to read.
-_SENT_AT_ONCE = 100
+# Commands in one send. Redis carries them out while the next ones are packed. The replies to a
+# thousand commands are far from filling the buffers in between, so it never waits for us to read.
+_COMMANDS_PER_SEND = 100
 
-# Seconds for which an answer is looked for before its thread sleeps until it comes: a Redis on the
-# same host has answered by then, if neither is busy. To fall asleep and be woken takes as long
-# again, and as much of the processor as to look meanwhile.
-_NEARBY = 40e-6
+# Seconds for which a thread polls for a reply before it blocks in the kernel. A Redis on the same
+# host has replied by then, if neither side is busy. To fall asleep and be woken takes as long
+# again, and as much of the processor as polling does.
+_BUSY_POLL_SECONDS = 40e-6
 
-# Answers that are slept for once one was looked for in vain: Redis is farther away, or busy.
-_SLEEPS_AFTER_A_VAIN_LOOK = 100
+# Reads that block at once after a busy poll ended without a reply: Redis is farther away, or busy.
+_BLOCKING_READS_AFTER_BUSY_POLL = 100
 
 
 class RedisConnection:
-    """An open connection, for one exchange at a time.
+    """An open connection, used for one exchange at a time.
 
     Args:
-        connection: of redis-py; opened here. Its time-outs hold for each send and each read.
-
-    Attributes:
-        is_alone: whether no other thread was amid an exchange of this store when this one began:
-            where one is, to look for an answer would keep it from its own.
+        connection: a connection of redis-py, opened here. Its time-outs hold for each send and
+            each read.
 
     Raises:
-        redis.exceptions.RedisError: it cannot be opened, or the login is refused.
+        redis.exceptions.RedisError: it cannot be opened, or Redis refused the login.
         OSError: likewise.
     """
 
@@ -61,23 +58,30 @@ class RedisConnection:
         self._connection = connection
         self._socket: socket.socket = connection._sock  # type: ignore[assignment]  # noqa: SLF001  # open, and there is no other way to it
         self._reader = hiredis.Reader(InvalidResponse, DefaultParser.parse_error)
-        self._buffer = bytearray(_READ_AT_ONCE)
+        self._buffer = bytearray(_READ_BUFFER_BYTES)
         self._readable = select.poll()
         self._readable.register(self._socket, select.POLLIN)
-        self._sleeps = 0
-        self.is_alone = True
+        self._blocking_reads_left = 0
 
-    def ask(self, commands: Iterable[Command]) -> list[Reply]:
-        """Sends all commands, then reads their replies, errors among them as values.
+    def exchange(self, commands: Iterable[Command], *, busy_poll: bool) -> list[Reply]:
+        """Send all commands, then read their replies. Close the connection after any exception.
 
-        After an exception it is to be closed: a reply may be under way.
+        After an exception a reply can still arrive, and would be read as the next command's.
+
+        Args:
+            commands: the commands, in order.
+            busy_poll: whether to poll for a reply for 40 µs before blocking. Saves time only if no
+                other thread needs the processor.
+
+        Returns:
+            One reply for each command, in order. An error reply is a value, and is not raised.
 
         Raises:
-            redis.exceptions.ConnectionError: Redis has closed it, or is not ready to answer.
-            OSError: it broke, or nothing came in time.
+            redis.exceptions.ConnectionError: Redis closed the connection, or is still loading.
+            OSError: the connection broke, or no reply came in time.
         """
         pack, left, sent = hiredis.pack_command, iter(commands), 0
-        while packed := [pack(command) for command in islice(left, _SENT_AT_ONCE)]:  # type: ignore[arg-type]  # its stub wants one type for all
+        while packed := [pack(command) for command in islice(left, _COMMANDS_PER_SEND)]:  # type: ignore[arg-type]  # its stub wants one type for all
             self._socket.sendall(b"".join(packed))
             sent += len(packed)
         gets = self._reader.gets
@@ -85,34 +89,36 @@ class RedisConnection:
         while len(replies) < sent:
             reply = gets()
             while reply is False:
-                self._read()
+                self._read(busy_poll=busy_poll)
                 reply = gets()
             if isinstance(reply, RedisConnectionError):
                 raise reply
             replies.append(reply)
         return replies
 
-    def _read(self) -> None:
-        if self._sleeps:
-            self._sleeps -= 1
-        elif self.is_alone:
-            self._look_for_it()
+    def _read(self, *, busy_poll: bool) -> None:
+        """Feed the parser with the bytes that arrive next."""
+        if self._blocking_reads_left:
+            self._blocking_reads_left -= 1
+        elif busy_poll:
+            self._busy_poll()
         length = self._socket.recv_into(self._buffer)
         if not length:
-            raise RedisConnectionError("Redis has closed the connection")
+            raise RedisConnectionError("Redis closed the connection")
         self._reader.feed(self._buffer, 0, length)  # type: ignore[arg-type]  # any buffer will do
 
-    def _look_for_it(self) -> None:
-        poll, until = self._readable.poll, perf_counter() + _NEARBY
+    def _busy_poll(self) -> None:
+        """Poll until the socket is readable, for 40 µs at most."""
+        poll, deadline = self._readable.poll, perf_counter() + _BUSY_POLL_SECONDS
         while not poll(0):
-            if perf_counter() > until:
-                self._sleeps = _SLEEPS_AFTER_A_VAIN_LOOK
+            if perf_counter() > deadline:
+                self._blocking_reads_left = _BLOCKING_READS_AFTER_BUSY_POLL
                 return
 
-    def is_quiet(self) -> bool:
-        """Whether Redis has neither closed the connection nor sent something unasked."""
+    def is_idle(self) -> bool:
+        """Whether the connection is open and no bytes wait to be read."""
         return not (self._reader.has_data() or self._readable.poll(0))
 
     def close(self) -> None:
-        """Closes it."""
+        """Close the connection."""
         self._connection.disconnect()

@@ -1,4 +1,7 @@
-"""What redis-py reads out of a URL, with errors for what it would pass over in silence."""
+"""Parse a `redis://`, `rediss://` or `unix://` URL and its options, with redis-py.
+
+Reports mistakes that redis-py would silently ignore: unknown options, a wrong database number.
+"""
 
 from __future__ import annotations
 
@@ -11,21 +14,23 @@ import redis
 from faktory_unique._util import short_repr
 
 
-def pool_of(url: str) -> redis.ConnectionPool:
-    """A pool, not yet connected, as a `redis://`, `rediss://` or `unix://` URL says.
+def connection_pool(url: str) -> redis.ConnectionPool:
+    """Return a pool, not yet connected, for the URL of a Redis server.
 
     Raises:
-        ValueError: a part is impossible, or an option unknown. Of a URL that its password cuts,
-            each part can be a piece of the password: none is shown.
+        ValueError: a part of the URL is impossible, or an option unknown. The message shows no
+            part of a URL that an unescaped password has cut: each part can be a piece of it.
     """
     try:
         parts = urlsplit(url)
     except ValueError:
-        raise _cut(url) from None
+        raise _unescaped_password_error(url) from None
     if "@" in parts.path + parts.query + parts.fragment:  # a /, ? or # stood before it
-        raise _cut(url)
+        raise _unescaped_password_error(url)
     if parts.scheme != "unix" and not re.fullmatch(r"(/\d*)?", parts.path):
-        raise ValueError("what follows host and port is no database number; write for example /0")
+        raise ValueError(
+            "the path after host and port is not a database number; write for example /0"
+        )
     for name in parse_qs(parts.query):
         if name not in signature(redis.Redis).parameters:
             raise ValueError(f"redis-py has no option {short_repr(name)}")
@@ -33,12 +38,12 @@ def pool_of(url: str) -> redis.ConnectionPool:
         return redis.ConnectionPool.from_url(url)
     except ValueError as exc:
         if "Port " in str(exc):
-            raise ValueError("its port is no number from 0 to 65535") from None
+            raise ValueError("the port is not a number from 0 to 65535") from None
         raise
 
 
-def _cut(url: str) -> ValueError:
+def _unescaped_password_error(url: str) -> ValueError:
     return ValueError(
-        f"this {url.partition('://')[0]}:// URL cannot be read; percent-encode its password, by "
-        "urllib.parse.quote(password, safe=''), and any other @ but the one before the host"
+        f"this {url.partition('://')[0]}:// URL cannot be read; percent-encode its password with "
+        "urllib.parse.quote(password, safe=''), and any @ except the one before the host"
     )

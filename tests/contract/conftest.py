@@ -1,4 +1,4 @@
-"""Every store, and what is asked behind its back."""
+"""Every store, and helpers that look at a server without going through the store."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def store(request):
 
 
 def ttl(store: Store, key: str = KEY) -> float:
-    """Seconds left, asked behind the store's back where it is a Redis."""
+    """Seconds until the lock lapses; 0 if there is no lock."""
     if isinstance(store, MemoryStore):
         return store.ttl(key) or 0
     return raw(store).pttl(key) / 1000
@@ -61,7 +61,7 @@ def raw(store: RedisStore) -> redis.Redis:
 
 
 def each(store: Store, *transitions: Transition) -> list[str | None]:
-    """Several changes of one key: one after the other, since a batch promises no order."""
+    """Run transitions of one key one after the other, since a batch guarantees no order."""
     return [store.run([transition])[0] for transition in transitions]
 
 
@@ -70,7 +70,7 @@ def value(store: Store, key: str = KEY) -> str | None:
 
 
 def commands_seen(url, act):
-    """What the server is sent on behalf of a fresh store, its login aside."""
+    """The commands that a new store sends while it acts, without those of its login."""
     store = RedisStore(url)
     store.run([read_transition("warm-up")])
     client = redis.Redis.from_url(url)

@@ -1,4 +1,4 @@
-"""One contract, kept by every store: Redis 7, Redis 6.2, a unix socket, a ready client, memory."""
+"""`Store.run` of every store: Redis 7, Redis 6.2, a unix socket, a ready client, memory."""
 
 from __future__ import annotations
 
@@ -27,46 +27,46 @@ from scripts.servers import free_port
 from tests.contract.conftest import KEY, OTHER, OWNER, commands_seen, each, raw, ttl, value
 
 
-def test_a_take_of_a_free_key_leases_it(store):
-    """absent → leased; the reply says that nothing was there."""
+def test_acquire_of_a_free_key_leases_it(store):
+    """From absent to leased; the value found is None."""
     assert store.run([acquire_transition(KEY, OWNER, 60)]) == [None]
     assert value(store) == f"{OWNER}?"
     assert 58 < ttl(store) <= 60
 
 
-def test_a_take_of_a_taken_key_changes_nothing_and_names_the_holder(store):
+def test_acquire_of_a_locked_key_returns_the_lock_unchanged(store):
     store.run([acquire_transition(KEY, OTHER, 60)])
     assert store.run([acquire_transition(KEY, OWNER, 600)]) == [f"{OTHER}?"]
     assert value(store) == f"{OTHER}?"
     assert ttl(store) <= 60
 
 
-def test_a_confirm_of_ones_own_lease_holds_it_for_the_new_ttl(store):
+def test_confirm_holds_the_owners_lease_for_the_new_ttl(store):
     store.run([acquire_transition(KEY, OWNER, 60)])
     assert store.run([confirm_transition(KEY, OWNER, 3600)]) == [f"{OWNER}?"]
     assert value(store) == OWNER
     assert 3598 < ttl(store) <= 3600
 
 
-def test_a_confirm_never_brings_back_a_lock_that_a_worker_has_freed(store):
+def test_confirm_never_restores_a_lock_that_a_worker_released(store):
     assert store.run([confirm_transition(KEY, OWNER, 3600)]) == [None]
     assert value(store) is None
 
 
-def test_a_confirm_leaves_what_a_worker_has_set(store):
+def test_confirm_leaves_a_lock_that_a_worker_holds(store):
     store.run([Transition(KEY, (None,), OWNER, 100)])
     assert store.run([confirm_transition(KEY, OWNER, 3600)]) == [OWNER]
     assert ttl(store) <= 100
 
 
-def test_a_confirm_leaves_another_owners_lock(store):
+def test_confirm_leaves_the_lock_of_another_owner(store):
     store.run([acquire_transition(KEY, OTHER, 60)])
     store.run([confirm_transition(KEY, OWNER, 3600)])
     assert value(store) == f"{OTHER}?"
 
 
 @pytest.mark.parametrize("state", ["leased", "held"])
-def test_a_release_frees_ones_own_lock_in_either_state(store, state):
+def test_release_deletes_the_owners_lock_in_either_state(store, state):
     store.run([acquire_transition(KEY, OWNER, 60)])
     if state == "held":
         store.run([confirm_transition(KEY, OWNER, 60)])
@@ -77,7 +77,7 @@ def test_a_release_frees_ones_own_lock_in_either_state(store, state):
 
 
 @pytest.mark.parametrize("state", ["leased", "held"])
-def test_a_release_never_frees_anothers_lock(store, state):
+def test_release_leaves_the_lock_of_another_owner(store, state):
     store.run([acquire_transition(KEY, OTHER, 60)])
     if state == "held":
         store.run([confirm_transition(KEY, OTHER, 60)])
@@ -86,7 +86,7 @@ def test_a_release_never_frees_anothers_lock(store, state):
     assert value(store) == before
 
 
-def test_giving_back_frees_a_lease_but_no_held_lock(store):
+def test_roll_back_deletes_a_lease_but_no_held_lock(store):
     store.run([acquire_transition(KEY, OWNER, 60)])
     store.run([rollback_transition(KEY, OWNER)])
     assert value(store) is None
@@ -95,24 +95,24 @@ def test_giving_back_frees_a_lease_but_no_held_lock(store):
     assert value(store) == OWNER
 
 
-def test_a_renewal_lengthens_ones_own_lease(store):
+def test_renew_lengthens_the_owners_lease(store):
     store.run([acquire_transition(KEY, OWNER, 10)])
     assert store.run([renew_transition(KEY, OWNER, 60)]) == [f"{OWNER}?"]
     assert 58 < ttl(store) <= 60
 
 
-def test_a_renewal_takes_a_lease_that_has_just_run_out(store):
+def test_renew_acquires_a_lease_that_has_just_lapsed(store):
     assert store.run([renew_transition(KEY, OWNER, 60)]) == [None]
     assert value(store) == f"{OWNER}?"
 
 
-def test_a_renewal_leaves_a_held_lock(store):
+def test_renew_leaves_a_held_lock(store):
     each(store, acquire_transition(KEY, OWNER, 10), confirm_transition(KEY, OWNER, 10))
     assert store.run([renew_transition(KEY, OWNER, 60)]) == [OWNER]
     assert ttl(store) <= 10
 
 
-def test_a_lock_is_gone_after_its_ttl(store):
+def test_a_lock_lapses_after_its_ttl(store):
     store.run([acquire_transition(KEY, OWNER, 1)])
     deadline = time.monotonic() + 5
     while value(store) is not None:
@@ -121,12 +121,12 @@ def test_a_lock_is_gone_after_its_ttl(store):
 
 
 def test_a_fraction_of_a_second_is_rounded_up(store):
-    """EX takes whole seconds, and 0 would be an error."""
+    """Redis' EX takes whole seconds, and 0 would be an error."""
     store.run([acquire_transition(KEY, OWNER, 1.2)])
     assert 1 < ttl(store) <= 2
 
 
-def test_a_change_that_extends_takes_no_time_away(store):
+def test_a_transition_that_extends_never_shortens_a_ttl(store):
     store.run([acquire_transition(KEY, OWNER, 60)])
     store.run([Transition(KEY, (f"{OWNER}?",), OWNER, 10, extends=True)])
     assert (value(store), 50 < ttl(store) <= 60) == (OWNER, True)
@@ -134,63 +134,63 @@ def test_a_change_that_extends_takes_no_time_away(store):
     assert 80 < ttl(store) <= 90
 
 
-def test_a_batch_answers_each_change_in_order(store):
+def test_a_batch_returns_the_values_found_in_order(store):
     keys = [f"{KEY}:{n}" for n in range(2500)]
     store.run([acquire_transition(key, OTHER, 60) for key in keys[::2]])
     found = store.run([acquire_transition(key, OWNER, 60) for key in keys])
     assert found == [f"{OTHER}?" if n % 2 == 0 else None for n in range(2500)]
 
 
-def test_an_empty_batch_is_no_round_trip(store):
+def test_an_empty_batch_returns_nothing(store):
     assert store.run([]) == []
 
 
-def test_keys_and_owners_of_any_text_come_back_as_they_went(store):
+def test_keys_and_owners_of_any_text_are_returned_unchanged(store):
     key, owner = "unique:1:Grüße 🎉\r\n\x00:abc", "jid-éè🎉\r\n\x00x"
     each(store, acquire_transition(key, owner, 60), confirm_transition(key, owner, 60))
     assert value(store, key) == owner
 
 
-def test_of_many_threads_exactly_one_takes_a_key(store):
+def test_exactly_one_of_many_threads_acquires_a_key(store):
     barrier = threading.Barrier(8)
 
-    def one(n):
+    def acquire(n):
         barrier.wait()
         return store.run([acquire_transition(KEY, f"jid-{n:08}", 60)])[0]
 
     with ThreadPoolExecutor(8) as pool:
-        assert list(pool.map(one, range(8))).count(None) == 1
+        assert list(pool.map(acquire, range(8))).count(None) == 1
 
 
-def test_a_closed_store_opens_again_and_has_kept_its_locks(store):
+def test_a_closed_store_reopens_and_has_kept_its_locks(store):
     store.run([acquire_transition(KEY, OWNER, 60)])
     store.close()
     store.close()
     assert value(store) == f"{OWNER}?"
 
 
-def test_it_is_a_store(store):
+def test_each_store_implements_the_interface(store):
     assert isinstance(store, Store)
 
 
-class TestOnRedisAlone:
-    """What only a server can do."""
+class TestRedisOnly:
+    """Claims about commands, connections and logins."""
 
-    def test_a_take_is_literally_set_nx_get_ex(self, redis_url):
+    def test_acquire_is_sent_as_set_nx_get_ex(self, redis_url):
         """docs/design.md: `SET key <owner>? NX GET EX n`."""
         seen = commands_seen(
             redis_url, lambda store: store.run([acquire_transition(KEY, OWNER, 60)])
         )
         assert seen == [f"SET {KEY} {OWNER}? NX GET EX 60"]
 
-    def test_each_compared_change_is_one_script_of_one_key(self, redis_url):
+    def test_release_is_sent_as_one_script_of_one_key(self, redis_url):
         store = RedisStore(redis_url)
         each(store, acquire_transition(KEY, OWNER, 60), confirm_transition(KEY, OWNER, 60))
         seen = commands_seen(redis_url, lambda store: store.run([release_transition(KEY, OWNER)]))
         assert [command.split()[0] for command in seen] == ["EVALSHA"]
         assert seen[0].split()[2:4] == ["1", KEY]
 
-    def test_scripts_forgotten_by_a_restarted_server_are_loaded_again(self, redis_url):
+    def test_scripts_are_loaded_again_after_a_server_forgot_them(self, redis_url):
         store = RedisStore(redis_url)
         each(store, acquire_transition(KEY, OWNER, 60), confirm_transition(KEY, OWNER, 60))
         redis.Redis.from_url(redis_url).script_flush()
@@ -202,7 +202,7 @@ class TestOnRedisAlone:
         assert store.run(batch) == [None, OWNER, None]
         assert value(store) is None
 
-    def test_a_server_restarted_between_two_calls_is_not_noticed(self, new_redis):
+    def test_a_server_restart_between_two_calls_raises_nothing(self, new_redis):
         server = new_redis()
         store = RedisStore(server.url)
         store.run([acquire_transition(KEY, OWNER, 60)])
@@ -210,14 +210,14 @@ class TestOnRedisAlone:
         assert store.run([acquire_transition(KEY, OTHER, 60)]) == [None]
         assert store.run([release_transition(KEY, OTHER)]) == [f"{OTHER}?"]
 
-    def test_a_fork_gets_connections_of_its_own(self, redis_url):
-        """Parent and child ask at once, each many times, and each is answered its own."""
+    def test_a_forked_child_opens_its_own_connections(self, redis_url):
+        """Parent and child send many commands at the same time. Each reads its own replies."""
         store = RedisStore(redis_url)
         store.run([read_transition(KEY)])
         context = multiprocessing.get_context("fork")
         queue = context.Queue()
 
-        def ask(name):
+        def reads_own_writes(name):
             keys = [f"{name}:{n}" for n in range(300)]
             for key in keys:
                 store.run([acquire_transition(key, f"{name}-owner", 60)])
@@ -225,25 +225,25 @@ class TestOnRedisAlone:
                 f"{name}-owner?"
             ] * 300
 
-        child = context.Process(target=lambda: queue.put(ask("child")))
+        child = context.Process(target=lambda: queue.put(reads_own_writes("child")))
         child.start()
-        assert ask("parent")
+        assert reads_own_writes("parent")
         assert queue.get(timeout=30)
         child.join()
         assert child.exitcode == 0
 
-    def test_a_child_leaves_the_connections_it_inherited_alone(self, redis_url, monkeypatch):
-        """The child's side of a fork, told by the process id alone."""
+    def test_a_forked_child_leaves_inherited_connections_alone(self, redis_url, monkeypatch):
+        """The child's side of a fork, simulated by another process id."""
         store = RedisStore(redis_url)
         store.run([read_transition(KEY)])
         [inherited] = store._idle
         monkeypatch.setattr("faktory_unique.stores.redis.os.getpid", lambda: -1)
         store.run([read_transition(KEY)])
         assert inherited not in store._idle
-        assert inherited.is_quiet()
+        assert inherited.is_idle()
 
     def test_tls_verifies_the_certificate(self, new_redis, tmp_path):
-        """`rediss://`, with redis-py's options for the authority."""
+        """`rediss://`, with redis-py's option for the certificate authority."""
         authority = trustme.CA()
         authority.cert_pem.write_to_path(tmp_path / "ca.pem")
         certificate = authority.issue_cert("localhost")
@@ -265,23 +265,25 @@ class TestOnRedisAlone:
         with pytest.raises(StoreUnavailable, match="certificate"):
             open_store(url).run([read_transition(KEY)])
 
-    def test_a_command_that_is_refused_is_an_error_that_tells_what_was_done(self, redis_url):
+    def test_a_refused_command_raises_with_the_applied_transitions(self, redis_url):
         store = RedisStore(redis_url)
         raw(store).rpush(f"{KEY}2", "no lock")
-        taken = acquire_transition(KEY, OWNER, 60)
-        with pytest.raises(StoreError, match="Redis refused 1 of 2 commands: WRONGTYPE") as caught:
-            store.run([taken, acquire_transition(f"{KEY}2", OWNER, 60)])
-        assert caught.value.done == (taken,)
+        acquired = acquire_transition(KEY, OWNER, 60)
+        with pytest.raises(
+            StoreError, match=r"Redis at \S+ refused 1 of 2 commands: WRONGTYPE"
+        ) as caught:
+            store.run([acquired, acquire_transition(f"{KEY}2", OWNER, 60)])
+        assert caught.value.done == (acquired,)
         assert value(store) == f"{OWNER}?"
 
-    def test_a_login_that_is_refused_is_an_error_without_the_password(self, new_redis):
+    def test_a_refused_login_raises_without_the_password(self, new_redis):
         store = RedisStore(new_redis(password="s3cret").url.replace("s3cret", "wr0ng"))
-        with pytest.raises(StoreError, match="refuses the login") as caught:
+        with pytest.raises(StoreError, match="refused the login") as caught:
             store.run([read_transition(KEY)])
         assert not isinstance(caught.value, StoreUnavailable)
         assert "wr0ng" not in str(caught.value)
 
-    def test_time_outs_in_the_url_go_over_ours(self, new_redis):
+    def test_timeouts_in_the_url_override_the_defaults(self, new_redis):
         server = new_redis()
         store = RedisStore(f"{server.url}?socket_timeout=0.2&socket_connect_timeout=0.1")
         store.run([read_transition(KEY)])

@@ -1,4 +1,4 @@
-"""Changes that replace, or that a tombstone forbids: one contract, kept by every store."""
+"""`Store.run` with tombstones, of every store: transitions that replace, or are forbidden."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ def put(store, owner, seconds, key=KEY):
 
 
 def swap(seconds=600, expected=(None,), new=OWNER, **fields):
-    """What replaces the old owner's lock, unless it has been."""
-    told = {"unless_replaced": new or OWNER, "replaces": OLD, "once": True, **fields}
-    return Transition(KEY, expected, new, seconds, **told)
+    """The producer's transition that replaces the old owner, unless it was replaced before."""
+    replacement = {"unless_replaced": new or OWNER, "replaces": OLD, "once": True, **fields}
+    return Transition(KEY, expected, new, seconds, **replacement)
 
 
 def at_fetch(seconds=600, expected=(f"{OWNER}?", OWNER, None), new=OWNER):
-    """What a worker does for a job that replaces the old owner's."""
+    """The worker's transition for a job that replaces the old owner's."""
     return swap(seconds, expected, new, unless_replaced=OWNER, once=False)
 
 
@@ -42,9 +42,9 @@ class TestATombstoneForbids:
             Transition(KEY, (None,), f"{OWNER}?", 30),
             read_transition(KEY),
         ],
-        ids=["hold", "extend", "release", "take", "look"],
+        ids=["hold", "extend", "release", "acquire", "read"],
     )
-    def test_any_change_and_names_the_successor(self, store, transition, present):
+    def test_any_transition_and_returns_the_successor(self, store, transition, present):
         if present:
             put(store, present, 100)
         put(store, OTHER, 90, OF_OWNER)
@@ -52,32 +52,32 @@ class TestATombstoneForbids:
         assert value(store) == present
         assert ttl(store) <= 100
 
-    def test_only_to_its_own_owner(self, store):
+    def test_only_transitions_of_its_own_owner(self, store):
         put(store, OTHER, 90, OF_OLD)
         assert store.run([acquire_transition(KEY, OWNER, 60, replaceable=True)]) == [None]
         assert value(store) == f"{OWNER}?"
 
-    def test_only_beside_its_own_lock(self, store):
+    def test_only_transitions_of_its_own_lock(self, store):
         put(store, OTHER, 90, tombstone_key(f"{KEY}2", OWNER))
         assert store.run([acquire_transition(KEY, OWNER, 60, replaceable=True)]) == [None]
 
-    def test_a_swap_too_and_then_its_other_tombstone_is_not_written(self, store):
+    def test_a_swap_which_then_writes_no_other_tombstone(self, store):
         put(store, OLD, 100)
         put(store, OTHER, 90, OF_OWNER)
         assert store.run([swap()]) == [replaced_marker(OTHER)]
         assert (value(store), value(store, OF_OLD)) == (OLD, None)
 
 
-class TestWithoutOne:
-    """It is the same change as without the question."""
+class TestWithoutATombstone:
+    """`unless_replaced` changes nothing then."""
 
-    def test_a_look_tells_the_value(self, store):
-        asked = read_transition(KEY)._replace(unless_replaced=OWNER)
-        assert store.run([asked]) == [None]
+    def test_a_read_returns_the_value(self, store):
+        transition = read_transition(KEY)._replace(unless_replaced=OWNER)
+        assert store.run([transition]) == [None]
         put(store, OTHER, 100)
-        assert store.run([asked]) == [OTHER]
+        assert store.run([transition]) == [OTHER]
 
-    def test_a_change_happens_to_what_it_expects_alone(self, store):
+    def test_a_transition_applies_to_expected_values_only(self, store):
         hold = Transition(KEY, (OWNER, f"{OWNER}?"), OWNER, 600, unless_replaced=OWNER)
         assert store.run([hold]) == [None]
         assert value(store) is None
@@ -85,30 +85,30 @@ class TestWithoutOne:
         assert store.run([hold]) == [f"{OWNER}?"]
         assert value(store) == OWNER
         assert 598 < ttl(store) <= 600
-        free = Transition(KEY, (OWNER,), None, 0, unless_replaced=OWNER)
-        assert store.run([free]) == [OWNER]
+        release = Transition(KEY, (OWNER,), None, 0, unless_replaced=OWNER)
+        assert store.run([release]) == [OWNER]
         assert value(store) is None
 
-    def test_one_that_extends_takes_no_time_away(self, store):
+    def test_a_transition_that_extends_never_shortens_a_ttl(self, store):
         put(store, OWNER, 600)
         store.run([Transition(KEY, (OWNER,), OWNER, 60, extends=True, unless_replaced=OWNER)])
         assert 598 < ttl(store) <= 600
 
 
 class TestASwap:
-    def test_of_the_old_owners_held_lock_takes_it_over(self, store):
+    def test_takes_over_the_old_owners_held_lock(self, store):
         put(store, OLD, 100)
         assert store.run([swap(600)]) == [OLD]
         assert (value(store), value(store, OF_OLD)) == (OWNER, OWNER)
         assert 598 < ttl(store) <= 600
 
-    def test_of_an_absent_lock_takes_it_where_that_is_expected(self, store):
+    def test_acquires_an_absent_lock_if_expected(self, store):
         assert store.run([swap(600)]) == [None]
         assert (value(store), value(store, OF_OLD)) == (OWNER, OWNER)
         assert 598 < ttl(store) <= 600
 
-    def test_of_an_absent_lock_takes_it_where_nobody_has_replaced_him_before(self, store):
-        """FETCH under expiry, before the producer's swap; and at a retry, its time being over."""
+    def test_acquires_an_absent_lock_unless_already_replaced(self, store):
+        """FETCH of an `expiry` job before the producer's swap, or after its lock lapsed."""
         assert store.run([at_fetch(600, ())]) == [None]
         assert (value(store), value(store, OF_OLD)) == (OWNER, OWNER)
         store.run([Transition(KEY, (OWNER,), None, 0)])
@@ -116,45 +116,45 @@ class TestASwap:
         assert value(store) is None
 
     @pytest.mark.parametrize("present", [OTHER, f"{OTHER}?", f"{OLD}?"])
-    def test_leaves_any_other_value_and_writes_the_tombstone_all_the_same(self, store, present):
-        """It is for a job that Faktory has accepted."""
+    def test_leaves_another_owners_lock_but_writes_the_tombstone(self, store, present):
+        """The new job was accepted by Faktory, so the old one must step aside."""
         put(store, present, 100)
         assert store.run([swap(600)]) == [present]
         assert (value(store), value(store, OF_OLD)) == (present, OWNER)
         assert 98 < ttl(store) <= 100
 
-    def test_expecting_nothing_but_the_old_owners_takes_that(self, store):
-        """FETCH under expiry."""
+    def test_takes_over_the_old_owners_lock_if_only_that_is_expected(self, store):
+        """FETCH of an `expiry` job."""
         put(store, OLD, 100)
         assert store.run([at_fetch(600, ())]) == [OLD]
         assert (value(store), value(store, OF_OLD)) == (OWNER, OWNER)
 
     @pytest.mark.parametrize(
-        ("present", "says"), [(OLD, OWNER), (OWNER, None), (f"{OWNER}?", None)]
+        ("present", "tombstone"), [(OLD, OWNER), (OWNER, None), (f"{OWNER}?", None)]
     )
-    def test_to_no_value_frees_it_if_his_or_mine(self, store, present, says):
-        """FETCH under start."""
+    def test_without_a_value_deletes_the_lock_of_either_owner(self, store, present, tombstone):
+        """FETCH of a `start` job."""
         put(store, present, 600)
         assert store.run([at_fetch(0, (f"{OWNER}?", OWNER), None)]) == [present]
-        assert (value(store), value(store, OF_OLD)) == (None, says)
+        assert (value(store), value(store, OF_OLD)) == (None, tombstone)
 
     @pytest.mark.parametrize("present", [OWNER, f"{OWNER}?"])
-    def test_of_what_is_mine_already_writes_no_tombstone(self, store, present):
-        """It was written with the swap. He may be back by now, and the work of his own."""
+    def test_of_the_owners_own_lock_writes_no_tombstone(self, store, present):
+        """It was written with the swap. The old owner may be back by now with work of its own."""
         put(store, present, 100)
         assert store.run([at_fetch()]) == [present]
         assert (value(store), value(store, OF_OLD)) == (OWNER, None)
         assert 598 < ttl(store) <= 600
 
-    def test_of_who_replaces_him_is_not_made_where_he_has_replaced_it(self, store):
-        """Both would step aside, each for the other."""
+    def test_changes_nothing_for_an_owner_replaced_by_the_other(self, store):
+        """Else both jobs would step aside, each for the other."""
         put(store, OWNER, 100)
         assert store.run([swap(new=OLD, unless_replaced=OLD, replaces=OWNER)]) == [OWNER]
         assert store.run([at_fetch()]) == [replaced_marker(OLD)]
         assert store.run([swap()]) == [replaced_marker(OLD)]
         assert value(store, OF_OLD) is None
 
-    def test_a_second_time_changes_nothing(self, store):
+    def test_the_second_time_changes_nothing(self, store):
         put(store, OLD, 100)
         store.run([swap(200)])
         assert store.run([swap(600, new=OTHER)]) == [replaced_marker(OWNER)]
@@ -163,10 +163,10 @@ class TestASwap:
 
 
 class TestTheTombstone:
-    """It lives for as long as the old lock would have, as the new one does, and 90 s at least."""
+    """Its TTL is that of the old lock, that of the new lock or 90 s, the longest of them."""
 
     @pytest.mark.parametrize(
-        ("left", "given", "expected"),
+        ("old", "new", "expected"),
         [
             (None, 600, 600),
             (None, 30, 90),
@@ -176,19 +176,19 @@ class TestTheTombstone:
             (10, 0, 90),
         ],
     )
-    def test_lives_for_the_longest_of_them(self, store, left, given, expected):
-        if left:
-            put(store, OLD, left)
-        store.run([swap(given) if given else at_fetch(0, (OWNER,), None)])
+    def test_lapses_after_the_longest_of_the_three(self, store, old, new, expected):
+        if old:
+            put(store, OLD, old)
+        store.run([swap(new) if new else at_fetch(0, (OWNER,), None)])
         assert expected - 2 < ttl(store, OF_OLD) <= expected
 
-    def test_has_no_part_in_the_time_of_anothers_lock(self, store):
+    def test_ignores_the_ttl_of_another_owners_lock(self, store):
         put(store, OTHER, 5000)
         store.run([swap(600)])
         assert 598 < ttl(store, OF_OLD) <= 600
 
-    def test_that_is_there_is_left_as_it_is(self, store):
-        """Where a worker comes after a third that has replaced the old one, too."""
+    def test_is_not_overwritten(self, store):
+        """A third job replaced the old one before this worker's FETCH."""
         put(store, OLD, 1000)
         put(store, OTHER, 200, OF_OLD)
         assert store.run([at_fetch()]) == [OLD]
@@ -196,7 +196,7 @@ class TestTheTombstone:
         assert ttl(store, OF_OLD) <= 200
 
 
-def test_a_batch_may_have_them_among_others(store):
+def test_a_batch_may_mix_all_kinds_of_transitions(store):
     put(store, OLD, 100)
     put(store, OTHER, 90, tombstone_key(f"{KEY}3", OWNER))
     found = store.run(
@@ -213,7 +213,7 @@ def test_a_batch_may_have_them_among_others(store):
     assert values == [OWNER, f"{OWNER}?", None, None, f"{OWNER}?"]
 
 
-def test_keys_and_owners_of_any_text_come_back_as_they_went(store):
+def test_keys_and_owners_of_any_text_are_returned_unchanged(store):
     key, old, new = "unique:1:Grüße 🎉\r\n\x00:abc", "jid-é\r\n\x00a", "jid-è🎉\x00"
     put(store, old, 100, key)
     transition = Transition(key, (None,), new, 600, unless_replaced=new, replaces=old, once=True)
@@ -222,22 +222,22 @@ def test_keys_and_owners_of_any_text_come_back_as_they_went(store):
     assert value(store, tombstone_key(key, old)) == new
 
 
-class TestOnRedisAlone:
-    def test_it_is_one_script_whose_keys_are_of_one_slot(self, redis_url):
-        """The braces say which part of a key counts for that."""
+class TestRedisOnly:
+    def test_a_swap_is_one_script_with_keys_of_one_slot(self, redis_url):
+        """A Cluster takes the slot from the part of a key in braces."""
         seen = commands_seen(redis_url, lambda store: store.run([swap(600)]))
-        [(command, _, keys, *named)] = [line.split() for line in seen]
-        assert (command, keys) == ("EVALSHA", "3")
-        assert named[:3] == [KEY, OF_OWNER, OF_OLD]
+        [(command, _, number, *keys)] = [text.split() for text in seen]
+        assert (command, number) == ("EVALSHA", "3")
+        assert keys[:3] == [KEY, OF_OWNER, OF_OLD]
         assert OF_OLD.startswith(f"{{{KEY}}}")
 
-    def test_what_only_asks_for_a_tombstone_is_one_of_two_keys(self, redis_url):
-        asked = acquire_transition(KEY, OWNER, 60, replaceable=True)
-        [seen] = commands_seen(redis_url, lambda store: store.run([asked]))
+    def test_a_replaceable_acquire_is_one_script_of_two_keys(self, redis_url):
+        transition = acquire_transition(KEY, OWNER, 60, replaceable=True)
+        [seen] = commands_seen(redis_url, lambda store: store.run([transition]))
         assert seen.split()[0] == "EVALSHA"
         assert seen.split()[2:5] == ["2", KEY, OF_OWNER]
 
-    def test_scripts_forgotten_by_a_restarted_server_are_loaded_again(self, redis_url):
+    def test_scripts_are_loaded_again_after_a_server_forgot_them(self, redis_url):
         store = RedisStore(redis_url)
         put(store, OLD, 100)
         store.run([read_transition(f"{KEY}2")._replace(unless_replaced=OWNER)])
@@ -250,17 +250,17 @@ class TestOnRedisAlone:
         assert store.run(batch) == [None, OLD, None]
         assert (value(store), value(store, OF_OLD)) == (OWNER, OWNER)
 
-    def test_of_a_batch_that_is_refused_in_part_a_swap_that_was_made_is_told(self, redis_url):
+    def test_a_refused_batch_reports_an_applied_swap(self, redis_url):
         store = RedisStore(redis_url)
         put(store, OLD, 100)
         raw(store).rpush(f"{KEY}2", "no lock")
         transition = swap(600)
-        with pytest.raises(StoreError, match="Redis refused 1 of 2 commands") as caught:
+        with pytest.raises(StoreError, match=r"Redis at \S+ refused 1 of 2 commands") as caught:
             store.run([transition, read_transition(f"{KEY}2")._replace(unless_replaced=OWNER)])
         assert caught.value.done == (transition,)
         assert value(store) == OWNER
 
-    def test_one_that_a_tombstone_forbade_is_not(self, redis_url):
+    def test_a_refused_batch_does_not_report_a_forbidden_swap(self, redis_url):
         store = RedisStore(redis_url)
         put(store, OTHER, 90, OF_OLD)
         raw(store).rpush(f"{KEY}2", "no lock")

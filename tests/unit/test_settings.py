@@ -175,13 +175,13 @@ def test_tables_nested_too_deeply_are_refused(toml):
     ("store", "message"),
     [
         (None, "store: not set; .*FAKTORY_UNIQUE_STORE"),
-        ("localhost:6379", "store: this text is no store"),
-        ("http://:s3cret@host", "store: a http:// URL is no store"),
-        ("redis:/:s3cret@host", "store: this text is no store"),
-        (":s3cret@host:6379", "store: this text is no store"),
+        ("localhost:6379", "store: this text is not a store"),
+        ("http://:s3cret@host", "store: a http:// URL is not a store"),
+        ("redis:/:s3cret@host", "store: this text is not a store"),
+        (":s3cret@host:6379", "store: this text is not a store"),
         ("redis://:s3cret@host/0?socket_timeout=soon", "store: .*socket_timeout"),
         ("redis://:s3cret@host/0?socket_timout=3", "store: redis-py has no option 'socket_timout'"),
-        ("redis://:s3cret@host/none", "store: .* no database number"),
+        ("redis://:s3cret@host/none", "store: .* not a database number"),
         ("redis://:s3cret/x@host:6379/0", "store: this redis:// URL .*percent-encode its password"),
         ("rediss://:1?s3cret=@host", "store: this rediss:// URL .*percent-encode its password"),
         ("redis://:@s3cret?@host", "store: this redis:// URL .*percent-encode its password"),
@@ -192,9 +192,9 @@ def test_tables_nested_too_deeply_are_refused(toml):
         ),
         ("redis://:[s3cret]@host", "store: this redis:// URL .*percent-encode its password"),
         ("redis://:s3cret\u2100@host", "store: this redis:// URL .*percent-encode its password"),
-        ("redis://:s3cret@host:none/0", "store: its port is no number"),
-        (7, "store: int is no store"),
-        ({"Email": {}}, "store: a mapping .meant as policies=.. is no store"),
+        ("redis://:s3cret@host:none/0", "store: the port is not a number"),
+        (7, "store: int is not a store"),
+        ({"Email": {}}, "store: a mapping .meant as policies=.. is not a store"),
     ],
 )
 def test_a_wrong_store_is_named_without_its_password(store, message):
@@ -211,7 +211,7 @@ def test_a_percent_encoded_password_may_have_any_character():
 
 
 def test_a_sentinel_client_is_refused_as_not_supported_yet():
-    with pytest.raises(InvalidSettings, match="Sentinel are still to come"):
+    with pytest.raises(InvalidSettings, match="Sentinel are not supported yet"):
         Unique(store=Sentinel([("localhost", 1)]).master_for("primary"))
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from faktory_unique import Policy
 from faktory_unique.locks.keys import lock_key
-from faktory_unique.stores.redis_scripts import CHANGE
+from faktory_unique.stores.redis_scripts import COMPARE_AND_SET
 from tests.vectors import life
 from tests.vectors.known import CASES, HERE
 
@@ -27,7 +27,7 @@ def test_page_prints_the_program_that_is_tested(language, file):
 
 
 def test_page_prints_the_script_of_the_library():
-    assert blocks("lua") == [CHANGE.text.decode()]
+    assert blocks("lua") == [COMPARE_AND_SET.text.decode()]
 
 
 def test_page_has_the_right_key_in_its_example():
