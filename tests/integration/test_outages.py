@@ -1,4 +1,4 @@
-"""Servers and producers that are killed, stopped and restarted at the wrong moment."""
+"""Redis, Faktory or a producer is killed, stopped or restarted during a push."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def job(text="one"):
 
 @pytest.fixture
 def outage(new_redis, new_faktory):
-    """A producer with servers of its own, its connections warm."""
+    """A producer with its own servers and open connections."""
     redis, faktory = new_redis(), new_faktory()
     with (
         Unique(store=redis.url, default=Policy(ttl=600, lease=2)) as unique,
@@ -61,9 +61,8 @@ def enqueued(server):
 class TestRedis:
     @pytest.mark.parametrize("how", ["kill", "pause", "stop"])
     @pytest.mark.parametrize("bulk", [False, True])
-    def test_without_an_answer_nothing_is_enqueued_and_the_caller_knows_within_two_seconds(
-        self, outage, how, bulk
-    ):
+    def test_without_a_reply_push_raises_within_two_seconds(self, outage, how, bulk):
+        """Nothing is enqueued."""
         getattr(outage.redis, how)()
         since = time.monotonic()
         push = (
@@ -71,13 +70,13 @@ class TestRedis:
             if bulk
             else (lambda: outage.producer.push(job()))
         )
-        with pytest.raises(StoreUnavailable, match=r"no answer from Redis at 127\.0\.0\.1:"):
+        with pytest.raises(StoreUnavailable, match=r"no reply from Redis at 127\.0\.0\.1:"):
             push()
         assert time.monotonic() - since < 2
         assert enqueued(outage.faktory) == 1
 
-    def test_a_new_producer_of_a_stopped_redis_knows_as_soon(self, outage):
-        """Its connection is accepted by the kernel, and its login never answered."""
+    def test_a_new_producer_of_a_hanging_redis_raises_as_soon(self, outage):
+        """The kernel accepts its connection, but no reply to its login comes."""
         outage.redis.pause()
         fresh = Unique(store=outage.redis.url, default=Policy())
         producer = Producer(outage.producer.client, middleware=[fresh])
@@ -87,18 +86,18 @@ class TestRedis:
         assert time.monotonic() - since < 2
 
     @pytest.mark.parametrize("how", ["kill", "pause"])
-    def test_it_is_used_again_once_it_is_back(self, outage, how):
+    def test_push_works_again_once_redis_is_back(self, outage, how):
         getattr(outage.redis, how)()
         with pytest.raises(StoreUnavailable):
             outage.producer.push(job())
         outage.redis.start() if how == "kill" else outage.redis.resume()
-        # What a stopped server had already been sent, it does when it wakes: that lock is a lease.
+        # A resumed server first carries out what it was sent before: that lock is a lease.
         deadline = time.monotonic() + 5
         while not outage.producer.push(job()):
             assert time.monotonic() < deadline
             time.sleep(0.1)
 
-    def test_lost_between_push_and_confirm_the_job_is_pushed(self, outage):
+    def test_a_redis_lost_before_confirm_leaves_the_job_pushed(self, outage):
         class KillAfterPush(Middleware):
             def push(self, jobs, call_next):
                 results = call_next(jobs)
@@ -113,26 +112,27 @@ class TestRedis:
 
 
 class TestFaktory:
-    def test_away_before_the_push_nothing_is_sent_and_no_lock_left(self, outage):
+    def test_a_stopped_faktory_gets_nothing_and_leaves_no_lock(self, outage):
         outage.faktory.stop()
         with pytest.raises(PushNotSent) as caught:
             outage.producer.push(job())
         [result] = caught.value.results
-        assert outage.unique.store.run([read_transition(result.key)]) == [None]
+        assert outage.unique._context.store.run([read_transition(result.key)]) == [None]
 
-    def test_hanging_the_outcome_is_unknown_and_the_lease_stays(self, outage):
+    def test_a_hanging_faktory_leaves_the_lease(self, outage):
+        """The outcome of the push is unknown."""
         outage.faktory.pause()
         since = time.monotonic()
         with pytest.raises(PushOutcomeUnknown) as caught:
             outage.producer.push(job())
         assert time.monotonic() - since < 3
         [result] = caught.value.results
-        assert outage.unique.store.run([read_transition(result.key)]) == [
+        assert outage.unique._context.store.run([read_transition(result.key)]) == [
             f"{result.submitted_jid}?"
         ]
 
-    def test_after_an_unknown_outcome_the_same_job_goes_out_under_a_new_jid(self, outage):
-        """The first copy did arrive; both run, under jids that do not disturb each other."""
+    def test_a_retried_job_of_unknown_outcome_gets_a_new_jid(self, outage):
+        """The first copy did arrive. Both run, and neither jid destroys the other's reservation."""
         again = job()
         outage.faktory.pause()
         with pytest.raises(PushOutcomeUnknown):
@@ -142,23 +142,21 @@ class TestFaktory:
         assert result
         assert result.jid != result.submitted_jid == again.jid
         assert enqueued(outage.faktory) == 3
-        assert outage.unique.store.run([read_transition(result.key)]) == [again.jid]
+        assert outage.unique._context.store.run([read_transition(result.key)]) == [again.jid]
 
-    def test_restarted_under_an_idle_producer_the_next_push_just_works(self, outage):
-        """Stock pyfaktory raises, though nothing was sent (facts §1)."""
+    def test_an_idle_producer_pushes_after_a_faktory_restart(self, outage):
+        """Stock pyfaktory raises, though nothing was sent."""
         outage.faktory.restart()
         assert outage.producer.push(job())
 
-    def test_restarted_twice_and_pushed_in_bulk(self, outage):
+    def test_bulk_pushes_work_after_each_of_two_restarts(self, outage):
         for text in ("one", "two"):
             outage.faktory.restart()
             assert len(outage.producer.push_bulk([job(text)]).pushed) == 1
 
 
-def test_a_producer_killed_between_take_and_push_blocks_its_key_no_longer_than_the_lease(
-    outage,
-):
-    """kill -9 right after the lock was taken; the next push waits for the lease and goes out."""
+def test_a_producer_killed_before_push_blocks_for_the_lease(outage):
+    """SIGKILL right after the lock was acquired. An equal job can be pushed after the lease."""
     script = textwrap.dedent(
         """
         import os, signal, sys
@@ -188,14 +186,14 @@ def test_a_producer_killed_between_take_and_push_blocks_its_key_no_longer_than_t
     assert enqueued(outage.faktory) == 2
 
 
-def test_a_full_redis_refuses_and_leaves_no_lock(new_redis, faktory_url):
-    """Out of memory at some keys of a batch: the others are given back, nothing is pushed."""
+def test_a_full_redis_raises_and_leaves_no_lock(new_redis, faktory_url):
+    """Redis is out of memory: the locks of the batch are rolled back, nothing is pushed."""
     server = new_redis()
     admin = Redis.from_url(server.url)
     admin.config_set("maxmemory", "1")
     with Unique(store=server.url, default=Policy()) as unique, Client(faktory_url) as client:
         producer = Producer(client, middleware=[unique])
-        with pytest.raises(StoreError, match=r"Redis refused 2 of 2 commands: .*maxmemory"):
+        with pytest.raises(StoreError, match=r"Redis at \S+ refused 2 of 2 commands: .*maxmemory"):
             producer.push_bulk([job("one"), job("two")])
         assert admin.dbsize() == 0
         assert client.info()["faktory"]["total_enqueued"] == 0
@@ -203,11 +201,11 @@ def test_a_full_redis_refuses_and_leaves_no_lock(new_redis, faktory_url):
         assert producer.push(job("one"))
 
 
-def test_a_password_never_stands_in_an_error(new_redis):
+def test_errors_do_not_contain_the_password(new_redis):
     server = new_redis(password="s3cret")
     wrong = server.url.replace("s3cret", "wr0ng")
     producer_store = Unique(store=wrong, default=Policy())
-    with pytest.raises(StoreError, match="refuses the login") as caught:
+    with pytest.raises(StoreError, match="refused the login") as caught:
         producer_store.push([job().model_dump()], lambda _jobs: [])
-    told = f"{caught.value} {caught.value.__cause__} {producer_store!r}"
-    assert "wr0ng" not in told
+    messages = f"{caught.value} {caught.value.__cause__} {producer_store!r}"
+    assert "wr0ng" not in messages
