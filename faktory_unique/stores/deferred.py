@@ -173,10 +173,12 @@ class DeferredWrites:
         if held_by_this_thread(self._mutex):
             return  # the code that this signal handler interrupted applies them
         deadline = time.monotonic() + _CLOSE_SECONDS
-        for pause in (*_CLOSE_RETRY_SECONDS, None):
-            if self.flush() or pause is None or time.monotonic() >= deadline:
+        for pause in _CLOSE_RETRY_SECONDS:
+            if self.flush() or time.monotonic() >= deadline:
                 break
             self._sleep(pause)
+        else:
+            self.flush()
         self._reset_after_fork()
         with self._mutex:
             for key, _ in self._writes:
