@@ -33,8 +33,7 @@ _BATCH_SIZE = 1_000
 _THREAD_NAME = "faktory-unique-deferred"
 
 # Seconds between retries of the background thread: each pause is twice the one before.
-_FIRST_RETRY_SECONDS = 0.2
-_LONGEST_RETRY_SECONDS = 5.0
+_FIRST_RETRY_SECONDS, _LONGEST_RETRY_SECONDS = 0.2, 5.0
 
 # Seconds between the retries at the end of a process, and after which none is begun: long enough
 # for a store that is just coming back. Service managers do not wait much longer.

@@ -30,7 +30,7 @@ class MemoryStore:
         self._mutex = threading.RLock()  # a signal handler may push, too
         # Value and expiry, a time of the clock, by key. Tombstones are among them.
         self._locks: dict[str, tuple[str, float]] = {}
-        # Every expiry ever set that is still to come, so that a lapsed lock is deleted unasked, too.
+        # Every expiry ever set that is still to come, so that all lapsed locks are deleted in time.
         self._expiries: list[tuple[float, str]] = []
 
     def run(self, transitions: Sequence[Transition]) -> list[str | None]:
