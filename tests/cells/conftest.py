@@ -159,7 +159,8 @@ class Ground:
 
     def losing(self, monkeypatch, verb, *, arrives):
         """Loses the next command of a verb on its way, or the answer to it."""
-        call, send, lost = self.client.call, self.client.send, Counter()
+        commands, lost = self.client._commands, Counter()
+        call, send = commands.call, commands.send
 
         def lossy(command, **options):
             if command.startswith(verb) and not lost[verb]:
@@ -171,10 +172,10 @@ class Ground:
 
         def sends_lossily(command):
             is_lost = command.startswith(verb) and not lost[verb]
-            return partial(lossy, command) if is_lost else send(command)
+            return SimpleNamespace(receive=partial(lossy, command)) if is_lost else send(command)
 
-        monkeypatch.setattr(self.client, "call", lossy)
-        monkeypatch.setattr(self.client, "send", sends_lossily)
+        monkeypatch.setattr(commands, "call", lossy)
+        monkeypatch.setattr(commands, "send", sends_lossily)
 
 
 @pytest.fixture

@@ -551,7 +551,7 @@ def test_no_message_about_a_store_shows_its_password(url):
     except InvalidSettings as exc:
         told = _shown(exc)
     else:
-        told = repr(unique) + repr(unique.store)
+        told = repr(unique) + repr(unique._context.store)
     assert SECRET not in told
 
 

@@ -75,7 +75,7 @@ def test_a_thousand_races_end_with_no_lock_and_no_wrong_ttl(
             result = producer.push(Job(jobtype="Race", args=[n]))
             assert result.confirmed
             wait_for(lambda jid=result.jid: jid in worker.acked)
-            left += unique.store.run([read_transition(result.key)])
+            left += unique._context.store.run([read_transition(result.key)])
     assert left == [None] * 1000
 
 
@@ -104,5 +104,7 @@ def test_a_confirm_that_always_comes_late_touches_no_other_jobs_lock(
         producer = Producer(client, middleware=[unique, AckedAndPushedAgain()])
         for n in range(300):
             result = producer.push(Job(jobtype="Race", args=[n]))
-            seen.append(unique.store.run([read_transition(result.key)])[0] == f"next-{result.jid}?")
+            seen.append(
+                unique._context.store.run([read_transition(result.key)])[0] == f"next-{result.jid}?"
+            )
     assert seen == [True] * 300
