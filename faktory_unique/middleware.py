@@ -94,7 +94,7 @@ class JobError:
 
 
 class ReportStatus(Enum):
-    """What is known of an ACK or a FAIL.
+    """The status of an ACK or a FAIL, as far as it is known.
 
     - `ACCEPTED`: Faktory replied +OK within `reserve_for`.
     - `LATE`: Faktory replied +OK after that. The reservation may have expired.

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 
 class PushStatus(StrEnum):
-    """What happened to one job of a push. `PushResult` explains each status."""
+    """The status of one job of a push. `PushResult` explains each of them."""
 
     PUSHED = "pushed"
     UNGUARDED = "unguarded"

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 
 class Step(Enum):
-    """What happens to a job that has a lock, from FETCH on."""
+    """A step in the life of a job that has a lock, from FETCH on."""
 
     FETCH = "FETCH: the job is to run"
     ACK = "ACK accepted within reserve_for"
@@ -40,7 +40,7 @@ class Step(Enum):
 
 
 class Act(Enum):
-    """What a step does to the lock. "Own" means: leased or held by the job's owner."""
+    """The effect of a step on the lock. "Own" means: leased or held by the job's owner."""
 
     LEAVE = "nothing"
     HOLD = "own or absent → held for as long as the attempt can take; another's is left alone"
@@ -66,7 +66,7 @@ RUN_LEASE = 30
 
 
 class Need(Enum):
-    """What a failing store means for a write at FETCH."""
+    """The consequence of a failing store for a write at FETCH."""
 
     REQUIRED = "the job must not run before the write is applied: requeue the job"
     DEFERRABLE = "the job runs, and the write is applied once the store is back"
@@ -74,11 +74,11 @@ class Need(Enum):
 
 
 class FetchWrite(NamedTuple):
-    """What FETCH writes to the lock of a job.
+    """The write of a job's lock at FETCH.
 
     Attributes:
         transition: the write.
-        need: what a failing store means for it.
+        need: the consequence of a failing store for it.
     """
 
     transition: Transition

@@ -1,4 +1,4 @@
-"""What the store's replies mean for a fetched job: run, requeue or drop it, and which event.
+"""The meaning of a store's reply for a fetched job: run, requeue or drop it, and which event.
 
 A reply is the value that the lock had before the transition. Pure: `unique/job_lock` carries out
 what these functions return.
@@ -24,10 +24,10 @@ RUN_LOCK_RETRY = 5.0
 
 
 class Meaning(NamedTuple):
-    """What a reply means.
+    """The meaning of a reply.
 
     Attributes:
-        event: what happened to the lock; None if there is nothing to report.
+        event: the event to emit; None if there is nothing to report.
         detail: the event's detail.
         decision: what to do with the job instead of running it; None to go on.
     """

@@ -29,7 +29,7 @@ OnStoreError: TypeAlias = Literal["raise", "push"]
 
 
 class Policy(BaseModel):
-    """What "unique" means for the jobs of one jobtype.
+    """The meaning of "unique" for the jobs of one jobtype.
 
     Attributes:
         ttl: how long a job may wait in its queue before its lock lapses, in seconds, counted from

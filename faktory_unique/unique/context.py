@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class UniqueContext:
-    """What all pushes and all fetched jobs of one `Unique` share.
+    """State shared by all pushes and all fetched jobs of one `Unique`.
 
     Attributes:
         store: where the locks are.

@@ -1,4 +1,4 @@
-"""What this process remembers of its pushes: jids being pushed, pushed, or with unknown outcome."""
+"""The pushes that this process remembers: in progress, pushed, or with an unknown outcome."""
 
 from __future__ import annotations
 
