@@ -1,6 +1,7 @@
-"""pytest's fixtures of faktory_unique, which imports nothing of it until a test asks for one.
+"""The pytest plugin: the fixtures `faktory` and `unique_locks`.
 
-A module of its own, since to import any part of a package is to import the package.
+The plugin imports nothing of faktory_unique until a test uses a fixture. It is a module outside the
+package, since importing any part of a package imports the package.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def faktory() -> Iterator[FakeFaktory]:
-    """An in-memory Faktory that captures what the test pushes; see `testing.fake`."""
+    """Return an in-memory Faktory that captures the test's pushes; see `testing.fake`."""
     from faktory_unique.testing import fake  # noqa: PLC0415  # see above
 
     with fake() as faktory:
@@ -26,5 +27,5 @@ def faktory() -> Iterator[FakeFaktory]:
 
 @pytest.fixture
 def unique_locks(faktory: FakeFaktory) -> Locks:
-    """The locks in the store of the test's `faktory`: a live mapping of key to lock."""
+    """Return the locks in the store of the test's `faktory`: a live mapping of key to lock."""
     return faktory.locks

@@ -1,4 +1,4 @@
-"""A Faktory in memory for the tests of those who push and work jobs; docs/testing.md shows how."""
+"""The testing kit: a Faktory in memory, helpers for tests on any server; see docs/testing.md."""
 
 from .clock import Clock
 from .fake import FakeFaktory

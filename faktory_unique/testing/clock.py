@@ -1,4 +1,4 @@
-"""The clock of a fake Faktory and of its locks: it moves when told."""
+"""`Clock`: the time of a fake Faktory and its locks, which a test can stop and advance."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from datetime import UTC, datetime
 
 
 class Clock:
-    """Seconds since the epoch; called, it tells the time.
+    """A clock; call it to get the seconds since the epoch.
 
     Args:
-        start: where it stands still until it is advanced. None: it runs with the wall clock, ahead
-            of it by what it was advanced.
+        start: the time at which the clock stands still until it is advanced: a datetime or seconds
+            since the epoch. None: the clock runs with the wall clock, plus all advances.
     """
 
     def __init__(self, start: float | datetime | None = None) -> None:
@@ -25,24 +25,24 @@ class Clock:
         self._advanced = 0.0
 
     def __call__(self) -> float:
-        """The time: seconds since the epoch."""
+        """Return the time in seconds since the epoch."""
         return (time.time() if self._start is None else self._start) + self._advanced
 
     def __repr__(self) -> str:
-        how = "running" if self._start is None else "standing still"
-        return f"<Clock {self.now().isoformat()} {how}>"
+        state = "running" if self._start is None else "standing still"
+        return f"<Clock {self.now().isoformat()} {state}>"
 
     def now(self) -> datetime:
-        """The time as a datetime in UTC."""
+        """Return the time as a datetime in UTC."""
         return datetime.fromtimestamp(self(), UTC)
 
     def advance(
         self, seconds: float = 0, *, minutes: float = 0, hours: float = 0, days: float = 0
     ) -> None:
-        """Moves it on, by the sum.
+        """Advance the clock by the sum of the arguments.
 
         Raises:
-            ValueError: the sum is negative: no clock of a server goes back.
+            ValueError: the sum is negative: a server's clock never goes back.
         """
         total = seconds + 60 * (minutes + 60 * (hours + 24 * days))
         if total < 0:

@@ -1,4 +1,4 @@
-"""`FakeFaktory`: a Faktory in memory that behaves like the real one."""
+"""`FakeFaktory`: a Faktory in memory with its clock, store of locks, address and clients."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from faktory_unique.client.client import Client
 from faktory_unique.stores.memory import MemoryStore, register_store
 
 from .clock import Clock
-from .inline_runner import Here
-from .inspection import Looking
+from .inline_runner import InlineRunner
+from .inspection import Inspection
 from .local_consumer import LocalConsumer
 from .lock_view import Locks
-from .lock_warnings import Strays
+from .lock_warnings import ForeignLockWarning
 from .server.core import Core
 from .server.memory_stream import MemoryStream
 from .server.tcp import HOST, Listener
@@ -35,51 +35,55 @@ if TYPE_CHECKING:
 _numbers = itertools.count(1)
 
 
-class _Local:
-    """What a client of this process finds at the fake's address; see `in_process.LocalServer`."""
+class _LocalAddress:
+    """The fake as clients of this process find it at its address; see `in_process.LocalServer`."""
 
-    def __init__(self, core: Core, here: Here) -> None:
+    def __init__(self, core: Core, runner: InlineRunner) -> None:
         self._core = core
-        self._here = here
+        self._runner = runner
 
     def connect(self) -> MemoryStream:
-        return MemoryStream(self._core, self._here.pushed)
+        return MemoryStream(self._core, self._runner.on_pushed)
 
     def now(self) -> float:
         return self._core.clock()
 
 
 class FakeStore(MemoryStore):
-    """Locks that lapse by a fake's clock; `Unique` on it reckons by that clock, too."""
+    """Locks that lapse by a fake's clock; `Unique` on this store uses that clock, too.
+
+    Attributes:
+        requested_keys: the keys of all locks that the store was ever asked to change.
+    """
 
     def __init__(self, clock: Clock) -> None:
         super().__init__(clock)
         self.now = clock
-        self.asked_for: set[str] = set()  # the keys of all locks that it was ever to change
+        self.requested_keys: set[str] = set()
 
     def run(self, transitions: Sequence[Transition]) -> list[str | None]:
-        """Carries out each change; see `Store.run`."""
-        self.asked_for.update(transition.key for transition in transitions)
+        """Apply each transition; see `Store.run`."""
+        self.requested_keys.update(transition.key for transition in transitions)
         return super().run(transitions)
 
 
-class FakeFaktory(Looking):
-    """A Faktory 1.10 in this process's memory, speaking the protocol's text.
+class FakeFaktory(Inspection):
+    """A Faktory 1.10 in the memory of this process, which speaks the protocol's text.
 
-    Our `Client` reaches it by its `url` without a socket; for anything else it listens on a free
-    loopback port from `listen`, or entering a `with` block, until `close`, or leaving it.
-    Safe over threads. docs/testing.md says in what it differs from the server.
+    Our `Client` reaches it by its `url` without a socket. For other clients it listens on a free
+    loopback port, from `listen` to `close`, or during a `with` block. It is thread-safe.
+    docs/testing.md lists its differences from the server.
 
     Args:
-        clock: its time, and that of the locks in its store; by default one that runs with the wall
-            clock and can be advanced.
-        password: what clients must know; by default nothing.
-        seed: of the random part of the backoff after a failure.
+        clock: the clock of the fake and its locks; by default one that runs with the wall clock
+            and can be advanced.
+        password: the password of clients; by default none is needed.
+        seed: seed of the random part of the backoff after a failure.
 
     Attributes:
-        clock: its time.
-        store: a store for `Unique`, whose locks lapse by the same clock.
-        locks: those locks: a live mapping of key to `Lock`.
+        clock: the clock.
+        store: a store for `Unique`, with locks that lapse by the same clock.
+        locks: these locks: a live mapping of key to `Lock`.
     """
 
     def __init__(
@@ -90,12 +94,12 @@ class FakeFaktory(Looking):
         self.clock = clock if clock is not None else Clock()
         self.store = FakeStore(self.clock)
         self.locks = Locks(self.store)
-        self._core = Core(self.clock, password, seed)
+        super().__init__(Core(self.clock, password, seed))
         self._name = f"fake-{next(_numbers)}"
-        self._strays = Strays(self.store_url, self.store.asked_for)
-        self._here = Here(self._core, self.locks, self._strays, self.client)
-        self._local = _Local(self._core, self._here)
-        self._address = f"{self._name}.invalid", 7419  # a name that nobody can have
+        self._foreign_locks = ForeignLockWarning(self.store_url, self.store.requested_keys)
+        self._runner = InlineRunner(self._core, self.locks, self._foreign_locks, self.client)
+        self._local = _LocalAddress(self._core, self._runner)
+        self._address = f"{self._name}.invalid", 7419  # no host can have this name
         self._listener: Listener | None = None
         self._clients: list[Client] = []
         register_store(self._name, self.store)
@@ -112,11 +116,11 @@ class FakeFaktory(Looking):
     def __exit__(self, *_exc: object) -> None:
         self.close()
 
-    # ---- reaching it ------------------------------------------------------------------------
+    # ---- connecting -------------------------------------------------------------------------
 
     @property
     def url(self) -> str:
-        """Its address: for clients of this process alone, until it listens."""
+        """The address of the fake. Until it listens, only clients of this process reach it."""
         host, port = self._address
         password = quote(self._core.password, safe="")
         return f"tcp://{f':{password}@' if password else ''}{host}:{port}"
@@ -127,29 +131,34 @@ class FakeFaktory(Looking):
         return f"memory://{self._name}"
 
     def listen(self) -> str:
-        """Listens on a free loopback port, if it does not yet; its address."""
-        self._here.refuse_closed()
+        """Listen on a free loopback port, unless the fake already does. Return its address."""
+        self._runner.require_open()
         if self._listener is None:
-            self._listener = Listener(self._core, self._here.pushed_from_afar)
+            self._listener = Listener(self._core, self._runner.on_pushed_remotely)
             self._address = HOST, self._listener.port
             in_process.register(*self._address, self._local)
         return self.url
 
     def close(self) -> None:
-        """Ends all connections. What it holds can still be looked at."""
-        self._here.close()
+        """End all connections. The jobs and locks can still be inspected."""
+        self._runner.close()
         for client in self._clients:
             client.disconnect()
-        for session in list(self._core.sessions):
-            session.close()
+        for connection in list(self._core.connections):
+            connection.close()
         if self._listener is not None:
             self._listener.close()
         in_process.unregister(self._local)
-        self._strays.warn()
+        self._foreign_locks.emit()
 
     def client(self, role: str = "producer", **options: Any) -> Client:  # noqa: ANN401  # Client's
-        """A connected client of this process, disconnected by `close`; options are Client's."""
-        self._here.refuse_closed()
+        """Return a connected client of this process; `close` disconnects it.
+
+        Args:
+            role: producer or consumer.
+            options: other arguments of `Client`.
+        """
+        self._runner.require_open()
         client = Client(self.url, role, **options)
         client.connect()
         self._clients.append(client)
@@ -162,7 +171,7 @@ class FakeFaktory(Looking):
         middleware: Iterable[Middleware] = (),
         **options: Any,  # noqa: ANN401  # Consumer's
     ) -> LocalConsumer:
-        """A consumer on this fake whose handlers run in this process: any callable will do."""
+        """Return a consumer on this fake. Handlers run in this process and may be any callable."""
         return LocalConsumer(self.client("consumer"), queues, middleware=middleware, **options)
 
     # ---- time -------------------------------------------------------------------------------
@@ -175,50 +184,51 @@ class FakeFaktory(Looking):
         hours: float = 0,
         days: float = 0,
     ) -> None:
-        """Lets time pass: what falls due meanwhile is promoted, expires, is retried, lapses.
+        """Advance the clock by the sum of the arguments, and do all that becomes due.
 
-        Workers that are connected count as heard of all the while. The server looks for what is
-        due every 5 s, and for expired reservations every 15.
+        Scheduled jobs and retries are enqueued, reservations expire, locks lapse. The fake looks
+        for due jobs every 5 s and for expired reservations every 15 s, as the server does.
+        Connected workers count as alive.
 
         Args:
-            seconds: added to the others; or a duration as `Policy` takes it: "1h30m", a timedelta.
-            minutes: likewise added.
-            hours: likewise.
-            days: likewise.
+            seconds: seconds, or a duration as `Policy` takes it: "1h30m", a timedelta.
+            minutes: minutes.
+            hours: hours.
+            days: days.
         """
         self._core.advance(parse_duration(seconds) + 60 * (minutes + 60 * (hours + 24 * days)))
-        self._here.advanced()
+        self._runner.on_advanced()
 
-    # ---- working ----------------------------------------------------------------------------
+    # ---- running jobs -----------------------------------------------------------------------
 
     def perform_one(self, consumer: Consumer, *, reraise: bool = False) -> JobRun:
-        """Has the oldest job worked by a consumer's chain and handlers, here and now.
+        """Run the oldest job with a consumer's middleware and handler, in this thread.
 
         Args:
-            consumer: its handlers, middleware and queues count, wherever its client leads.
-            reraise: whether what the handler raised is raised here, once Faktory has its FAIL.
+            consumer: its handlers, middleware and queues are used; its client is not.
+            reraise: whether to raise the handler's exception after the FAIL was sent.
 
         Raises:
-            LookupError: nothing waits in the consumer's queues.
+            LookupError: the consumer's queues are empty.
         """
-        return self._here.perform_one(consumer, reraise=reraise)
+        return self._runner.perform_one(consumer, reraise=reraise)
 
     def drain(self, consumer: Consumer, *, reraise: bool = False) -> list[JobRun]:
-        """Has jobs worked until the consumer's queues are empty; see `perform_one`.
+        """Run jobs until the consumer's queues are empty; see `perform_one`.
 
         Raises:
-            RuntimeError: ten thousand jobs were worked, and there are more.
+            RuntimeError: ten thousand jobs were run, and there are more.
         """
-        return self._here.drain(consumer, reraise=reraise)
+        return self._runner.drain(consumer, reraise=reraise)
 
     @contextmanager
     def inline(self, consumer: Consumer, *, reraise: bool = False) -> Iterator[Self]:
-        """Within the block each job runs as it is pushed, or falls due; see `testing.inline`."""
-        with self._here.inline(consumer, reraise=reraise):
+        """Run each job when it is pushed or becomes due, during the block; see `testing.inline`."""
+        with self._runner.inline(consumer, reraise=reraise):
             yield self
 
     def clear(self) -> None:
-        """Forgets all: jobs, queues, reservations, counts, and the locks of its store."""
+        """Forget all jobs, queues, reservations, counts, and the locks of the store."""
         with self._core.lock:
             self._core.manager.reset()
         self.store.clear()

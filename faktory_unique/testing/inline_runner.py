@@ -1,7 +1,7 @@
-"""Work done here: a fake's jobs through a consumer's whole chain, in this very process.
+"""Run the jobs of a fake in the caller's thread: `drain`, `perform_one` and `inline`.
 
-FETCH, the fetch middleware, perform, ACK or FAIL and what the middleware does around them happen as
-in a worker, without its processes and threads.
+A job goes through FETCH, the middleware, its handler, and ACK or FAIL, as in a worker, but without
+a worker's processes and threads.
 """
 
 from __future__ import annotations
@@ -18,10 +18,8 @@ from faktory_unique.middleware import ReportStatus
 from faktory_unique.worker.consumer import Consumer
 from faktory_unique.worker.reservation import Reservation
 
-from .go.shapes import STRING
-from .lock_warnings import warn_of_a_lock_left_behind
+from .lock_warnings import warn_if_locked
 from .perform import work
-from .server.schemas import JOB, decoded, encoded
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -30,212 +28,230 @@ if TYPE_CHECKING:
     from faktory_unique.middleware import Payload
 
     from .lock_view import Locks
-    from .lock_warnings import Strays
+    from .lock_warnings import ForeignLockWarning
     from .perform import JobRun
     from .server.core import Core
 
 _MOST_DRAINED = 10_000
 
 
-class Here:
-    """Works the jobs of one fake in the thread that asks.
+class InlineRunner:
+    """Runs the jobs of one fake.
 
     Args:
-        core: the fake.
-        locks: those of its store.
-        strays: looks at what is pushed.
-        connect: makes a client of it.
+        core: the server.
+        locks: the locks in the fake's store.
+        foreign_locks: checks the jobs that are pushed.
+        connect: returns a client of the fake.
     """
 
     def __init__(
-        self, core: Core, locks: Locks, strays: Strays, connect: Callable[[], Client]
+        self,
+        core: Core,
+        locks: Locks,
+        foreign_locks: ForeignLockWarning,
+        connect: Callable[[], Client],
     ) -> None:
         self._core = core
-        self._strays = strays
         self._locks = locks
+        self._foreign_locks = foreign_locks
         self._connect = connect
         self._own_client: Client | None = None
-        self._giving_up = threading.Event()
-        self._inline: _Inline | None = None
+        self._shutting_down = threading.Event()
+        self._block: _InlineBlock | None = None
 
     def close(self) -> None:
-        """Nothing is worked any more, and no report repeated."""
-        self._core.closed = True
-        self._giving_up.set()
+        """Run no more jobs, and repeat no report."""
+        self._core.close()
+        self._shutting_down.set()
 
-    def refuse_closed(self) -> None:
-        """Raises RuntimeError once the fake is closed: nothing could be reported to it."""
+    def require_open(self) -> None:
+        """Check that the fake is open: a closed fake takes no report of a job.
+
+        Raises:
+            RuntimeError: the fake is closed.
+        """
         if self._core.closed:
             raise RuntimeError("this fake Faktory is closed; use it within its block")
 
     def perform_one(self, consumer: Consumer, *, reraise: bool) -> JobRun:
-        """Works the oldest job of the consumer's queues; LookupError where there is none."""
+        """Run the oldest job of the consumer's queues.
+
+        Raises:
+            LookupError: the queues are empty.
+        """
         self._check(consumer)
-        done = self._perform_next(consumer, reraise=reraise)
-        if done is None:
+        job_run = self._perform_next(consumer, reraise=reraise)
+        if job_run is None:
             manager = self._core.manager
             raise LookupError(
                 f"nothing waits in the queues {', '.join(consumer.queues)}; there are "
                 f"{sum(len(queue) for _, queue in manager.queues)} jobs in others, "
                 f"{len(manager.retries)} in retries, {len(manager.scheduled)} scheduled"
             )
-        return done
+        return job_run
 
     def drain(self, consumer: Consumer, *, reraise: bool) -> list[JobRun]:
-        """Works jobs until the consumer's queues are empty."""
+        """Run jobs until the consumer's queues are empty."""
         self._check(consumer)
-        done: list[JobRun] = []
-        while (performed := self._perform_next(consumer, reraise=reraise)) is not None:
-            done.append(performed)
-            if len(done) >= _MOST_DRAINED:
+        job_runs: list[JobRun] = []
+        while (job_run := self._perform_next(consumer, reraise=reraise)) is not None:
+            job_runs.append(job_run)
+            if len(job_runs) >= _MOST_DRAINED:
                 raise RuntimeError(
-                    f"{_MOST_DRAINED} jobs were worked and more are waiting; does "
-                    f"{performed.job['jobtype']} push itself? perform_one works a single job"
+                    f"{_MOST_DRAINED} jobs were run and more are waiting; does "
+                    f"{job_run.job['jobtype']} push itself? perform_one runs a single job"
                 )
-        return done
+        return job_runs
 
     @contextmanager
     def inline(self, consumer: Consumer, *, reraise: bool) -> Iterator[None]:
-        """Works each job as it is pushed or falls due, for the length of the block."""
+        """Run each job when it is pushed or becomes due, during the block."""
         self._check(consumer)
-        outer = self._inline
-        self._inline = inline = _Inline(consumer, [])
+        outer = self._block
+        self._block = block = _InlineBlock(consumer)
         try:
             yield
-        except BaseException as exc:  # of the block, and a failed handler is often why
-            if inline.raised:
-                exc.add_note(f"a handler failed in this inline block: {inline.raised[0]!r}")
+        except BaseException as exc:  # of the block; often because a handler failed
+            if block.raised:
+                exc.add_note(f"a handler failed in this inline block: {block.raised[0]!r}")
             raise
         finally:
-            self._inline = outer
-        if inline.raised and reraise:
-            first, *others = inline.raised
+            self._block = outer
+        if block.raised and reraise:
+            first, *others = block.raised
             if others:
                 first.add_note(f"{len(others)} more jobs failed in this inline block")
             raise first
 
     def _check(self, consumer: object) -> None:
-        self.refuse_closed()
+        self.require_open()
         if not isinstance(consumer, Consumer):
             raise TypeError(
                 f"{consumer!r} is not faktory_unique's Consumer; use Consumer.wrap, or "
                 "faktory.consumer() with handlers registered"
             )
 
-    def pushed(self, jobs: Sequence[Payload]) -> None:
-        """Called when a client of this process has pushed jobs, and is free again."""
-        self._strays.look_at(jobs)
-        inline = self._inline
-        if inline is None:
+    # ---- inline -----------------------------------------------------------------------------
+
+    def on_pushed(self, jobs: Sequence[Payload]) -> None:
+        """Take the jobs that a client of this process has pushed; the client is free again."""
+        self._foreign_locks.check(jobs)
+        block = self._block
+        if block is None:
             return
         jids = [job["jid"] for job in jobs]
-        if threading.get_ident() in inline.settling:  # a put-back's copy: the job comes first
-            inline.copies.extend(jids)
+        if threading.get_ident() in block.reporting:  # a requeue: its job is reported first
+            block.requeued.extend(jids)
             return
         for jid in jids:
-            self._work_pushed(inline, jid)
+            self._run_pushed(block, jid)
 
-    def pushed_from_afar(self, jobs: Sequence[Payload]) -> None:
-        """Called when a client beyond a socket has pushed jobs and has its answer."""
+    def on_pushed_remotely(self, jobs: Sequence[Payload]) -> None:
+        """Take the jobs that a client on a socket has pushed; the reply has been sent."""
         try:
-            self.pushed(jobs)
-        except BaseException as exc:  # noqa: BLE001  # not this thread's to bear
-            if self._inline is not None:
-                self._inline.raised.append(exc)
+            self.on_pushed(jobs)
+        except BaseException as exc:  # noqa: BLE001  # raised in the thread of the block
+            if self._block is not None:
+                self._block.raised.append(exc)
 
-    def advanced(self) -> None:
-        """Called when time has passed: inline, what has fallen due runs."""
-        inline = self._inline
-        if inline is not None:
-            while (fetched := self._fetch(inline.consumer)) is not None:
-                self._work_inline(inline, fetched)
+    def on_advanced(self) -> None:
+        """Run the jobs that became due, within an inline block."""
+        block = self._block
+        if block is not None:
+            while (fetched := self._fetch(block.consumer)) is not None:
+                self._run_inline(block, fetched)
 
-    def _work_pushed(self, inline: _Inline, jid: str) -> None:
-        if (fetched := self._take(inline.consumer.queues, jid)) is not None:
-            self._work_inline(inline, fetched)
+    def _run_pushed(self, block: _InlineBlock, jid: str) -> None:
+        if (fetched := self._take(block.consumer.queues, jid)) is not None:
+            self._run_inline(block, fetched)
 
-    def _work_inline(self, inline: _Inline, fetched: _Fetched) -> None:
+    def _run_inline(self, block: _InlineBlock, fetched: _Fetched) -> None:
         thread = threading.get_ident()
         try:
-            _, raised = self._work(inline.consumer, fetched, lambda: inline.settling.add(thread))
+            _, raised = self._run(block.consumer, fetched, lambda: block.reporting.add(thread))
         finally:
-            inline.settling.discard(thread)
+            block.reporting.discard(thread)
         if raised is not None:
-            inline.raised.append(raised)
-        if thread not in inline.chasing:  # the outermost works them all: they do not nest
-            inline.chasing.add(thread)
+            block.raised.append(raised)
+        if thread not in block.running_requeued:  # a loop, so that they do not nest
+            block.running_requeued.add(thread)
             try:
-                while inline.copies:
-                    self._work_pushed(inline, inline.copies.popleft())
+                while block.requeued:
+                    self._run_pushed(block, block.requeued.popleft())
             finally:
-                inline.chasing.discard(thread)
+                block.running_requeued.discard(thread)
+
+    # ---- running a job ----------------------------------------------------------------------
 
     def _perform_next(self, consumer: Consumer, *, reraise: bool) -> JobRun | None:
         fetched = self._fetch(consumer)
         if fetched is None:
             return None
-        performed, raised = self._work(consumer, fetched, lambda: None)
+        job_run, raised = self._run(consumer, fetched, lambda: None)
         if reraise and raised is not None:
             raise raised
-        if reraise and performed.error is not None:
-            error = performed.error
-            raise RuntimeError(f"{performed.job['jobtype']}: {error.errtype}: {error.message}")
-        return performed
+        if reraise and job_run.error is not None:
+            error = job_run.error
+            raise RuntimeError(f"{job_run.job['jobtype']}: {error.errtype}: {error.message}")
+        return job_run
 
     def _fetch(self, consumer: Consumer) -> _Fetched | None:
-        """Reserves the oldest job of the consumer's queues; FETCH, but that it does not wait."""
+        """Reserve the oldest job of the consumer's queues: a FETCH that does not wait."""
         manager = self._core.manager
         with self._core.lock:
             self._core.catch_up()
-            since = self._since()
+            since = self._now()
             text = manager.fetch("", manager.queues.active(consumer.get_queues()))
         return None if text is None else _Fetched(json.loads(text), since)
 
     def _take(self, names: Sequence[str], jid: str) -> _Fetched | None:
-        """Reserves a job by its jid, if it waits in one of the queues."""
-        manager = self._core.manager
-        written = encoded(jid, STRING)
-
-        def is_it(text: str) -> bool:
-            # Decoded, since args may hold it too; not all, since there may be thousands.
-            return written in text and decoded(text, JOB)["jid"] == jid
-
+        """Reserve a job by its jid, if it waits in one of the queues."""
         with self._core.lock:
-            since = self._since()
-            payload = manager.queues.take(manager.queues.active(names), is_it)
-            text = None if payload is None else manager.reserve("", payload)
+            since = self._now()
+            text = self._core.manager.fetch_jid("", names, jid)
         return None if text is None else _Fetched(json.loads(text), since)
 
-    def _since(self) -> tuple[float, float]:
+    def _now(self) -> tuple[float, float]:
         return time.monotonic(), self._core.clock()
 
     @property
     def _client(self) -> Client:
-        # A producer's: it needs no heartbeats, and the server takes every verb from it.
+        # A producer's: it needs no heartbeats, and the server accepts every verb from it.
         if self._own_client is None:
             self._own_client = self._connect()
         return self._own_client
 
-    def _work(
-        self, consumer: Consumer, fetched: _Fetched, settling: Callable[[], None]
+    def _run(
+        self, consumer: Consumer, fetched: _Fetched, before_report: Callable[[], None]
     ) -> tuple[JobRun, BaseException | None]:
-        reservation = Reservation(self._client, fetched.job, fetched.since, self._giving_up)
-        performed, raised = work(consumer, reservation, settling)
-        if performed and performed.answer is ReportStatus.ACCEPTED:
-            warn_of_a_lock_left_behind(fetched.job, self._locks)
-        return performed, raised
+        reservation = Reservation(self._client, fetched.job, fetched.since, self._shutting_down)
+        job_run, raised = work(consumer, reservation, before_report)
+        if job_run and job_run.answer is ReportStatus.ACCEPTED:
+            warn_if_locked(fetched.job, self._locks)
+        return job_run, raised
 
 
 @dataclass(frozen=True, slots=True)
 class _Fetched:
     job: Payload
-    since: tuple[float, float]  # as Reservation has it
+    since: tuple[float, float]  # see Reservation
 
 
 @dataclass(slots=True)
-class _Inline:
+class _InlineBlock:
+    """An `inline` block.
+
+    Attributes:
+        consumer: runs the jobs.
+        raised: exceptions of handlers.
+        requeued: jids of requeued copies that are due at once.
+        reporting: threads that report a job at the moment.
+        running_requeued: threads that run requeued copies at the moment.
+    """
+
     consumer: Consumer
-    raised: list[BaseException]
-    copies: deque[str] = field(default_factory=deque)  # jids of what was put back, due at once
-    settling: set[int] = field(default_factory=set)  # threads whose job is being reported
-    chasing: set[int] = field(default_factory=set)  # threads that work copies already
+    raised: list[BaseException] = field(default_factory=list)
+    requeued: deque[str] = field(default_factory=deque)
+    reporting: set[int] = field(default_factory=set)
+    running_requeued: set[int] = field(default_factory=set)

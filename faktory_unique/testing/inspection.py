@@ -1,4 +1,4 @@
-"""Looking at what a fake holds, and asserting what it should."""
+"""Inspect the jobs of a fake: lists by queue and state, `assert_enqueued`, `refute_enqueued`."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ import json
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from .server.schemas import RESERVATION, decoded
+from .server.go_json import decode
+from .server.schemas import RESERVATION
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -16,25 +17,30 @@ if TYPE_CHECKING:
     from .server.core import Core
 
 
-class Looking:
-    """The part of `FakeFaktory` that changes nothing."""
+class Inspection:
+    """The part of `FakeFaktory` that reads its jobs and changes nothing.
 
-    _core: Core
+    Args:
+        core: the state of the fake.
+    """
+
+    def __init__(self, core: Core) -> None:
+        self._core = core
 
     @property
     def jobs(self) -> list[Payload]:
-        """The jobs that wait in queues, those of a queue in the order in which they run."""
+        """The jobs that wait in queues, each queue in the order in which its jobs run."""
         with self._caught_up() as core:
             return [
                 json.loads(text) for _, queue in core.manager.queues for text in reversed(queue)
             ]
 
     def jobs_for(self, jobtype: str) -> list[Payload]:
-        """The jobs of one jobtype that wait in queues."""
+        """Return the jobs of one jobtype that wait in queues."""
         return [job for job in self.jobs if job["jobtype"] == jobtype]
 
     def queue(self, name: str) -> list[Payload]:
-        """The jobs that wait in one queue, in the order in which they run."""
+        """Return the jobs that wait in one queue, in the order in which they run."""
         with self._caught_up() as core:
             return [json.loads(text) for text in reversed(core.manager.queues.payloads(name))]
 
@@ -46,13 +52,13 @@ class Looking:
 
     @property
     def retries(self) -> list[Payload]:
-        """The jobs that wait for a retry, the earliest first; `failure` says why."""
+        """The jobs that wait for a retry, the earliest first; `failure` has the reason."""
         with self._caught_up() as core:
             return [json.loads(text) for text in core.manager.retries]
 
     @property
     def dead(self) -> list[Payload]:
-        """The jobs that are out of retries, in the order in which they will be forgotten."""
+        """The jobs without retries left, in the order in which they will be forgotten."""
         with self._caught_up() as core:
             return [json.loads(text) for text in core.manager.dead]
 
@@ -60,7 +66,7 @@ class Looking:
     def working(self) -> list[Payload]:
         """The jobs that workers have reserved, the first to expire first."""
         with self._caught_up() as core:
-            return [decoded(text, RESERVATION)["job"] for text in core.manager.working]
+            return [decode(text.encode(), RESERVATION)["job"] for text in core.manager.working]
 
     def assert_enqueued(
         self,
@@ -70,35 +76,38 @@ class Looking:
         queue: str | None = None,
         count: int | None = None,
     ) -> list[Payload]:
-        """Asserts that a job waits in a queue or is scheduled; the jobs that fit.
+        """Assert that a job waits in a queue or is scheduled.
 
         Args:
-            jobtype: of the job.
-            args: its arguments, in which 1 is 1.0 and True is not 1; None: any.
+            jobtype: the job's type.
+            args: its arguments, in which 1 equals 1.0 and True does not equal 1; None: any.
             queue: its queue; None: any.
-            count: how many there must be; None: one at least.
+            count: the number of such jobs; None: one or more.
+
+        Returns:
+            The jobs that match.
 
         Raises:
-            AssertionError: there are not as many; the message lists what is enqueued.
+            AssertionError: the number differs; the message lists all enqueued jobs.
         """
         __tracebackhide__ = True
-        check_wanted(jobtype, args)
+        check_types(jobtype, args)
         enqueued = [("enqueued", job) for job in self.jobs]
         enqueued += [("scheduled", job) for job in self.scheduled]
         found = matching(enqueued, jobtype, args, queue)
         if len(found) != count if count is not None else not found:
-            told = describe(enqueued, jobtype, args, queue, len(found), count)
-            waiting = len(self.retries)
-            raise AssertionError(f"{told}\n({waiting} in retries)" if waiting else told)
+            message = mismatch(enqueued, jobtype, args, queue, len(found), count)
+            retries = len(self.retries)
+            raise AssertionError(f"{message}\n({retries} in retries)" if retries else message)
         return found
 
     def refute_enqueued(
         self, jobtype: str, *, args: Sequence[object] | None = None, queue: str | None = None
     ) -> None:
-        """Asserts that no such job waits in a queue or is scheduled.
+        """Assert that no such job waits in a queue or is scheduled.
 
         Raises:
-            AssertionError: there is one; the message lists what is enqueued.
+            AssertionError: there is such a job; the message lists all enqueued jobs.
         """
         __tracebackhide__ = True
         self.assert_enqueued(jobtype, args=args, queue=queue, count=0)
@@ -116,7 +125,7 @@ def matching(
     args: Sequence[object] | None,
     queue: str | None,
 ) -> list[Payload]:
-    """The jobs of a jobtype, with these args and in this queue where they are given."""
+    """Return the jobs of a jobtype, with these args and in this queue unless they are None."""
     return [
         job
         for _, job in jobs
@@ -126,22 +135,22 @@ def matching(
     ]
 
 
-def check_wanted(jobtype: object, args: object) -> None:
-    """Refuses what could never fit, and would pass as a refutation.
+def check_types(jobtype: object, args: object) -> None:
+    """Check for values that match no job, with which `refute_enqueued` would always pass.
 
     Raises:
-        TypeError: jobtype is no text, or args no list.
+        TypeError: jobtype is not a str, or args is not a list.
     """
     if not isinstance(jobtype, str):
-        raise TypeError(f"jobtype: {jobtype!r} is no text; name it as it is pushed")
+        raise TypeError(f"jobtype: {jobtype!r} is not a str; pass the jobtype as it is pushed")
     if not isinstance(args, list | tuple | None):
-        raise TypeError(f"args: {args!r} is no list; pass args=[…], all of them")
+        raise TypeError(f"args: {args!r} is not a list; pass all arguments as args=[…]")
 
 
 def same(expected: object, actual: object) -> bool:
-    """Whether JSON carries the one as the other: a tuple is a list, 1 is 1.0, True is not 1.
+    """Whether both are equal as JSON: a tuple is a list, 1 equals 1.0, True does not equal 1.
 
-    What is expected may be an object that compares as it likes, such as `unittest.mock.ANY`.
+    The expected value may contain objects with their own `==`, such as `unittest.mock.ANY`.
     """
     match expected, actual:
         case (list() | tuple(), list()):
@@ -155,7 +164,7 @@ def same(expected: object, actual: object) -> bool:
     return expected == actual
 
 
-def describe(  # noqa: PLR0913, PLR0917  # what was asked, and what came of it
+def mismatch(  # noqa: PLR0913, PLR0917  # the question and its result
     jobs: Sequence[tuple[str, Payload]],
     jobtype: str,
     args: Sequence[object] | None,
@@ -163,19 +172,19 @@ def describe(  # noqa: PLR0913, PLR0917  # what was asked, and what came of it
     found: int,
     count: int | None,
 ) -> str:
-    """What an assertion says when it fails: what it wanted, and all that is enqueued."""
-    wanted = jobtype if args is None else _call(jobtype, args)
+    """Return the message of a failed assertion: the expected job, and all enqueued jobs."""
+    expected = jobtype if args is None else _call(jobtype, args)
     where = f" in queue {queue!r}" if queue is not None else ""
     number = "at least one" if count is None else str(count)
-    told = f"expected {number} {wanted}{where} to be enqueued, found {found}"
+    message = f"expected {number} {expected}{where} to be enqueued, found {found}"
     if not jobs:
-        return f"{told}; nothing is enqueued"
+        return f"{message}; nothing is enqueued"
     lines = [
         f"  {job['queue']}: {_call(job['jobtype'], job['args'])}"
         + (f" at {job['at']}" if state == "scheduled" else "")
         for state, job in jobs
     ]
-    return "\n".join([f"{told}; there are", *lines])
+    return "\n".join([f"{message}; there are", *lines])
 
 
 def _call(jobtype: str, args: Sequence[object]) -> str:

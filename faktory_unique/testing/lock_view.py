@@ -1,4 +1,4 @@
-"""The locks of a fake's store, to look at."""
+"""`Locks`: a live, read-only mapping of the locks in a fake's store."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class Locks(Mapping[str, Lock]):
-    """The locks of a store as they are now, by key; of works, and not what stands beside them."""
+    """The present locks of a store by key, without the entries that accompany a lock."""
 
     def __init__(self, store: MemoryStore) -> None:
         self._store = store

@@ -1,4 +1,4 @@
-"""Locks that are not where a test thinks: said aloud, since it looks like duplicates of nothing."""
+"""Warnings about a `Unique` on another store than the fake's: a test would miss its locks."""
 
 from __future__ import annotations
 
@@ -20,57 +20,57 @@ if TYPE_CHECKING:
 log = logging.getLogger("faktory_unique")
 
 
-class Strays:
-    """Jobs that were pushed to a fake whose locks were taken in another store.
+class ForeignLockWarning:
+    """Warns of jobs that were pushed to a fake with locks of another store.
 
-    A `Unique` that was made before `FAKTORY_UNIQUE_STORE` named the fake's locks the real work.
+    A `Unique` that was made before `FAKTORY_UNIQUE_STORE` named the fake may lock real work.
 
     Args:
         store_url: the address of the fake's store.
-        asked_for: the keys of all locks that this store was ever to change.
+        requested_keys: the keys of all locks that this store was ever asked to change.
     """
 
-    def __init__(self, store_url: str, asked_for: AbstractSet[str]) -> None:
+    def __init__(self, store_url: str, requested_keys: AbstractSet[str]) -> None:
         self._store_url = store_url
-        self._asked_for = asked_for
+        self._requested_keys = requested_keys
         self._jobtype: str | None = None
 
-    def look_at(self, pushed: Sequence[Payload]) -> None:
-        """Notes the first stray, where this fake is to capture all pushes.
+    def check(self, pushed: Sequence[Payload]) -> None:
+        """Note the first such job, if this fake captures all pushes.
 
-        Not whether its lock is there: it can be freed by now, or the store away. Nor does a copy
-        that is put back count, whose lock was taken when it was pushed first.
+        The lock itself is not looked up: it may be free by now, or the store away. A requeued copy
+        does not count, since its lock was acquired at its first push.
         """
         if self._jobtype is None and variable("FAKTORY_UNIQUE_STORE") == self._store_url:
             for job in pushed:
                 stamp = read_stamp(job)
-                if stamp and stamp.owner == job["jid"] and stamp.key not in self._asked_for:
+                if stamp and stamp.owner == job["jid"] and stamp.key not in self._requested_keys:
                     self._jobtype = job["jobtype"]
                     break
 
-    def warn(self) -> None:
-        """Warns of it, once: when the fake is closed, where a warning breaks off nothing."""
+    def emit(self) -> None:
+        """Warn once, when the fake closes: a warning may be an error, and would abort a push."""
         jobtype, self._jobtype = self._jobtype, None
         if jobtype is not None:
             warnings.warn(
-                f"the lock of {jobtype!r} was not taken in this fake's store: its Unique was made "
-                "before the fake, at import say, and locks in another store; make it in a function",
+                f"the lock of {jobtype!r} was not acquired in this fake's store: its Unique was "
+                "made before the fake (at import?) and has another store; make it in a function",
                 stacklevel=2,
             )
 
 
-def warn_of_a_lock_left_behind(done: Payload, locks: Locks) -> None:
-    """Logs that a job is over and its lock stands: its worker had no `Unique` on the fake's store.
+def warn_if_locked(job: Payload, locks: Locks) -> None:
+    """Log that a finished job still has its lock: its worker has no `Unique` on the fake's store.
 
     Args:
-        done: a job that was acknowledged.
-        locks: those of the fake's store.
+        job: a job that was acknowledged.
+        locks: the locks in the fake's store.
     """
-    stamp = read_stamp(done)
+    stamp = read_stamp(job)
     lock = locks.get(stamp.key) if stamp is not None else None
     if stamp is not None and lock is not None and lock.owner == stamp.owner:
         log.warning(
-            "lock is left to its TTL: key=%s: the consumer's middleware has no Unique on this "
-            "fake's store; make it within the fake's block",
+            "lock not released, stays until its TTL: key=%s: the consumer's middleware has no "
+            "Unique on this fake's store; make it within the fake's block",
             stamp.key,
         )

@@ -1,4 +1,4 @@
-"""The modes of a test: pushes captured, or run inline."""
+"""`fake` and `inline`: capture the pushes of a block of code, or run each job at its push."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ if TYPE_CHECKING:
 
 @contextmanager
 def fake(clock: Clock | None = None, *, seed: int | None = None) -> Iterator[FakeFaktory]:
-    """Captures pushes: within the block, clients without a URL of their own reach a fake.
+    """Capture pushes: within the block, clients without a URL of their own reach a fake.
 
-    `FAKTORY_URL` names the fake, which listens, and `FAKTORY_UNIQUE_STORE` its store. Both are
-    read when a `Client` or a `Unique` is made. Blocks nest, and leave the variables as they were;
-    those of other threads do not see each other.
+    `FAKTORY_URL` names the fake, which listens, and `FAKTORY_UNIQUE_STORE` names its store. A
+    `Client` and a `Unique` read them when they are made. Blocks may be nested, and restore the
+    variables at their end. Blocks in other threads are independent.
 
     Args:
         clock: see `FakeFaktory`.
@@ -43,17 +43,17 @@ def inline(
     seed: int | None = None,
     reraise: bool = False,
 ) -> Iterator[FakeFaktory]:
-    """Runs each job at push, through the consumer's whole chain, in this process; else as `fake`.
+    """Run each job at its push, through the consumer's whole chain, in this process.
 
-    A push returns when its job was worked and acknowledged or failed. As with a real worker, a job
-    that fails waits for its retry, and one that is scheduled for its time: both run inline when
-    the clock is advanced. Jobs of a stock client run in a thread of the fake.
+    Apart from that it is `fake`. A push returns when its job was acknowledged or has failed. As
+    with a real worker, a failed job waits for its retry, and a scheduled job for its time: both run
+    when the clock is advanced. Jobs of a stock client run in a thread of the fake.
 
     Args:
-        consumer: its handlers, middleware and queues count, wherever its client leads.
+        consumer: its handlers, middleware and queues are used; its client is not.
         clock: see `FakeFaktory`.
         seed: see `FakeFaktory`.
-        reraise: whether the first exception of a handler is raised at the end of the block.
+        reraise: whether to raise the first exception of a handler at the end of the block.
     """
     with fake(clock, seed=seed) as faktory, faktory.inline(consumer, reraise=reraise):
         yield faktory

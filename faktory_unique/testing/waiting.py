@@ -1,4 +1,4 @@
-"""Tests on a server with workers of its own: waiting for what they do, within bounds."""
+"""Helpers for tests on any server: wait until drained, queue sizes, clear, run a consumer."""
 
 from __future__ import annotations
 
@@ -18,38 +18,41 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-_LOOK = 0.02
+_POLL_INTERVAL = 0.02
 
 
 def wait_for(condition: Callable[[], T], timeout: float = 10) -> T:
-    """Waits until a condition is true; what it answered then.
+    """Wait until a condition is true.
 
     Args:
-        condition: asked every 20 ms.
+        condition: called every 20 ms.
         timeout: seconds.
 
+    Returns:
+        The first true value that the condition returned.
+
     Raises:
-        TimeoutError: it did not become true; the message has what it answered last.
+        TimeoutError: the condition did not become true; the message has its last value.
     """
     deadline = time.monotonic() + timeout
-    while not (answer := condition()):
+    while not (value := condition()):
         if time.monotonic() >= deadline:
             name = getattr(condition, "__name__", repr(condition))
-            raise TimeoutError(f"waited {timeout:g} s for {name}, which last answered {answer!r}")
-        time.sleep(_LOOK)
-    return answer
+            raise TimeoutError(f"waited {timeout:g} s for {name}, which last returned {value!r}")
+        time.sleep(_POLL_INTERVAL)
+    return value
 
 
 @dataclass(frozen=True, slots=True)
 class QueueSizes:
-    """How many jobs a server has, and where, as INFO tells.
+    """The numbers of jobs on a server, from INFO.
 
     Attributes:
-        queues: waiting, by queue.
-        working: reserved by workers.
-        retries: failed, waiting for their retry.
-        scheduled: not due yet.
-        dead: out of retries.
+        queues: jobs that wait, by queue.
+        working: jobs that workers have reserved.
+        retries: failed jobs that wait for their retry.
+        scheduled: jobs that are not due yet.
+        dead: jobs without retries left.
     """
 
     queues: Mapping[str, int]
@@ -69,19 +72,19 @@ _SETS: tuple[TimedSet, ...] = ("retries", "scheduled", "dead")
 
 
 def sizes(client: StockClient) -> QueueSizes:
-    """How many jobs the server has, and where.
+    """Return the numbers of jobs on the server.
 
     Args:
-        client: connected; ours or pyfaktory's.
+        client: a connected client, ours or pyfaktory's.
     """
-    told = client.info()["faktory"]
-    if "sets" in told:
-        in_sets = told["sets"]
+    info = client.info()["faktory"]
+    if "sets" in info:
+        in_sets = info["sets"]
     else:  # before Faktory 1.9
         names = {"working": "Busy", "retries": "Retries", "scheduled": "Scheduled", "dead": "Dead"}
-        in_sets = {name: told["tasks"][task]["size"] for name, task in names.items()}
+        in_sets = {name: info["tasks"][task]["size"] for name, task in names.items()}
     return QueueSizes(
-        queues=dict(told["queues"]),
+        queues=dict(info["queues"]),
         working=in_sets["working"],
         retries=in_sets["retries"],
         scheduled=in_sets["scheduled"],
@@ -90,9 +93,9 @@ def sizes(client: StockClient) -> QueueSizes:
 
 
 def clear(client: StockClient, *sets: TimedSet) -> None:
-    """Forgets all jobs of retries, scheduled, dead; of all three where none is named.
+    """Delete all jobs of the given sets: retries, scheduled, dead. Without sets, clear all three.
 
-    Locks of such jobs stay until their TTL: the server tells nobody whom it has forgotten.
+    The locks of these jobs stay until their TTL: the server does not report deleted jobs.
     """
     unknown = set(sets).difference(_SETS)
     if unknown:
@@ -102,49 +105,49 @@ def clear(client: StockClient, *sets: TimedSet) -> None:
 
 
 def wait_until_drained(client: StockClient, queues: Sequence[str], timeout: float = 30) -> None:
-    """Waits until nothing waits in the queues and nobody works on a job.
+    """Wait until the queues are empty and no job is running.
 
-    Failed jobs that wait for their retry, and scheduled ones, are not waited for.
+    Jobs that wait for their retry, and scheduled jobs, are ignored.
 
     Args:
-        client: connected; ours or pyfaktory's.
-        queues: their names.
+        client: a connected client, ours or pyfaktory's.
+        queues: names of the queues.
         timeout: seconds.
 
     Raises:
-        TimeoutError: there is something yet; the message says what.
+        TimeoutError: jobs are left; the message has their numbers.
     """
     if isinstance(queues, str):
         raise TypeError(f"queues is a list of names: pass [{queues!r}]")
     deadline = time.monotonic() + timeout
-    in_a_row = 0
+    idle_in_a_row = 0
     while True:
         now = sizes(client)
         busy = now.working or any(now.queues.get(name) for name in queues)
-        # Twice: a job that has left its queue is for a moment not yet counted as reserved.
-        in_a_row = 0 if busy else in_a_row + 1
-        if in_a_row > 1:
+        # Twice: for a moment, a job that has left its queue does not yet count as reserved.
+        idle_in_a_row = 0 if busy else idle_in_a_row + 1
+        if idle_in_a_row > 1:
             return
         if time.monotonic() >= deadline:
             names = ", ".join(queues)
             raise TimeoutError(f"waited {timeout:g} s until {names} are drained; there are: {now}")
-        time.sleep(_LOOK)
+        time.sleep(_POLL_INTERVAL)
 
 
 @contextmanager
 def running_consumer(consumer: Consumer, timeout: float = 30) -> Iterator[Consumer]:
-    """Runs a consumer in a thread for the length of the block, then stops it.
+    """Run a consumer in a thread during the block, then stop it.
 
     Raises:
-        TimeoutError: it has not stopped within `timeout` seconds.
-        BaseException: what `run` has raised.
+        TimeoutError: the consumer has not stopped within `timeout` seconds.
+        BaseException: an exception that the consumer's `run` has raised.
     """
     raised: list[BaseException] = []
 
     def run() -> None:
         try:
             consumer.run()
-        except BaseException as exc:  # noqa: BLE001  # raised below, in the test's own thread
+        except BaseException as exc:  # noqa: BLE001  # raised below, in the test's thread
             raised.append(exc)
 
     thread = threading.Thread(target=run, name="test-consumer", daemon=True)

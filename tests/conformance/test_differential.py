@@ -6,10 +6,11 @@ import re
 import pytest
 
 from .odd import PAYLOADS, Odd, pushed
-from .wire import compact, job
+from .wire import beginning, compact, job
 
 pytestmark = pytest.mark.faktory
 
+BAD_NAME = re.compile("cannot get .*? queue: ")  # Go's quotes escape some more characters
 NOW = re.compile(r"20[2-4]\d-\d\d-\d\dT[0-9:.]+Z")
 
 
@@ -26,8 +27,10 @@ class Both:
 
     def ask(self, command):
         """The reply to a command, with times that are the server's own left out."""
-        fake, real = [line.ask(command) for line in self.lines]
-        fake, real = [NOW.sub("NOW", reply or "hung up") for reply in (fake, real)]
+        fake, real = [line.ask(command) or "hung up" for line in self.lines]
+        fake, real = [
+            BAD_NAME.sub("BAD NAME", NOW.sub("NOW", beginning(reply))) for reply in (fake, real)
+        ]
         if fake != real:
             self.differences.append((command, fake, real))
         return real

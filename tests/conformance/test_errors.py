@@ -3,6 +3,7 @@
 import pytest
 
 from .tables import by_command
+from .wire import beginning
 
 # The server slices a line behind its verb without a look at its length, and recovers from the
 # panic (server/server.go:408-416).
@@ -68,10 +69,10 @@ QUEUE = [
 # MUTATE splits at every space, those in its JSON too (server/mutate.go:118-122).
 MUTATE = [
     ("MUTATE", "-ERR invalid format"),
-    ("MUTATE ", "-ERR unexpected end of JSON input"),
+    ("MUTATE ", "-ERR not JSON"),
     ("MUTATE {}", "-ERR unknown mutate operation"),
     ("MUTATE null", "-ERR unknown mutate operation"),
-    ("MUTATE {", "-ERR unexpected end of JSON input"),
+    ("MUTATE {", "-ERR not JSON"),
     ('MUTATE {"cmd":"clear"}', "-ERR invalid target for mutation command"),
     ('MUTATE {"cmd":"clear","target":"queues"}', "-ERR invalid target for mutation command"),
     ('MUTATE {"cmd":"kill","target":"nope"}', "-ERR invalid target for mutation command"),
@@ -85,41 +86,21 @@ MUTATE = [
     ('MUTATE {"cmd":"clear", "target":"retries"}', "-ERR invalid format"),
     ('MUTATE {"cmd":"clear","target":"retries"} ', "-ERR invalid format"),
     ('MUTATE  {"cmd":"clear","target":"retries"}', "-ERR invalid format"),
-    ("MUTATE clear", "-ERR invalid character 'c' looking for beginning of value"),
+    ("MUTATE clear", "-ERR not JSON"),
 ]
 
-# What Go says of the JSON comes without a word before it.
+# JSON of a wrong type. Nothing of Faktory's stands before Go's error here.
 MUTATE_TYPES = [
-    ("[]", "array", "value of type client.Operation"),
-    ('"x"', "string", "value of type client.Operation"),
-    ("5", "number", "value of type client.Operation"),
-    ('{"cmd":5,"target":"retries"}', "number", "Operation.cmd of type string"),
-    ('{"cmd":"clear","target":5}', "number", "Operation.target of type client.Structure"),
-    (
-        '{"cmd":"clear","target":"retries","filter":5}',
-        "number",
-        "Operation.filter of type client.JobFilter",
-    ),
-    (
-        '{"cmd":"clear","target":"retries","filter":{"jids":"x"}}',
-        "string",
-        "JobFilter.filter.jids of type []string",
-    ),
-    (
-        '{"cmd":"clear","target":"retries","filter":{"jids":[1]}}',
-        "number",
-        "JobFilter.filter.jids of type string",
-    ),
-    (
-        '{"cmd":"clear","target":"retries","filter":{"regexp":1}}',
-        "number",
-        "JobFilter.filter.regexp of type string",
-    ),
-    (
-        '{"cmd":"clear","target":"retries","filter":{"jobtype":{}}}',
-        "object",
-        "JobFilter.filter.jobtype of type string",
-    ),
+    "[]",
+    '"x"',
+    "5",
+    '{"cmd":5,"target":"retries"}',
+    '{"cmd":"clear","target":5}',
+    '{"cmd":"clear","target":"retries","filter":5}',
+    '{"cmd":"clear","target":"retries","filter":{"jids":"x"}}',
+    '{"cmd":"clear","target":"retries","filter":{"jids":[1]}}',
+    '{"cmd":"clear","target":"retries","filter":{"regexp":1}}',
+    '{"cmd":"clear","target":"retries","filter":{"jobtype":{}}}',
 ]
 
 # In bytes that are no UTF-8, an error repeats what it was sent, but not what Go has made of it.
@@ -128,14 +109,14 @@ BYTES = [
     (b"ACK {\xff}", "-ERR invalid ACK {\udcff}"),
     (b"FAIL \xff", "-ERR invalid FAIL \udcff"),
     (b"\xffPUSH x", "-ERR unknown command \udcffPUSH"),
-    (b"PUSH \xff", "-ERR invalid JSON: invalid character 'ÿ' looking for beginning of value"),
+    (b"PUSH \xff", "-ERR invalid JSON: not JSON"),
     (
         b'PUSH {"jid":"\xff\xfe345678","jobtype":"\xe2\x82"}',
         "-ERR jobs must have an args parameter",
     ),
     (b"FOO\x00 x", "-ERR unknown command FOO\x00"),
     (b'BEAT {"wid":"\xff"}', "-ERR unknown worker �"),
-    (b"MUTATE \xff", "-ERR invalid character 'ÿ' looking for beginning of value"),
+    (b"MUTATE \xff", "-ERR not JSON"),
     (b"PUSH {}\r", "-ERR jobs must have a reasonable jid parameter"),
     (b"FOO\r", "-ERR unknown command FOO\r"),
 ]
@@ -167,22 +148,20 @@ def test_queue(line, command, reply):
 
 @by_command(MUTATE)
 def test_mutate(line, command, reply):
-    """MUTATE refuses spaces and what it does not know, the operation before the target."""
-    assert line.ask(command) == reply
+    """MUTATE refuses spaces and unknown names, the operation before the target."""
+    assert beginning(line.ask(command)) == reply
 
 
-@pytest.mark.parametrize(("operation", "what", "where"), MUTATE_TYPES)
-def test_mutate_of_wrong_types(line, operation, what, where):
-    """MUTATE refuses JSON of other types than its own."""
-    where = where if where.startswith("value") else f"struct field {where}"
-    error = f"-ERR json: cannot unmarshal {what} into Go {where}"
-    assert line.ask(f"MUTATE {operation}") == error
+@pytest.mark.parametrize("operation", MUTATE_TYPES)
+def test_mutate_of_wrong_types(line, operation):
+    """MUTATE refuses JSON of a wrong type."""
+    assert beginning(line.ask(f"MUTATE {operation}")) == "-ERR json: cannot unmarshal"
 
 
 @by_command(BYTES)
 def test_bytes_that_are_no_text(worker, command, reply):
-    """Bytes that are no UTF-8 come back as they were, or as U+FFFD."""
-    assert worker.ask(command) == reply
+    """Bytes that are not UTF-8 are returned as they were, or as U+FFFD."""
+    assert beginning(worker.ask(command)) == reply
 
 
 @pytest.mark.parametrize("verb", ["PUSH", "PUSHB", "ACK", "FAIL", "BEAT", "MUTATE"])

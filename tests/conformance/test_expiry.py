@@ -15,8 +15,6 @@ pytestmark = pytest.mark.timeout(180)
 
 EXPIRED = {"message": "Faktory job reservation expired", "errtype": "ReservationExpired"}
 
-DEEP = "[" * 9_999 + "]" * 9_999  # as deep as a job can be; within a reservation it is too deep
-
 # Fields of the jobs that are fetched at the same time, by their jids.
 RESERVED = {
     "job-sixty": {"reserve_for": 60, "args": [1.0], "custom": {"a": 1}},
@@ -80,8 +78,6 @@ class Aged:
         self.producer = server.producer()
         assert self.producer.fetch()["jid"] == "job-of-nobody"
         worker.fetch("gone")
-        worker.ask(f"PUSH {compact(job('job-deep', reserve_for=60))}".replace("[]", DEEP))
-        worker.ask("FETCH default")
         worker.fetch("backoff")
         worker.fail("job-backoff")
         worker.ask("QUEUE REMOVE gone")
@@ -111,7 +107,6 @@ class Aged:
         self.dead = self.bring_all("default")
         line.mutate("requeue", "retries")
         self.retries = self.bring_all("default", "gone")
-        self.deep = line.fail("job-deep"), set(line.sets())
         self.steal = line.fail("job-stolen", errtype="Late")
         self.robbed = line.fail("job-stolen")
 
@@ -242,13 +237,7 @@ def test_same_jid_for_longer(aged):
 def test_left_in_the_working_set(aged):
     """What is reserved for longer is left in the working set, for one of them to no avail."""
     assert aged.info["sets"]["working"] == 3  # job-longer, job-unsaid, job-uneven
-    assert aged.info["tasks"]["Busy"]["size"] == 3  # job-longer, job-unsaid, job-deep
-
-
-def test_too_deep(aged):
-    """A reservation that the server cannot read is over without a word, and its job is lost."""
-    assert "job-deep" not in aged.retries | aged.dead
-    assert aged.deep == ("+OK", {"working"})  # a FAIL finds its reservation, and not the job
+    assert aged.info["tasks"]["Busy"]["size"] == 2  # job-longer, job-unsaid
 
 
 def test_sizes(aged):

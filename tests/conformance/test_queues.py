@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from .wire import job
+from .wire import beginning, job
 
 LATER = "2090-01-01T00:00:00Z"
 
@@ -137,14 +137,11 @@ def test_latency_of_a_paused_queue(queues):
     "enqueued_at", [{}, {"enqueued_at": "now"}], ids=["unsaid", "said by its client"]
 )
 def test_latency_of_a_requeued_job(line, enqueued_at):
-    """A scheduled job that MUTATE has enqueued knows no time of that: an error for all names."""
+    """A scheduled job that MUTATE has enqueued has no time of that: an error for all names."""
     line.ask(f"PUSHB [{json.dumps(job(at=LATER, **enqueued_at))}]")
     line.mutate("requeue", "scheduled")
-    shown = enqueued_at.get("enqueued_at", "")
-    assert line.ask("QUEUE LATENCY nope default") == (
-        f'-ERR QUEUE: parsing time "{shown}" as "2006-01-02T15:04:05.999999999Z07:00": '
-        f'cannot parse "{shown}" as "2006"'
-    )
+    reply = line.ask("QUEUE LATENCY nope default")
+    assert beginning(reply) == "-ERR QUEUE: parsing time"
 
 
 @pytest.mark.parametrize(

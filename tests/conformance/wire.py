@@ -18,6 +18,18 @@ def compact(value):
     return json.dumps(value, separators=(",", ":"))
 
 
+def beginning(reply):
+    """Return a reply without the reasons in errors that Go's libraries word; the fake has its own.
+
+    The rule of this suite: an error is compared up to where Go says why a text is not JSON (`not
+    JSON` then stands for it), is of a wrong type, or is not a time. Faktory's own words count.
+    """
+    rest = ".*" if reply.startswith("-ERR ") else r'(?:[^"\\]|\\.)*'  # of a string in PUSHB's map
+    reply = re.sub(f"(invalid character|unexpected end of JSON){rest}", "not JSON", reply)
+    beginnings = "json: cannot unmarshal|invalid timestamp for 'at'|QUEUE: parsing time"
+    return re.sub(f"({beginnings}){rest}", r"\1", reply)
+
+
 def new_wid():
     """A worker id that no other test has."""
     return f"worker-{next(_numbers)}"

@@ -1,1 +1,1 @@
-"""The in-memory Faktory: sessions of text on top, queues and timed sets at the bottom."""
+"""The in-memory Faktory: connections and their commands on top, queues and timed sets below."""

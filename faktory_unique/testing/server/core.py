@@ -1,8 +1,8 @@
-"""The fake's inside: the manager under a lock, the clock, and the tasks that time brings.
+"""The state that all connections of a fake share, its clock, and the tasks that run as time passes.
 
 The server runs its tasks off a ticker, in whole seconds that their periods divide
-(server/task_runner.go:94-121). Here nothing ticks: whoever comes first after such a second catches
-up, and the tasks see the second at which they would have run.
+(server/task_runner.go:94-121). Here nothing ticks: the next caller after such a second catches up,
+and the tasks see the second at which they would have run.
 """
 
 from __future__ import annotations
@@ -12,7 +12,8 @@ import threading
 from math import ceil
 from typing import TYPE_CHECKING
 
-from .manager import SECOND, Manager
+from .go_time import SECOND
+from .manager import Manager
 from .workers import Workers
 
 if TYPE_CHECKING:
@@ -20,20 +21,20 @@ if TYPE_CHECKING:
 
     from faktory_unique.testing.clock import Clock
 
-    from .session import Session
+    from .workers import Connection
 
-# No two moments of a server are the same, even where a clock stands still: its working set is
-# keyed by them. A microsecond is a step that a float64 of seconds can still tell.
+# No two moments of a server are the same, even if a clock stands still: its working set is keyed by
+# them. A float64 of seconds can still distinguish microseconds.
 _STEP = 1_000
 
 
 class Core:
-    """What all connections of one fake share. Hold `lock` for whatever is not said to take it.
+    """The shared state. Hold `lock` for all that does not take it itself.
 
     Args:
-        clock: seconds since the epoch.
-        password: what clients must know; empty: nothing.
-        seed: of the random part of backoffs.
+        clock: returns seconds since the epoch.
+        password: the password of clients; empty: none is needed.
+        seed: seed of the random part of backoffs.
     """
 
     def __init__(self, clock: Clock, password: str, seed: int | None) -> None:
@@ -44,7 +45,7 @@ class Core:
         self.random = random.Random(seed)  # noqa: S311  # backoffs, no secrets
         self.manager = Manager(self.now, self.random.randrange)
         self.workers = Workers()
-        self.sessions: set[Session] = set()
+        self.connections: set[Connection] = set()
         self.closed = False
         self.commands = 0
         self.started = clock()
@@ -60,18 +61,41 @@ class Core:
             "Busy": (15, manager.reap_expired),
             "Workers": (15, self._reap_workers),
         }
-        self.done = dict.fromkeys(self.tasks, 0)
+        self.task_counts = dict.fromkeys(self.tasks, 0)
+
+    def add_connection(self, wid: str, connection: Connection) -> int:
+        """Count a connection after its HELLO, for its worker too. Return how many there are."""
+        with self.lock:
+            if wid:
+                self.workers.add_connection(wid, connection, self.clock())
+            self.connections.add(connection)
+            return len(self.connections)
+
+    def remove_connection(self, wid: str, connection: Connection) -> None:
+        """Forget a connection that has ended."""
+        with self.lock:
+            self.connections.discard(connection)
+            self.workers.remove_connection(wid, connection)
+
+    def count_command(self) -> None:
+        """Count a command for INFO."""
+        with self.lock:
+            self.commands += 1
+
+    def close(self) -> None:
+        """Refuse all commands from now on."""
+        self.closed = True
 
     def advance(self, seconds: float) -> None:
-        """Moves the clock and catches up. Workers that are there have been heard meanwhile."""
+        """Advance the clock and catch up. Connected workers count as seen during that time."""
         with self.lock:
             self.catch_up()
             self.clock.advance(seconds)
-            self.workers.heard_all(self.clock())
+            self.workers.mark_all_seen(self.clock())
             self.catch_up()
 
     def catch_up(self) -> None:
-        """Runs the tasks whose seconds have come since somebody last did this."""
+        """Run the tasks that became due since the last call."""
         with self.lock:
             now = self.clock()
             while (second := self._next_task(int(now))) is not None:
@@ -80,21 +104,21 @@ class Core:
                 try:
                     for name, (every, task) in self.tasks.items():
                         if second % every == 0:
-                            self.done[name] += task()
+                            self.task_counts[name] += task()
                 finally:
                     self._task_time = None
                 self.enqueued.notify_all()
             self.ticked = max(self.ticked, int(now))
 
     def _next_task(self, now: int) -> int | None:
-        """The next second, not after now, at which a task has something to do."""
+        """Return the next second, not after now, at which a task has something to do."""
         manager = self.manager
         due: dict[str, float | None] = {
             "Scheduled": manager.scheduled.first(),
             "Retries": manager.retries.first(),
             "Dead": manager.dead.first(),
             "Busy": manager.working.first(),
-            "Workers": self.workers.first_silent(),
+            "Workers": self.workers.first_silent_at(),
         }
         seconds = []
         for name, at in due.items():
@@ -106,13 +130,13 @@ class Core:
         return first if first <= now else None
 
     def _reap_workers(self) -> int:
-        silent = self.workers.reap(self.now() / SECOND)
-        for session in silent:
-            session.close()
+        silent = self.workers.remove_silent(self.now() / SECOND)
+        for connection in silent:
+            connection.close()
         return len(silent)
 
     def now(self) -> int:
-        """Nanoseconds since the epoch: the present, or the second whose tasks are being run."""
+        """Return the time in nanoseconds since the epoch; during tasks, the second they run at."""
         now = int(self.clock() * SECOND) if self._task_time is None else self._task_time
         self._moment = max(now, self._moment + _STEP)
         return self._moment

@@ -1,10 +1,10 @@
-"""INFO: what the fake tells of itself (server/server.go:424-482)."""
+"""The reply to INFO: counts, queue sizes, tasks, version (server/server.go:424-482)."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from faktory_unique.testing.go.time import format_time
+from .go_time import format_time
 
 if TYPE_CHECKING:
     from .core import Core
@@ -13,7 +13,7 @@ VERSION = "1.10.0"
 
 
 def info(core: Core) -> dict[str, Any]:
-    """The answer to INFO, with the server's names in its order."""
+    """Return the data of INFO, with the server's names in its order."""
     manager = core.manager
     queues = {name: len(payloads) for name, payloads in manager.queues}
     return {
@@ -37,7 +37,7 @@ def info(core: Core) -> dict[str, Any]:
             "description": "Faktory",
             "faktory_version": VERSION,
             "uptime": int(core.clock() - core.started),
-            "connections": len(core.sessions),
+            "connections": len(core.connections),
             "command_count": core.commands,
             "used_memory_mb": 0,
         },
@@ -47,17 +47,17 @@ def info(core: Core) -> dict[str, Any]:
 def _tasks(core: Core) -> dict[str, dict[str, float]]:
     manager = core.manager
     timed = {"Dead": manager.dead, "Retries": manager.retries, "Scheduled": manager.scheduled}
-    told: dict[str, dict[str, float]] = {
-        # Its size is that of the map in memory, which the working set can differ from.
-        "Busy": {"reaped": core.done["Busy"], "size": len(manager.reservations)},
-        "Workers": {"reaped": core.done["Workers"], "size": len(core.workers)},
+    tasks: dict[str, dict[str, float]] = {
+        # Its size is that of the map in memory, from which the working set can differ.
+        "Busy": {"reaped": core.task_counts["Busy"], "size": len(manager.reservations)},
+        "Workers": {"reaped": core.task_counts["Workers"], "size": len(core.workers)},
     }
     for name, timed_set in timed.items():
         every = core.tasks[name][0]
-        told[name] = {
+        tasks[name] = {
             "cycles": core.ticked // every - int(core.started) // every,
-            "enqueued": core.done[name],
+            "enqueued": core.task_counts[name],
             "size": len(timed_set),
             "wall_time_sec": 0,
         }
-    return dict(sorted(told.items()))
+    return dict(sorted(tasks.items()))

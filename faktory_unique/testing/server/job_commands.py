@@ -1,94 +1,76 @@
-"""The verbs of producers and workers (server/commands.go): a line in, a reply out."""
+"""The commands of producers and workers: PUSH, PUSHB, FETCH, ACK, FAIL, BEAT, END.
+
+Each takes a line and returns a reply (server/commands.go).
+"""
 
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING
 
-from faktory_unique.testing.go.encode import encode
-from faktory_unique.testing.go.errors import GoError, GoTypeError
-from faktory_unique.testing.go.json import decode
-from faktory_unique.testing.go.shapes import zero
-from faktory_unique.testing.go.time import format_time
-
-from . import admin_commands
-from .errors import CommandError
-from .replies import NIL, OK, after, bulk, words
-from .schemas import ACKNOWLEDGED, BEAT, FAILED, JOB, JOBS, REFUSED
+from .errors import CommandError, ParseError
+from .go_json import decode, encode, zero
+from .go_time import format_time
+from .replies import NIL, OK, argument, bulk, words
+from .schemas import ACK, BEAT, FAIL, JOB, JOBS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from faktory_unique.testing.go.shapes import Shape, Value
-
     from .core import Core
+    from .go_json import Shape, Value
     from .session import Session
 
-# How long FETCH waits for a job (manager/fetch.go:187), and a quiet worker's for nothing.
+# Seconds that FETCH waits for a job (manager/fetch.go:187), and on a quiet worker for nothing.
 FETCH_WAIT = 2.0
 
-# How often a waiting FETCH looks whether time has brought a job: nothing ticks here.
-_LOOK = 0.05
+# Seconds until a waiting FETCH looks again whether a job became due: nothing ticks here.
+_POLL_INTERVAL = 0.05
 
 
-def _decode_or_say(data: bytes, shape: Shape, verb: str) -> Value:
-    try:
-        return decode(data, shape)
-    except GoError as exc:
-        raise _invalid(verb, data) from exc
-
-
-def _invalid(verb: str, data: bytes) -> CommandError:
-    return CommandError(f"invalid {verb} {data.decode(errors='surrogateescape')}")
-
-
-def _push(session: Session, line: bytes) -> bytes:
-    data = after(line, 5)
+def push(session: Session, line: bytes) -> bytes:
+    """PUSH: enqueue or schedule one job."""
+    data = argument(line, "PUSH")
     manager = session.core.manager
     with session.core.lock:
+        job = zero(JOB) | {"retry": manager.default_retry}
         try:
-            job = decode(data, JOB, zero(JOB) | {"retry": manager.default_retry})
-        except GoTypeError as exc:
-            manager.default_retry = _unless_none(exc.decoded["retry"], manager.default_retry)
+            decode(data, JOB, into=job)
+        except ParseError as exc:
             raise CommandError(f"invalid JSON: {exc}") from exc
-        except GoError as exc:
-            raise CommandError(f"invalid JSON: {exc}") from exc
-        # It was decoded in place, and the next job that says nothing of retry gets it, too.
-        job["retry"] = manager.default_retry = _unless_none(job["retry"], manager.default_retry)
+        finally:
+            manager.share_retry(job)  # even if the job is refused
         _push_job(session, job)
     return OK
 
 
-def _unless_none(value: int | None, default: int) -> int:
-    return default if value is None else value
-
-
-def _push_job(session: Session, job: Value) -> None:
-    session.core.manager.push(job)
-    session.pushed.append(job)
-    session.core.enqueued.notify_all()
-
-
-def _push_bulk(session: Session, line: bytes) -> bytes:
+def push_bulk(session: Session, line: bytes) -> bytes:
+    """PUSHB: enqueue or schedule jobs; the reply has the errors of those refused, by jid."""
     try:
-        jobs = decode(after(line, 6), JOBS) or []
-    except GoError as exc:
+        jobs = decode(argument(line, "PUSHB"), JOBS) or []
+    except ParseError as exc:
         raise CommandError(f"invalid JSON: {exc}") from exc
-    refused: dict[str, str] = {}
+    errors: dict[str, str] = {}
     with session.core.lock:
         created = format_time(session.core.now())  # one for all (server/commands.go:179)
     for job in jobs:
         job["created_at"] = job["created_at"] or created
-        with session.core.lock:  # a job at a time, as on the server
-            job["retry"] = _unless_none(job["retry"], session.core.manager.default_retry)
+        with session.core.lock:  # one job at a time, as on the server
+            if job["retry"] is None:
+                job["retry"] = session.core.manager.default_retry
             try:
                 _push_job(session, job)
             except CommandError as exc:
-                refused[job["jid"]] = str(exc)
-    return bulk(encode(refused, REFUSED))
+                errors[job["jid"]] = str(exc)
+    return bulk(encode(errors))
 
 
-def _fetch(session: Session, line: bytes) -> bytes:
+def _push_job(session: Session, job: Value) -> None:
+    session.core.manager.push(job)
+    session.add_pushed(job)
+    session.core.enqueued.notify_all()
+
+
+def fetch(session: Session, line: bytes) -> bytes:
+    """FETCH: reserve the oldest job of the first queue that has one, or wait for a job."""
     core = session.core
     with core.lock:
         quiet = core.workers.is_quiet(session.wid, session)
@@ -99,78 +81,74 @@ def _fetch(session: Session, line: bytes) -> bytes:
     if not names:
         raise CommandError("must call fetch with at least one queue")
     with core.lock:
-        # Once: a queue that is paused while this waits still gives its job (manager/fetch.go:98).
+        # Once: a queue that is paused during the wait still gives its job (manager/fetch.go:98).
         active = core.manager.queues.active(names)
         payload = core.manager.queues.pop(active)
         if payload is None:
-            payload = _wait(core, active)
+            payload = _wait_for_job(core, active)
         if payload is None:
             return NIL
         return bulk(core.manager.reserve(session.wid, payload))
 
 
-def _wait(core: Core, names: list[str]) -> str | None:
-    """The first payload that comes to one of the queues while FETCH waits."""
+def _wait_for_job(core: Core, names: list[str]) -> str | None:
+    """Return the first payload that reaches one of the queues before FETCH gives up."""
     deadline = time.monotonic() + FETCH_WAIT
-    waiter = core.manager.queues.wait(names)
+    waiter = core.manager.queues.add_waiter(names)
     try:
         while waiter.payload is None and not core.closed:
             left = deadline - time.monotonic()
             if left <= 0:
                 break
-            core.enqueued.wait(min(left, _LOOK))
+            core.enqueued.wait(min(left, _POLL_INTERVAL))
             core.catch_up()
-    finally:  # after a Ctrl-C, too, or the next job would be given to nobody
-        core.manager.queues.leave(waiter)
+    finally:  # after a Ctrl-C, too, or the next job would be lost
+        core.manager.queues.remove_waiter(waiter)
     return waiter.payload
 
 
-def _acknowledge(session: Session, line: bytes) -> bytes:
-    data = after(line, 4)
-    told = _decode_or_say(data, ACKNOWLEDGED, "ACK")
-    if told is None or "jid" not in told:
+def acknowledge(session: Session, line: bytes) -> bytes:
+    """ACK: end a job."""
+    data = argument(line, "ACK")
+    report = _decode_report(data, ACK, "ACK")
+    if report is None or "jid" not in report:
         raise _invalid("ACK", data)
     with session.core.lock:
-        session.core.manager.acknowledge(told["jid"])
+        session.core.manager.acknowledge(report["jid"])
     return OK
 
 
-def _fail(session: Session, line: bytes) -> bytes:
-    failure = _decode_or_say(after(line, 5), FAILED, "FAIL")
+def fail(session: Session, line: bytes) -> bytes:
+    """FAIL: retry a job later, bury it or drop it."""
+    failure = _decode_report(argument(line, "FAIL"), FAIL, "FAIL")
     with session.core.lock:
         session.core.manager.fail(failure)
     return OK
 
 
-def _beat(session: Session, line: bytes) -> bytes:
-    beat = _decode_or_say(after(line, 5), BEAT, "BEAT")
+def beat(session: Session, line: bytes) -> bytes:
+    """BEAT: record a heartbeat; the reply has the state that the worker must change to."""
+    heartbeat = _decode_report(argument(line, "BEAT"), BEAT, "BEAT")
     core = session.core
     with core.lock:
-        worker = core.workers.beat(beat["wid"], beat["current_state"], core.clock())
+        worker = core.workers.beat(heartbeat["wid"], heartbeat["current_state"], core.clock())
     if worker is None:
-        raise CommandError(f"unknown worker {beat['wid']}")
+        raise CommandError(f"unknown worker {heartbeat['wid']}")
     return bulk(f'{{"state":"{worker.state}"}}') if worker.state else OK
 
 
-def _end(session: Session, _line: bytes) -> bytes:
+def end(session: Session, _line: bytes) -> bytes:
+    """END: end the connection, without a reply."""
     session.close()
     return b""
 
 
-Command: TypeAlias = "Callable[[Session, bytes], bytes]"
+def _decode_report(data: bytes, shape: Shape, verb: str) -> Value:
+    try:
+        return decode(data, shape)
+    except ParseError as exc:
+        raise _invalid(verb, data) from exc
 
-COMMANDS: dict[bytes, Command] = {
-    b"END": _end,
-    b"PUSH": _push,
-    b"PUSHB": _push_bulk,
-    b"FETCH": _fetch,
-    b"ACK": _acknowledge,
-    b"FAIL": _fail,
-    b"BEAT": _beat,
-    b"INFO": admin_commands.tell_info,
-    b"FLUSH": admin_commands.flush,
-    b"MUTATE": admin_commands.mutate_set,
-    b"BATCH": admin_commands.enterprise("batch"),
-    b"TRACK": admin_commands.enterprise("tracking"),
-    b"QUEUE": admin_commands.change_queues,
-}
+
+def _invalid(verb: str, data: bytes) -> CommandError:
+    return CommandError(f"invalid {verb} {data.decode(errors='surrogateescape')}")

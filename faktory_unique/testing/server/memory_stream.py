@@ -1,4 +1,4 @@
-"""A client of this process on a fake: no socket and no thread, but the protocol's text."""
+"""The connection of a client in this process to the fake, without a socket and a thread."""
 
 from __future__ import annotations
 
@@ -6,63 +6,63 @@ from typing import TYPE_CHECKING
 
 from faktory_unique.client.stream import Stream
 
-from .session import Session
+from .dispatcher import Dispatcher
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from faktory_unique.testing.go.shapes import Value
-
     from .core import Core
+    from .go_json import Value
 
 
 class MemoryStream(Stream):
     """A client's end of a connection within this process.
 
     Args:
-        core: the fake.
-        answered: called with the jobs that were enqueued, once the client is free again.
+        core: the state that all connections of the fake share.
+        on_pushed: called with the jobs that a command has enqueued, when the client may send its
+            next command.
     """
 
-    def __init__(self, core: Core, answered: Callable[[list[Value]], None]) -> None:
+    def __init__(self, core: Core, on_pushed: Callable[[list[Value]], None]) -> None:
         super().__init__()
-        self._session = Session(core)
-        self._answered = answered
-        self._buffer += self._session.greeting()
+        self._dispatcher = Dispatcher(core)
+        self._session = self._dispatcher.session
+        self._on_pushed = on_pushed
+        self._buffer += self._dispatcher.greeting()
 
     def send(self, command: str, deadline: float | None) -> None:
-        """Has the command carried out, in this thread."""
+        """Run the command in this thread."""
         del deadline  # FETCH waits for 2 s, and nothing else waits
-        if not self._session.open:
+        if not self._session.is_open:
             raise BrokenPipeError("the server closed the connection")
-        for reply in self._session.receive(f"{command}\r\n".encode()):
+        for reply in self._dispatcher.receive(f"{command}\r\n".encode()):
             self._buffer += reply
 
     def is_idle(self) -> bool:
-        """Whether the fake still listens."""
-        return self._session.open and not self._buffer
+        """Whether the fake still reads from this connection, and all replies have been read."""
+        return self._session.is_open and not self._buffer
 
     def readable(self, deadline: float | None) -> bool:
-        """Always: what was sent has been answered."""
+        """Return True: each command is answered by `send`."""
         del deadline
         return True
 
     def on_reply_delivered(self) -> None:
-        """Lets jobs run that this connection has pushed, where they are to run inline."""
-        jobs, self._session.pushed = self._session.pushed, []
-        if jobs:
-            self._answered(jobs)
+        """Report the jobs that this connection has pushed, so that they can run inline."""
+        if jobs := self._session.take_pushed():
+            self._on_pushed(jobs)
 
     def end(self) -> None:
-        """Ends the session."""
+        """End the connection."""
         self._session.close()
 
     def close(self) -> None:
-        """Ends the session."""
+        """End the connection."""
         self._session.close()
 
     def detach(self) -> None:
-        """Nothing: what a forked child inherits is a copy that nobody else sees."""
+        """Do nothing: a forked child inherits a copy, and the fake of this process goes on."""
 
     def _read_more(self, deadline: float | None) -> None:
         del deadline

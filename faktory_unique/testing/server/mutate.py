@@ -1,16 +1,14 @@
-"""MUTATE: clears, kills, discards and requeues jobs of a timed set (server/mutate.go)."""
+"""MUTATE: clear, kill, discard and requeue jobs of a timed set, by filter (server/mutate.go)."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from faktory_unique.testing.go.json import decode
-from faktory_unique.testing.go.quote import quote
-
 from .errors import CommandError
+from .glob import glob
+from .go_json import decode, quote
 from .manager import DEAD_TTL
-from .redis_glob import glob
-from .schemas import JOB, OPERATION, decoded
+from .schemas import JOB, MUTATION
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -20,30 +18,29 @@ if TYPE_CHECKING:
 
 
 def mutate(manager: Manager, data: bytes) -> None:
-    """Carries out one operation.
+    """Run the mutation that a JSON text describes.
 
     Raises:
-        GoError: it is no JSON, or of wrong types.
-        CommandError: operation or target are unknown.
+        CommandError: the text is not such JSON, or its command or target is unknown.
     """
-    operation = decode(data, OPERATION)
+    mutation = decode(data, MUTATION)
     targets = {
         "retries": manager.retries,
         "dead": manager.dead,
         "scheduled": manager.scheduled,
     }
-    command, chosen = operation["cmd"], operation["filter"]
+    command, chosen = mutation["cmd"], mutation["filter"]
     if command not in {"clear", "kill", "discard", "requeue"}:
         raise CommandError("unknown mutate operation")
-    target = targets.get(operation["target"])
+    target = targets.get(mutation["target"])
     if target is None:
         raise CommandError("invalid target for mutation command")
     if command == "clear" or (command == "discard" and chosen is None):
         target.clear()
         return
-    fits = _fits(chosen)
-    for payload in [payload for payload in target if fits(payload)]:
-        _CARRY_OUT[command](manager, target, payload)
+    matches = _filter(chosen)
+    for payload in [payload for payload in target if matches(payload)]:
+        _OPERATIONS[command](manager, target, payload)
 
 
 def _kill(manager: Manager, target: SortedSet, payload: str) -> None:
@@ -52,8 +49,8 @@ def _kill(manager: Manager, target: SortedSet, payload: str) -> None:
 
 
 def _requeue(manager: Manager, target: SortedSet, payload: str) -> None:
-    """Pushes the payload as it is, failure and all, before it leaves the set (mutate.go:38-60)."""
-    manager.queues.add(decoded(payload, JOB)["queue"], payload)
+    """Enqueue the unchanged payload, with its failure; then remove it (mutate.go:38-60)."""
+    manager.queues.add(decode(payload.encode(), JOB)["queue"], payload)
     target.remove(payload)
 
 
@@ -61,11 +58,11 @@ def _discard(_manager: Manager, target: SortedSet, payload: str) -> None:
     target.remove(payload)
 
 
-_CARRY_OUT = {"kill": _kill, "requeue": _requeue, "discard": _discard}
+_OPERATIONS = {"kill": _kill, "requeue": _requeue, "discard": _discard}
 
 
-def _fits(chosen: dict[str, Any] | None) -> Callable[[str], bool]:
-    """Which payloads a filter means (server/mutate.go:79-116): it is matched against their text."""
+def _filter(chosen: dict[str, Any] | None) -> Callable[[str], bool]:
+    """Return whether a payload's text matches a filter (server/mutate.go:79-116)."""
     if chosen is None:
         return lambda _: True
     if chosen["jids"]:
@@ -73,11 +70,6 @@ def _fits(chosen: dict[str, Any] | None) -> Callable[[str], bool]:
         return lambda payload: any(payload.find(mark) > 0 for mark in marks)
     mark = f'"jobtype":{quote(chosen["jobtype"])}' if chosen["jobtype"] else ""
     if not chosen["regexp"]:
-        return _matcher(f"*{mark}*" if mark else "*")
-    matches = _matcher(chosen["regexp"])
+        return glob(f"*{mark}*" if mark else "*")
+    matches = glob(chosen["regexp"])
     return lambda payload: matches(payload) and payload.find(mark) >= (1 if mark else 0)
-
-
-def _matcher(pattern: str) -> Callable[[str], bool]:
-    matches = glob(pattern.encode())
-    return lambda payload: matches(payload.encode())

@@ -1,4 +1,4 @@
-"""The fake's queues: lists of payloads, which are known, which are paused."""
+"""Queues of payloads: their names, the bad names, pause and resume, the FETCHes that wait."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from faktory_unique.testing.go.errors import GoError
+from .errors import CommandError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -20,8 +20,8 @@ class Waiter:
     """A FETCH that found its queues empty.
 
     Attributes:
-        names: of the queues.
-        payload: what it was given since.
+        names: names of the queues.
+        payload: the payload that it has received since; None: none yet.
     """
 
     names: Sequence[str]
@@ -29,7 +29,7 @@ class Waiter:
 
 
 class Queues:
-    """Queues by name: made by the first job, newest on the left, fetched from the right."""
+    """Queues by name. The first job makes a queue; jobs enter left and leave right."""
 
     def __init__(self) -> None:
         self._known: dict[str, deque[str]] = {}
@@ -37,26 +37,26 @@ class Queues:
         self._waiters: list[Waiter] = []
 
     def __iter__(self) -> Iterator[tuple[str, deque[str]]]:
-        """Names and payloads; of a copy, so that queues may be removed meanwhile."""
+        """Iterate over a copy of names and payloads; queues may be removed during that."""
         return iter(list(self._known.items()))
 
     def _get(self, name: str) -> deque[str]:
-        """A queue, made where it is not known yet (storage/redis.go:262-290).
+        """Return a queue, and make it if it is unknown (storage/redis.go:262-290).
 
         Raises:
-            GoError: its name is none.
+            CommandError: a queue cannot have this name.
         """
         if name not in self._known:
             if not _NAME.fullmatch(name):
-                raise GoError(r"queue names must match \A[a-zA-Z0-9._-]+\z")
+                raise CommandError(r"queue names must match \A[a-zA-Z0-9._-]+\z")
             self._known[name] = deque()
         return self._known[name]
 
     def add(self, name: str, payload: str) -> None:
-        """Adds a payload, or gives it to who has waited longest, as Redis does.
+        """Add a payload, or give it to the FETCH that has waited longest, as Redis does.
 
         Raises:
-            GoError: the queue's name is none.
+            CommandError: a queue cannot have this name.
         """
         queue = self._get(name)
         for waiter in self._waiters:
@@ -66,64 +66,64 @@ class Queues:
                 return
         queue.appendleft(payload)
 
-    def wait(self, names: Sequence[str]) -> Waiter:
-        """Waits for the first payload that comes to one of these queues, all of them empty."""
+    def add_waiter(self, names: Sequence[str]) -> Waiter:
+        """Wait for the first payload of one of these queues, which are all empty."""
         waiter = Waiter(names)
         self._waiters.append(waiter)
         return waiter
 
-    def leave(self, waiter: Waiter) -> None:
-        """Ends a wait, in vain or not."""
+    def remove_waiter(self, waiter: Waiter) -> None:
+        """End a wait, with or without a payload."""
         if waiter in self._waiters:
             self._waiters.remove(waiter)
 
     def payloads(self, name: str) -> Sequence[str]:
-        """What waits in a queue, the oldest last; nothing where it is not known."""
+        """Return the payloads of a queue, the oldest last; none if the queue is unknown."""
         return self._known.get(name, ())
 
     def active(self, names: Sequence[str]) -> list[str]:
-        """Those of the queues that are not paused."""
+        """Return the names without those of paused queues."""
         return [name for name in names if name not in self._paused]
 
     def pop(self, names: Sequence[str]) -> str | None:
-        """The oldest payload of the first queue that has one."""
+        """Remove and return the oldest payload of the first queue that has one."""
         for name in names:
             if queue := self._known.get(name):
                 return queue.pop()
         return None
 
-    def take(self, names: Sequence[str], fits: Callable[[str], bool]) -> str | None:
-        """The oldest payload that fits, from the first of the queues that has one."""
+    def take(self, names: Sequence[str], matches: Callable[[str], bool]) -> str | None:
+        """Remove and return the oldest payload that matches, from the first queue with one."""
         for name in names:
             queue = self._known.get(name, ())
             for payload in reversed(queue):
-                if fits(payload):
+                if matches(payload):
                     self._known[name].remove(payload)
                     return payload
         return None
 
     def pause(self, name: str) -> None:
-        """Lets nothing be fetched from a queue; one that is not known is let be (fetch.go:36)."""
+        """Pause FETCH from a queue; an unknown queue is ignored (fetch.go:36)."""
         if name in self._known:
             self._paused = [*self._others_paused(name), name]
 
     def resume(self, name: str) -> None:
-        """Undoes `pause`."""
+        """Undo `pause`."""
         if name in self._known:
             self._paused = self._others_paused(name)
 
     def remove(self, name: str) -> None:
-        """Forgets a queue and what waits in it, without a word to anybody."""
+        """Forget a queue and its jobs."""
         self._known.pop(name, None)
         self._paused = self._others_paused(name)
 
     def clear(self) -> None:
-        """Forgets all queues. Who waits for a job waits on."""
+        """Forget all queues. A FETCH that waits goes on waiting."""
         self._known.clear()
         self._paused.clear()
 
     def flush(self) -> None:
-        """Empties all; they stay known, and paused, in the server's memory."""
+        """Empty all queues; the server still knows them, and which are paused."""
         for queue in self._known.values():
             queue.clear()
 

@@ -1,31 +1,36 @@
-"""The text of commands and replies: what a line is made of, and how it is answered."""
+"""The text of replies: +OK, errors, bulks; and the arguments of a command line."""
 
 from __future__ import annotations
 
-from .errors import GoPanic
+from .errors import InternalError
 
 OK = b"+OK\r\n"
 NIL = b"$-1\r\n"
 
 
 def error(text: str) -> bytes:
-    """An error reply."""
+    """Return an error reply."""
     return f"-ERR {text}\r\n".encode(errors="surrogateescape")
 
 
 def bulk(text: str) -> bytes:
-    """A bulk reply."""
+    """Return a bulk reply."""
     data = text.encode()
     return b"$%d\r\n%b\r\n" % (len(data), data)
 
 
-def after(line: bytes, start: int) -> bytes:
-    """What stands behind a verb and its space; the server slices without a look at the length."""
+def argument(line: bytes, verb: str) -> bytes:
+    """Return the text after a verb and its space. The server slices the line there.
+
+    Raises:
+        InternalError: the line is shorter than that.
+    """
+    start = len(verb) + 1
     if len(line) < start:
-        raise GoPanic
+        raise InternalError
     return line[start:]
 
 
 def words(line: bytes) -> list[str]:
-    """The words behind a verb."""
+    """Return the words after the verb of a line."""
     return line.decode(errors="surrogateescape").split(" ")[1:]

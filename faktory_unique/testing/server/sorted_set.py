@@ -1,27 +1,24 @@
-"""A Redis sorted set as Faktory uses it: payloads, by the moment at which they are due."""
+"""A Redis sorted set as Faktory uses it: payloads ordered by the time at which they are due."""
 
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right, insort
 from typing import TYPE_CHECKING
 
-from faktory_unique.testing.go.errors import GoError
-
 from .errors import CommandError
+from .go_time import SECOND
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-_SECOND = 1_000_000_000
-
 
 def score(nanoseconds: int) -> float:
-    """A moment as the server scores it: seconds as a float64 (storage/sorted_redis.go:75)."""
-    return float(nanoseconds // _SECOND) + (nanoseconds % _SECOND) / _SECOND
+    """Return the score of a time: seconds as a float64 (storage/sorted_redis.go:75)."""
+    return float(nanoseconds // SECOND) + (nanoseconds % SECOND) / SECOND
 
 
 class SortedSet:
-    """Payloads by score, those of one score in byte order; a payload stands in it once."""
+    """Payloads by score, those of one score in byte order. A payload occurs once."""
 
     def __init__(self) -> None:
         self._scores: dict[str, float] = {}
@@ -31,17 +28,17 @@ class SortedSet:
         return len(self._scores)
 
     def __iter__(self) -> Iterator[str]:
-        """The payloads, in their order; of a copy, so that they may be removed meanwhile."""
+        """Iterate over a copy of the payloads, in order; they may be removed during that."""
         return iter([payload for _, _, payload in self._order])
 
     def add(self, nanoseconds: int, payload: str) -> None:
-        """Adds a payload, or moves it where it is there already."""
+        """Add a payload, or give it a new time if it is already in the set."""
         self.remove(payload)
         self._scores[payload] = score(nanoseconds)
         insort(self._order, self._place(payload))
 
     def remove(self, payload: str) -> bool:
-        """Removes a payload; False when it was not there."""
+        """Remove a payload. Return False if it was not in the set."""
         if payload not in self._scores:
             return False
         del self._order[bisect_left(self._order, self._place(payload))]
@@ -49,10 +46,13 @@ class SortedSet:
         return True
 
     def remove_at(self, nanoseconds: int, jid: str) -> bool:
-        """Removes a job's payload by its moment; False when none was found.
+        """Remove the payload of a job by its time, as storage/sorted_redis.go:235-258 does it.
 
-        As the server does it (storage/sorted_redis.go:235-258): what stands alone at that moment is
-        taken for the job's, whatever it is; of several, the first in which the jid occurs.
+        A single payload with that time is removed, whatever its jid. Of several, the first that
+        contains the jid is removed.
+
+        Returns:
+            False if none was removed.
         """
         at = score(nanoseconds)
         here = [
@@ -66,9 +66,15 @@ class SortedSet:
         return False
 
     def use_due(self, nanoseconds: int, most: int, use: Callable[[str], None]) -> int:
-        """Removes at most so many payloads whose moment has come, and uses each; how many.
+        """Remove due payloads and use each (storage/sorted_redis.go:260-297).
 
-        A payload that cannot be used is gone and not counted (storage/sorted_redis.go:260-297).
+        Args:
+            nanoseconds: the time now.
+            most: the largest number of payloads to remove.
+            use: called with each payload. If it raises CommandError, the payload is lost.
+
+        Returns:
+            The number of payloads used.
         """
         used = 0
         end = self._first_after(score(nanoseconds))
@@ -76,17 +82,26 @@ class SortedSet:
             self.remove(payload)
             try:
                 use(payload)
-            except (CommandError, GoError):  # the server logs it
+            except CommandError:  # the server logs it
                 continue
             used += 1
         return used
 
+    def use_all_due(self, nanoseconds: int, batch: int, use: Callable[[str], None]) -> int:
+        """Do `use_due` again as long as the batches are full. Return how many were used."""
+        total = 0
+        while True:
+            used = self.use_due(nanoseconds, batch, use)
+            total += used
+            if used != batch:
+                return total
+
     def first(self) -> float | None:
-        """The score of the earliest; None when the set is empty."""
+        """Return the score of the earliest payload; None if the set is empty."""
         return self._order[0][0] if self._order else None
 
     def clear(self) -> None:
-        """Removes all."""
+        """Remove all payloads."""
         self._scores.clear()
         self._order.clear()
 

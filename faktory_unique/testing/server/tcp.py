@@ -1,4 +1,4 @@
-"""The fake on a loopback port, for whatever is no client of this process."""
+"""The fake on a loopback port, for stock clients and for clients of other processes."""
 
 from __future__ import annotations
 
@@ -9,35 +9,35 @@ import time
 from functools import partial
 from typing import TYPE_CHECKING
 
-from .session import Session
+from .dispatcher import Dispatcher
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from faktory_unique.testing.go.shapes import Value
-
     from .core import Core
+    from .go_json import Value
+    from .session import Session
 
 HOST = "127.0.0.1"
 
-# A client has this long for its HELLO (server/server.go:232).
-_HANDSHAKE = 2.0
-_AT_ONCE = 1e-6  # a timeout of 0 would be none
+# Seconds in which a client must send its HELLO (server/server.go:232).
+_HANDSHAKE_TIMEOUT = 2.0
+_SHORTEST_TIMEOUT = 1e-6  # 0 would make the socket non-blocking
 
 _READ_SIZE = 65_536
 
 
 class Listener:
-    """Accepts connections on a free port, each served by a thread of its own, until closed.
+    """Accepts connections on a free port, and serves each in a thread, until it is closed.
 
     Args:
-        core: the fake.
-        answered: called with the jobs that a command has enqueued, after its reply was sent.
+        core: the state that all connections of the fake share.
+        on_pushed: called with the jobs that a command has enqueued, after its reply was sent.
     """
 
-    def __init__(self, core: Core, answered: Callable[[list[Value]], None]) -> None:
+    def __init__(self, core: Core, on_pushed: Callable[[list[Value]], None]) -> None:
         self._core = core
-        self._answered = answered
+        self._on_pushed = on_pushed
         self._listening = socket.create_server((HOST, 0), backlog=128)
         self.port: int = self._listening.getsockname()[1]
         self._mutex = threading.Lock()
@@ -48,8 +48,8 @@ class Listener:
         self._accepting.start()
 
     def close(self) -> None:
-        """Ends all connections and the threads behind them."""
-        # A close alone leaves accept() waiting on Linux.
+        """End all connections and their threads."""
+        # On Linux, close alone leaves accept() waiting.
         with contextlib.suppress(OSError):
             self._listening.shutdown(socket.SHUT_RDWR)
         self._listening.close()
@@ -68,34 +68,34 @@ class Listener:
                 connected, _ = self._listening.accept()
             except OSError:  # closed
                 return
-            session = Session(self._core, partial(_shut, connected))
+            dispatcher = Dispatcher(self._core, partial(_shut_down, connected))
             thread = threading.Thread(
                 target=self._serve,
-                args=[session, connected],
+                args=[dispatcher, connected],
                 name=f"fake-faktory-{self.port}-connection",
                 daemon=True,
             )
             with self._mutex:
-                self._served[session] = thread
+                self._served[dispatcher.session] = thread
             thread.start()
 
-    def _serve(self, session: Session, connected: socket.socket) -> None:
+    def _serve(self, dispatcher: Dispatcher, connected: socket.socket) -> None:
+        session = dispatcher.session
         try:
             connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            deadline = time.monotonic() + _HANDSHAKE
-            connected.settimeout(_HANDSHAKE)
-            connected.sendall(session.greeting())
-            while session.open and (data := connected.recv(_READ_SIZE)):
-                if not session.greeted:  # however little comes at a time
-                    connected.settimeout(max(deadline - time.monotonic(), _AT_ONCE))
-                for reply in session.receive(data):
+            deadline = time.monotonic() + _HANDSHAKE_TIMEOUT
+            connected.settimeout(_HANDSHAKE_TIMEOUT)
+            connected.sendall(dispatcher.greeting())
+            while session.is_open and (data := connected.recv(_READ_SIZE)):
+                if not session.greeted:  # however little data comes at a time
+                    connected.settimeout(max(deadline - time.monotonic(), _SHORTEST_TIMEOUT))
+                for reply in dispatcher.receive(data):
                     connected.sendall(reply)
                     if session.greeted:
                         connected.settimeout(None)
-                    jobs, session.pushed = session.pushed, []
-                    if jobs:
-                        self._answered(jobs)
-        except OSError:  # the client is gone, or was closed
+                    if jobs := session.take_pushed():
+                        self._on_pushed(jobs)
+        except OSError:  # the client has gone, or the connection was closed
             pass
         finally:
             session.close()
@@ -104,6 +104,6 @@ class Listener:
                 self._served.pop(session, None)
 
 
-def _shut(connected: socket.socket) -> None:
+def _shut_down(connected: socket.socket) -> None:
     with contextlib.suppress(OSError):
         connected.shutdown(socket.SHUT_RDWR)

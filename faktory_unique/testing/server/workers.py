@@ -1,42 +1,51 @@
-"""The worker processes that the fake knows, by worker id (server/workers.go)."""
+"""The worker processes that the fake knows, by worker id: HELLO, BEAT, quiet, terminate, silence.
+
+See server/workers.go.
+"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal, TypeAlias
-
-if TYPE_CHECKING:
-    from .session import Session
+from typing import Literal, Protocol, TypeAlias
 
 WorkerState: TypeAlias = Literal["", "quiet", "terminate"]
 _RANK: dict[WorkerState, int] = {"": 0, "quiet": 1, "terminate": 2}
 
-# A worker that is silent for longer is forgotten (server/tasks.go:50).
+# A worker that has been silent for more seconds is forgotten (server/tasks.go:50).
 LONGEST_SILENCE = 60.0
 
 
+class Connection(Protocol):
+    """A connection of a client, as far as those know it who only have to end it."""
+
+    def close(self) -> None:
+        """End the connection."""
+        ...
+
+
 class Worker:
-    """One worker process.
+    """A worker process.
 
     Attributes:
-        first: its first connection, the one that FETCH is kept from when the worker is quiet: what
-            later ones know of its state is what it was when they came (server/commands.go:238).
-        heard: when it was last heard of: seconds since the epoch.
+        first: its first connection. FETCH on it returns nothing when the worker is quiet. Later
+            connections keep the state that the worker had when they were made
+            (server/commands.go:238).
+        last_seen: time of its last heartbeat: seconds since the epoch.
     """
 
-    def __init__(self, first: Session, heard: float) -> None:
+    def __init__(self, first: Connection, last_seen: float) -> None:
         self.first = first
-        self.heard = heard
+        self.last_seen = last_seen
         self.state: WorkerState = ""
         self.connections = {first}
 
     def signal(self, state: WorkerState) -> None:
-        """Moves it on towards its end; never back."""
+        """Change the state, but never back to an earlier one."""
         if _RANK[state] > _RANK[self.state]:
             self.state = state
 
 
 class Workers:
-    """All that have said HELLO with a worker id and are still there."""
+    """The workers that have sent HELLO with a worker id and are still connected."""
 
     def __init__(self) -> None:
         self._by_wid: dict[str, Worker] = {}
@@ -44,49 +53,59 @@ class Workers:
     def __len__(self) -> int:
         return len(self._by_wid)
 
-    def hello(self, wid: str, session: Session, now: float) -> None:
-        """A connection of a worker."""
+    def add_connection(self, wid: str, connection: Connection, now: float) -> None:
+        """Add a connection of a worker."""
         worker = self._by_wid.get(wid)
         if worker is None:
-            self._by_wid[wid] = Worker(session, now)
+            self._by_wid[wid] = Worker(connection, now)
         else:
-            worker.connections.add(session)
+            worker.connections.add(connection)
 
-    def beat(self, wid: str, state: str, now: float) -> Worker | None:
-        """A heartbeat, and the state that the worker says it is in; None: nobody knows it."""
+    def remove_connection(self, wid: str, connection: Connection) -> None:
+        """Remove a connection that has ended, and after its last one the worker."""
         worker = self._by_wid.get(wid)
         if worker is not None:
-            worker.heard = now
-            # A state that is none of the known counts as running, and running is no step onwards.
+            worker.connections.discard(connection)
+            if not worker.connections:
+                del self._by_wid[wid]
+
+    def beat(self, wid: str, state: str, now: float) -> Worker | None:
+        """Record a heartbeat and the state that the worker reports.
+
+        Returns:
+            The worker; None if it is unknown.
+        """
+        worker = self._by_wid.get(wid)
+        if worker is not None:
+            worker.last_seen = now
+            # Any other state counts as running, and so changes nothing.
             match state:
                 case "quiet" | "terminate":
                     worker.signal(state)
         return worker
 
-    def is_quiet(self, wid: str, session: Session) -> bool:
-        """Whether FETCH on this connection is to find nothing."""
+    def is_quiet(self, wid: str, connection: Connection) -> bool:
+        """Whether FETCH on this connection has to find nothing."""
         worker = self._by_wid.get(wid)
-        return worker is not None and worker.first is session and worker.state != ""
+        return worker is not None and worker.first is connection and worker.state != ""
 
-    def gone(self, wid: str, session: Session) -> None:
-        """A connection has ended; with its last one the worker is forgotten."""
-        worker = self._by_wid.get(wid)
-        if worker is not None:
-            worker.connections.discard(session)
-            if not worker.connections:
-                del self._by_wid[wid]
+    def remove_silent(self, now: float) -> list[Connection]:
+        """Forget the silent workers (server/workers.go:221-253).
 
-    def reap(self, now: float) -> list[Session]:
-        """Forgets the silent ones; their connections, to be closed (server/workers.go:221-253)."""
-        silent = [w for w, worker in self._by_wid.items() if worker.heard < now - LONGEST_SILENCE]
-        return [session for wid in silent for session in self._by_wid.pop(wid).connections]
+        Returns:
+            Their connections, which the caller closes.
+        """
+        silent = [
+            wid for wid, worker in self._by_wid.items() if worker.last_seen < now - LONGEST_SILENCE
+        ]
+        return [connection for wid in silent for connection in self._by_wid.pop(wid).connections]
 
-    def heard_all(self, now: float) -> None:
-        """Takes all that are there for just heard of."""
+    def mark_all_seen(self, now: float) -> None:
+        """Count a heartbeat of every worker."""
         for worker in self._by_wid.values():
-            worker.heard = now
+            worker.last_seen = now
 
-    def first_silent(self) -> float | None:
-        """When the first of them falls due to be reaped; None where there are none."""
-        heard = [worker.heard for worker in self._by_wid.values()]
-        return min(heard) + LONGEST_SILENCE if heard else None
+    def first_silent_at(self) -> float | None:
+        """Return the time at which the first worker counts as silent; None without workers."""
+        times = [worker.last_seen for worker in self._by_wid.values()]
+        return min(times) + LONGEST_SILENCE if times else None

@@ -1,0 +1,69 @@
+"""A glob matches the texts that Redis 7.0 matches: these are results of its ZSCAN … MATCH."""
+
+import pytest
+
+from faktory_unique.testing.server.glob import glob
+
+MATCHES = [
+    ("*", ""),
+    ("*", "any\nthing"),
+    ("**", "a"),
+    ("a*", "a"),
+    ("*a*b", "xaxbxb"),
+    ("*ab", "aab"),
+    ("a?c", "a\nc"),
+    ("", ""),
+    ("[abc]", "b"),
+    ("[^abc]", "d"),
+    ("[a-c]", "b"),
+    ("[c-a]", "b"),
+    ("[a-]", "a"),  # ] ends the range, and with the pattern the class
+    ("[a-]", "]"),
+    ("[-a]", "-"),
+    ("[a-", "-"),
+    ("[abc", "c"),
+    ("[\\]]", "]"),
+    ("[\\a-c]", "-"),  # an escaped byte starts no range
+    ("[a-\\]", "^"),
+    ("[\\", "\\"),
+    ("[^", "x"),
+    ("[^]", "]"),
+    ("[.]", "."),
+    ("\\*", "*"),
+    ("\\a", "a"),
+    ("a\\", "a\\"),
+    ("a]", "a]"),
+    ("a??b", "aéb"),  # bytes, not characters
+]
+
+MISSES = [
+    ("?", ""),
+    ("?", "ab"),
+    ("", "a"),
+    ("a", "A"),
+    ("a", "ab"),
+    ("a*b", "abc"),
+    ("ab*ba", "aba"),
+    ("[", "["),
+    ("[]", "]"),
+    ("[]a]", "a"),
+    ("[^a]", "a"),
+    ("[\\a-c]", "b"),
+    ("\\*", "a"),
+    ("a.c", "abc"),
+]
+
+
+@pytest.mark.parametrize(("pattern", "text"), MATCHES)
+def test_glob_matches(pattern, text):
+    assert glob(pattern)(text) is True
+
+
+@pytest.mark.parametrize(("pattern", "text"), MISSES)
+def test_glob_does_not_match(pattern, text):
+    assert glob(pattern)(text) is False
+
+
+@pytest.mark.timeout(5)
+def test_many_stars_take_no_time():
+    assert not glob("*a" * 20 + "b")("a" * 3000)
