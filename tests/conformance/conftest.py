@@ -1,4 +1,4 @@
-"""Every case runs on a FakeFaktory and on a real Faktory, with the same expectations."""
+"""Run every case on a FakeFaktory and on a real Faktory, and count the cases."""
 
 from contextlib import ExitStack
 
@@ -14,7 +14,7 @@ PASSED = pytest.StashKey[dict[str, set[str]]]()
 
 @pytest.fixture(scope="session")
 def new_server(tmp_path_factory):
-    """Start a server of a kind: `new_server("fake", password=…)`; it lives as long as the tests."""
+    """Return a function that starts a server until all tests end: `new_server("fake", …)`."""
     with ExitStack() as stack:
 
         def start(kind, **options):
@@ -40,7 +40,7 @@ def real_server(new_server):
 
 @pytest.fixture(params=KINDS)
 def server(request):
-    """The server, clean."""
+    """A server without jobs and queues."""
     found = request.getfixturevalue(f"{request.param}_server")
     found.clean()
     yield found
@@ -60,7 +60,7 @@ def worker(server):
     return server.worker()
 
 
-# ---- counting: a case is a test without the server that it ran on ---------------------------
+# ---- counting: a case is a test on either server --------------------------------------------
 
 
 def pytest_configure(config):
@@ -68,7 +68,7 @@ def pytest_configure(config):
 
 
 def case_of(item):
-    """The server kind and the case of a test; None when it belongs to no server."""
+    """Return the kind of server and the case of a test; None if it uses no server."""
     parts = item.callspec.id.split("-") if hasattr(item, "callspec") else []
     kind = next((part for part in parts if part in {"fake", "real"}), None)
     if kind is None:

@@ -1,10 +1,10 @@
-"""Commands that hardly anybody would send: what a server gets when all goes wrong, by a seed."""
+"""Random commands that clients hardly ever send: odd values, broken JSON, odd times and globs."""
 
 import json
 
 from .wire import job
 
-# Values in the text of JSON, and what is none.
+# Values as JSON text, and texts that are not JSON.
 ODD = [
     *(b"null", b"true", b"false", b"[]", b"{}", b'""', b'"x"', b"[1,[2]]", b'{"a":{"b":null}}'),
     *(b"0", b"-0", b"1", b"-1", b"1.0", b"1e2", b"1E+2", b"-1e-400", b"1e400", b"0.1", b"1e21"),
@@ -18,7 +18,7 @@ ODD = [
     *(b'["a" "b"]', b"[1e400]", b'{"x":[-1e400]}', b'"12345678"', b'{"remaining":"x"}'),
 ]
 
-# Fields of a job and values that fit them.
+# Fields of a job, and values of their types.
 FIELDS = {
     b"retry": [b"5", b"0", b"-1", b"25", b"3"],
     b"failure": [b'{"retry_count":1,"remaining":2}', b"null", b'{"backtrace":["a",null]}'],
@@ -46,7 +46,7 @@ FAILURES = {
     ],
     b"backtrace": [b"[]", b'["a"]', b'["a",null,"<"]', b"null"],
 }
-# What a glob is made of, whole and in pieces.
+# Parts of globs, complete and cut off.
 GLOBS = [
     *("*", "?", "??", "**", "[a-z]", "[^a-z]", "[z-a]", "[", "]", "[]", "[^]", "[^", "\\", "[\\]]"),
     *("[a-", "[-z]", "[é]", "\\*", "\\\\", "^", "-", "", "\x00", "[*?]"),
@@ -58,7 +58,7 @@ class Odd:
     """A source of odd text.
 
     Args:
-        random: what it depends on.
+        random: a random.Random.
     """
 
     def __init__(self, random):
@@ -83,7 +83,7 @@ class Odd:
         return b"{%b}" % text
 
     def fields(self, always, sometimes, oddity):
-        """An object of fields that fit, or now and then do not."""
+        """Return an object whose fields have, mostly, values of their types."""
         names = list(always) + [name for name in sometimes if self.random.random() < 0.3]
         self.random.shuffle(names)
         values = always | sometimes
@@ -100,7 +100,7 @@ class Odd:
         return self.fields(REQUIRED, FIELDS, 0.04)
 
     def broken(self, text):
-        """The text with some of its bytes lost, doubled or replaced."""
+        """Return the text with some of its bytes lost, doubled or replaced."""
         for _ in range(self.random.randrange(1, 3)):
             at = self.random.randrange(len(text) + 1)
             byte = bytes([self.pick(BYTES)])
@@ -128,7 +128,7 @@ class Odd:
         return b"%b %b" % (b"PUSHB" if many else b"PUSH", text)
 
     def report(self):
-        """An ACK or a FAIL of what is reserved or not, a BEAT of nobody."""
+        """Return an ACK or FAIL of any job, a BEAT of an unknown worker, or another command."""
         jids = {b"jid": REQUIRED[b"jid"]}
         text = self.pick(
             [
@@ -142,7 +142,7 @@ class Odd:
         return self.broken(text) if self.random.random() < 0.2 else text
 
     def mutation(self):
-        """A MUTATE with whatever may be odd but the set, which is one that is empty."""
+        """Return a MUTATE of a set that is empty, with odd other fields."""
         chosen = self.fields(
             {}, {b"jids": [b'["a"]', b"[]"], b"regexp": [b'"*"'], b"jobtype": [b'"w"']}, 0.2
         )
@@ -152,7 +152,7 @@ class Odd:
         return b"MUTATE " + (self.broken(text) if self.random.random() < 0.2 else text)
 
     def time(self):
-        """Something like a time; years away from now."""
+        """Return a text like a time, years away from now."""
         year = self.pick(["1999", "2090", "0000", "9999", "0001", "2000", "10000", "199"])
         parts = [
             *(year, "-", self.pick(["01", "02", "12", "13", "00", "1"]), "-"),
@@ -171,7 +171,7 @@ class Odd:
         return text
 
     def glob(self):
-        """A glob that may well match one of PAYLOADS."""
+        """Return a glob that is likely to match one of PAYLOADS."""
         text = self.pick(PAYLOADS)["jobtype"]
         start = self.random.randrange(len(text))
         parts = list(text[start : start + self.random.randrange(1, 8)])
@@ -203,5 +203,5 @@ PAYLOADS = [
 
 
 def pushed(text):
-    """A PUSHB of a job with this `at`."""
+    """Return a PUSHB of a job with this `at`."""
     return f"PUSHB [{json.dumps(job(at=text, created_at='1999'))}]"

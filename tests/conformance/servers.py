@@ -1,4 +1,4 @@
-"""The two servers that must not be told apart: the fake, over TCP, and a real one."""
+"""The two servers that must behave alike: the fake over TCP, and a real Faktory."""
 
 import time
 from datetime import UTC, datetime
@@ -10,11 +10,11 @@ from .wire import Line, new_wid
 
 
 class Server:
-    """What the suite does with either; lines that it opens are closed by `end_lines`.
+    """A server of either kind. `end_lines` closes the connections that it opened.
 
     Attributes:
         kind: fake or real.
-        port: of the server.
+        port: the server's port.
     """
 
     kind: str
@@ -24,43 +24,43 @@ class Server:
         self._lines = []
 
     def dial(self):
-        """A connection on which nothing was said yet."""
+        """Return a connection before its HELLO."""
         line = Line(self.port)
         self._lines.append(line)
         return line
 
     def producer(self):
-        """A connection of no worker."""
+        """Return a producer's connection."""
         line = self.dial()
         assert line.hello() == "+OK"
         return line
 
     def worker(self, wid=None):
-        """A connection of a worker, of its own unless a worker id is given."""
+        """Return a connection of a worker, a new one without a worker id."""
         line = self.dial()
         line.wid = wid or new_wid()
         assert line.hello(wid=line.wid, hostname="test", pid=1, labels=[]) == "+OK"
         return line
 
     def clean(self):
-        """End all jobs, queues and counts, and the leak of PUSH's retry (commands.go:215)."""
+        """Remove all jobs, queues and counts, and reset PUSH's default retry (commands.go:215)."""
         line = self.producer()
         jids = {jid for line in self._lines for jid in line.fetched}
-        asked = [line.ack(jid) for jid in jids]
-        asked.append(line.ask('PUSH {"jid":"job-of-clean","jobtype":"x","args":[],"retry":25}'))
-        asked += [line.ask("QUEUE REMOVE *"), line.ask("FLUSH")]
-        assert set(asked) == {"+OK"}
+        replies = [line.ack(jid) for jid in jids]
+        replies.append(line.ask('PUSH {"jid":"job-of-clean","jobtype":"x","args":[],"retry":25}'))
+        replies += [line.ask("QUEUE REMOVE *"), line.ask("FLUSH")]
+        assert set(replies) == {"+OK"}
 
     def end_lines(self):
         while self._lines:
             self._lines.pop().close()
 
     def time(self, seconds=0.0):
-        """The time of the server that many seconds from now, as jobs have it."""
+        """Return the server's time so many seconds from now, as jobs have it."""
         return datetime.fromtimestamp(self.now() + seconds, UTC).isoformat()
 
     def until(self, condition, seconds, pass_time=None):
-        """Let time pass until the condition holds; AssertionError when it never does."""
+        """Let time pass until a condition is true, for at most some seconds."""
         left = seconds
         while not condition():
             assert left > 0, f"not within {seconds} seconds"
@@ -68,19 +68,19 @@ class Server:
             left -= self.step
 
     def soon(self, condition):
-        """Wait for what either server notices in its own time, as that a client is gone."""
+        """Wait for an event that the server notices a little later, such as a closed connection."""
         deadline = time.monotonic() + 5
         while not condition():
             assert time.monotonic() < deadline, "not within 5 seconds"
             time.sleep(0.02)
 
-    def stand_between(self, every):
-        """Let time pass until no task is about to run of those that run every so many seconds."""
+    def avoid_tasks(self, every):
+        """Let time pass until the tasks that run every so many seconds are not about to run."""
         self.until(lambda: 1.5 <= self.now() % every <= every - 1.5, every)
 
 
 class Fake(Server):
-    """A FakeFaktory, whose time is advanced."""
+    """A FakeFaktory with a clock that the suite advances."""
 
     kind = "fake"
     step = 1
@@ -105,12 +105,12 @@ class Fake(Server):
         self.faktory.advance(seconds)
 
     def be_silent(self, seconds):
-        """Let time pass in which no worker is heard of."""
+        """Let time pass in which no worker sends a heartbeat."""
         self.faktory.clock.advance(seconds)
 
 
 class Real(Server):
-    """A Faktory 1.10.0, which is waited for."""
+    """A Faktory 1.10.0, on which the suite waits for time to pass."""
 
     kind = "real"
     step = 0.25

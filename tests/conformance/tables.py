@@ -1,8 +1,8 @@
-"""Tables of commands and the replies to them, a row a case."""
+"""Tables with a command and its reply in each row, which is a case."""
 
 import pytest
 
 
 def by_command(rows):
-    """Runs a test for each row of a table of command and reply."""
+    """Return the mark that runs a test for each row."""
     return pytest.mark.parametrize(("command", "reply"), rows, ids=[str(row[0]) for row in rows])

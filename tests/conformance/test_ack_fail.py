@@ -1,4 +1,4 @@
-"""ACK and FAIL: who may say it of what, and how often (manager/working.go, manager/retry.go)."""
+"""ACK and FAIL: of which job, by which client, how often (manager/working.go, manager/retry.go)."""
 
 import pytest
 
@@ -23,7 +23,7 @@ def test_ack(working):
 
 
 def test_fail(working):
-    """A failed job stands in the retries; it counts as processed, too."""
+    """A failed job is in the retries; it counts as processed, too."""
     assert working.fail() == "+OK"
     assert (working.sets(), working.busy(), totals(working)) == ({"retries": 1}, 0, (1, 1))
 
@@ -44,20 +44,20 @@ def test_fail_of_a_job_in_a_queue(worker):
 
 @pytest.mark.parametrize("role", ["worker", "producer"])
 def test_ack_by_another(server, working, role):
-    """Anybody may acknowledge, a producer too."""
+    """Any client may acknowledge a job, even a producer."""
     assert getattr(server, role)().ack() == "+OK"
     assert working.sets() == {}
 
 
 @pytest.mark.parametrize("role", ["worker", "producer"])
 def test_fail_by_another(server, working, role):
-    """Anybody may fail a job, a producer too."""
+    """Any client may fail a job, even a producer."""
     assert getattr(server, role)().fail() == "+OK"
     assert working.sets() == {"retries": 1}
 
 
 def test_ack_twice(working):
-    """A second ACK is +OK and counts for nothing."""
+    """A second ACK is +OK and is not counted."""
     assert [working.ack(), working.ack()] == ["+OK", "+OK"]
     assert totals(working) == (1, 0)
 

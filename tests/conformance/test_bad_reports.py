@@ -1,4 +1,4 @@
-"""What ACK, FAIL and BEAT answer to what they cannot take (server/commands.go:266-360)."""
+"""ACK, FAIL and BEAT with bad arguments: their error replies (server/commands.go:266-360)."""
 
 from .tables import by_command
 
@@ -63,17 +63,17 @@ BEAT = [
 
 @by_command(ACK)
 def test_ack(worker, command, reply):
-    """ACK refuses what is no map of strings with a jid, and nothing else."""
+    """ACK refuses all but a map of strings with a jid."""
     assert worker.ask(command) == reply
 
 
 @by_command(FAIL)
 def test_fail(worker, command, reply):
-    """FAIL refuses what is of wrong types, and a jid that nobody has reserved."""
+    """FAIL refuses wrong types, and a job that is not reserved."""
     assert worker.ask(command) == reply
 
 
 @by_command(BEAT)
 def test_beat(worker, command, reply):
-    """BEAT refuses what is of wrong types, and workers that it does not know."""
+    """BEAT refuses wrong types, and unknown workers."""
     assert worker.ask(command) == reply

@@ -1,4 +1,4 @@
-"""BEAT and the worker processes that the server knows by it (server/workers.go)."""
+"""BEAT: the states of a worker, its connections, unknown workers (server/workers.go)."""
 
 import pytest
 
@@ -6,7 +6,7 @@ from .wire import new_wid
 
 
 def known(line):
-    """How many workers the server knows."""
+    """Return the number of workers that the server knows."""
     return line.info()["faktory"]["tasks"]["Workers"]["size"]
 
 
@@ -28,35 +28,35 @@ def unknown(wid):
     ],
 )
 def test_states(worker, states, replies):
-    """A worker goes from running over quiet to terminate, and never back."""
+    """A worker's state changes from running to quiet to terminate, and never back."""
     assert [worker.beat(worker.wid, current_state=state) for state in states] == replies
 
 
 def test_beat_without_a_state(worker):
-    """A worker need not say what state it is in."""
+    """A worker need not report its state."""
     assert worker.ask(f'BEAT {{"wid":"{worker.wid}","rss_kb":54176,"more":true}}') == "+OK"
 
 
 def test_field_names_have_no_case(worker):
-    """As everywhere, the names of fields have no case."""
+    """Field names are case-insensitive."""
     beat = f'BEAT {{"WID":"{worker.wid}","Current_State":"quiet"}}'
     assert worker.ask(beat) == '{"state":"quiet"}'
 
 
 def test_beat_of_another(server, worker):
-    """Anybody may send a worker's heartbeat."""
+    """Any client may send a worker's heartbeat."""
     assert server.producer().beat(worker.wid, current_state="quiet") == '{"state":"quiet"}'
     assert worker.beat(worker.wid) == '{"state":"quiet"}'
 
 
 def test_further_connection(server, worker):
-    """A worker's further connections find it in the state in which it is."""
+    """A later connection of a worker gets the worker's present state."""
     worker.beat(worker.wid, current_state="quiet")
     assert server.worker(worker.wid).beat(worker.wid) == '{"state":"quiet"}'
 
 
 def test_each_connection_of_a_worker_is_one_worker(server, worker):
-    """Connections of one worker id are one worker; those of none are none."""
+    """All connections with a worker id are one worker; those without are no worker."""
     before = known(worker)
     server.worker(worker.wid)
     server.producer()
@@ -75,7 +75,7 @@ def test_worker_whose_connection_ends(server, worker, end):
 
 
 def test_worker_with_a_connection_left(server, worker):
-    """As long as it has a connection it is known, though its first one is gone."""
+    """A worker stays known until its last connection ends."""
     second = server.worker(worker.wid)
     worker.beat(worker.wid, current_state="quiet")
     connections = second.info()["server"]["connections"]
@@ -85,7 +85,7 @@ def test_worker_with_a_connection_left(server, worker):
 
 
 def test_worker_that_comes_back(server, worker):
-    """A worker that comes back after it was forgotten is a new one, and runs."""
+    """A worker that connects again after it was forgotten is a new one, and runs."""
     line = server.producer()
     worker.beat(worker.wid, current_state="terminate")
     worker.close()
@@ -94,7 +94,7 @@ def test_worker_that_comes_back(server, worker):
 
 
 def test_worker_that_ends_leaves_its_jobs(server, worker):
-    """The jobs of a worker that is gone stay reserved; anybody may still acknowledge them."""
+    """The jobs of a disconnected worker stay reserved; any client may still acknowledge them."""
     worker.push()
     worker.fetch()
     worker.close()
@@ -106,17 +106,17 @@ def test_worker_that_ends_leaves_its_jobs(server, worker):
 
 
 def test_worker_id_has_case(worker):
-    """A worker's id has case."""
+    """A worker id is case-sensitive."""
     wid = worker.wid.upper()
     assert worker.beat(wid) == unknown(wid)
 
 
 def test_producer_has_no_beat(line):
-    """A connection without a worker id is none of a worker's, not even of one without a name."""
+    """A connection without a worker id belongs to no worker, not even to an empty id."""
     assert line.beat("") == unknown("")
 
 
 def test_worker_that_never_was(line):
-    """A worker id that nobody has said HELLO with is unknown."""
+    """A worker id is unknown before its HELLO."""
     wid = new_wid()
     assert line.beat(wid, current_state="quiet") == unknown(wid)

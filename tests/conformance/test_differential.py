@@ -1,4 +1,4 @@
-"""Thousands of odd commands, the same for both servers, which have to answer alike."""
+"""Send thousands of odd commands to both servers, which must reply alike."""
 
 import random
 import re
@@ -18,7 +18,7 @@ class Both:
     """A worker's connection to each of the servers.
 
     Attributes:
-        differences: what was asked, and the fake's and the real one's reply where they differ.
+        differences: command, the fake's reply and the real server's reply, if they differ.
     """
 
     def __init__(self, fake, real):
@@ -26,8 +26,8 @@ class Both:
         self.differences = []
 
     def ask(self, command):
-        """The reply to a command, with times that are the server's own left out."""
-        fake, real = [line.ask(command) or "hung up" for line in self.lines]
+        """Send a command to both. Return the real server's reply, without the server's times."""
+        fake, real = [line.ask(command) or "closed" for line in self.lines]
         fake, real = [
             BAD_NAME.sub("BAD NAME", NOW.sub("NOW", beginning(reply))) for reply in (fake, real)
         ]
@@ -36,7 +36,7 @@ class Both:
         return real
 
     def look(self):
-        """Compare the sizes of queues and sets; the names of queues that are not empty."""
+        """Compare the sizes of queues and sets. Return the names of queues with jobs."""
         fake, real = [line.info()["faktory"] for line in self.lines]
         for name in ("queues", "sets", "total_processed", "total_failures"):
             if fake[name] != real[name]:
@@ -46,9 +46,9 @@ class Both:
         return [name for name, size in real["queues"].items() if size]
 
     def fetch_all(self):
-        """Compare all that waits in queues."""
+        """Compare all jobs in queues."""
         while names := self.look():
-            if self.differences:  # else one of them might wait in vain
+            if self.differences:  # one of the servers might have no job, and wait
                 return
             self.ask(f"FETCH {' '.join(names)}")
 
@@ -66,7 +66,7 @@ def both(fake_server, real_server):
 
 @pytest.mark.parametrize("seed", range(12))
 def test_pushes(both, seed):
-    """Odd jobs are refused with the same words, or fetched with the same text."""
+    """Odd jobs are refused with the same error, or fetched with the same text."""
     odd = Odd(random.Random(seed))
     for _ in range(10):
         for _ in range(25):
@@ -77,7 +77,7 @@ def test_pushes(both, seed):
 
 @pytest.mark.parametrize("seed", range(6))
 def test_reports(both, seed):
-    """Odd ACKs and FAILs have the same replies, and their jobs the same ends."""
+    """Odd ACKs and FAILs have the same replies, and their jobs end in the same sets."""
     odd = Odd(random.Random(seed))
     for _ in range(8):
         for _ in range(12):
@@ -87,7 +87,7 @@ def test_reports(both, seed):
             both.ask(odd.report())
         both.look()
         both.ask('MUTATE {"cmd":"clear","target":"scheduled"}')
-        for target in ("retries", "dead"):  # one by one, as the real one knows no order here
+        for target in ("retries", "dead"):  # one by one, since the real server has no order here
             for jid in ("job-number-1", "job-number-2", "12345678", "jid-é"):
                 operation = {"cmd": "requeue", "target": target, "filter": {"jids": [jid]}}
                 both.ask(f"MUTATE {compact(operation)}")
@@ -98,7 +98,7 @@ def test_reports(both, seed):
 
 
 def paused_or_not(both, command, name, paused):
-    """A QUEUE command, and what it does to the set of paused queues."""
+    """Send a QUEUE command, and update the set of paused queues."""
     known = name in both.lines[1].queues()
     both.ask(f"QUEUE {command} {name}")
     if command != "PAUSE":
@@ -109,7 +109,7 @@ def paused_or_not(both, command, name, paused):
 
 @pytest.mark.parametrize("seed", range(8))
 def test_lives(both, seed):
-    """Few jids, queues and workers, and all that can be done with them: the same ends."""
+    """Any sequence of commands on a few jids and queues leads to the same state."""
     pick = random.Random(seed).choice
     paused = set()
     for _ in range(250):
@@ -136,7 +136,7 @@ def test_lives(both, seed):
             case "fail":
                 both.ask(f"FAIL {compact({'jid': jid, 'message': pick('xyz')})}")
             case "mutate":
-                one = known["sets"][target] == 1  # of several the real one knows no order
+                one = known["sets"][target] == 1  # the real server has no order of several
                 command = pick(["requeue"] * 6 * one + ["kill", "discard"])
                 operation = {"cmd": command, "target": target, "filter": {"jids": [jid]}}
                 both.ask(f"MUTATE {compact(operation)}")
@@ -159,7 +159,7 @@ def test_mutations(both, seed):
 
 @pytest.mark.parametrize("seed", range(4))
 def test_times(both, seed):
-    """Odd times are refused with the same words, or the job is in the same place."""
+    """Odd times are refused with the same error, or the job is in the same set or queue."""
     odd = Odd(random.Random(seed))
     for _ in range(200):
         text = odd.time()
@@ -172,7 +172,7 @@ def test_times(both, seed):
 
 @pytest.mark.parametrize("seed", range(4))
 def test_globs(both, seed):
-    """Odd globs mean the same number of jobs."""
+    """Odd globs match the same number of jobs."""
     odd = Odd(random.Random(seed))
     for number in range(150):
         both.ask(f"PUSHB {compact(PAYLOADS)}")

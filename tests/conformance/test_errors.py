@@ -1,11 +1,11 @@
-"""What each verb answers to what it cannot take, word for word (server/commands.go, mutate.go)."""
+"""Error replies of each command: missing arguments, unknown verbs, QUEUE, MUTATE, odd bytes."""
 
 import pytest
 
 from .tables import by_command
 from .wire import beginning
 
-# The server slices a line behind its verb without a look at its length, and recovers from the
+# The server slices a line after its verb without checking the length, and recovers from the
 # panic (server/server.go:408-416).
 NO_ARGUMENTS = [
     ("PUSH", "-ERR internal error"),
@@ -20,7 +20,7 @@ NO_ARGUMENTS = [
     ("QUEUE REMOVE", "-ERR internal error"),
 ]
 
-# A verb is what stands before the first space, as it is written (server/server.go:388-396).
+# A verb is the text before the first space, in its own case (server/server.go:388-396).
 UNKNOWN = [
     ('HELLO {"v":2}', "-ERR unknown command HELLO"),
     ("HI", "-ERR unknown command HI"),
@@ -45,7 +45,7 @@ ENTERPRISE = [
     ("BATCH COMMIT", "-ERR batch subsystem is only available in Faktory Enterprise"),
 ]
 
-# QUEUE takes its subcommand in any case, and names that it does not know (server/commands.go:40).
+# QUEUE takes its subcommand in any case, and unknown names (server/commands.go:40).
 QUEUE = [
     ("QUEUE LATENCY", "{}"),
     ("QUEUE LATENCY *", "-ERR QUEUE LATENCY does not support wildcards"),
@@ -66,7 +66,7 @@ QUEUE = [
     ("QUEUE PAUSE * a", "+OK"),
 ]
 
-# MUTATE splits at every space, those in its JSON too (server/mutate.go:118-122).
+# MUTATE splits at every space, even within its JSON (server/mutate.go:118-122).
 MUTATE = [
     ("MUTATE", "-ERR invalid format"),
     ("MUTATE ", "-ERR not JSON"),
@@ -103,7 +103,7 @@ MUTATE_TYPES = [
     '{"cmd":"clear","target":"retries","filter":{"jobtype":{}}}',
 ]
 
-# In bytes that are no UTF-8, an error repeats what it was sent, but not what Go has made of it.
+# Bytes that are not UTF-8: an error repeats a line as it was sent, but decoded text with U+FFFD.
 BYTES = [
     (b"QUEUE \xff\xe9a", "-ERR no such QUEUE subcommand: ��A"),
     (b"ACK {\xff}", "-ERR invalid ACK {\udcff}"),
@@ -124,7 +124,7 @@ BYTES = [
 
 @by_command(NO_ARGUMENTS)
 def test_verb_without_its_arguments(server, command, reply):
-    """A verb that misses its arguments is an error, mostly an internal one."""
+    """A verb without its arguments is an error, mostly an internal one."""
     assert server.worker().ask(command) == reply
 
 
@@ -142,7 +142,7 @@ def test_verb_of_the_enterprise_server(line, command, reply):
 
 @by_command(QUEUE)
 def test_queue(line, command, reply):
-    """What QUEUE says where no queue is known."""
+    """QUEUE works and fails without any known queue."""
     assert line.ask(command) == reply
 
 
@@ -166,14 +166,14 @@ def test_bytes_that_are_no_text(worker, command, reply):
 
 @pytest.mark.parametrize("verb", ["PUSH", "PUSHB", "ACK", "FAIL", "BEAT", "MUTATE"])
 def test_connection_survives_errors(worker, verb):
-    """After an error, be it an internal one, the connection goes on."""
+    """After an error, even an internal one, the connection stays open."""
     assert worker.ask(verb).startswith("-ERR ")
     assert worker.ask("FLUSH") == "+OK"
 
 
 @pytest.mark.parametrize("end", ["\n", "\r\n"])
 def test_end_of_line(line, end):
-    """A line ends with a newline, with or without a carriage return, of which one is dropped."""
+    """A line ends with a newline; one carriage return before it is dropped."""
     line.send(f"ONE{end}TWO\r{end}")
     assert [line.reply(), line.reply()] == [
         "-ERR unknown command ONE",
@@ -182,14 +182,14 @@ def test_end_of_line(line, end):
 
 
 def test_many_commands_at_once(line):
-    """Commands may be sent before the replies to those before were read."""
+    """A client may send commands before it has read earlier replies."""
     line.send("FLUSH\r\nNO\r\nPUSHB []\r\nQUEUE LATENCY\r\n")
     replies = [line.reply() for _ in range(4)]
     assert replies == ["+OK", "-ERR unknown command NO", "{}", "{}"]
 
 
 def test_command_in_pieces(line):
-    """A command may come in pieces."""
+    """A command may be sent in pieces."""
     for piece in ("PU", "SHB", " [", "]\r"):
         line.send(piece)
     assert line.ask("") == "{}"

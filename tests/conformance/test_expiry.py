@@ -1,7 +1,8 @@
-"""What a minute and a quarter brings: one set-up for all, as no reservation is shorter.
+"""Reservations that expire, and silent workers: one set-up for all, which takes 75 seconds.
 
-A reservation that is over fails its job like a FAIL (manager/working.go:191-239); the server looks
-every fifteen seconds, for silent workers as well (server/task_runner.go:117-130).
+A reservation lasts a minute or longer. Its expiry fails the job like a FAIL
+(manager/working.go:191-239). The server looks for expired ones and for silent workers every 15
+seconds (server/task_runner.go:117-130).
 """
 
 from datetime import datetime
@@ -15,7 +16,7 @@ pytestmark = pytest.mark.timeout(180)
 
 EXPIRED = {"message": "Faktory job reservation expired", "errtype": "ReservationExpired"}
 
-# Fields of the jobs that are fetched at the same time, by their jids.
+# Fields of the jobs that are fetched together, by jid.
 RESERVED = {
     "job-sixty": {"reserve_for": 60, "args": [1.0], "custom": {"a": 1}},
     "job-second": {"reserve_for": 1},
@@ -49,11 +50,11 @@ RESERVED = {
 
 
 class Aged:
-    """The server when all short reservations are over, and what was said and told since."""
+    """The server after all short reservations have expired, and its replies since."""
 
     def __init__(self, server):
         self.server = server
-        server.stand_between(15)
+        server.avoid_tasks(15)
         self.fetch_all()
         self.wait()
         self.look()
@@ -84,7 +85,7 @@ class Aged:
         self.processed_before = worker.info()["faktory"]["total_processed"]
 
     def wait(self):
-        """Until the reaper came, in which the silent worker's queue of a retry fills, too."""
+        """Wait until the reservations have expired and the retry of job-backoff is enqueued."""
         promoted = []
 
         def reaped():
@@ -99,7 +100,7 @@ class Aged:
         self.promoted_after = promoted[0]
 
     def look(self):
-        """At what is in retries and dead, by bringing it back, and what late reports do."""
+        """Read retries and dead by requeueing them, and send late reports."""
         line = self.beating
         self.late_ack = line.ack("job-late-ack")
         self.late_fail = line.fail("job-late-fail")
@@ -111,11 +112,11 @@ class Aged:
         self.robbed = line.fail("job-stolen")
 
     def bring_all(self, *queues):
-        told = {}
+        jobs = {}
         while any(self.beating.queues().get(name) for name in queues):
             payload = self.beating.fetch(*queues)
-            told[payload["jid"]] = payload
-        return told
+            jobs[payload["jid"]] = payload
+        return jobs
 
 
 @pytest.fixture(scope="module", params=KINDS)
@@ -128,15 +129,14 @@ def aged(request):
 
 
 def test_time_that_it_took(aged):
-    """A minute after FETCH a reservation is over, and within a quarter of one it is found to be."""
+    """A reservation expires a minute after FETCH, and the server notices within 15 seconds."""
     assert 60 <= aged.seconds < 78
 
 
 @pytest.mark.parametrize("jid", ["job-sixty", "job-second", "job-minus"])
 def test_expired(aged, jid):
-    """A reservation of a minute or less, which is a minute too, has failed its job."""
-    told = aged.retries[jid]
-    failure = told["failure"]
+    """The expiry of a reservation of a minute, or less, has failed its job."""
+    failure = aged.retries[jid]["failure"]
     failed_at, next_at = (
         datetime.fromisoformat(failure[name]).timestamp() for name in ("failed_at", "next_at")
     )
@@ -148,38 +148,38 @@ def test_expired(aged, jid):
 
 def test_payload_of_an_expired_job(aged):
     """The rest of the job is as it was fetched."""
-    told = dict(aged.retries["job-sixty"])
-    del told["failure"]
-    assert told == next(payload for payload in aged.fetched if payload["jid"] == "job-sixty")
+    retry = dict(aged.retries["job-sixty"])
+    del retry["failure"]
+    assert retry == next(payload for payload in aged.fetched if payload["jid"] == "job-sixty")
 
 
 @pytest.mark.parametrize("jid", ["job-longer", "job-unsaid"])
 def test_not_expired(aged, jid):
-    """A longer reservation, and one of which nothing was said, goes on."""
+    """A longer reservation, and one of the default length, has not expired."""
     assert jid not in aged.retries
     assert aged.beating.fail(jid) == "+OK"
 
 
 def test_no_retry(aged):
-    """A job of no retries is gone."""
+    """A job without retries is gone."""
     assert "job-no-retry" not in aged.retries | aged.dead
     assert aged.beating.fail("job-no-retry") == "-ERR Job not found job-no-retry"
 
 
 def test_dead(aged):
-    """Those that are out of retries are dead."""
+    """Jobs without retries left are dead."""
     assert set(aged.dead) == {"job-to-dead", "job-last-retry"}
 
 
 def test_failure_of_the_dead(aged):
-    """A dead job says what it has died of; nothing of a retry."""
+    """A dead job has its failure, without a time of a retry."""
     failure = aged.dead["job-to-dead"]["failure"]
     assert failure.pop("failed_at")
     assert failure == EXPIRED | {"retry_count": 0, "remaining": -1}
 
 
 def test_last_retry(aged):
-    """An expiry counts on from the failures before, and replaces their words."""
+    """An expiry counts on from earlier failures, and replaces their message."""
     assert aged.dead["job-last-retry"]["failure"] == EXPIRED | {
         "failed_at": "f",
         "next_at": "n",
@@ -189,7 +189,7 @@ def test_last_retry(aged):
 
 
 def test_next_retry(aged):
-    """The same where there are retries left: a later one comes later."""
+    """If retries are left, a later one is due later."""
     failure = aged.retries["job-next-retry"]["failure"]
     next_at = datetime.fromisoformat(failure.pop("next_at")).timestamp() - aged.start
     assert 60 + 31 <= next_at <= 78 + 31 + 87
@@ -197,57 +197,57 @@ def test_next_retry(aged):
 
 
 def test_late_ack(aged):
-    """The ACK of an expired job is +OK, and its retry comes all the same."""
+    """The ACK of an expired job is +OK, and the job is retried nevertheless."""
     assert aged.late_ack == "+OK"
     assert "job-late-ack" in aged.retries
 
 
 def test_late_fail(aged):
-    """The FAIL of an expired job finds no job; its retry is the one of the expiry."""
+    """The FAIL of an expired job finds no job; the job is retried because it expired."""
     assert aged.late_fail == "-ERR Job not found job-late-fail"
     assert aged.retries["job-late-fail"]["failure"]["errtype"] == "ReservationExpired"
 
 
 def test_late_fail_steals_the_next_run(aged):
-    """A late FAIL while another worker has the job again is +OK, and that one's finds no job."""
+    """A late FAIL during another worker's run is +OK, and that worker's FAIL finds no job."""
     assert aged.steal == "+OK"
     assert aged.robbed == "-ERR Job not found job-stolen"
 
 
 def test_removed_queue(aged):
-    """A job whose queue was removed meanwhile is brought back into it."""
+    """A retry is enqueued in a queue that was removed, which is made again."""
     assert aged.retries["job-bad-queue"]["queue"] == "gone"
 
 
 def test_fetched_by_a_producer(aged):
-    """What a producer has fetched expires like all else."""
+    """A reservation of a producer expires, too."""
     assert aged.retries["job-of-nobody"]["failure"]["errtype"] == "ReservationExpired"
 
 
 def test_same_jid_twice(aged):
-    """Of two copies with one jid, one is retried, the later one; the other is lost."""
+    """Of two copies with one jid, the later one is retried; the other is lost."""
     assert aged.retries["job-twice"]["args"] == [2]
 
 
 def test_same_jid_for_longer(aged):
-    """The expiry of a copy fails the other one, long before that one's reservation is over."""
+    """The expiry of a copy fails the other copy, long before the other reservation expires."""
     assert aged.retries["job-uneven"]["args"] == [2]
 
 
 def test_left_in_the_working_set(aged):
-    """What is reserved for longer is left in the working set, for one of them to no avail."""
+    """Longer reservations stay in the working set, even of a copy that has failed."""
     assert aged.info["sets"]["working"] == 3  # job-longer, job-unsaid, job-uneven
     assert aged.info["tasks"]["Busy"]["size"] == 2  # job-longer, job-unsaid
 
 
 def test_sizes(aged):
-    """Every job is somewhere, or nowhere, as told."""
+    """INFO has the sizes of retries and dead."""
     assert (aged.info["sets"]["retries"], aged.info["sets"]["dead"]) == (len(aged.retries), 2)
     assert len(aged.retries) == 11
 
 
 def test_counts(aged):
-    """An expiry counts as a job processed and as a failure; a lost copy counts as none."""
+    """An expiry counts as a processed job and as a failure; a lost copy is not counted."""
     reaped = aged.info["tasks"]["Busy"]["reaped"] - aged.tasks_before["Busy"]["reaped"]
     assert reaped == 14
     assert aged.info["total_failures"] == 1 + reaped
@@ -255,21 +255,21 @@ def test_counts(aged):
 
 
 def test_retry_by_itself(aged):
-    """A job that has failed once is back in its queue after 15 to 44 seconds, and up to 5 more."""
+    """A failed job is enqueued again after 15 to 44 seconds, and up to 5 more."""
     assert 15 <= aged.promoted_after < 50.5
-    told = aged.beating.fetch("backoff")
-    assert told["failure"]["errtype"] == "unknown"
-    next_at = told["failure"]["next_at"]
-    assert next_at <= told["enqueued_at"]
+    payload = aged.beating.fetch("backoff")
+    assert payload["failure"]["errtype"] == "unknown"
+    next_at = payload["failure"]["next_at"]
+    assert next_at <= payload["enqueued_at"]
 
 
 def test_silent_worker(aged):
-    """A worker that was not heard of for a minute has its connections closed."""
+    """The server closes the connections of a worker without heartbeats for a minute."""
     assert aged.silent.reply() is None
 
 
 def test_silent_worker_is_forgotten(aged):
-    """It is forgotten, and counted."""
+    """A silent worker is forgotten, and counted."""
     wid = aged.silent.wid
     assert aged.beating.beat(wid) == f"-ERR unknown worker {wid}"
     before, now = aged.tasks_before["Workers"], aged.info["tasks"]["Workers"]
@@ -277,16 +277,16 @@ def test_silent_worker_is_forgotten(aged):
 
 
 def test_silent_worker_may_come_back(aged):
-    """It may come back under its id."""
+    """A silent worker may connect again with its id."""
     wid = aged.silent.wid
     assert aged.server.worker(wid).beat(wid) == "+OK"
 
 
 def test_beating_worker(aged):
-    """A worker that was heard of is there."""
+    """A worker with heartbeats stays known."""
     assert aged.beating.beat(aged.beating.wid) == "+OK"
 
 
 def test_silent_producer(aged):
-    """A producer may be silent for as long as it likes."""
+    """A producer may be silent for any time."""
     assert aged.producer.ask("PUSHB []") == "{}"

@@ -1,4 +1,4 @@
-"""What becomes of a failed job, and what is kept of its failure (manager/retry.go)."""
+"""Failed jobs: retries, backoff, dead, and the stored failure (manager/retry.go)."""
 
 import json
 import re
@@ -18,7 +18,7 @@ def working(worker):
 
 
 def failed_once(worker, **failure):
-    """What `failure` the job has after a FAIL."""
+    """Fail the job and return its `failure`."""
     assert worker.fail(**failure) == "+OK"
     worker.mutate("requeue", "retries")
     return worker.fetch()["failure"]
@@ -37,7 +37,7 @@ def failed_once(worker, **failure):
     ],
 )
 def test_retries(worker, retry, failures, end):
-    """Of N retries a job is retried N times and then dead; of none it is gone, of less dead."""
+    """After N retries a job is dead; with 0 it is dropped, and with less it is dead at once."""
     worker.push(retry=retry)
     for _ in range(failures):
         worker.fetch()
@@ -50,7 +50,7 @@ def test_retries(worker, retry, failures, end):
 
 
 def test_failure(server, working):
-    """A first failure is told with its times, in the order of Go's struct, before the jid."""
+    """A first failure is written with its times, in the order of Go's struct, before the jid."""
     before = server.time()
     working.fail(errtype="E", message="<m>", backtrace=["a", "b"])
     working.mutate("requeue", "retries")
@@ -65,23 +65,23 @@ def test_failure(server, working):
 
 
 def test_further_failures(working):
-    """A further failure replaces the first one's words; the time of the first one stays."""
+    """A later failure replaces type, message and backtrace; the time of the first one stays."""
     first = failed_once(working, errtype="A", message="a", backtrace=["a"])
     second = failed_once(working, errtype="B")
     third = failed_once(working, message="c")
-    told = [
+    texts = [
         (failure["errtype"], failure["message"], failure.get("backtrace"))
         for failure in (first, second, third)
     ]
     counts = [(failure["retry_count"], failure["remaining"]) for failure in (first, second, third)]
-    assert told == [("A", "a", ["a"]), ("B", "unknown", None), ("unknown", "c", None)]
+    assert texts == [("A", "a", ["a"]), ("B", "unknown", None), ("unknown", "c", None)]
     assert counts == [(0, 25), (1, 24), (2, 23)]
     assert first["failed_at"] == second["failed_at"] == third["failed_at"]
 
 
 @pytest.mark.parametrize("count", [0, 1, 2, 5, 20])
 def test_backoff(server, worker, count):
-    """A retry comes after count⁴ + 15 seconds and at most 29 · (count + 1) more."""
+    """A retry is due after count⁴ + 15 seconds and at most 29 · (count + 1) more."""
     failure = {"retry_count": count - 1, "remaining": 5} if count else None
     worker.push(failure=failure)
     worker.fetch()
@@ -106,7 +106,7 @@ def test_backoff_overflows(worker, count, years):
 
 
 def test_count_overflows(worker):
-    """The count of retries overflows into the least that there is, and is retried again."""
+    """The count of retries overflows to the lowest number, and the job is retried."""
     worker.push(retry=0x7FFF_FFFF_FFFF_FFFF, failure={"retry_count": 0x7FFF_FFFF_FFFF_FFFF})
     worker.fetch()
     assert failed_once(worker)["retry_count"] == -0x8000_0000_0000_0000
@@ -122,7 +122,7 @@ def test_count_overflows(worker):
     ],
 )
 def test_failure_that_was_pushed(worker, pushed, count, remaining):
-    """A failure that a job was pushed with counts as its first ones."""
+    """A pushed job's own `failure` counts as its earlier failures."""
     worker.push(failure=pushed)
     worker.fetch()
     failure = failed_once(worker)
@@ -131,7 +131,7 @@ def test_failure_that_was_pushed(worker, pushed, count, remaining):
 
 
 def test_failure_that_was_pushed_with_too_many_retries(worker):
-    """A job that was pushed with as many retries as it has is dead at its first failure."""
+    """A job that is pushed with all its retries used is dead at its next failure."""
     worker.push(retry=3, failure={"retry_count": 2})
     worker.fetch()
     worker.fail()
@@ -150,7 +150,7 @@ def test_dead_job(worker):
 
 
 def test_dead_job_keeps_the_time_of_its_last_retry(worker):
-    """The time at which the last retry was due stays in a job that dies of it."""
+    """A dead job keeps the time at which its last retry was due."""
     worker.push(retry=1)
     worker.fetch()
     due = failed_once(worker)["next_at"]
@@ -159,7 +159,7 @@ def test_dead_job_keeps_the_time_of_its_last_retry(worker):
     assert worker.fetch()["failure"]["next_at"] == due
 
 
-# Spaces are trimmed, in Go's sense of them, then the rest is cut (manager/retry.go:40-70).
+# The server trims what Go counts as spaces, and cuts the rest (manager/retry.go:40-70).
 @pytest.mark.parametrize(
     ("sent", "kept"),
     [
@@ -181,21 +181,21 @@ def test_dead_job_keeps_the_time_of_its_last_retry(worker):
     ],
     ids=range(15),
 )
-def test_what_is_kept_of_a_failure(working, sent, kept):
-    """What a failure says is trimmed and cut, and nothing of it is never empty."""
+def test_failure_is_trimmed_and_cut(working, sent, kept):
+    """Type and message are trimmed and cut, and never empty."""
     failure = failed_once(working, **sent)
     assert (failure["errtype"], failure["message"], failure.get("backtrace")) == kept
 
 
-def test_half_a_character_is_escaped_where_it_is_kept(working):
-    """What is left of a cut character is six characters of an escape in the stored payload."""
+def test_half_a_character_is_stored_as_an_escape(working):
+    """The rest of a cut character is stored as an escape of six characters."""
     working.fail(errtype="e" * 99 + "é")
     assert working.mutate("discard", "retries", regexp=r"*e\\ufffd*") == "+OK"
     assert working.sets() == {}
 
 
 def test_payload_of_a_retry(working):
-    """A retry has all that the job had, and the time at which it was first enqueued."""
+    """A retry keeps all fields, even the time at which it was first enqueued."""
     before = job(args=[1.5], custom={"a": 1}, reserve_for=90, backtrace=3, created_at="2020")
     working.ask(f"PUSHB [{json.dumps(before | {'jid': 'job-number-2'})}]")
     fetched = working.fetch()

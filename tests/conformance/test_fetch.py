@@ -1,4 +1,4 @@
-"""FETCH: which job it gives, how long it waits for one, and for whom (manager/fetch.go)."""
+"""FETCH: which job it returns, how long it waits, paused queues, quiet workers; END."""
 
 import json
 import time
@@ -9,7 +9,7 @@ from .wire import compact, job
 
 
 def waits(worker, *queues):
-    """Start a FETCH that will have to wait."""
+    """Send a FETCH that has to wait."""
     worker.send(f"{' '.join(['FETCH', *queues])}\r\n")
     time.sleep(0.2)
 
@@ -20,13 +20,13 @@ def jid(reply):
 
 @pytest.fixture
 def timed():
-    """Seconds since the test began."""
+    """A function that returns the seconds since the test began."""
     start = time.monotonic()
     return lambda: time.monotonic() - start
 
 
 def test_oldest_first(worker):
-    """A queue gives its jobs in the order in which they came, by PUSH and by PUSHB."""
+    """A queue returns its jobs in the order in which PUSH and PUSHB enqueued them."""
     worker.push("job-number-1")
     worker.ask(f"PUSHB {compact([job('job-number-2'), job('job-number-3')])}")
     worker.push("job-number-4")
@@ -34,7 +34,7 @@ def test_oldest_first(worker):
 
 
 def test_queues_in_the_order_of_fetch(worker):
-    """The first queue that has a job gives it, whichever job is older."""
+    """FETCH returns a job of its first queue that has one, even if others have older jobs."""
     worker.push("job-number-1", queue="a")
     worker.push("job-number-2", queue="b")
     worker.push("job-number-3", queue="b")
@@ -46,20 +46,20 @@ def test_queues_in_the_order_of_fetch(worker):
     "queues", [("a",), ("nope", "a"), ("a", "a"), ("", "a"), ("*", "a"), ("a", "q:a", "é")]
 )
 def test_names_that_are_no_queues(worker, queues):
-    """Whatever else FETCH names is an empty queue."""
+    """Any other name in FETCH counts as an empty queue."""
     worker.push(queue="a")
     assert worker.fetch(*queues)["jid"] == "job-number-1"
 
 
 def test_names_have_case(worker, timed):
-    """A queue's name has case."""
+    """A queue's name is case-sensitive."""
     worker.push(queue="a")
     assert worker.fetch("A") is None
 
 
 @pytest.mark.parametrize("queue", ["default", ""])
 def test_empty_queue(worker, timed, queue):
-    """An empty queue is waited on for two seconds."""
+    """FETCH waits two seconds for an empty queue."""
     assert worker.ask(f"FETCH {queue}") == "$-1"
     assert 1.9 < timed() < 3.5
 
@@ -73,7 +73,7 @@ def test_woken_by_a_push(server, worker, timed):
 
 
 def test_woken_by_a_requeue(server, worker, timed):
-    """So does a job that comes back by MUTATE."""
+    """A job that MUTATE requeues ends the wait at once."""
     worker.push(at="2090-01-01T00:00:00Z")
     waits(worker, "default")
     server.producer().mutate("requeue", "scheduled")
@@ -81,8 +81,8 @@ def test_woken_by_a_requeue(server, worker, timed):
     assert timed() < 1
 
 
-def test_who_waits_longest_is_served_first(server):
-    """Jobs go to the waiting workers in the order in which they came to wait."""
+def test_longest_waiting_worker_is_served_first(server):
+    """Jobs go to the workers in the order in which these began to wait."""
     workers = [server.worker() for _ in range(4)]
     for worker in workers:
         waits(worker, "default")
@@ -91,8 +91,8 @@ def test_who_waits_longest_is_served_first(server):
     assert [jid(worker.reply())[-1] for worker in workers] == ["0", "1", "2", "3"]
 
 
-def test_waiting_takes_what_comes_first(server, worker):
-    """A worker that waits takes the first job that comes, though another queue stands first."""
+def test_waiting_worker_gets_the_first_job_pushed(server, worker):
+    """A waiting worker gets the first job pushed, even if another queue is named first."""
     waits(worker, "a", "b")
     server.producer().ask(
         f"PUSHB {compact([job('job-number-1', queue='b'), job('job-number-2', queue='a')])}"
@@ -101,7 +101,7 @@ def test_waiting_takes_what_comes_first(server, worker):
 
 
 def test_waiting_on_a_queue_that_is_removed(server, worker):
-    """A queue that is removed and made again is the same to who waits on it."""
+    """A worker that waits on a queue gets a job of it after it was removed and made again."""
     worker.push()
     worker.fetch()
     waits(worker, "default")
@@ -112,7 +112,7 @@ def test_waiting_on_a_queue_that_is_removed(server, worker):
 
 
 def test_paused_queue_is_passed_over(worker):
-    """A paused queue gives nothing; the next one does."""
+    """FETCH skips a paused queue."""
     worker.push("job-number-1", queue="a")
     worker.push("job-number-2", queue="b")
     worker.ask("QUEUE PAUSE a")
@@ -120,7 +120,7 @@ def test_paused_queue_is_passed_over(worker):
 
 
 def test_all_queues_paused(worker, timed):
-    """Where all queues are paused, FETCH waits in vain, though there are jobs."""
+    """If all queues are paused, FETCH waits and returns nothing."""
     worker.push(queue="a")
     worker.ask("QUEUE PAUSE a")
     assert worker.fetch("a", "a") is None
@@ -138,7 +138,7 @@ def test_resumed_while_fetch_waits(server, worker, timed):
 
 
 def test_paused_while_fetch_waits(server, worker):
-    """A queue that is paused while FETCH waits on it still gives the next job."""
+    """A queue that is paused while FETCH waits on it still returns the next job."""
     worker.push(queue="a")
     worker.fetch("a")
     waits(worker, "a")
@@ -150,7 +150,7 @@ def test_paused_while_fetch_waits(server, worker):
 
 @pytest.mark.parametrize("state", ["quiet", "terminate"])
 def test_first_connection_of_a_quiet_worker(worker, timed, state):
-    """A worker that is quiet finds nothing on its first connection, not even an error."""
+    """FETCH on the first connection of a quiet worker returns nothing, not even an error."""
     worker.push()
     worker.beat(worker.wid, current_state=state)
     assert [worker.ask("FETCH default"), worker.ask("FETCH")] == ["$-1", "$-1"]
@@ -158,7 +158,7 @@ def test_first_connection_of_a_quiet_worker(worker, timed, state):
 
 
 def test_further_connections_of_a_quiet_worker(server, worker):
-    """What later connections know of the state is what it was when they came (commands.go:238)."""
+    """A later connection keeps the state the worker had when it connected (commands.go:238)."""
     second = server.worker(worker.wid)
     worker.push()
     worker.push("job-number-2")
@@ -175,14 +175,14 @@ def test_producers_may_fetch(line):
 
 
 def test_fetched_job_is_reserved(worker):
-    """A fetched job is in no queue, and in the working set; its queue stays known."""
+    """A fetched job is in the working set and no longer in its queue, which stays known."""
     worker.push()
     worker.fetch()
     assert (worker.queues(), worker.sets(), worker.busy()) == ({"default": 0}, {"working": 1}, 1)
 
 
-def test_worker_that_hangs_up_while_it_waits(server, worker):
-    """The job that a vanished worker was waiting for is popped and reserved for nobody."""
+def test_worker_that_disconnects_while_it_waits(server, worker):
+    """A job for a worker that disconnected during its FETCH is reserved nevertheless."""
     waits(worker, "default")
     worker.close()
     line = server.producer()
@@ -192,17 +192,17 @@ def test_worker_that_hangs_up_while_it_waits(server, worker):
 
 
 def test_end(line):
-    """END is answered by hanging up."""
+    """END closes the connection."""
     assert line.ask("END") is None
 
 
 def test_end_with_words_behind_it(line):
-    """What stands behind END is not looked at."""
+    """The rest of a line after END is ignored."""
     assert line.ask("END of the world") is None
 
 
 def test_nothing_is_done_after_end(server, line):
-    """What was sent after END is lost; what was sent before is answered."""
+    """Commands after END are lost; those before get their replies."""
     line.send("QUEUE LATENCY\r\nEND\r\nPUSHB " + compact([job()]) + "\r\n")
     assert [line.reply(), line.reply()] == ["{}", None]
     assert server.producer().queues() == {}

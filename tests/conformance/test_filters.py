@@ -1,4 +1,4 @@
-"""MUTATE: which jobs a filter means; it is matched against their text (server/mutate.go:79-116)."""
+"""MUTATE: the jobs that a filter matches, by their stored text (server/mutate.go:79-116)."""
 
 import pytest
 
@@ -75,14 +75,14 @@ FILTERS = [
 
 
 def waiting(worker):
-    """The jids of all that wait in the default queue."""
+    """Return the jids of all jobs in the default queue."""
     size = worker.queues().get("default", 0)
     return sorted(worker.fetch()["jid"] for _ in range(size))
 
 
 @pytest.mark.parametrize(("chosen", "jids"), FILTERS, ids=[compact(row[0]) for row in FILTERS])
 def test_filter(worker, chosen, jids):
-    """Jids come before all else, then jobtype and glob both count; spaces are an error."""
+    """With jids, all else is ignored; otherwise jobtype and glob must both match."""
     assert worker.ask(f"PUSHB {compact(CREATED)}") == "{}"
     operation = {"cmd": "requeue", "target": "scheduled", "filter": chosen}
     assert worker.ask(f"MUTATE {compact(operation)}") == "+OK"
@@ -90,21 +90,21 @@ def test_filter(worker, chosen, jids):
 
 
 def test_filter_of_null(worker):
-    """A filter of null is none."""
+    """A filter of null counts as no filter."""
     worker.ask(f"PUSHB {compact(CREATED)}")
     worker.ask('MUTATE {"cmd":"discard","target":"scheduled","filter":null}')
     assert worker.sets() == {}
 
 
 def test_space_by_an_escape(worker):
-    """A space can be looked for by its escape."""
+    """A space can be matched by its escape."""
     worker.push(args=["a b"], at=LATER)
     worker.ask(r'MUTATE {"cmd":"discard","target":"scheduled","filter":{"regexp":"*a\u0020b*"}}')
     assert worker.sets() == {}
 
 
 def test_bytes_of_characters(worker):
-    """A glob matches bytes: what is two of them takes two question marks."""
+    """A glob matches bytes: a character of two bytes needs two question marks."""
     worker.push(args=["aéb"], at=LATER)
     worker.mutate("kill", "scheduled", regexp="*a?b*")
     worker.mutate("requeue", "scheduled", regexp="*a??b*")
@@ -112,7 +112,7 @@ def test_bytes_of_characters(worker):
 
 
 def test_null_byte_in_a_glob(worker):
-    """A null byte is a byte like others; payloads have none."""
+    """A null byte is an ordinary byte; payloads contain none."""
     worker.push(args=["a\0b"], at=LATER)
     worker.mutate("discard", "scheduled", regexp="*a\0b*")
     worker.mutate("discard", "scheduled", regexp="*\0*")

@@ -1,11 +1,11 @@
-"""FLUSH empties the storage; what the server has in its own memory stays (storage/redis.go:249)."""
+"""FLUSH: it deletes all stored jobs; the server's own memory stays (storage/redis.go:249)."""
 
 import pytest
 
 
 @pytest.fixture
 def flushed(worker):
-    """A worker that had fetched job-number-1 when all was flushed."""
+    """A worker that had fetched job-number-1 before FLUSH."""
     worker.push(queue="a")
     worker.push("job-number-2", queue="b")
     worker.push("job-number-3", at="2090-01-01T00:00:00Z")
@@ -15,12 +15,12 @@ def flushed(worker):
 
 
 def test_all_is_gone(flushed):
-    """Jobs are gone from all queues and sets; the queues are known still."""
+    """Queues and sets are empty; the queues are still known."""
     assert (flushed.sets(), flushed.queues()) == ({}, {"a": 0, "b": 0})
 
 
-def test_totals_begin_anew(worker):
-    """What was counted is forgotten."""
+def test_totals_are_reset(worker):
+    """The totals of INFO are 0 again."""
     worker.push()
     worker.fetch()
     worker.fail()
@@ -30,7 +30,7 @@ def test_totals_begin_anew(worker):
 
 
 def test_reservation_stays(flushed):
-    """The job that was fetched is reserved still, in memory."""
+    """The fetched job is still reserved, in memory."""
     assert flushed.busy() == 1
 
 
@@ -41,7 +41,7 @@ def test_late_ack(flushed):
 
 
 def test_late_fail(flushed):
-    """A late FAIL is +OK, and the job is gone all the same: neither retried nor counted."""
+    """A late FAIL is +OK, but the job is gone: neither retried nor counted."""
     assert flushed.fail() == "+OK"
     assert (flushed.busy(), flushed.sets()) == (0, {})
     faktory = flushed.info()["faktory"]
@@ -49,13 +49,13 @@ def test_late_fail(flushed):
 
 
 def test_second_late_fail(flushed):
-    """A second one finds no job."""
+    """A second late FAIL finds no job."""
     flushed.fail()
     assert flushed.fail() == "-ERR Job not found job-number-1"
 
 
 def test_job_again(flushed):
-    """The same job pushed and fetched again is reserved anew."""
+    """The same job can be pushed, fetched and reserved again."""
     flushed.push()
     flushed.fetch()
     assert (flushed.busy(), flushed.sets()) == (1, {"working": 1})
@@ -76,14 +76,14 @@ def test_paused_queue(worker):
 
 
 def test_workers_stay(worker):
-    """Workers are known still, in the state in which they were."""
+    """Workers stay known, in their state."""
     worker.beat(worker.wid, current_state="quiet")
     worker.ask("FLUSH")
     assert worker.beat(worker.wid) == '{"state":"quiet"}'
 
 
 def test_retry_of_push_stays(worker):
-    """What the last PUSH said of retries stays what the next one means."""
+    """The `retry` of the last PUSH stays the default of the next one."""
     worker.ask('PUSH {"jid":"job-number-0","jobtype":"x","args":[],"retry":3}')
     worker.ask("FLUSH")
     worker.ask('PUSH {"jid":"job-number-1","jobtype":"x","args":[]}')

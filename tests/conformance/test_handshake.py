@@ -1,11 +1,11 @@
-"""HI and HELLO: who is let in, and who is hung up on without a word (server/server.go:231-329)."""
+"""HI and HELLO: which clients are accepted, and time limits (server/server.go:231-329)."""
 
 import contextlib
 import time
 
 import pytest
 
-# What is no HELLO; each is hung up on.
+# Lines that are not a HELLO; the server closes the connection.
 REFUSED = [
     "HELLO",
     "HELLO ",
@@ -60,45 +60,45 @@ ACCEPTED = [
 
 
 def test_hi(server):
-    """The server begins, with the version of its protocol."""
+    """The server speaks first, with the version of its protocol."""
     assert server.dial().greeting == '+HI {"v":2}'
 
 
 @pytest.mark.parametrize("hello", REFUSED)
 def test_refused(server, hello):
-    """What is no HELLO, or no JSON object of the right types, is hung up on."""
+    """The server closes the connection without a reply to a bad HELLO."""
     assert server.dial().ask(hello) is None
 
 
 @pytest.mark.parametrize("hello", ACCEPTED)
 def test_accepted(server, hello):
-    """Nothing has to be in a HELLO, and anything else may be."""
+    """A HELLO needs no field, and may have unknown ones."""
     line = server.dial()
     assert line.ask(hello) == "+OK"
     assert line.ask("PUSHB []") == "{}"
 
 
 def test_commands_behind_hello(server):
-    """Commands need not wait for the reply to HELLO."""
+    """Commands may be sent before the reply to HELLO."""
     line = server.dial()
     line.send('HELLO {"v":2}\nPUSHB []\nQUEUE LATENCY\nEND\n')
     assert [line.reply() for _ in range(4)] == ["+OK", "{}", "{}", None]
 
 
 def test_commands_behind_a_refused_hello(server):
-    """What comes behind a refused HELLO is not looked at."""
+    """Commands after a refused HELLO are ignored."""
     line = server.dial()
     line.send('HELLO {"v":"2"}\nPUSHB []\n')
     assert line.reply() is None
 
 
 def test_hello_once(line):
-    """A second HELLO is no command."""
+    """A second HELLO is an unknown command."""
     assert line.hello() == "-ERR unknown command HELLO"
 
 
 def test_silence_before_hello(server):
-    """Who has not said HELLO within two seconds is hung up on."""
+    """The server closes a connection without a HELLO after two seconds."""
     start = time.monotonic()
     line = server.dial()
     assert line.reply() is None
@@ -106,7 +106,7 @@ def test_silence_before_hello(server):
 
 
 def test_slow_hello(server):
-    """The two seconds are for all of HELLO, however it comes."""
+    """The two seconds are for the whole HELLO, even if it is sent in pieces."""
     line = server.dial()
     line.send('HELLO {"v":2')
     for _ in range(4):
@@ -119,14 +119,14 @@ def test_slow_hello(server):
 
 
 def test_silence_after_hello(server):
-    """After HELLO there is no such limit."""
+    """After HELLO there is no time limit."""
     line = server.producer()
     time.sleep(2.3)
     assert line.ask("PUSHB []") == "{}"
 
 
 def test_unfinished_line(server):
-    """A line that has no end when the client hangs up is not looked at."""
+    """A line without an end is ignored when the client disconnects."""
     line = server.producer()
     line.send('PUSHB [{"jid":"job-number-1","jobtype":"work","args":[]}]')
     line.close()

@@ -1,4 +1,4 @@
-"""INFO: what it tells, in which order, and how the counts move (server/server.go:424-482)."""
+"""INFO: its names in order, counts, sizes, times (server/server.go:424-482)."""
 
 import re
 from datetime import datetime, timedelta
@@ -55,30 +55,30 @@ def info(line):
     ],
 )
 def test_names(info, path, names):
-    """The names are Go's, in its order: that of a struct, or that of the alphabet in a map."""
-    told = info
+    """The names have the order of Go: that of a struct, or alphabetical in a map."""
+    part = info
     for name in path.split():
-        told = told[name]
-    assert list(told) == names
+        part = part[name]
+    assert list(part) == names
 
 
 @pytest.mark.parametrize(
     ("name", "value"), [("description", "Faktory"), ("faktory_version", "1.10.0")]
 )
 def test_server(info, name, value):
-    """The server says what it is."""
+    """The server reports its name and version."""
     assert info["server"][name] == value
 
 
 @pytest.mark.parametrize("name", ["uptime", "connections", "command_count", "used_memory_mb"])
 def test_whole_numbers(info, name):
-    """What is counted is a whole number."""
+    """Counts are whole numbers."""
     assert type(info["server"][name]) is int
     assert info["server"][name] >= 0
 
 
 def test_times(server, info):
-    """The server tells its time twice, both times in UTC."""
+    """The server reports its time twice, both times in UTC."""
     now = datetime.fromisoformat(info["now"])
     assert abs(now.timestamp() - server.now()) < 2
     assert info["now"].endswith("Z")
@@ -105,7 +105,7 @@ def test_uptime(server, line):
     ],
 )
 def test_command_count(line, commands, counted):
-    """Known verbs are counted, whatever becomes of them, and INFO counts itself."""
+    """Known verbs are counted, even if they fail, and INFO counts itself."""
     before = line.info()["server"]["command_count"]
     for command in commands:
         line.ask(command)
@@ -124,14 +124,14 @@ def test_connections(server, line):
 
 
 def test_clean_server(line):
-    """Where nothing is, nothing is told."""
+    """A clean server has no queues, and sizes of 0."""
     faktory = line.info()["faktory"]
     assert (faktory["queues"], set(faktory["sets"].values())) == ({}, {0})
     assert [faktory[f"total_{name}"] for name in ("enqueued", "queues")] == [0, 0]
 
 
 def test_totals(worker):
-    """What waits in queues and how many there are, what was worked and how much of it failed."""
+    """Totals: jobs in queues, number of queues, processed jobs, and failures of these."""
     for number in range(6):
         worker.push(f"job-number-{number}", queue="ab"[number % 2])
     for number in (0, 2):
@@ -151,7 +151,7 @@ def test_totals(worker):
     ("retry", "task"), [(25, "Retries"), (-1, "Dead"), (0, "Nowhere")], ids=["25", "-1", "0"]
 )
 def test_sizes_of_tasks(worker, retry, task):
-    """The tasks tell the sizes of the sets that they look after."""
+    """A task has the size of its set."""
     worker.push(retry=retry)
     worker.fetch()
     worker.fail()
@@ -163,6 +163,6 @@ def test_sizes_of_tasks(worker, retry, task):
 
 
 def test_size_of_the_scheduled(line):
-    """So does the one of scheduled jobs."""
+    """The task of scheduled jobs has the size of their set."""
     line.push(at="2090-01-01T00:00:00Z")
     assert line.info()["faktory"]["tasks"]["Scheduled"]["size"] == 1

@@ -1,4 +1,4 @@
-"""MUTATE: what each command does to each set, and what is left of a job (server/mutate.go)."""
+"""MUTATE: clear, kill, discard and requeue on each set (server/mutate.go)."""
 
 import pytest
 
@@ -8,7 +8,7 @@ LATER = "2090-01-01T00:00:00Z"
 
 
 def fill(worker, target):
-    """Put job-number-1 into a set, and another one into its like."""
+    """Put job-number-1 and job-number-2 into a set."""
     for jid in ("job-number-1", "job-number-2"):
         retry = -1 if target == "dead" else 25
         worker.push(jid, retry=retry, at=LATER if target == "scheduled" else "")
@@ -31,7 +31,7 @@ targets = pytest.mark.parametrize("target", ["retries", "dead", "scheduled"])
     ],
 )
 def test_all_of_a_set(worker, target, command, sets, queued):
-    """Without a filter a command means all of the set."""
+    """Without a filter, a command applies to the whole set."""
     fill(worker, target)
     assert worker.mutate(command, target) == "+OK"
     assert worker.sets() == dict.fromkeys(sets, 2)
@@ -44,7 +44,7 @@ def test_all_of_a_set(worker, target, command, sets, queued):
     [("clear", 0, 0), ("discard", 1, 0), ("kill", 1, 0), ("requeue", 1, 1)],
 )
 def test_one_of_a_set(worker, target, command, left, queued):
-    """With a filter it means those that fit; clear does not look at it."""
+    """With a filter, a command applies to matching jobs; clear ignores the filter."""
     fill(worker, target)
     assert worker.mutate(command, target, jids=["job-number-1"]) == "+OK"
     left += command == "kill" and target == "dead"
@@ -59,11 +59,11 @@ def test_empty_set(line, command):
     assert (line.sets(), line.queues()) == ({}, {})
 
 
-# ---- what is left of a job -------------------------------------------------------------------
+# ---- the payload afterwards ------------------------------------------------------------------
 
 
 def test_requeue_of_a_retry(worker):
-    """A retry that is requeued keeps its failure, and the time at which it was enqueued."""
+    """A requeued retry keeps its failure, and the time at which it was enqueued."""
     worker.push()
     first = worker.fetch()
     worker.fail()
@@ -74,7 +74,7 @@ def test_requeue_of_a_retry(worker):
 
 
 def test_requeue_of_a_kill(worker):
-    """A job may be killed and brought back: it is dead of nothing."""
+    """A killed job can be requeued; it has no failure."""
     worker.push(at=LATER)
     worker.mutate("kill", "scheduled")
     worker.mutate("requeue", "dead")
@@ -96,7 +96,7 @@ def test_requeue_of_a_dead_job_fails_again(worker):
 
 
 def test_requeue_into_a_removed_queue(worker):
-    """Requeueing makes the queue where it is no longer known."""
+    """Requeueing makes a queue that was removed."""
     fill(worker, "retries")
     worker.ask("QUEUE REMOVE *")
     worker.mutate("requeue", "retries")
@@ -104,7 +104,7 @@ def test_requeue_into_a_removed_queue(worker):
 
 
 def test_requeue_into_a_bad_queue(worker):
-    """A job whose queue has no name stays where it is; the error says why."""
+    """A job with a bad queue name stays in its set; the error has the reason."""
     worker.push(at=LATER, queue="a b")
     assert worker.mutate("requeue", "scheduled") == (
         r"-ERR queue names must match \A[a-zA-Z0-9._-]+\z"
@@ -113,14 +113,14 @@ def test_requeue_into_a_bad_queue(worker):
 
 
 def test_kill_of_a_job_with_a_bad_queue(worker):
-    """Its queue is nothing to a kill."""
+    """A kill ignores the job's queue."""
     worker.push(at=LATER, queue="a b")
     assert worker.mutate("kill", "scheduled") == "+OK"
     assert worker.sets() == {"dead": 1}
 
 
-def test_mutations_count_for_nothing(worker):
-    """Neither a kill nor a requeue is a failure or a job done."""
+def test_mutations_are_not_counted(worker):
+    """A kill or requeue counts neither as processed nor as failed."""
     worker.push(at=LATER)
     worker.mutate("kill", "scheduled")
     worker.mutate("requeue", "dead")
@@ -129,7 +129,7 @@ def test_mutations_count_for_nothing(worker):
 
 
 def test_many_jobs(worker):
-    """A set of hundreds is mutated to its end."""
+    """A mutation applies to hundreds of jobs."""
     jobs = [job(f"job-number-{number}", at=LATER) for number in range(500)]
     worker.ask(f"PUSHB {compact(jobs)}")
     worker.mutate("kill", "scheduled", regexp="*-number-1*")

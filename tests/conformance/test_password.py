@@ -30,7 +30,7 @@ def guarded(request):
 
 
 def test_hi_with_a_password(guarded):
-    """HI says how often to hash the password, and with what salt, different each time."""
+    """HI has the number of hash rounds and the salt, which differs each time."""
     first, second = guarded.dial().greeting, guarded.dial().greeting
     pattern = r'\+HI \{"v":2,"i":(\d{4}),"s":"([0-9a-f]{8,16})"\}'
     times, salt = re.fullmatch(pattern, first).groups()
@@ -40,7 +40,7 @@ def test_hi_with_a_password(guarded):
 
 @pytest.mark.parametrize("version", [2, 3, 255])
 def test_right_password(guarded, version):
-    """The password's hash opens."""
+    """The right hash is accepted."""
     line = guarded.dial()
     hello = {"v": version, "pwdhash": password_hash(PASSWORD, line.greeting)}
     assert line.hello(**hello) == "+OK"
@@ -65,7 +65,7 @@ def test_right_password_of_the_first_protocol(guarded, version):
     ],
 )
 def test_wrong_password(guarded, hello):
-    """Whoever does not know the password is told so, and hung up on."""
+    """A wrong hash gets an error, and the connection is closed."""
     line = guarded.dial()
     assert [line.hello(**hello), line.reply()] == ["-ERR Invalid password", None]
 
@@ -82,25 +82,25 @@ def test_wrong_password(guarded, hello):
     ids=["another", "upper case", "hashed once", "first protocol", "longer"],
 )
 def test_almost_right_password(guarded, change):
-    """Another password, or another way of hashing it, does not open."""
+    """Another password, or another way of hashing it, is refused."""
     line = guarded.dial()
     assert line.hello(**change(line.greeting)) == "-ERR Invalid password"
 
 
 def test_hash_of_another_salt(guarded):
-    """A hash opens but the connection whose salt it has."""
+    """A hash is accepted only on the connection with its salt."""
     other = guarded.dial()
     hello = {"pwdhash": password_hash(PASSWORD, other.greeting)}
     assert guarded.dial().hello(**hello) == "-ERR Invalid password"
 
 
 def test_bad_hello_with_a_password(guarded):
-    """A HELLO that is none is hung up on before the password is looked at."""
+    """A bad HELLO is refused before the password is checked."""
     assert guarded.dial().ask('HELLO {"v":"2"}') is None
 
 
 def test_worker_with_a_wrong_password(guarded):
-    """A worker that is not let in is not known."""
+    """A worker with a wrong password is unknown."""
     wid = new_wid()
     assert guarded.dial().hello(wid=wid, pwdhash="x") == "-ERR Invalid password"
     line = guarded.dial()
@@ -109,7 +109,7 @@ def test_worker_with_a_wrong_password(guarded):
 
 
 def test_password_does_not_leak(guarded):
-    """INFO says nothing of the password."""
+    """INFO does not contain the password."""
     line = guarded.dial()
     line.hello(pwdhash=password_hash(PASSWORD, line.greeting))
     assert "s3cret" not in json.dumps(line.info())

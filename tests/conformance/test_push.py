@@ -1,4 +1,4 @@
-"""What a pushed job looks like when it is fetched: the server writes what it has decoded anew."""
+"""PUSH and PUSHB: the stored payload, times, the default of retry, refusals in bulk."""
 
 import json
 import re
@@ -7,7 +7,7 @@ import pytest
 
 from .wire import compact, job
 
-# Numbers go through float64, and text through Go's idea of what is safe in HTML (client/job.go:46).
+# Numbers become float64, and text is escaped for HTML (client/job.go:46).
 ARGS = [
     ("[]", "[]"),
     ("[1.0]", "[1]"),
@@ -36,46 +36,46 @@ ARGS = [
     ('[[[]], {}, {"": {}}]', '[[[]],{},{"":{}}]'),
 ]
 
-# All fields but created_at as they are pushed, and all but the times as they are fetched.
+# The fields of a job as pushed, and the payload as fetched, without its times.
 JOB = '"jid":"job-number-1","jobtype":"work","args":[]'
-TOLD = '"jid":"job-number-1","queue":"default","jobtype":"work",TIMES"args":[]'
+STORED = '"jid":"job-number-1","queue":"default","jobtype":"work",TIMES"args":[]'
 FAILURE = (
     '"failure":{"failed_at":"","next_at":"n","errtype":"E","backtrace":["b"],'
     '"retry_count":0,"remaining":-3}'
 )
 FIELDS = [
-    (f'"retry":null,{JOB}', f'{{"retry":25,{TOLD}}}'),
-    (f'"retry":-1,{JOB}', f'{{"retry":-1,{TOLD}}}'),
-    (f'"queue":"",{JOB}', f'{{"retry":25,{TOLD}}}'),
-    (f'"queue":null,"custom":null,"failure":null,{JOB}', f'{{"retry":25,{TOLD}}}'),
-    (f'"unknown":1,"enqueued_at":"x",{JOB}', f'{{"retry":25,{TOLD}}}'),
-    (f'"custom":{{}},"reserve_for":0,"backtrace":0,"at":"",{JOB}', f'{{"retry":25,{TOLD}}}'),
+    (f'"retry":null,{JOB}', f'{{"retry":25,{STORED}}}'),
+    (f'"retry":-1,{JOB}', f'{{"retry":-1,{STORED}}}'),
+    (f'"queue":"",{JOB}', f'{{"retry":25,{STORED}}}'),
+    (f'"queue":null,"custom":null,"failure":null,{JOB}', f'{{"retry":25,{STORED}}}'),
+    (f'"unknown":1,"enqueued_at":"x",{JOB}', f'{{"retry":25,{STORED}}}'),
+    (f'"custom":{{}},"reserve_for":0,"backtrace":0,"at":"",{JOB}', f'{{"retry":25,{STORED}}}'),
     (
         f'"custom":{{"b":1.0,"a":[{{}}]}},{JOB}',
-        f'{{"retry":25,"custom":{{"a":[{{}}],"b":1}},{TOLD}}}',
+        f'{{"retry":25,"custom":{{"a":[{{}}],"b":1}},{STORED}}}',
     ),
-    (f'"custom":{{"a":null}},{JOB}', f'{{"retry":25,"custom":{{"a":null}},{TOLD}}}'),
-    (f'{JOB},"reserve_for":86400', f'{{"retry":25,{TOLD},"reserve_for":86400}}'),
-    (f'{JOB},"reserve_for":-5', f'{{"retry":25,{TOLD},"reserve_for":-5}}'),
-    (f'{JOB},"backtrace":7', f'{{"retry":25,{TOLD},"backtrace":7}}'),
-    (f'{JOB},"backtrace":-7', f'{{"retry":25,{TOLD},"backtrace":-7}}'),
-    (f'{JOB},"RETRY":3,"Queue":"default"', f'{{"retry":3,{TOLD}}}'),
-    (f'{JOB},"cu\u017ftom":{{"a":1}}', f'{{"retry":25,"custom":{{"a":1}},{TOLD}}}'),
-    (f'{JOB},"bac\u212atrace":1', f'{{"retry":25,{TOLD},"backtrace":1}}'),
-    (f'"jid":"job-number-0","jobtype":"play",{JOB}', f'{{"retry":25,{TOLD}}}'),
-    (f'{JOB},"args":null,"args":[]', f'{{"retry":25,{TOLD}}}'),
-    (f'{JOB},"jid":null,"jobtype":null', f'{{"retry":25,{TOLD}}}'),
+    (f'"custom":{{"a":null}},{JOB}', f'{{"retry":25,"custom":{{"a":null}},{STORED}}}'),
+    (f'{JOB},"reserve_for":86400', f'{{"retry":25,{STORED},"reserve_for":86400}}'),
+    (f'{JOB},"reserve_for":-5', f'{{"retry":25,{STORED},"reserve_for":-5}}'),
+    (f'{JOB},"backtrace":7', f'{{"retry":25,{STORED},"backtrace":7}}'),
+    (f'{JOB},"backtrace":-7', f'{{"retry":25,{STORED},"backtrace":-7}}'),
+    (f'{JOB},"RETRY":3,"Queue":"default"', f'{{"retry":3,{STORED}}}'),
+    (f'{JOB},"cu\u017ftom":{{"a":1}}', f'{{"retry":25,"custom":{{"a":1}},{STORED}}}'),
+    (f'{JOB},"bac\u212atrace":1', f'{{"retry":25,{STORED},"backtrace":1}}'),
+    (f'"jid":"job-number-0","jobtype":"play",{JOB}', f'{{"retry":25,{STORED}}}'),
+    (f'{JOB},"args":null,"args":[]', f'{{"retry":25,{STORED}}}'),
+    (f'{JOB},"jid":null,"jobtype":null', f'{{"retry":25,{STORED}}}'),
     (
         f'{JOB},"custom":{{"a":1,"b":2}},"custom":{{"b":3}}',
-        f'{{"retry":25,"custom":{{"a":1,"b":3}},{TOLD}}}',
+        f'{{"retry":25,"custom":{{"a":1,"b":3}},{STORED}}}',
     ),
     (
         f'{JOB},"failure":{{}}',
-        f'{{"retry":25,"failure":{{"failed_at":"","retry_count":0,"remaining":0}},{TOLD}}}',
+        f'{{"retry":25,"failure":{{"failed_at":"","retry_count":0,"remaining":0}},{STORED}}}',
     ),
     (
         f'{JOB},"failure":{{"remaining":-3,"backtrace":["b"],"errtype":"E","next_at":"n"}}',
-        f'{{"retry":25,{FAILURE},{TOLD}}}',
+        f'{{"retry":25,{FAILURE},{STORED}}}',
     ),
 ]
 
@@ -97,47 +97,47 @@ FUTURE = [
 
 
 def fetched(worker):
-    """The text of the payload, with both times taken out of it."""
+    """Fetch a job and return its text without both times."""
     text = worker.ask("FETCH default")
     return re.sub(r'"created_at":"[^"]+","enqueued_at":"[^"]+",', "TIMES", text)
 
 
-@pytest.mark.parametrize(("pushed", "told"), ARGS)
-def test_args(worker, pushed, told):
-    """Arguments are told as Go's encoding/json tells what it has read of them."""
+@pytest.mark.parametrize(("pushed", "stored"), ARGS)
+def test_args(worker, pushed, stored):
+    """Arguments are stored as Go's encoding/json writes them after reading."""
     worker.ask(f'PUSH {{"jid":"job-number-1","jobtype":"work","args":{pushed}}}')
-    assert fetched(worker) == f'{{"retry":25,{TOLD}}}'.replace("[]", told)
+    assert fetched(worker) == f'{{"retry":25,{STORED}}}'.replace("[]", stored)
 
 
-@pytest.mark.parametrize(("pushed", "told"), [row for row in ARGS if row[0] != "[]"])
-def test_custom(worker, pushed, told):
-    """So is what is custom."""
+@pytest.mark.parametrize(("pushed", "stored"), [row for row in ARGS if row[0] != "[]"])
+def test_custom(worker, pushed, stored):
+    """Custom fields are stored as arguments are."""
     worker.ask(f'PUSHB [{{{JOB},"custom":{{"key":{pushed}}}}}]')
-    assert fetched(worker) == f'{{"retry":25,"custom":{{"key":{told}}},{TOLD}}}'
+    assert fetched(worker) == f'{{"retry":25,"custom":{{"key":{stored}}},{STORED}}}'
 
 
-@pytest.mark.parametrize(("pushed", "told"), FIELDS)
+@pytest.mark.parametrize(("pushed", "stored"), FIELDS)
 @pytest.mark.parametrize("verb", ["PUSH", "PUSHB"])
-def test_fields(worker, verb, pushed, told):
-    """Names have no case, the last of a name counts, null is nothing, the unknown is dropped."""
+def test_fields(worker, verb, pushed, stored):
+    """Names are case-insensitive, the last one counts, null and unknown fields are dropped."""
     worker.ask(f"PUSH {{{pushed}}}" if verb == "PUSH" else f"PUSHB [{{{pushed}}}]")
-    assert fetched(worker) == told
+    assert fetched(worker) == stored
 
 
 def test_bytes_that_are_no_text(worker):
-    """Each byte that is no UTF-8 becomes U+FFFD."""
+    """Each byte that is not UTF-8 becomes U+FFFD."""
     worker.ask(b'PUSH {"jid":"job-number-1","jobtype":"work","args":["\xff\xc3(\xe2\x82"]}')
     assert worker.fetch()["args"] == ["\ufffd\ufffd(\ufffd\ufffd"]
 
 
 def test_jid_of_eight_bytes(worker):
-    """A jid is long enough by its bytes."""
+    """The shortest jid has eight bytes, not characters."""
     assert worker.push("éééé") == "{}"
     assert worker.fetch()["jid"] == "éééé"
 
 
 def test_times_of_a_push(server, worker):
-    """The server says when the job came and when it was enqueued, in UTC with nanoseconds."""
+    """The server adds the times of creation and of enqueueing, in UTC with nanoseconds."""
     before = server.time()
     worker.push()
     after = server.time()
@@ -148,13 +148,13 @@ def test_times_of_a_push(server, worker):
 
 
 def test_created_at_is_kept(worker):
-    """What the client says of when it made the job is not looked at."""
+    """The client's created_at is not checked."""
     worker.push(created_at="yesterday")
     assert worker.fetch()["created_at"] == "yesterday"
 
 
 def test_created_at_is_one_for_a_bulk(worker):
-    """All jobs of one PUSHB were made at the same time, but enqueued one after the other."""
+    """All jobs of a PUSHB have one created_at, but each its own enqueued_at."""
     worker.ask(f"PUSHB {compact([job('job-number-1'), job('job-number-2')])}")
     first, second = worker.fetch(), worker.fetch()
     assert first["created_at"] == second["created_at"]
@@ -163,20 +163,20 @@ def test_created_at_is_one_for_a_bulk(worker):
 
 @pytest.mark.parametrize("at", PAST)
 def test_at_in_the_past(worker, at):
-    """What should have run by now is enqueued, and says so still."""
+    """A job that is due is enqueued, and keeps its `at`."""
     worker.push(at=at)
     assert worker.fetch()["at"] == at
 
 
 @pytest.mark.parametrize("at", FUTURE)
 def test_at_in_the_future(worker, at):
-    """What is to run later is scheduled: no queue knows of it."""
+    """A job that is due later is scheduled, and in no queue."""
     assert worker.push(at=at) == "{}"
     assert (worker.sets(), worker.queues()) == ({"scheduled": 1}, {})
 
 
 def test_scheduled_payload_is_stored_as_it_is(worker):
-    """A scheduled job says nothing of being enqueued, unless its client said so."""
+    """A scheduled job has no enqueued_at, unless its client has set it."""
     worker.push(at="2090-01-01T00:00:00Z", created_at="2020", args=[1.0, "<"])
     worker.mutate("requeue", "scheduled")
     assert worker.ask("FETCH default") == (
@@ -187,7 +187,7 @@ def test_scheduled_payload_is_stored_as_it_is(worker):
 
 @pytest.mark.parametrize(("args", "size"), [([1], 1), ([2], 2)])
 def test_scheduled_twice(line, args, size):
-    """The same payload is scheduled once however often it is pushed; another one is another."""
+    """The same payload is scheduled once, even if it is pushed twice; another one is added."""
     at = "2090-01-01T00:00:00Z"
     line.push(at=at, created_at="2020", args=[1])
     line.push(at=at, created_at="2020", args=args)
@@ -238,21 +238,21 @@ OF_THREE = '{"jid":"job-number-0","jobtype":"work","args":[],"queue":"other","re
     ],
 )
 def test_retry_of_one_job_leaks_into_the_next(worker, pushed, retry, verb):
-    """A job that says nothing of retries gets those of the last PUSH, even of a refused one."""
+    """A job without `retry` gets that of the last PUSH, even of a refused one."""
     worker.ask(pushed)
     worker.ask(f"PUSH {PLAIN}" if verb == "PUSH" else f"PUSHB [{PLAIN}]")
     assert worker.fetch()["retry"] == retry
 
 
 def test_retry_does_not_leak_into_a_job_that_has_its_own(worker):
-    """A job that says how often it is retried is not touched."""
+    """A job with its own `retry` keeps it."""
     worker.ask(f"PUSH {OF_THREE}")
     worker.push(retry=4)
     assert worker.fetch()["retry"] == 4
 
 
 def test_refused_and_accepted_in_one_bulk(worker):
-    """PUSHB takes what it can: the others are told by their jids."""
+    """PUSHB enqueues the good jobs, and replies with the errors of the others by jid."""
     jobs = [job("job-number-1"), job("job-number-2", jobtype=""), job("job-number-3")]
     assert json.loads(worker.ask(f"PUSHB {compact(jobs)}")) == {
         "job-number-2": "jobs must have a jobtype parameter"
@@ -261,7 +261,7 @@ def test_refused_and_accepted_in_one_bulk(worker):
 
 
 def test_jid_twice_in_one_bulk(worker):
-    """Of a jid that is refused twice the last refusal is told; one of two may be accepted."""
+    """If a jid is refused twice, the reply has the last error; another copy may be accepted."""
     jobs = [job(jobtype=""), job(), job(args=None)]
     assert json.loads(worker.ask(f"PUSHB {compact(jobs)}")) == {
         "job-number-1": "jobs must have an args parameter"

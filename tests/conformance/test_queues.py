@@ -11,7 +11,7 @@ LATER = "2090-01-01T00:00:00Z"
 
 @pytest.fixture
 def queues(worker):
-    """A worker before the queues a, b and c, with a job in each."""
+    """A worker, and the queues a, b and c with a job in each."""
     for name in "abc":
         worker.push(f"job-number-{name}", queue=name)
     return worker
@@ -40,7 +40,7 @@ def queues(worker):
     ],
 )
 def test_paused(queues, commands, paused):
-    """Queues are paused and resumed by name, or all at once by a star that comes first."""
+    """Queues are paused and resumed by name, or all at once by a star as the first name."""
     for command in commands:
         queues.ask(f"QUEUE {command}")
     free = sorted({"a", "b", "c"} - set(paused))
@@ -48,14 +48,14 @@ def test_paused(queues, commands, paused):
 
 
 def test_all_paused(queues):
-    """A star means all that are known by then; a later queue is not paused."""
+    """A star means all known queues; a later queue is not paused."""
     assert queues.ask("QUEUE PAUSE *") == "+OK"
     queues.push(queue="d")
     assert queues.fetch("a", "b", "c", "d")["queue"] == "d"
 
 
 def test_push_into_a_paused_queue(queues):
-    """A paused queue takes jobs."""
+    """A paused queue accepts jobs."""
     queues.ask("QUEUE PAUSE a")
     assert queues.push("job-number-d", queue="a") == "{}"
     assert queues.queues() == {"a": 2, "b": 1, "c": 1}
@@ -75,7 +75,7 @@ def test_push_into_a_paused_queue(queues):
     ],
 )
 def test_removed(queues, command, left):
-    """A removed queue is no longer known, nor are its jobs; unknown ones are no error."""
+    """A removed queue and its jobs are forgotten; an unknown name is no error."""
     assert queues.ask(f"QUEUE {command}") == "+OK"
     assert queues.queues() == left
 
@@ -88,8 +88,8 @@ def test_removed_queue_is_no_longer_paused(queues):
     assert queues.fetch("a")["jid"] == "job-number-1"
 
 
-def test_removal_leaves_reservations_be(queues):
-    """A job that was fetched outlives its queue; when it fails, its retry makes it anew."""
+def test_removal_keeps_reservations(queues):
+    """A fetched job outlives its queue; its retry makes the queue again."""
     queues.fetch("a")
     queues.ask("QUEUE REMOVE *")
     assert queues.fail("job-number-a") == "+OK"
@@ -98,19 +98,19 @@ def test_removal_leaves_reservations_be(queues):
 
 
 def test_latency(server, queues):
-    """Latency is how long the oldest job of each queue has waited, in seconds."""
+    """Latency is the waiting time of the oldest job of each queue, in seconds."""
     server.pass_time(1)
     queues.push(queue="a")
     queues.push(queue="d")
-    told = json.loads(queues.ask("QUEUE LATENCY a d nope"))
-    assert list(told) == ["a", "d", "nope"]
-    assert 1 <= told["a"] < 2
-    assert 0 < told["d"] < 0.5
-    assert told["nope"] == 0
+    seconds = json.loads(queues.ask("QUEUE LATENCY a d nope"))
+    assert list(seconds) == ["a", "d", "nope"]
+    assert 1 <= seconds["a"] < 2
+    assert 0 < seconds["d"] < 0.5
+    assert seconds["nope"] == 0
 
 
 @pytest.mark.parametrize(
-    ("names", "told"),
+    ("names", "reply"),
     [
         ("", '{"":0}'),
         ("z y z", '{"y":0,"z":0}'),
@@ -120,11 +120,11 @@ def test_latency(server, queues):
         ("  ", '{"":0}'),
     ],
 )
-def test_latency_of_empty_queues(worker, names, told):
-    """What is no queue, or an empty one, is told as 0, in the order of its bytes."""
+def test_latency_of_empty_queues(worker, names, reply):
+    """An unknown or empty queue has a latency of 0; names are in the order of their bytes."""
     worker.push(queue="a")
     worker.fetch("a")
-    assert worker.ask(f"QUEUE LATENCY {names}") == told
+    assert worker.ask(f"QUEUE LATENCY {names}") == reply
 
 
 def test_latency_of_a_paused_queue(queues):
@@ -149,7 +149,7 @@ def test_latency_of_a_requeued_job(line, enqueued_at):
     [("0001-01-01T00:00:00Z", "9223372036.854776"), ("9001-01-01T00:00:00Z", "-9223372036.854776")],
 )
 def test_latency_of_ages(line, enqueued_at, seconds):
-    """A latency has no room for more than 292 years, back or forth."""
+    """A latency is at most 292 years, in either direction."""
     line.ask(f"PUSHB [{json.dumps(job(at=LATER, enqueued_at=enqueued_at))}]")
     line.mutate("requeue", "scheduled")
     assert line.ask("QUEUE LATENCY default") == f'{{"default":{seconds}}}'

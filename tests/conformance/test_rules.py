@@ -1,6 +1,6 @@
-"""Rules that take longer than a test can wait for: on the fake alone, by the server's source.
+"""Rules of days and of thousands: on the fake alone, by the server's source.
 
-File and line are Faktory 1.10.0's.
+A test cannot wait for them on a real server. File and line are those of Faktory 1.10.0.
 """
 
 from datetime import UTC, datetime
@@ -41,7 +41,7 @@ def kill(line, count):
 
 
 def test_dead_for_half_a_year(faktory, line):
-    """The dead are forgotten after 180 days (manager/manager.go:23, manager/scheduler.go:13-26)."""
+    """A dead job is forgotten after 180 days (manager/manager.go:23, manager/scheduler.go:13-26)."""
     kill(line, 1)
     faktory.advance(days=180, seconds=-1)
     assert line.sets() == {"dead": 1}
@@ -50,7 +50,7 @@ def test_dead_for_half_a_year(faktory, line):
 
 
 def test_dead_are_forgotten_by_the_hundred(faktory, line):
-    """At most a hundred are forgotten a minute (manager/scheduler.go:18, task_runner.go:122)."""
+    """At most a hundred dead jobs are forgotten a minute (manager/scheduler.go:18, task_runner.go:122)."""
     kill(line, 250)
     faktory.advance(days=180, seconds=30)
     left = []
@@ -61,7 +61,7 @@ def test_dead_are_forgotten_by_the_hundred(faktory, line):
 
 
 def test_kill_makes_death_longer(faktory, line):
-    """A kill of the dead begins the 180 days anew (server/mutate.go:31)."""
+    """A kill of a dead job restarts the 180 days (server/mutate.go:31)."""
     kill(line, 1)
     faktory.advance(days=100)
     line.mutate("kill", "dead")
@@ -84,7 +84,7 @@ def test_reservations(faktory, line, reserve_for, seconds):
 
 @pytest.mark.parametrize("count", [1, 5, 10, 24])
 def test_retry_is_due(faktory, line, count):
-    """A retry comes after count⁴ + 15 and up to 29 · (count + 1) s (manager/retry.go:164-168)."""
+    """A retry is due after count⁴ + 15 and up to 29 · (count + 1) s (manager/retry.go:164-168)."""
     line.push(failure={"retry_count": count - 1})
     line.fetch()
     line.fail()
@@ -109,7 +109,7 @@ def test_all_retries_take_weeks(faktory, line):
 
 
 def test_scheduled_for_years(faktory, line, clock):
-    """A job that is scheduled for a distant day comes on that day (manager/scheduler.go:34-58)."""
+    """A job that is scheduled for a distant day is enqueued on it (manager/scheduler.go:34-58)."""
     line.push(at="2039-12-31T23:00:00+01:00")
     while clock.now() < datetime(2039, 12, 31, 21, 59, 59, tzinfo=UTC):
         faktory.advance(min(DAY, 2_208_981_599 - clock()))

@@ -1,11 +1,11 @@
-"""Two jobs of one jid: the server reserves by jid alone (manager/manager.go:176)."""
+"""Two jobs with one jid: the server reserves by jid alone (manager/manager.go:176)."""
 
 import pytest
 
 
 @pytest.fixture
 def first(server):
-    """A worker that has the first copy, whose args say so."""
+    """A worker that has the first copy, with args of [1]."""
     worker = server.worker()
     worker.push(args=[1])
     worker.fetch()
@@ -14,7 +14,7 @@ def first(server):
 
 @pytest.fixture
 def second(server, first):
-    """Another worker, which has the second copy."""
+    """Another worker, which has the second copy, with args of [2]."""
     worker = server.worker()
     worker.push(args=[2])
     worker.fetch()
@@ -22,39 +22,39 @@ def second(server, first):
 
 
 def test_one_reservation_for_two_copies(second):
-    """Two entries stand in the working set, and one in memory."""
+    """The working set has two entries, and the memory has one."""
     assert (second.sets(), second.busy()) == ({"working": 2}, 1)
 
 
 def test_first_ack_ends_the_second_reservation(first, second):
-    """The ACK of the first worker takes the second one's reservation, whose FAIL finds no job."""
+    """The first worker's ACK ends the second reservation; the second worker's FAIL finds no job."""
     assert first.ack() == "+OK"
     assert second.fail() == "-ERR Job not found job-number-1"
 
 
 def test_acknowledged_twice(first, second):
-    """Both ACKs are +OK; one entry of the working set is left for good, and one ACK counted."""
+    """Both ACKs are +OK; one is counted, and one entry stays in the working set for ever."""
     assert [first.ack(), second.ack()] == ["+OK", "+OK"]
     assert (first.sets(), first.busy()) == ({"working": 1}, 0)
     assert first.info()["faktory"]["total_processed"] == 1
 
 
 def test_first_fail_fails_the_second_copy(first, second):
-    """The FAIL of the first worker puts the second copy into the retries."""
+    """The first worker's FAIL puts the second copy into the retries."""
     assert first.fail() == "+OK"
     first.mutate("requeue", "retries")
     assert first.fetch()["args"] == [2]
 
 
 def test_second_ack_after_the_first_fail(first, second):
-    """The ACK of the second worker is +OK and does nothing: its job is in the retries."""
+    """The second worker's ACK is +OK and does nothing: its job is in the retries."""
     first.fail()
     assert second.ack() == "+OK"
     assert second.sets() == {"working": 1, "retries": 1}
 
 
 def test_late_fail_steals_the_reservation_of_the_next_run(server, first):
-    """A worker's second FAIL fails the run that another one has begun meanwhile."""
+    """A worker's second FAIL fails the run that another worker has begun since."""
     first.fail()
     first.mutate("requeue", "retries")
     other = server.worker()
@@ -65,7 +65,7 @@ def test_late_fail_steals_the_reservation_of_the_next_run(server, first):
 
 
 def test_late_ack_ends_the_next_run(server, first):
-    """A worker's late ACK takes the reservation of the run that another one has begun."""
+    """A worker's late ACK ends the reservation of the run that another worker has begun."""
     first.fail()
     first.mutate("requeue", "retries")
     other = server.worker()
@@ -76,14 +76,14 @@ def test_late_ack_ends_the_next_run(server, first):
 
 
 def test_copy_in_a_queue(first):
-    """A copy that waits in a queue is none of an ACK's business."""
+    """An ACK does not affect a copy that waits in a queue."""
     first.push(args=[2])
     assert first.ack() == "+OK"
     assert first.fetch()["args"] == [2]
 
 
 def test_same_worker_has_both(first):
-    """One worker with both copies is no better off."""
+    """A single worker with both copies has the same problem."""
     first.push(args=[2])
     first.fetch()
     assert [first.ack(), first.fail()] == ["+OK", "-ERR Job not found job-number-1"]

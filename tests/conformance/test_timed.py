@@ -1,4 +1,4 @@
-"""What becomes due within seconds: one set-up for all, as the server looks every five seconds."""
+"""Scheduled jobs and retries that become due: one set-up for all, which takes 12 seconds."""
 
 import pytest
 
@@ -6,14 +6,14 @@ from .conftest import KINDS
 from .wire import compact, job
 
 LATER = 8_000  # seconds
-OVERFLOWN = {"retry_count": 310, "failed_at": "f"}  # its retry is due in 1738
+OVERFLOWN = {"retry_count": 310, "failed_at": "f"}  # its retry is due in the year 1738
 
 
 class Promoted:
-    """What was there before and after all was due that was to be."""
+    """The sets before, and the queues after all short times have come."""
 
     def __init__(self, server):
-        server.stand_between(5)
+        server.avoid_tasks(5)
         worker = server.worker()
         self.worker = worker
         tasks = worker.info()["faktory"]["tasks"]
@@ -59,23 +59,23 @@ def test_before(promoted):
 
 
 def test_after(promoted):
-    """What is due is in its queue; one that cannot be is lost without a word."""
+    """A due job is in its queue; a job with a bad queue name is lost."""
     sizes = {"plain": 1, "claims": 1, "order": 3, "tie": 2, "paused": 2, "retry": 1}
     assert promoted.info["queues"] == sizes
 
 
 @pytest.mark.parametrize(("task", "count"), [("Scheduled", 8), ("Retries", 1)])
 def test_counts(promoted, task, count):
-    """INFO counts what was enqueued, without what was lost."""
+    """INFO counts enqueued jobs, without lost ones."""
     now = promoted.info["tasks"][task]["enqueued"]
     assert now - promoted.enqueued_before[task] == count
 
 
 def test_payload(promoted):
-    """A promoted job has the time at which it was enqueued, and its `at` still."""
-    told = promoted.worker.fetch("plain")
-    assert promoted.at[1.5][:-6] <= told.pop("enqueued_at") <= promoted.after
-    assert told == job(
+    """A promoted job has the time at which it was enqueued, and keeps its `at`."""
+    payload = promoted.worker.fetch("plain")
+    assert promoted.at[1.5][:-6] <= payload.pop("enqueued_at") <= promoted.after
+    assert payload == job(
         "job-plain-1",
         queue="plain",
         at=promoted.at[1.5],
@@ -84,31 +84,31 @@ def test_payload(promoted):
     )
 
 
-def test_time_that_the_client_claims(promoted):
-    """What the client said of when it was enqueued is overwritten."""
+def test_enqueued_at_of_the_client(promoted):
+    """The client's enqueued_at is overwritten."""
     assert promoted.worker.fetch("claims")["enqueued_at"] > promoted.at[1.5][:-6]
 
 
 def test_order(promoted):
-    """What is due earlier is enqueued earlier."""
+    """Jobs are enqueued in the order in which they are due."""
     assert [promoted.worker.fetch("order")["jid"][-1] for _ in range(3)] == ["1", "2", "3"]
 
 
 def test_tie(promoted):
-    """What is due at the same time is enqueued in the order of its bytes."""
+    """Jobs due at the same time are enqueued in the order of their bytes."""
     assert [promoted.worker.fetch("tie")["jid"][-1] for _ in range(2)] == ["a", "b"]
 
 
 def test_into_a_paused_queue(promoted):
-    """A paused queue takes what becomes due."""
+    """A paused queue accepts jobs that become due."""
     promoted.worker.ask("QUEUE RESUME paused")
     assert [promoted.worker.fetch("paused")["jid"][-1] for _ in range(2)] == ["1", "2"]
 
 
 def test_retry(promoted):
-    """A promoted retry keeps its failure, and is enqueued anew."""
-    told = promoted.worker.fetch("retry")
-    failure = told["failure"]
+    """A promoted retry keeps its failure, and has a new enqueued_at."""
+    payload = promoted.worker.fetch("retry")
+    failure = payload["failure"]
     assert failure.pop("next_at").startswith("1738-")
     assert failure == {
         "failed_at": "f",
@@ -117,4 +117,4 @@ def test_retry(promoted):
         "retry_count": 311,
         "remaining": 0,
     }
-    assert told["enqueued_at"] > promoted.at[0.5][:-6]
+    assert payload["enqueued_at"] > promoted.at[0.5][:-6]

@@ -1,4 +1,4 @@
-"""A connection that says what it is told to and returns what the server replied, to the byte."""
+"""A raw connection that sends any bytes and returns each reply to the byte; jobs for it."""
 
 import hashlib
 import itertools
@@ -14,7 +14,7 @@ _numbers = itertools.count(1)
 
 
 def compact(value):
-    """JSON without the spaces that MUTATE cannot bear."""
+    """Return JSON without spaces, which MUTATE refuses."""
     return json.dumps(value, separators=(",", ":"))
 
 
@@ -31,12 +31,12 @@ def beginning(reply):
 
 
 def new_wid():
-    """A worker id that no other test has."""
+    """Return a worker id that no other test has."""
     return f"worker-{next(_numbers)}"
 
 
 def password_hash(password, greeting, times=None):
-    """What HELLO has to say for a password, after a HI."""
+    """Return the password hash of a HELLO, for the greeting of its connection."""
     hi = json.loads(greeting.removeprefix("+HI "))
     digest = (password + hi["s"]).encode()
     for _ in range(hi["i"] if times is None else times):
@@ -45,10 +45,11 @@ def password_hash(password, greeting, times=None):
 
 
 class Line:
-    """A connection of which the HI was read.
+    """A connection after its HI.
 
-    A reply is its line without the end (`+OK`, `-ERR …`, `$-1`), of a bulk its content, and None
-    when the server has hung up. In text, bytes that are no UTF-8 are those of `surrogateescape`.
+    A reply is its line without the end (`+OK`, `-ERR …`, `$-1`), or the content of a bulk, or None
+    when the server has closed the connection. In text, bytes that are not UTF-8 are those of
+    `surrogateescape`.
 
     Attributes:
         greeting: the HI.
@@ -66,7 +67,7 @@ class Line:
         self._socket.close()
 
     def send(self, text):
-        """Send text as it is, or bytes; without an end of line of their own."""
+        """Send text or bytes without adding a line end."""
         data = text if isinstance(text, bytes) else text.encode(errors="surrogateescape")
         self._socket.sendall(data)
 
@@ -86,7 +87,7 @@ class Line:
         return text
 
     def ask(self, command):
-        """The reply to one line."""
+        """Send a line and return the reply."""
         self.send(
             command if isinstance(command, bytes) else command.encode(errors="surrogateescape")
         )
@@ -94,15 +95,15 @@ class Line:
         return self.reply()
 
     def hello(self, **data):
-        """The reply to HELLO."""
+        """Send HELLO and return the reply."""
         return self.ask(f"HELLO {compact({'v': 2} | data)}")
 
     def push(self, jid="job-number-1", **fields):
-        """The reply to the PUSHB of one job; what is not given is as small as it can be."""
+        """Push one job by PUSHB and return the reply; other fields are as small as possible."""
         return self.ask(f"PUSHB {compact([job(jid, **fields)])}")
 
     def fetch(self, *queues):
-        """The payload of a fetched job; None when there was none."""
+        """Fetch a job and return its payload; None if there was none."""
         reply = self.ask(" ".join(["FETCH", *(queues or ["default"])]))
         return None if reply == "$-1" else json.loads(reply)
 
@@ -116,7 +117,7 @@ class Line:
         return self.ask(f"BEAT {compact({'wid': wid} | data)}")
 
     def mutate(self, command, target, **chosen):
-        """The reply to MUTATE; without a filter, when nothing is chosen."""
+        """Send MUTATE, without a filter if nothing is chosen, and return the reply."""
         operation = {"cmd": command, "target": target}
         return self.ask(f"MUTATE {compact(operation | ({'filter': chosen} if chosen else {}))}")
 
@@ -124,15 +125,15 @@ class Line:
         return json.loads(self.ask("INFO"))
 
     def sets(self):
-        """How many stand in scheduled, retries, dead and working; those that are not empty."""
+        """Return the sizes of scheduled, retries, dead and working, without empty sets."""
         return {name: size for name, size in self.info()["faktory"]["sets"].items() if size}
 
     def queues(self):
-        """The sizes of all known queues."""
+        """Return the sizes of all known queues."""
         return self.info()["faktory"]["queues"]
 
     def busy(self):
-        """How many reservations the server has in its memory."""
+        """Return the number of reservations in the server's memory."""
         return self.info()["faktory"]["tasks"]["Busy"]["size"]
 
     def _until(self, end):
@@ -142,16 +143,16 @@ class Line:
             except ConnectionError:
                 received = b""
             if not received:
-                assert not self._read, f"hung up within {self._read!r}"
+                assert not self._read, f"connection closed within {self._read!r}"
                 return None
             self._read += received
         line, self._read = self._read.split(end, 1)
         return line
 
     def _lost(self):
-        raise AssertionError(f"hung up within {self._read!r}")
+        raise AssertionError(f"connection closed within {self._read!r}")
 
 
 def job(jid="job-number-1", **fields):
-    """A job as PUSH wants it."""
+    """Return a job with the fields that PUSH needs."""
     return {"jid": jid, "jobtype": "work", "args": [], "retry": 25} | fields
