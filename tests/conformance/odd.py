@@ -83,7 +83,7 @@ class Odd:
         return b"{%b}" % text
 
     def fields(self, always, sometimes, oddity):
-        """Return an object whose fields have, mostly, values of their types."""
+        """Return an object of fields that mostly have values of their types."""
         names = list(always) + [name for name in sometimes if self.random.random() < 0.3]
         self.random.shuffle(names)
         values = always | sometimes

@@ -41,7 +41,7 @@ def kill(line, count):
 
 
 def test_dead_for_half_a_year(faktory, line):
-    """A dead job is forgotten after 180 days (manager/manager.go:23, manager/scheduler.go:13-26)."""
+    """A dead job is forgotten after 180 days (manager/manager.go:23, scheduler.go:13-26)."""
     kill(line, 1)
     faktory.advance(days=180, seconds=-1)
     assert line.sets() == {"dead": 1}
@@ -50,7 +50,7 @@ def test_dead_for_half_a_year(faktory, line):
 
 
 def test_dead_are_forgotten_by_the_hundred(faktory, line):
-    """At most a hundred dead jobs are forgotten a minute (manager/scheduler.go:18, task_runner.go:122)."""
+    """At most a hundred dead jobs are forgotten a minute (scheduler.go:18, task_runner.go:122)."""
     kill(line, 250)
     faktory.advance(days=180, seconds=30)
     left = []

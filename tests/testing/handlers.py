@@ -1,4 +1,4 @@
-"""What a worker in another process does. A module of its own: its pool's processes import it."""
+"""Handlers of a worker in another process, which imports this module."""
 
 from pathlib import Path
 

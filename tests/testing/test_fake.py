@@ -1,4 +1,4 @@
-"""FakeFaktory as its users see it: looking, asserting, working, and one clock for all."""
+"""FakeFaktory: inspect jobs, assert_enqueued, run jobs, one clock, addresses, wrong use."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ START = datetime(2026, 1, 31, 9, tzinfo=UTC)
 
 @pytest.fixture
 def fake():
-    """A fake whose clock stands still."""
+    """A fake with a clock that stands still."""
     faktory = FakeFaktory(Clock(START), seed=1)
     yield faktory
     faktory.close()
@@ -67,27 +67,27 @@ def _interrupt(_seconds):
     raise KeyboardInterrupt
 
 
-class TestLooking:
-    def test_jobs_are_those_in_queues_in_the_order_in_which_they_run(self, fake, producer):
+class TestInspection:
+    def test_jobs_are_listed_in_the_order_in_which_they_run(self, fake, producer):
         for n in range(3):
             producer.push(Job(jobtype="Note", args=[n]))
         producer.push(Job(jobtype="Note", args=["later"], at=in_an_hour()))
         assert [job["args"] for job in fake.jobs] == [[0], [1], [2]]
         assert [job["args"] for job in fake.scheduled] == [["later"]]
 
-    def test_they_can_be_had_by_jobtype_and_by_queue(self, fake, producer):
+    def test_jobs_are_listed_by_jobtype_and_by_queue(self, fake, producer):
         producer.push(Job(jobtype="Note", args=[1], queue="mail"))
         producer.push(Job(jobtype="Other", args=[2]))
         assert [job["jobtype"] for job in fake.jobs_for("Note")] == ["Note"]
         assert [job["args"] for job in fake.queue("mail")] == [[1]]
-        assert fake.queue("unheard-of") == []
+        assert fake.queue("unknown") == []
 
-    def test_args_are_what_the_server_makes_of_them(self, fake):
+    def test_args_are_as_the_server_stores_them(self, fake):
         Producer(fake.client()).push(Job(jobtype="Note", args=[1.0, 2**53 + 1, {"b": 1, "a": 2}]))
         assert fake.jobs[0]["args"] == [1, 2**53, {"a": 2, "b": 1}]
         assert type(fake.jobs[0]["args"][0]) is int
 
-    def test_a_job_that_is_worked_stands_in_working(self, fake, producer, consumer):
+    def test_running_job_is_in_working(self, fake, producer, consumer):
         seen = []
         consumer.register("Note", lambda: seen.extend(fake.working))
         result = producer.push(Job(jobtype="Note", args=[]))
@@ -113,15 +113,15 @@ class TestLooking:
         assert producer.push(Job(jobtype="Note", args=[]))
 
 
-class TestAsserting:
-    def test_it_returns_the_jobs_that_fit(self, fake, producer):
+class TestAssertEnqueued:
+    def test_it_returns_the_matching_jobs(self, fake, producer):
         producer.push(Job(jobtype="Note", args=[1]))
         producer.push(Job(jobtype="Note", args=[2], at=in_an_hour()))
         assert [job["args"] for job in fake.assert_enqueued("Note")] == [[1], [2]]
         assert len(fake.assert_enqueued("Note", args=(1,), queue="default", count=1)) == 1
 
     @pytest.mark.parametrize(
-        ("args", "pushed", "fit"),
+        ("args", "pushed", "equal"),
         [
             ((1, "a"), [1.0, "a"], True),
             ([True], [1], False),
@@ -134,14 +134,14 @@ class TestAsserting:
             ([[]], [{}], False),
         ],
     )
-    def test_args_are_compared_as_json_has_them(self, fake, args, pushed, fit):
+    def test_args_are_compared_as_json(self, fake, args, pushed, equal):
         Producer(fake.client()).push(Job(jobtype="Note", args=pushed))
-        if fit:
+        if equal:
             fake.assert_enqueued("Note", args=args)
         else:
             fake.refute_enqueued("Note", args=args)
 
-    def test_the_message_shows_what_was_enqueued(self, fake, producer):
+    def test_its_message_lists_all_enqueued_jobs(self, fake, producer):
         producer.push(Job(jobtype="Note", args=[1, "a"], queue="mail"))
         producer.push(Job(jobtype="Other", args=[], at=in_an_hour()))
         with pytest.raises(AssertionError) as caught:
@@ -152,23 +152,23 @@ class TestAsserting:
             "  default: Other() at 2026-01-31T10:00:00+00:00"
         )
 
-    def test_it_says_so_when_nothing_is_enqueued(self, fake):
+    def test_its_message_says_that_nothing_is_enqueued(self, fake):
         with pytest.raises(AssertionError, match="at least one Note to be enqueued, found 0; noth"):
             fake.assert_enqueued("Note")
 
-    def test_too_many_are_as_wrong_as_too_few(self, fake):
+    def test_too_many_jobs_fail_it(self, fake):
         Producer(fake.client()).push_bulk([Job(jobtype="Note", args=[]) for _ in range(2)])
         with pytest.raises(AssertionError, match="expected 1 Note to be enqueued, found 2"):
             fake.assert_enqueued("Note", count=1)
 
-    def test_refuting_what_is_there_fails(self, fake, producer):
+    def test_refute_enqueued_fails_for_an_enqueued_job(self, fake, producer):
         producer.push(Job(jobtype="Note", args=[]))
         with pytest.raises(AssertionError, match="expected 0 Note in queue 'default' to be enqu"):
             fake.refute_enqueued("Note", queue="default")
 
 
-class TestWorking:
-    def test_perform_one_works_the_oldest(self, fake, producer, consumer):
+class TestRunning:
+    def test_perform_one_runs_the_oldest_job(self, fake, producer, consumer):
         jobs = [Job(jobtype="Note", args=[n]) for n in range(2)]
         producer.push_bulk(jobs)
         done = fake.perform_one(consumer)
@@ -177,9 +177,7 @@ class TestWorking:
         assert done.answer is ReportStatus.ACCEPTED
         assert len(fake.jobs) == 1
 
-    def test_perform_one_says_that_nothing_waits_and_what_does_elsewhere(
-        self, fake, producer, consumer
-    ):
+    def test_perform_one_lists_other_jobs_if_its_queues_are_empty(self, fake, producer, consumer):
         producer.push(Job(jobtype="Fail", args=[]))
         fake.drain(consumer)
         with pytest.raises(
@@ -188,12 +186,12 @@ class TestWorking:
         ):
             fake.perform_one(consumer)
 
-    def test_drain_works_what_jobs_push_meanwhile(self, fake, producer, consumer):
+    def test_drain_runs_the_jobs_that_jobs_push(self, fake, producer, consumer):
         consumer.register("Parent", lambda: producer.push(Job(jobtype="Note", args=["child"])))
         producer.push(Job(jobtype="Parent", args=[]))
         assert [done.job["jobtype"] for done in fake.drain(consumer)] == ["Parent", "Note"]
 
-    def test_drain_ends_where_a_job_pushes_itself_for_ever(self, fake, consumer, monkeypatch):
+    def test_drain_stops_if_a_job_always_pushes_itself(self, fake, consumer, monkeypatch):
         monkeypatch.setattr("faktory_unique.testing.inline_runner._MOST_DRAINED", 20)
         again = Producer(fake.client())
         consumer.register("Again", lambda: again.push(Job(jobtype="Again", args=[])))
@@ -201,7 +199,7 @@ class TestWorking:
         with pytest.raises(RuntimeError, match="does Again push itself"):
             fake.drain(consumer)
 
-    def test_a_failed_job_waits_for_its_retry_with_its_lock(self, fake, producer, consumer):
+    def test_failed_job_waits_for_its_retry_with_its_lock(self, fake, producer, consumer):
         result = producer.push(Job(jobtype="Fail", args=["why"]))
         [done] = fake.drain(consumer)
         assert not done
@@ -213,7 +211,7 @@ class TestWorking:
         assert "fail" in failure["backtrace"][-1]
         assert fake.locks[result.key].owner == result.jid
 
-    def test_after_its_last_retry_a_job_is_dead(self, fake, producer, consumer):
+    def test_job_is_dead_after_its_last_retry(self, fake, producer, consumer):
         producer.push(Job(jobtype="Fail", args=[], retry=2))
         for _ in range(3):
             fake.drain(consumer)
@@ -221,13 +219,13 @@ class TestWorking:
         assert fake.jobs == fake.retries == []
         assert [job["failure"]["retry_count"] for job in fake.dead] == [2]
 
-    def test_what_the_handler_raised_can_be_had(self, fake, producer, consumer):
+    def test_reraise_raises_the_exception_of_the_handler(self, fake, producer, consumer):
         producer.push(Job(jobtype="Fail", args=["why"]))
         with pytest.raises(ValueError, match="why"):
             fake.drain(consumer, reraise=True)
         assert len(fake.retries) == 1
 
-    def test_sys_exit_costs_that_job_alone(self, fake, producer, consumer):
+    def test_sys_exit_fails_only_its_job(self, fake, producer, consumer):
         def leave():
             raise SystemExit(3)
 
@@ -236,20 +234,20 @@ class TestWorking:
         producer.push(Job(jobtype="Note", args=[]))
         assert [bool(done) for done in fake.drain(consumer)] == [False, True]
 
-    def test_what_is_meant_for_the_test_runner_reaches_it(self, fake, producer, consumer):
-        """pytest.fail() and Ctrl-C raise what is no Exception; the job counts as failed."""
+    def test_pytest_fail_in_a_handler_reaches_pytest(self, fake, producer, consumer):
+        """As does a Ctrl-C: what they raise is not an Exception. The job counts as failed."""
         consumer.register("Assert", lambda: pytest.fail("seen"))
         producer.push(Job(jobtype="Assert", args=[]))
         with pytest.raises(pytest.fail.Exception, match="seen"):
             fake.drain(consumer)
         assert len(fake.retries) == 1
 
-    def test_a_jobtype_without_a_handler_fails(self, fake, producer, consumer):
-        producer.push(Job(jobtype="Unheard", args=[]))
+    def test_jobtype_without_a_handler_fails(self, fake, producer, consumer):
+        producer.push(Job(jobtype="Unknown", args=[]))
         [done] = fake.drain(consumer)
         assert (done.ran, done.error.errtype) == (False, "NoHandler")
 
-    def test_middleware_decides_before_the_handler_and_stands_around_it(self, fake, producer):
+    def test_middleware_runs_before_and_around_the_handler(self, fake, producer):
         order = []
 
         class Trace(Middleware):
@@ -272,7 +270,7 @@ class TestWorking:
         fake.drain(consumer)
         assert order == ["fetch", "perform", "handler", "ack accepted"]
 
-    def test_a_requeue_is_due_by_the_fakes_clock(self, fake, producer):
+    def test_requeued_job_is_due_by_the_clock_of_the_fake(self, fake, producer):
         class Later(Middleware):
             def fetch(self, job, call_next):
                 return call_next(job) if "at" in job else Requeue(60)
@@ -287,7 +285,7 @@ class TestWorking:
         fake.advance(65)
         assert [bool(done) for done in fake.drain(consumer)] == [True]
 
-    def test_a_dropped_job_is_acknowledged_unrun(self, fake, producer):
+    def test_dropped_job_is_acknowledged_without_running(self, fake, producer):
         class No(Middleware):
             def fetch(self, job, call_next):
                 return Drop("no")
@@ -299,20 +297,20 @@ class TestWorking:
         assert (bool(done), done.ran, done.answer) == (False, False, ReportStatus.ACCEPTED)
         assert fake.working == []
 
-    def test_any_consumer_will_do_wherever_its_client_leads(self, fake, producer, unique):
+    def test_consumer_may_have_a_client_of_another_server(self, fake, producer, unique):
         consumer = Consumer(Client("tcp://127.0.0.1:1", role="consumer"), middleware=[unique])
         consumer.register("Note", print)
         producer.push(Job(jobtype="Note", args=[]))
         assert [bool(done) for done in fake.drain(consumer)] == [True]
         assert dict(fake.locks) == {}
 
-    def test_what_is_no_consumer_of_ours_is_named(self, fake):
+    def test_other_consumers_are_refused(self, fake):
         with pytest.raises(TypeError, match=r"use Consumer\.wrap"):
             fake.drain({"Note": print})
 
 
 class TestTime:
-    def test_one_clock_promotes_and_lapses(self, fake, producer):
+    def test_one_clock_promotes_jobs_and_lapses_locks(self, fake, producer):
         result = producer.push(Job(jobtype="Note", args=[], at=in_an_hour()))
         assert fake.locks[result.key].ttl == 3600 + 10 + 600
         fake.advance(minutes=59)
@@ -324,8 +322,8 @@ class TestTime:
         fake.advance(1)
         assert dict(fake.locks) == {}
 
-    def test_a_reservation_expires_and_the_job_is_retried(self, fake, producer, consumer):
-        """As after a worker's death: the expiry is a failure."""
+    def test_expired_reservation_is_retried(self, fake, producer, consumer):
+        """As when a worker has died: the expiry counts as a failure."""
         producer.push(Job(jobtype="Note", args=[], reserve_for=60))
         worker = fake.client("consumer")
         assert worker._fetch(["default"])["jobtype"] == "Note"
@@ -334,16 +332,14 @@ class TestTime:
         fake.advance(15 + 29 + 5)
         assert [bool(done) for done in fake.drain(consumer)] == [True]
 
-    def test_a_handler_that_outlasts_its_reservation_is_not_acknowledged(
-        self, fake, producer, consumer
-    ):
+    def test_handler_longer_than_its_reservation_is_not_acked(self, fake, producer, consumer):
         consumer.register("Slow", lambda: fake.advance(hours=1))
         result = producer.push(Job(jobtype="Slow", args=[], reserve_for=60))
         [done] = fake.drain(consumer)[:1]
         assert done.answer is ReportStatus.WITHHELD
         assert [job["jid"] for job in fake.jobs + fake.retries] == [result.jid]
 
-    def test_a_running_clock_promotes_by_itself(self):
+    def test_running_clock_promotes_by_itself(self):
         with FakeFaktory() as fake:
             at = (datetime.now(UTC) + timedelta(seconds=0.3)).isoformat()
             Producer(fake.client()).push(Job(jobtype="Note", args=[], at=at))
@@ -352,7 +348,7 @@ class TestTime:
             fake.advance(5.5)
             assert len(fake.jobs) == 1
 
-    def test_backoffs_are_the_same_for_the_same_seed(self):
+    def test_same_seed_gives_the_same_backoffs(self):
         def next_ats(seed):
             fake = FakeFaktory(Clock(START), seed=seed)
             consumer = fake.consumer()
@@ -363,36 +359,36 @@ class TestTime:
 
         assert next_ats(7) == next_ats(7) != next_ats(8)
 
-    def test_a_clock_does_not_go_back(self, fake):
+    def test_clock_does_not_go_back(self, fake):
         with pytest.raises(ValueError, match="never put back"):
             fake.advance(-1)
 
-    def test_a_clock_wants_a_time_zone(self):
+    def test_clock_needs_a_time_zone(self):
         with pytest.raises(ValueError, match="no time zone"):
             Clock(datetime(2026, 1, 1))  # noqa: DTZ001
 
     def test_connected_workers_survive_an_advance(self, fake):
-        """They would have sent heartbeats: the server closes whoever is silent for a minute."""
+        """They would have sent heartbeats: the server closes workers silent for a minute."""
         worker = fake.client("consumer")
         fake.advance(hours=1)
         assert worker._commands.connection._shared_stream().stream.is_idle()
         assert worker.info()["faktory"]["tasks"]["Workers"]["size"] == 1
 
-    def test_workers_are_forgotten_where_the_clock_runs_without_them(self, fake):
+    def test_silent_workers_are_forgotten(self, fake):
         worker = fake.client("consumer")
         fake.clock.advance(hours=1)
         assert fake.jobs == []
         assert not worker._commands.connection._shared_stream().stream.is_idle()
 
 
-class TestReaching:
-    def test_clients_of_this_process_need_no_socket(self, fake, monkeypatch):
+class TestConnecting:
+    def test_client_of_this_process_needs_no_socket(self, fake, monkeypatch):
         monkeypatch.setattr("socket.socket", None)
         with Client(fake.url) as client:
             assert Producer(client).push(Job(jobtype="Note", args=[]))
         assert fake.url.startswith("tcp://fake-")
 
-    def test_listening_changes_its_url_and_both_lead_to_it(self):
+    def test_both_urls_reach_a_listening_fake(self):
         faktory = FakeFaktory()
         before = faktory.url
         with faktory:
@@ -402,7 +398,7 @@ class TestReaching:
                     Producer(client).push(Job(jobtype="Note", args=[]))
             assert len(faktory.jobs) == 2
 
-    def test_a_password_is_asked_for(self):
+    def test_password_is_required(self):
         with FakeFaktory(password="s3cret/?") as faktory:
             assert Producer(faktory.client()).push(Job(jobtype="Note", args=[]))
             with pytest.raises(AuthenticationFailed, match="asks for a password"):
@@ -411,14 +407,14 @@ class TestReaching:
                 Client(faktory.url.replace("s3cret", "wr0ng")).connect()
             assert "s3cret" not in repr(faktory)
 
-    def test_after_close_nothing_reaches_it_and_it_can_still_be_looked_at(self, fake, producer):
+    def test_closed_fake_can_be_inspected_but_not_reached(self, fake, producer):
         producer.push(Job(jobtype="Note", args=[]))
         fake.close()
         with pytest.raises(CommandNotSent):
             producer.push(Job(jobtype="Note", args=["more"]))
         assert len(fake.jobs) == 1
 
-    def test_threads_may_push_at_once(self, fake, producer):
+    def test_threads_may_push_at_the_same_time(self, fake, producer):
         def push(n):
             for i in range(25):
                 producer.push(Job(jobtype="Note", args=[n % 2, i]))
@@ -430,8 +426,8 @@ class TestReaching:
             thread.join()
         assert len(fake.jobs) == len(fake.locks) == 50
 
-    def test_a_fetch_that_was_interrupted_takes_no_job_with_it(self, fake, monkeypatch):
-        """By a Ctrl-C in a client of this process: nobody would work the job."""
+    def test_interrupted_fetch_takes_no_job(self, fake, monkeypatch):
+        """A Ctrl-C in a client of this process: the job would never run."""
         worker = fake.client("consumer")
         with monkeypatch.context() as interrupted:
             interrupted.setattr(fake._core.enqueued, "wait", _interrupt)
@@ -440,7 +436,7 @@ class TestReaching:
         Producer(fake.client()).push(Job(jobtype="Note", args=[]))
         assert len(fake.jobs) == 1
 
-    def test_a_fetch_that_waits_is_woken_by_a_push(self, fake):
+    def test_push_wakes_a_waiting_fetch(self, fake):
         got = []
         worker = fake.client("consumer")
         thread = threading.Thread(target=lambda: got.append(worker._fetch(["default"])))
@@ -451,7 +447,7 @@ class TestReaching:
 
 
 class TestWrongUse:
-    def test_nothing_is_worked_on_a_closed_fake(self, fake, producer, consumer):
+    def test_closed_fake_runs_no_job(self, fake, producer, consumer):
         producer.push(Job(jobtype="Note", args=[]))
         fake.close()
         for use in (fake.listen, fake.client, lambda: fake.drain(consumer)):
@@ -459,47 +455,47 @@ class TestWrongUse:
                 use()
 
     @pytest.mark.parametrize(
-        ("wanted", "told"),
+        ("expected", "message"),
         [
-            ({"args": "ab"}, "args: 'ab' is no list"),
-            ({"args": 4}, "args: 4 is no list"),
-            ({"args": {"a": 1}}, "args: {'a': 1} is no list"),
-            ({"jobtype": Job}, "jobtype: <class .* is no text"),
+            ({"args": "ab"}, "args: 'ab' is not a list"),
+            ({"args": 4}, "args: 4 is not a list"),
+            ({"args": {"a": 1}}, "args: {'a': 1} is not a list"),
+            ({"jobtype": Job}, "jobtype: <class .* is not a str"),
         ],
     )
-    def test_what_could_never_fit_is_refused(self, fake, wanted, told):
-        """It would pass as a refutation."""
-        with pytest.raises(TypeError, match=told):
-            fake.refute_enqueued(**{"jobtype": "Note", **wanted})
+    def test_values_that_match_no_job_are_refused(self, fake, expected, message):
+        """With these values, refute_enqueued would always pass."""
+        with pytest.raises(TypeError, match=message):
+            fake.refute_enqueued(**{"jobtype": "Note", **expected})
 
     @pytest.mark.parametrize("clock", [5, START])
-    def test_what_is_no_clock_is_named(self, clock):
+    def test_clock_of_another_type_is_refused(self, clock):
         with pytest.raises(TypeError, match=r"is no Clock; pass Clock\("):
             FakeFaktory(clock)
         with pytest.raises(TypeError, match="a clock starts at a datetime"):
             Clock("2026-01-31")
 
-    def test_reraise_tells_of_a_handler_that_is_not_registered(self, fake, producer, consumer):
+    def test_reraise_reports_a_missing_handler(self, fake, producer, consumer):
         producer.push(Job(jobtype="Nope", args=[]))
         with pytest.raises(RuntimeError, match="Nope: NoHandler: no handler is registered"):
             fake.drain(consumer, reraise=True)
 
     @pytest.mark.parametrize("elsewhere", [True, False])
-    def test_a_worker_that_frees_no_lock_is_warned_of(self, fake, producer, caplog, elsewhere):
-        """Its Unique is forgotten, or holds its locks in another store."""
+    def test_worker_that_releases_no_lock_is_logged(self, fake, producer, caplog, elsewhere):
+        """Its Unique is missing, or has another store."""
         others = [Unique(store="memory://")] if elsewhere else []
         consumer = fake.consumer(middleware=others)
         consumer.register("Note", lambda: None)
         result = producer.push(Job(jobtype="Note", args=[]))
         fake.drain(consumer)
-        assert f"lock is left to its TTL: key={result.key}" in caplog.text
+        assert f"lock not released, stays until its TTL: key={result.key}" in caplog.text
 
-    def test_a_worker_that_frees_its_locks_is_not_warned_of(self, fake, producer, consumer, caplog):
+    def test_worker_that_releases_its_locks_is_not_logged(self, fake, producer, consumer, caplog):
         producer.push_bulk([Job(jobtype="Note", args=[]), Job(jobtype="Fail", args=[])])
         fake.drain(consumer)
-        assert "lock is left" not in caplog.text
+        assert "lock not released" not in caplog.text
 
-    def test_no_address_leads_to_a_closed_fake(self):
+    def test_no_address_reaches_a_closed_fake(self):
         fake = FakeFaktory()
         urls = [fake.url, fake.listen()]
         fake.close()
@@ -507,7 +503,7 @@ class TestWrongUse:
             with pytest.raises(CommandNotSent):
                 Client(url, timeout=2).connect()
 
-    def test_what_waits_for_a_retry_is_told_with_a_failed_assertion(self, fake, producer, consumer):
+    def test_failed_assertion_counts_the_retries(self, fake, producer, consumer):
         producer.push(Job(jobtype="Fail", args=[]))
         fake.drain(consumer)
         with pytest.raises(AssertionError, match=r"nothing is enqueued\n\(1 in retries\)"):
@@ -515,12 +511,12 @@ class TestWrongUse:
 
 
 @pytest.mark.parametrize("duration", [5400, "1h30m", timedelta(minutes=90)])
-def test_time_passes_by_durations_as_policies_have_them(fake, duration):
+def test_advance_takes_the_durations_of_policies(fake, duration):
     fake.advance(duration)
     assert fake.clock.now() == START + timedelta(minutes=90)
 
 
-def test_a_handler_that_wants_its_job_later_has_neither_failed_nor_done_it(faktory):
+def test_retry_later_is_neither_a_failure_nor_a_success(faktory):
     def later(delay):
         raise RetryLater(delay)
 
@@ -534,7 +530,7 @@ def test_a_handler_that_wants_its_job_later_has_neither_failed_nor_done_it(fakto
     assert (len(faktory.scheduled), len(faktory.working)) == (1, 0)
 
 
-def test_inline_it_runs_again_when_it_is_due(faktory):
+def test_inline_retry_later_runs_again_when_it_is_due(faktory):
     runs = []
 
     def later():
@@ -553,8 +549,8 @@ def test_inline_it_runs_again_when_it_is_due(faktory):
     assert sum(map(len, (faktory.jobs, faktory.scheduled, faktory.working))) == 0
 
 
-def test_inline_it_can_be_had_at_once_as_often_as_it_likes(faktory, unique_locks):
-    """Each copy runs once the job before it is acknowledged, and not within its report."""
+def test_inline_retry_later_may_be_due_at_once_500_times(faktory, unique_locks):
+    """Each copy runs after the job before it was acknowledged, and not during its report."""
     runs = []
 
     def again():

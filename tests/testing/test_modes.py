@@ -1,4 +1,4 @@
-"""The modes: pushes captured, or run inline; they nest, restore, and keep to themselves."""
+"""The modes `fake` and `inline`: capture pushes or run them; nesting, threads, environment."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ NAMES = ("FAKTORY_URL", "FAKTORY_UNIQUE_STORE")
 
 
 def push(jobtype="Note", args=(), **fields):
-    """What application code does: it finds its server by the environment."""
+    """Push as application code does, which finds its server by the environment."""
     with Client() as client, Unique(default=Policy(ttl=600)) as unique:
         job = Job(jobtype=jobtype, args=list(args), **fields)
         return Producer(client, [unique]).push(job)
@@ -67,15 +67,15 @@ class TestFake:
         assert [job["jid"] for job in faktory.jobs] == [result.jid]
         assert [lock.owner for lock in faktory.locks.values()] == [result.jid]
 
-    def test_a_unique_that_was_made_before_it_is_warned_of(self):
-        """As at the top of a module: its locks can be those of the real work."""
+    def test_unique_made_before_the_fake_is_warned_of(self):
+        """As at the top of a module: it may lock real work."""
         made_before = Unique(MemoryStore(), default=Policy())
-        warned = pytest.warns(UserWarning, match="the lock of 'Note' was not taken in this")
-        with warned, testing.fake(), Client() as client:
+        warning = pytest.warns(UserWarning, match="the lock of 'Note' was not acquired in this")
+        with warning, testing.fake(), Client() as client:
             assert Producer(client, [made_before]).push(Job(jobtype="Note", args=[1]))
 
-    def test_a_lock_that_has_lapsed_is_no_stray(self):
-        """Its job is pushed anew when it is put back."""
+    def test_requeue_after_the_lock_lapsed_is_not_warned_of(self):
+        """The requeued copy is pushed again, without a lock in the store."""
 
         class Wait(Middleware):
             def fetch(self, job, call_next):
@@ -89,11 +89,11 @@ class TestFake:
             assert faktory.perform_one(consumer).answer is ReportStatus.ACCEPTED
             assert len(faktory.scheduled) == 1
 
-    def test_a_fake_that_captures_nothing_may_have_its_locks_elsewhere(self):
+    def test_fake_without_capture_allows_other_stores(self):
         with testing.FakeFaktory() as faktory, Unique(MemoryStore(), default=Policy()) as unique:
             assert Producer(faktory.client(), [unique]).push(Job(jobtype="Note", args=[1]))
 
-    def test_it_captures_stock_clients_too(self):
+    def test_it_captures_stock_clients(self):
         with testing.fake() as faktory, pyfaktory.Client() as client:
             assert pyfaktory.Producer(client).push(pyfaktory.Job(jobtype="Note", args=[1]))
             assert [job["args"] for job in faktory.jobs] == [[1]]
@@ -110,24 +110,24 @@ class TestFake:
         assert [job["args"] for job in outer.jobs] == [["outer"]]
         assert [job["args"] for job in inner.jobs] == [["inner"]]
 
-    def test_it_restores_after_an_error_too(self):
+    def test_it_restores_after_an_error(self):
         before = environment()
         with pytest.raises(ZeroDivisionError), testing.fake():
             raise ZeroDivisionError
         assert environment() == before
 
-    def test_what_is_set_by_hand_within_the_block_counts(self, monkeypatch):
+    def test_variable_set_within_the_block_is_used(self, monkeypatch):
         with (
             testing.fake() as outer,
             testing.FakeFaktory() as other,
-            monkeypatch.context() as by_hand,
+            monkeypatch.context() as patch,
         ):
-            by_hand.setenv("FAKTORY_URL", other.url)
+            patch.setenv("FAKTORY_URL", other.url)
             push(args=[1])
             assert (len(outer.jobs), len(other.jobs)) == (0, 1)
 
-    def test_tests_in_parallel_threads_do_not_see_each_other(self):
-        """Each enters, waits for all, pushes, and leaves in an order of its own."""
+    def test_blocks_in_parallel_threads_are_independent(self):
+        """Each thread enters, waits for all, pushes, and leaves in another order."""
         before = environment()
         number = 8
         all_in, all_pushed = threading.Barrier(number), threading.Barrier(number)
@@ -153,7 +153,7 @@ class TestFake:
         assert captured == {n: ([[n]], 1) for n in range(number)}
         assert environment() == before
 
-    def test_a_thread_of_the_application_is_captured(self):
+    def test_thread_of_the_application_is_captured(self):
         with testing.fake() as faktory:
             thread = threading.Thread(target=push)
             thread.start()
@@ -162,13 +162,13 @@ class TestFake:
 
 
 class TestInline:
-    def test_a_job_has_run_when_its_push_returns(self, consumer, ran):
+    def test_job_has_run_when_its_push_returns(self, consumer, ran):
         with testing.inline(consumer) as faktory:
             assert push(args=[1])
             assert ran == [[1]]
         assert faktory.jobs == faktory.working == []
 
-    def test_its_lock_is_free_when_its_push_returns(self, consumer, ran):
+    def test_lock_is_free_when_the_push_returns(self, consumer, ran):
         with testing.inline(consumer):
             unique = Unique(default=Policy())
             consumer.middleware = (unique,)
@@ -185,8 +185,8 @@ class TestInline:
             Producer(client).push_bulk([Job(jobtype="Note", args=[n]) for n in range(3)])
         assert ran == [[0], [1], [2]]
 
-    def test_a_handler_may_push_through_the_very_client_that_pushed_it(self, consumer, ran):
-        """Its job runs before the handler goes on; siblings of the handler's wait their turn."""
+    def test_handler_may_push_through_the_client_that_pushed_it(self, consumer, ran):
+        """Its job runs before the handler continues; other jobs of the bulk run after it."""
         with testing.inline(consumer), Client() as client:
             producer = Producer(client)
 
@@ -198,7 +198,7 @@ class TestInline:
             producer.push_bulk([Job(jobtype="Parent", args=[n]) for n in range(2)])
         assert ran == [[0, "child"], [0, "parent"], [1, "child"], [1, "parent"]]
 
-    def test_a_thousand_jobs_that_push_do_not_exhaust_the_stack(self, consumer, ran):
+    def test_a_thousand_pushing_jobs_do_not_exhaust_the_stack(self, consumer, ran):
         with testing.inline(consumer), Client() as client:
             producer = Producer(client)
             consumer.register(
@@ -207,13 +207,13 @@ class TestInline:
             producer.push_bulk([Job(jobtype="Parent", args=[n]) for n in range(1000)])
         assert len(ran) == 1000
 
-    def test_stock_clients_jobs_run_too(self, consumer, ran):
+    def test_jobs_of_stock_clients_run(self, consumer, ran):
         with testing.inline(consumer), pyfaktory.Client() as client:
             pyfaktory.Producer(client).push(pyfaktory.Job(jobtype="Note", args=[1]))
             client.info()  # the fake takes the next command once the job has run
             assert ran == [[1]]
 
-    def test_a_failed_job_waits_for_its_retry_and_runs_when_it_is_due(self, consumer, ran):
+    def test_failed_job_runs_again_when_its_retry_is_due(self, consumer, ran):
         with testing.inline(consumer) as faktory:
             assert push("Fail", retry=1)
             assert [job["failure"]["message"] for job in faktory.retries] == ["boom"]
@@ -222,7 +222,7 @@ class TestInline:
             assert ran == ["retried"]
             assert faktory.retries == faktory.dead == []
 
-    def test_a_scheduled_job_runs_when_it_is_due(self, consumer, ran):
+    def test_scheduled_job_runs_when_it_is_due(self, consumer, ran):
         with testing.inline(consumer) as faktory:
             push(args=["later"], at=faktory.clock.now().replace(year=2100).isoformat())
             assert (ran, len(faktory.scheduled)) == ([], 1)
@@ -234,14 +234,14 @@ class TestInline:
             push(args=[1], queue="other")
             assert (ran, len(faktory.queue("other"))) == ([], 1)
 
-    def test_a_duplicate_does_not_run(self, consumer, ran):
+    def test_duplicate_does_not_run(self, consumer, ran):
         with testing.inline(consumer) as faktory:
             first = push(args=[1], queue="other")
             again = push(args=[1])
             assert (again.status, again.jid) == (PushStatus.DUPLICATE, first.jid)
             assert (ran, len(faktory.jobs)) == ([], 1)
 
-    def test_it_can_be_switched_on_for_a_part_of_a_fake_block(self, consumer, ran):
+    def test_inline_block_may_be_part_of_a_fake_block(self, consumer, ran):
         with testing.fake() as faktory:
             push(args=[1])
             with faktory.inline(consumer):
@@ -250,7 +250,7 @@ class TestInline:
         assert ran == [[2]]
         assert [job["args"] for job in faktory.jobs] == [[1], [3]]
 
-    def test_the_first_exception_can_be_raised_at_the_end_of_the_block(self, consumer, ran):
+    def test_reraise_raises_the_first_exception_after_the_block(self, consumer, ran):
         def block():
             with testing.inline(consumer, reraise=True):
                 for message in ("one", "two", "three"):
@@ -262,7 +262,7 @@ class TestInline:
         assert ran == [["goes on"]]
         assert caught.value.__notes__ == ["2 more jobs failed in this inline block"]
 
-    def test_an_error_of_the_block_itself_comes_before_those_of_handlers(self, consumer):
+    def test_error_of_the_block_hides_errors_of_handlers(self, consumer):
         def block():
             with testing.inline(consumer, reraise=True):
                 push("Fail", ["of the handler"])
@@ -273,7 +273,7 @@ class TestInline:
         [note] = caught.value.__notes__
         assert note == "a handler failed in this inline block: ValueError('of the handler')"
 
-    def test_a_test_failure_in_a_handler_is_raised_at_once(self, consumer):
+    def test_pytest_fail_in_a_handler_is_raised_at_once(self, consumer):
         consumer.register("Assert", lambda: pytest.fail("seen"))
         with testing.inline(consumer), pytest.raises(pytest.fail.Exception, match="seen"):
             push("Assert")

@@ -1,4 +1,4 @@
-"""The pytest plugin, as a user's tests get it."""
+"""The pytest plugin, as it works in the tests of a user."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ import pytest
 
 @pytest.fixture
 def run(tmp_path):
-    """Runs a test file of a user's, in a folder that knows nothing of ours; pytest's last line."""
+    """Return a function that runs a user's test file in another folder: pytest's last line."""
 
     def run(source, *options):
         (tmp_path / "test_users.py").write_text(textwrap.dedent(source), encoding="utf-8")
-        ended = subprocess.run(
+        process = subprocess.run(
             [
                 sys.executable,
                 "-m",
@@ -32,13 +32,13 @@ def run(tmp_path):
             text=True,
             check=False,
         )
-        return ended.stdout.splitlines()[-1]
+        return process.stdout.splitlines()[-1]
 
     return run
 
 
-def test_its_fixtures_are_there_without_a_word(run):
-    said = run(
+def test_fixtures_need_no_configuration(run):
+    last_line = run(
         """
         from faktory_unique import Client, Job, Policy, Producer, Unique
 
@@ -52,16 +52,16 @@ def test_its_fixtures_are_there_without_a_word(run):
             faktory.assert_enqueued("Welcome", args=["alice"], count=1)
             assert [lock.owner for lock in unique_locks.values()] == [first.jid]
 
-        def test_the_next_test_starts_afresh(faktory, unique_locks):
+        def test_the_next_test_starts_empty(faktory, unique_locks):
             faktory.refute_enqueued("Welcome")
             assert not unique_locks
         """
     )
-    assert said.startswith("2 passed")
+    assert last_line.startswith("2 passed")
 
 
-def test_it_imports_nothing_heavy_for_those_who_do_not_use_it(run):
-    said = run(
+def test_unused_plugin_imports_nothing_heavy(run):
+    last_line = run(
         """
         import sys
 
@@ -71,9 +71,9 @@ def test_it_imports_nothing_heavy_for_those_who_do_not_use_it(run):
             assert heavy.isdisjoint(sys.modules)
         """
     )
-    assert said.startswith("1 passed")
+    assert last_line.startswith("1 passed")
 
 
-def test_it_can_be_switched_off(run):
-    said = run("def test_it(faktory): pass", "-p", "no:faktory_unique")
-    assert said.startswith("ERROR") or "1 error" in said
+def test_plugin_can_be_disabled(run):
+    last_line = run("def test_it(faktory): pass", "-p", "no:faktory_unique")
+    assert last_line.startswith("ERROR") or "1 error" in last_line

@@ -1,4 +1,4 @@
-"""The fake over TCP, for whatever is no client of ours in this process."""
+"""The fake over TCP: stock clients, other processes, raw sockets."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def connect(faktory):
     return socket.create_connection((host, int(port)), 5)
 
 
-def test_a_stock_consumer_in_another_process_works_its_jobs(listening, tmp_path):
+def test_stock_consumer_in_another_process_runs_jobs(listening, tmp_path):
     notes = tmp_path / "notes"
     with pyfaktory.Client(listening.url) as client:
         producer = pyfaktory.Producer(client)
@@ -63,7 +63,7 @@ def test_a_stock_consumer_in_another_process_works_its_jobs(listening, tmp_path)
         )
         try:
             wait_until_drained(client, ["default"], 20)
-        finally:  # asked to end, it would sleep until its next heartbeat
+        finally:  # on a polite signal it would sleep until its next heartbeat
             os.killpg(worker.pid, signal.SIGKILL)
             worker.wait(20)
         assert sizes(client).retries == 1
@@ -72,8 +72,8 @@ def test_a_stock_consumer_in_another_process_works_its_jobs(listening, tmp_path)
 
 
 @pytest.mark.parametrize("context", ["fork", "spawn"])
-def test_a_child_process_reaches_it_over_tcp(listening, context):
-    """A fork inherits the fake's memory, and must not push into that copy."""
+def test_child_process_reaches_it_over_tcp(listening, context):
+    """A fork has a copy of the fake's memory, and must not push into that copy."""
     child = multiprocessing.get_context(context).Process(target=push, args=[listening.url])
     child.start()
     child.join(20)
@@ -86,7 +86,7 @@ def push(url):
         assert Producer(client).push(Job(jobtype="Note", args=["from a child"]))
 
 
-def test_commands_that_come_in_pieces_or_together_are_answered_each(listening):
+def test_commands_in_pieces_or_together_are_each_answered(listening):
     with connect(listening) as connection, connection.makefile("rb") as replies:
         assert replies.readline() == b'+HI {"v":2}\r\n'
         for piece in (b"HEL", b'LO {"v":', b"2}\r", b"\n"):
@@ -101,7 +101,7 @@ def test_commands_that_come_in_pieces_or_together_are_answered_each(listening):
         ]
 
 
-def test_closing_it_ends_connections_and_threads_at_once():
+def test_close_ends_connections_and_threads_at_once():
     faktory = FakeFaktory()
     faktory.listen()
     with connect(faktory) as connection:

@@ -1,4 +1,4 @@
-"""Waiting for workers, on a real server where there is one, and on the fake."""
+"""wait_for, sizes, clear, wait_until_drained, running_consumer: on the fake and a real server."""
 
 from __future__ import annotations
 
@@ -55,22 +55,22 @@ def job(jobtype="Note", **fields):
     return Job(jobtype=jobtype, args=[], **fields)
 
 
-def test_wait_for_returns_what_was_true():
-    answers = iter([0, None, "there"])
-    assert wait_for(lambda: next(answers)) == "there"
+def test_wait_for_returns_the_true_value():
+    values = iter([0, None, "there"])
+    assert wait_for(lambda: next(values)) == "there"
 
 
-def test_wait_for_says_what_was_answered_last():
+def test_wait_for_reports_the_last_value():
     def three_notes():
         return []
 
     since = time.monotonic()
-    with pytest.raises(TimeoutError, match=r"waited 0.1 s for three_notes, .* answered \[\]"):
+    with pytest.raises(TimeoutError, match=r"waited 0.1 s for three_notes, .* returned \[\]"):
         wait_for(three_notes, 0.1)
     assert time.monotonic() - since < 5
 
 
-def test_waiting_until_drained_ends_when_workers_are_done(client, consumer):
+def test_wait_until_drained_ends_when_workers_are_done(client, consumer):
     done = []
     consumer.register("Slow", lambda: (time.sleep(0.3), done.append(1)))
     Producer(client).push_bulk([job(), job("Slow"), job("Fail")])
@@ -80,7 +80,7 @@ def test_waiting_until_drained_ends_when_workers_are_done(client, consumer):
     assert sizes(client).retries == 1
 
 
-def test_running_out_of_time_it_says_what_is_still_there(client):
+def test_wait_until_drained_lists_the_jobs_left(client):
     Producer(client).push_bulk([job(), job(queue="mail"), job(at="2100-01-01T00:00:00Z")])
     with pytest.raises(TimeoutError) as caught:
         wait_until_drained(client, ["default", "other"], 0.1)
@@ -90,7 +90,7 @@ def test_running_out_of_time_it_says_what_is_still_there(client):
     )
 
 
-def test_sizes_tell_of_every_place(client, consumer):
+def test_sizes_cover_all_queues_and_sets(client, consumer):
     Producer(client).push_bulk(
         [job("Fail"), job("Fail", retry=-1), job("Fail", retry=0), job(at="2100-01-01T00:00:00Z")]
     )
@@ -102,11 +102,11 @@ def test_sizes_tell_of_every_place(client, consumer):
     )
 
 
-def test_sizes_of_a_server_before_1_9_come_from_its_tasks():
+def test_sizes_of_a_server_before_1_9_are_read_from_tasks():
     class Old(pyfaktory.Client):
         def info(self):
-            told = {"Busy": 1, "Retries": 2, "Scheduled": 3, "Dead": 4}
-            tasks = {name: {"size": size} for name, size in told.items()}
+            numbers = {"Busy": 1, "Retries": 2, "Scheduled": 3, "Dead": 4}
+            tasks = {name: {"size": size} for name, size in numbers.items()}
             return {"faktory": {"queues": {"default": 5}, "tasks": tasks}}
 
     assert str(sizes(Old())) == "default 5, working 1, retries 2, scheduled 3, dead 4"
@@ -116,7 +116,7 @@ def test_sizes_of_a_server_before_1_9_come_from_its_tasks():
     ("named", "left"),
     [((), (0, 0, 0)), (("retries",), (0, 1, 1)), (("scheduled", "dead"), (1, 0, 0))],
 )
-def test_clear_forgets_what_is_named_or_all(client, consumer, named, left):
+def test_clear_empties_the_named_sets_or_all(client, consumer, named, left):
     Producer(client).push_bulk([job("Fail"), job("Fail", retry=-1), job(at="2100-01-01T00:00:00Z")])
     with running_consumer(consumer):
         wait_until_drained(client, ["default"])
@@ -125,27 +125,27 @@ def test_clear_forgets_what_is_named_or_all(client, consumer, named, left):
     assert (now.retries, now.scheduled, now.dead) == left
 
 
-def test_a_queue_that_is_no_list_and_a_set_that_is_none_are_refused(client):
+def test_queues_as_a_str_and_unknown_sets_are_refused(client):
     with pytest.raises(TypeError, match=r"pass \['default'\]"):
         wait_until_drained(client, "default")
     with pytest.raises(ValueError, match="there are retries, scheduled, dead"):
         clear(client, "default")
 
 
-def test_stock_clients_will_do(url):
+def test_stock_client_works(url):
     with pyfaktory.Client(url) as client:
         clear(client)
         assert sizes(client).dead == 0
         wait_until_drained(client, ["default"], 5)
 
 
-def test_running_raises_what_run_raised(url):
+def test_running_consumer_raises_the_error_of_run(url):
     consumer = LocalConsumer(Client(url, role="consumer"))
     with pytest.raises(CommandNotSent, match="not connected"), running_consumer(consumer):
         pass
 
 
-def test_running_says_when_the_consumer_does_not_stop(consumer, client):
+def test_running_consumer_reports_a_consumer_that_goes_on(consumer, client):
     consumer.register("Slow", lambda: time.sleep(1))
     Producer(client).push(job("Slow"))
     with (
@@ -156,7 +156,7 @@ def test_running_says_when_the_consumer_does_not_stop(consumer, client):
     time.sleep(1)
 
 
-def test_a_local_consumer_can_be_run_again(consumer, client):
+def test_local_consumer_can_run_again(consumer, client):
     seen = []
     consumer.register("Note", lambda: seen.append(1))
     for _ in range(2):

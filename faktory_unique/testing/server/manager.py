@@ -203,7 +203,7 @@ class Manager:
     def enqueue_due(self, timed: SortedSet) -> int:
         """Enqueue the due jobs of scheduled or retries (manager/scheduler.go:34-58).
 
-        A job whose queue has a bad name has left the set by then, and is lost.
+        A job with a bad queue name has left the set by then, and is lost.
 
         Returns:
             The number of jobs enqueued.
@@ -214,7 +214,7 @@ class Manager:
         self._enqueue(decode(payload.encode(), JOB))
 
     def reap_expired(self) -> int:
-        """Fail the jobs whose reservation has expired (manager/working.go:191-239).
+        """Fail the jobs with an expired reservation (manager/working.go:191-239).
 
         A reservation leaves the working set, and the job that is reserved under the same jid by now
         fails. If there is none, the job is lost.
