@@ -6,15 +6,15 @@ import re
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Iterable
 
 # Neither a class without its `]` nor a `\` at the end is an error (util.c stringmatchlen of Redis).
 _PIECE = re.compile(rb"\[(?P<not>\^?)(?P<class>(?:\\.|[^]]-.|[^]])*)\]?|\\?(?P<byte>.)", re.DOTALL)
 _MEMBER = re.compile(rb"\\(.)|(.)-(.)|(.)", re.DOTALL)
 
 
-def glob(pattern: str) -> Callable[[str], bool]:
-    """Return a function that matches a whole text against a pattern, byte by byte."""
+def matching(texts: Iterable[str], pattern: str) -> list[str]:
+    """Return the texts that match a pattern from start to end, byte by byte."""
     parts = [b""]  # expressions for what stands before, between and after the stars
     for piece in _PIECE.finditer(pattern.encode()):
         if piece[0] == b"*":
@@ -26,7 +26,7 @@ def glob(pattern: str) -> Callable[[str], bool]:
     middle = b"".join(b"(?>.*?%b)" % part for part in rest[:-1])
     last = b".*" + rest[-1] if rest else b""
     matches = re.compile(first + middle + last, re.DOTALL).fullmatch
-    return lambda text: matches(text.encode()) is not None
+    return [text for text in texts if matches(text.encode())]
 
 
 def _expression(piece: re.Match[bytes]) -> bytes:

@@ -68,7 +68,7 @@ class Struct:
     """An object with known fields.
 
     Attributes:
-        fields: shapes by name, in the order in which they are written.
+        fields: shapes by name in lower case, in the order in which they are written.
         omit_empty: names of the fields that are not written when they are 0, "", [], {} or None.
     """
 
@@ -216,7 +216,7 @@ def _write(value: Value, shape: Shape) -> str:
             of = shape.of if isinstance(shape, ListOf) else Scalar.ANY
             return f"[{','.join([_write(item, of) for item in value])}]"
         case dict():
-            if not isinstance(shape, Struct):  # fields that nobody knows are sorted
+            if not isinstance(shape, Struct):  # a map, with its keys sorted
                 shape = Struct(dict.fromkeys(sorted(value), Scalar.ANY))
             members = [
                 f"{quote(name)}:{_write(value[name], of)}"

@@ -42,7 +42,7 @@ class Reservation:
 
 
 class Manager:
-    """Queues, timed sets, reservations, and what moves jobs between them.
+    """Queues, timed sets, reservations, and the moves of jobs between them.
 
     Args:
         now: returns nanoseconds since the epoch, different ones at each call.

@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from .errors import CommandError
-from .glob import glob
+from .glob import matching
 from .go_json import decode, quote
 from .manager import DEAD_TTL
 from .schemas import JOB, MUTATION
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Iterable
 
     from .manager import Manager
     from .sorted_set import SortedSet
@@ -38,8 +38,7 @@ def mutate(manager: Manager, data: bytes) -> None:
     if command == "clear" or (command == "discard" and chosen is None):
         target.clear()
         return
-    matches = _filter(chosen)
-    for payload in [payload for payload in target if matches(payload)]:
+    for payload in _filtered(target, chosen):
         _OPERATIONS[command](manager, target, payload)
 
 
@@ -61,15 +60,14 @@ def _discard(_manager: Manager, target: SortedSet, payload: str) -> None:
 _OPERATIONS = {"kill": _kill, "requeue": _requeue, "discard": _discard}
 
 
-def _filter(chosen: dict[str, Any] | None) -> Callable[[str], bool]:
-    """Return whether a payload's text matches a filter (server/mutate.go:79-116)."""
+def _filtered(payloads: Iterable[str], chosen: dict[str, Any] | None) -> list[str]:
+    """Return the payloads with a text that matches a filter (server/mutate.go:79-116)."""
     if chosen is None:
-        return lambda _: True
+        return list(payloads)
     if chosen["jids"]:
         marks = [f'"jid":{quote(jid)}' for jid in chosen["jids"]]
-        return lambda payload: any(payload.find(mark) > 0 for mark in marks)
+        return [payload for payload in payloads if any(payload.find(mark) > 0 for mark in marks)]
     mark = f'"jobtype":{quote(chosen["jobtype"])}' if chosen["jobtype"] else ""
     if not chosen["regexp"]:
-        return glob(f"*{mark}*" if mark else "*")
-    matches = glob(chosen["regexp"])
-    return lambda payload: matches(payload) and payload.find(mark) >= (1 if mark else 0)
+        return matching(payloads, f"*{mark}*" if mark else "*")
+    return [payload for payload in matching(payloads, chosen["regexp"]) if mark in payload[1:]]
