@@ -87,12 +87,22 @@ def failure_outcome(job: dict[str, Any]) -> FailureOutcome:
     return FailureOutcome.RETRIED if failures_before(job) < retry else FailureOutcome.DEAD
 
 
-def latest_retry(failures: int) -> int:
-    """Return after how many seconds the server has certainly queued a failed job again.
+def retry_backoff(failures: int) -> tuple[int, int]:
+    """Return the least and the most seconds until the server retries a failed job.
 
     The server's backoff after failure number n is n⁴ + 15 + (0…29)·(n + 1) seconds.
 
     Args:
         failures: the number n of the failure, counted from 0.
     """
-    return failures**4 + 15 + 29 * (failures + 1) + PROMOTION_MARGIN
+    least = failures**4 + 15
+    return least, least + 29 * (failures + 1)
+
+
+def latest_retry(failures: int) -> int:
+    """Return after how many seconds the server has certainly queued a failed job again.
+
+    Args:
+        failures: the number n of the failure, counted from 0.
+    """
+    return retry_backoff(failures)[1] + PROMOTION_MARGIN

@@ -19,7 +19,7 @@ from faktory_unique.worker.consumer import Consumer
 from faktory_unique.worker.reservation import Reservation
 
 from .lock_warnings import warn_if_locked
-from .perform import work
+from .perform import run_job
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -226,8 +226,8 @@ class InlineRunner:
         self, consumer: Consumer, fetched: _Fetched, before_report: Callable[[], None]
     ) -> tuple[JobRun, BaseException | None]:
         reservation = Reservation(self._client, fetched.job, fetched.since, self._shutting_down)
-        job_run, raised = work(consumer, reservation, before_report)
-        if job_run and job_run.answer is ReportStatus.ACCEPTED:
+        job_run, raised = run_job(consumer, reservation, before_report)
+        if job_run and job_run.status is ReportStatus.ACCEPTED:
             warn_if_locked(fetched.job, self._locks)
         return job_run, raised
 

@@ -1,50 +1,39 @@
-"""A consumer without processes: its handlers run where it runs."""
+"""`LocalConsumer`: a consumer for tests whose handlers run in this process; any callable will do."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from faktory_unique.worker.consumer import Consumer
 from faktory_unique.worker.consumer_run import ConsumerRun
 from faktory_unique.worker.perform import perform
-from faktory_unique.worker.processor import settlement
-from faktory_unique.worker.reservation import Reservation
 
 if TYPE_CHECKING:
-    from faktory_unique.middleware import Payload
-    from faktory_unique.worker.processor import Perform, Settlement
+    from faktory_unique.worker.perform import HandlerCall, JobResult
+    from faktory_unique.worker.reservation import Reservation
+
+
+class _LocalRun(ConsumerRun):
+    """A run that processes each job in the thread that fetches it."""
+
+    def start(self) -> None:
+        """Start nothing: there are no processes."""
+
+    def _dispatch(self, reservation: Reservation) -> None:
+        self._process(reservation)
+
+    def _perform(self, call: HandlerCall) -> JobResult:
+        return perform(call)
 
 
 class LocalConsumer(Consumer):
-    """A consumer whose handlers run in this process: closures and mocks will do.
+    """A consumer whose handlers run in this process: any callable will do.
 
-    For tests, on a fake or a real server: one job at a time, in the thread that calls `run`.
+    For tests, on a fake or a real server. It runs one job at a time, in the thread that calls
+    `run`.
     """
 
-    def _check_sent(self, sent: object, name: str, hint: str) -> None:
-        """Nothing is sent anywhere."""
+    _run_class: ClassVar[type[ConsumerRun]] = _LocalRun
 
-    def _new_shift(self) -> ConsumerRun:
-        return _LocalShift(self)
-
-
-class _LocalShift(ConsumerRun):
-    """Handles each job in the thread that fetches."""
-
-    def start(self) -> None:
-        """There are no processes."""
-
-    def begin(self, job: Payload, since: tuple[float, float]) -> None:
-        self.handle(Reservation(self._consumer.client, job, since, self._giving_up))
-
-    def perform(self, job: Payload, step: Perform) -> Settlement:
-        consumer = self._consumer
-        return settlement(
-            perform(
-                consumer.performing,
-                step.handler,
-                job,
-                bind=step.bind,
-                tell_sentry=consumer.sentry_capture_exception,
-            )
-        )
+    def _check_picklable(self, value: object, name: str, hint: str) -> None:
+        """Accept any value: nothing is sent to another process."""

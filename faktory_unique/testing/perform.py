@@ -1,4 +1,4 @@
-"""One reserved job through a consumer's whole chain, in the thread that asks."""
+"""`JobRun`, the result of `perform_one` and `drain`: runs one job in the caller's thread."""
 
 from __future__ import annotations
 
@@ -6,8 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from faktory_unique.middleware import Middleware, ReportStatus, Requeue
-from faktory_unique.worker.perform import perform
-from faktory_unique.worker.processor import Perform, settlement
+from faktory_unique.worker.perform import HandlerCall, perform
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -19,64 +18,61 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class JobRun:
-    """What became of one job; true when its handler ran and returned.
+    """One job and its result. It is true if the handler ran and returned.
 
     Attributes:
         job: the payload as it was fetched.
-        ran: whether the handler ran: middleware can put a job back or drop it.
-        delay: seconds until it is due again, where it was put back; None where it was not.
-        error: why the job failed, as Faktory was told; None when it did not.
-        answer: what Faktory said to the ACK, the FAIL or the put-back.
+        ran: whether the handler ran: middleware can requeue or drop the job.
+        error: why the job failed, as reported to Faktory; None if it did not fail.
+        status: what is known of the ACK, the FAIL or the requeue.
+        delay: seconds until the job is due again; None if it was not requeued.
     """
 
     job: Payload
     ran: bool
     error: JobError | None
-    answer: ReportStatus
+    status: ReportStatus
     delay: float | None = None
 
     def __bool__(self) -> bool:
         return self.ran and self.error is None and self.delay is None
 
 
-def work(
-    consumer: Consumer, reservation: Reservation, settling: Callable[[], None]
+def run_job(
+    consumer: Consumer, reservation: Reservation, before_report: Callable[[], None]
 ) -> tuple[JobRun, BaseException | None]:
-    """Begins, performs and settles a job; what became of it, and what its handler raised.
+    """Start, perform and finish a job in this thread.
 
     Args:
-        consumer: its chain and handlers count.
+        consumer: its middleware and handlers are used.
         reservation: the job.
-        settling: called before it is settled.
+        before_report: called before the job's result is reported.
+
+    Returns:
+        The job's run, and the exception that its handler raised.
 
     Raises:
-        BaseException: the handler raised what is no `Exception` and no `SystemExit`: a Ctrl-C, or
-            `pytest.fail()`. It is meant for who runs this; the job has failed all the same.
+        BaseException: the handler raised neither an `Exception` nor a `SystemExit`, but a Ctrl-C or
+            `pytest.fail()`. The test gets it, and the job has failed as well.
     """
-    job, witness = reservation.job, _Witness()
-    step = consumer.handling.begin(job)
-    ran = isinstance(step, Perform)
-    if isinstance(step, Perform):
-        came_to = perform(
-            [witness, *consumer.performing],
-            step.handler,
-            job,
-            bind=step.bind,
-            tell_sentry=consumer.sentry_capture_exception,
-        )
-        step = settlement(came_to)
-    settling()
-    answer = consumer.handling.settle(reservation, step)
-    raised = witness.raised
+    processor = consumer._processor  # noqa: SLF001  # the testing kit runs jobs as a consumer does
+    recorder = _ExceptionRecorder()
+    result = processor.start(reservation.job)
+    ran = isinstance(result, HandlerCall)
+    if isinstance(result, HandlerCall):
+        result = perform(result._replace(middleware=[recorder, *result.middleware]))
+    before_report()
+    status = processor.finish(reservation, result)
+    raised = recorder.raised
     if not isinstance(raised, Exception | SystemExit | None):
         raise raised
-    if isinstance(step, Requeue):
-        return JobRun(job, ran, None, answer, step.delay), None
-    return JobRun(job, ran, step.error, answer), raised
+    if isinstance(result, Requeue):
+        return JobRun(reservation.job, ran, None, status, result.delay), None
+    return JobRun(reservation.job, ran, result, status), raised
 
 
-class _Witness(Middleware):
-    """Keeps the exception that Faktory is told of in words alone."""
+class _ExceptionRecorder(Middleware):
+    """Keeps the handler's exception: Faktory gets only its text."""
 
     def __init__(self) -> None:
         self.raised: BaseException | None = None

@@ -1,4 +1,4 @@
-"""pyfaktory's Consumer with middleware, whose reports can be trusted and which stops when told."""
+"""`Consumer`: handlers and queues, the loop of FETCH, stop and the server's quiet and terminate."""
 
 from __future__ import annotations
 
@@ -6,9 +6,10 @@ import atexit
 import inspect
 import logging
 import multiprocessing
+import pickle
 import threading
 import time
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, ClassVar, Self
 
 from faktory_unique._pyfaktory import State, StockConsumer
 from faktory_unique.client.client import FETCH_TIMEOUT, Client
@@ -16,9 +17,10 @@ from faktory_unique.errors import AuthenticationFailed, CommandNotSent, CommandR
 from faktory_unique.locks.job_validation import validated_queues
 from faktory_unique.middleware import overrides, validated_chain
 
-from .consumer_run import REQUEUE_SECONDS, TICK, ConsumerRun
+from .consumer_run import REQUEUE_SECONDS, TICK_SECONDS, ConsumerRun
+from .process_pool import ProcessPool
 from .processor import JobProcessor
-from .signals import called_on_signals, refuse_unpicklable
+from .signals import on_stop_signals
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -28,18 +30,18 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("faktory_unique")
 
-_FIRST_PAUSE = 0.1
-_LONGEST_PAUSE = 5.0
+_FIRST_PAUSE_SECONDS = 0.1
+_LONGEST_PAUSE_SECONDS = 5.0
 
-# Told by the server to end, or disconnected by whoever made the client.
-_OVER = {State.TERMINATING, State.DISCONNECTED}
+# The server's terminate, or a disconnect by the client's owner.
+_FINAL_STATES = {State.TERMINATING, State.DISCONNECTED}
 
 
 class Consumer(StockConsumer):
-    """pyfaktory's Consumer whose jobs go through a chain of middleware.
+    """pyfaktory's Consumer with a chain of middleware.
 
-    Handlers run in processes, one for each job that runs at a time; whatever ends one costs that
-    job alone. `run` can be called again.
+    Handlers run in child processes, one for each job that runs at a time. A process that dies costs
+    its own job alone. `run` can be called again.
 
     Args:
         client: a `Client` whose role is "consumer" or "both".
@@ -47,20 +49,21 @@ class Consumer(StockConsumer):
         priority: "strict" (in the order given), "uniform" or "weighted".
         weights: for "weighted", one for each queue.
         concurrency: jobs run at the same time, each in a process.
-        grace_period: seconds that jobs have to end when the consumer is told to stop.
-        sentry_capture_exception: whether a handler's exception is reported to Sentry, from the
-            process that it ran in.
+        grace_period: seconds that jobs have to end when the consumer is stopped.
+        sentry_capture_exception: whether handlers' exceptions are reported to Sentry, from the
+            process in which they were raised.
         context: a multiprocessing context; by default the platform's.
         middleware: the chain, the first outermost.
 
     Raises:
-        TypeError: client or middleware are of another kind, or a middleware with a `perform`
-            cannot be pickled to the process that runs the handler.
-        ValueError: the client's role is "producer"; middleware stands twice; a queue has no name
-            that one can have.
+        TypeError: client or middleware are of another type, or a middleware with a `perform`
+            cannot be pickled for the process that runs the handler.
+        ValueError: the client's role is "producer"; a middleware is listed twice; a queue's name
+            is impossible.
     """
 
     client: Client
+    _run_class: ClassVar[type[ConsumerRun]] = ConsumerRun
 
     def __init__(
         self,
@@ -81,7 +84,7 @@ class Consumer(StockConsumer):
                 "or use Consumer.wrap"
             )
         if client.role == "producer":
-            raise ValueError(f'{client!r} is a producer\'s; make a Client(role="consumer")')
+            raise ValueError(f'{client!r} has the role "producer"; make a Client(role="consumer")')
         super().__init__(
             client,
             validated_queues(queues),
@@ -93,20 +96,25 @@ class Consumer(StockConsumer):
         )
         self.grace_period = grace_period  # type: ignore[assignment]  # fractions are welcome
         self.middleware = validated_chain(middleware)
-        self.performing = tuple(m for m in self.middleware if overrides(m, "perform"))
-        for each in self.performing:
-            self._check_sent(each, f"{each!r}", "its perform runs in the handler's process")
-        self.handling = JobProcessor(self.middleware, self.job_handlers)
-        self._ended = threading.Event()
-        self._stops = 0
+        for each in self.middleware:
+            if overrides(each, "perform"):
+                self._check_picklable(
+                    each, f"{each!r}", "its perform runs in the handler's process"
+                )
+        self._processor = JobProcessor(
+            self.middleware, self.job_handlers, report_to_sentry=sentry_capture_exception
+        )
+        self._current_run: ConsumerRun | None = None
+        self._run_ended = threading.Event()
+        self._stop_calls = 0
         self._stopped_at = 0.0
-        self._shift: ConsumerRun | None = None
 
     @classmethod
     def wrap(cls, consumer: StockConsumer, middleware: Iterable[Middleware] = ()) -> Self:
-        """A consumer with middleware that does the work of a stock one: its queues and handlers.
+        """Return a consumer with middleware that has a stock consumer's queues and handlers.
 
-        It has connections of its own, opened now; end them with `consumer.client.disconnect()`.
+        It has connections of its own, which are opened now. Close them with
+        `consumer.client.disconnect()`.
 
         Raises:
             CommandNotSent: no connection could be made.
@@ -130,27 +138,27 @@ class Consumer(StockConsumer):
         return wrapping
 
     def register(self, name: str, fn: Callable[..., object], bind: bool = False) -> None:
-        """Registers the handler of a jobtype; with `bind` the jid comes before its args.
+        """Register the handler of a jobtype; with `bind` the jid is passed before the args.
 
         Raises:
-            TypeError: the handler cannot be called, is a coroutine function, which nobody would
-                await, or cannot be sent to the process that would run it.
+            TypeError: the handler cannot be called, is a coroutine function, which nothing would
+                await, or cannot be pickled for the process that would run it.
         """
-        given: object = fn  # by a caller that need not be type-checked
-        if not callable(given) or inspect.iscoroutinefunction(fn):
+        handler: object = fn  # of a caller that need not be type-checked
+        if not callable(handler) or inspect.iscoroutinefunction(fn):
             raise TypeError(
-                f"the handler of {name!r}, {fn!r}, is no plain function; wrap a coroutine "
+                f"the handler of {name!r}, {fn!r}, is not a plain function; wrap a coroutine "
                 "function in one that calls asyncio.run"
             )
-        self._check_sent(fn, f"the handler of {name!r}", "use a function of a module")
+        self._check_picklable(fn, f"the handler of {name!r}", "use a function of a module")
         super().register(name, fn, bind)
 
     def run(self) -> None:
-        """Fetches and works jobs until SIGTERM, Ctrl-C, `stop`, or the server's terminate.
+        """Fetch and process jobs until SIGTERM, Ctrl-C, `stop`, or the server's terminate.
 
-        Then the FETCH in flight is awaited, and jobs have `grace_period` seconds to end. One that
-        takes longer is put back, once its process is ended: it runs again, and no retry is spent.
-        A lost connection is reopened. Signals are heard in the main thread only.
+        Then `run` waits for the FETCH in flight, and jobs have `grace_period` seconds to end. The
+        process of a job that takes longer is killed, and the job is requeued: it runs again, and no
+        retry is spent. A lost connection is reopened. Signals arrive in the main thread only.
 
         Raises:
             AuthenticationFailed: the server does not let this client in.
@@ -160,84 +168,89 @@ class Consumer(StockConsumer):
             raise CommandNotSent(
                 "the client is not connected; call connect(), or use it in a with block"
             )
-        shift = self._shift = self._new_shift()
-        self._ended.clear()
-        atexit.register(self._end_with_the_process)
-        with called_on_signals(self.stop):
+        pool = ProcessPool(self.context, self.concurrency)
+        run = self._run_class(self.client, self._processor, pool, self.concurrency)
+        self._current_run = run
+        self._run_ended.clear()
+        atexit.register(self._stop_at_exit)
+        with on_stop_signals(self.stop):
             try:
-                shift.start()
-                log.info(
-                    "consumer fetches from %s, %d jobs at a time",
-                    ", ".join(self.queues),
-                    self.concurrency,
-                )
-                self._fetch_on(shift)
+                run.start()
+                queues = ",".join(self.queues)
+                log.info("consumer started: queues=%s concurrency=%d", queues, self.concurrency)
+                self._fetch_until_stopped(run)
             finally:
-                self._finish(shift)
-                atexit.unregister(self._end_with_the_process)
-                self._ended.set()
+                self._shut_down(run)
+                atexit.unregister(self._stop_at_exit)
+                self._run_ended.set()
 
     def stop(self) -> None:
-        """Tells `run` to return once the jobs in flight have ended; from any thread.
+        """Make `run` return once the jobs in flight have ended. Call it from any thread.
 
-        A second call ends their grace period, like a second signal. Where nothing runs yet, the
-        next `run` returns at once.
+        A second call ends the grace period, like a second signal. If `run` was not called yet, it
+        returns at once.
         """
-        # Plain numbers, and no Event: a signal that lands within an Event's own lock, and sets it,
-        # waits for itself.
-        if not self._stops:
+        # Plain numbers instead of an Event: a signal that interrupts a method of the Event and then
+        # sets it waits for a lock that its own thread holds.
+        if not self._stop_calls:
             self._stopped_at = time.monotonic()
-        self._stops += 1
+        self._stop_calls += 1
 
-    def _end_with_the_process(self) -> None:
-        """Of a consumer in a daemon thread, when the main thread has ended without a stop."""
+    def _stop_at_exit(self) -> None:
+        """Stop a run in a daemon thread if the main thread ends without calling `stop`."""
         self.stop()
         self.stop()
-        self._ended.wait(REQUEUE_SECONDS + FETCH_TIMEOUT)
+        self._run_ended.wait(REQUEUE_SECONDS + FETCH_TIMEOUT)
 
-    def _check_sent(self, sent: object, name: str, hint: str) -> None:
-        """Refuses what the process that runs the handler cannot be sent."""
-        refuse_unpicklable(sent, name, hint)
+    def _check_picklable(self, value: object, name: str, hint: str) -> None:
+        """Refuse now, and not when a job arrives, a value that cannot be sent to a child process.
 
-    def _new_shift(self) -> ConsumerRun:
-        return ConsumerRun(self)
+        Raises:
+            TypeError: the value cannot be pickled; the message has name and hint.
+        """
+        try:
+            pickle.dumps(value)
+        except Exception as exc:
+            raise TypeError(f"{name} cannot be pickled: {exc}; {hint}") from exc
 
-    def _fetch_on(self, shift: ConsumerRun) -> None:
-        pause = _FIRST_PAUSE
-        while not self._stops and self.client.state not in _OVER:
+    def _fetch_until_stopped(self, run: ConsumerRun) -> None:
+        pause = _FIRST_PAUSE_SECONDS
+        while not self._stop_calls and self.client.state not in _FINAL_STATES:
             if self.client.state is State.QUIET:
-                time.sleep(TICK)
+                time.sleep(TICK_SECONDS)
                 continue
-            if not shift.acquire_slot():
+            if not run.acquire_slot():
                 continue
             since = time.monotonic(), self.client.now()
             try:
                 job = self.client._fetch(self.get_queues())  # noqa: SLF001  # the superclass's name
             except AuthenticationFailed:
-                shift.release_slot()
+                run.release_slot()
                 raise
             except FaktoryError as exc:
-                shift.release_slot()
-                said = "Faktory said: " if isinstance(exc, CommandRefused) else ""
-                log.warning("FETCH failed, again in %.1f s: %s%s", pause, said, exc)
+                run.release_slot()
+                source = "Faktory: " if isinstance(exc, CommandRefused) else ""
+                log.warning(
+                    'FETCH failed, will be retried: next_in=%.1fs error="%s%s"', pause, source, exc
+                )
                 self._sleep(pause)
-                pause = min(pause * 2, _LONGEST_PAUSE)
+                pause = min(pause * 2, _LONGEST_PAUSE_SECONDS)
                 continue
-            pause = _FIRST_PAUSE
+            pause = _FIRST_PAUSE_SECONDS
             if job is None:
-                shift.release_slot()
+                run.release_slot()
             else:
-                shift.begin(job, since)
+                run.submit(job, since)
 
     def _sleep(self, seconds: float) -> None:
-        """Waits, but not once told to stop."""
+        """Wait, until `stop` is called at the latest."""
         deadline = time.monotonic() + seconds
-        while not self._stops and (left := deadline - time.monotonic()) > 0:
-            time.sleep(min(left, TICK))
+        while not self._stop_calls and (left := deadline - time.monotonic()) > 0:
+            time.sleep(min(left, TICK_SECONDS))
 
-    def _finish(self, shift: ConsumerRun) -> None:
-        # From the stop on, and not from the end of the FETCH that was in flight then.
-        since = time.monotonic() - self._stopped_at if self._stops else 0.0
-        shift.end(max(0.0, self.grace_period - since), lambda: self._stops > 1)
-        # Here and not when run begins: a stop that comes before it must not be lost.
-        self._stops = 0
+    def _shut_down(self, run: ConsumerRun) -> None:
+        # The grace period begins at the stop, not at the end of the FETCH that was in flight then.
+        elapsed = time.monotonic() - self._stopped_at if self._stop_calls else 0.0
+        run.shut_down(max(0.0, self.grace_period - elapsed), lambda: self._stop_calls > 1)
+        # Reset here and not at the beginning of run: a stop that comes before it must not be lost.
+        self._stop_calls = 0

@@ -1,4 +1,4 @@
-"""One run of a consumer: the jobs in flight, the processes they run in, and how all that ends."""
+"""One run of a consumer: threads and slots for jobs in flight, grace period, shutdown."""
 
 from __future__ import annotations
 
@@ -11,147 +11,171 @@ from typing import TYPE_CHECKING
 
 from faktory_unique.middleware import Requeue
 
-from .child import Task
-from .perform import job_error
-from .process_pool import NotBegun, ProcessEnded, ProcessPool
-from .processor import End, Perform, settlement
+from .perform import HandlerCall, job_error
+from .process_pool import NotStarted, ProcessEnded
 from .reservation import Reservation
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from faktory_unique.client.client import Client
     from faktory_unique.middleware import Payload
 
-    from .consumer import Consumer
-    from .processor import Settlement
+    from .perform import JobResult
+    from .process_pool import ProcessPool
+    from .processor import JobProcessor
 
 log = logging.getLogger("faktory_unique")
 
-# How soon it is noticed that there is a stop, or that a slot is free.
-TICK = 0.1
+# How soon the consumer notices a stop, or a free slot.
+TICK_SECONDS = 0.1
 
-# Seconds for putting back what has not ended in time. With a grace period of 25 that is within the
-# 30 that Kubernetes and others leave a process between SIGTERM and SIGKILL.
+# Time to requeue the jobs that did not end in time. With a grace period of 25 s that is within the
+# 30 s that Kubernetes and others leave a process between SIGTERM and SIGKILL.
 REQUEUE_SECONDS = 3.0
-_LAST_TRY = 0.5
+_LAST_REPORT_SECONDS = 0.5
 
-# Seconds after which a job is tried again for which there was no process.
-_NO_PROCESS = 10.0
+# The delay of a job that is requeued because there was no process or thread for it.
+_NO_PROCESS_DELAY_SECONDS = 10.0
 
 
 class ConsumerRun:
-    """One run of a consumer, which late threads keep to however long they take.
+    """One run of a consumer. Its threads keep to it, even if they outlast it.
 
     Args:
-        consumer: whose jobs, handlers and middleware.
+        client: reports the jobs.
+        processor: starts and finishes the jobs.
+        pool: the processes that run the handlers.
+        concurrency: jobs in flight at the same time.
     """
 
-    def __init__(self, consumer: Consumer) -> None:
-        self._consumer = consumer
-        self._handling = consumer.handling
-        self._slots = threading.Semaphore(consumer.concurrency)
-        self._giving_up = threading.Event()
+    def __init__(
+        self, client: Client, processor: JobProcessor, pool: ProcessPool, concurrency: int
+    ) -> None:
+        self.pool = pool
+        self._client = client
+        self._processor = processor
+        self._concurrency = concurrency
+        self._slots = threading.Semaphore(concurrency)
+        self._shutting_down = threading.Event()
         self._idle = threading.Semaphore(0)  # threads that wait for a job, or are about to
-        self._coming: SimpleQueue[Reservation | None] = SimpleQueue()
-        self.processes = ProcessPool(consumer.context, consumer.concurrency)
+        self._submitted: SimpleQueue[Reservation | None] = SimpleQueue()
 
     def start(self) -> None:
-        """Starts the processes, so that no job waits for one."""
-        self.processes.start()
+        """Start the processes, so that no job waits for one."""
+        self.pool.start()
 
     def acquire_slot(self) -> bool:
-        """Waits a moment for a free slot, and takes it."""
-        return self._slots.acquire(timeout=TICK)
+        """Acquire a slot. Return False if none was free for a tick."""
+        return self._slots.acquire(timeout=TICK_SECONDS)
 
     def release_slot(self) -> None:
-        """Frees a slot that was taken."""
+        """Release an acquired slot."""
         self._slots.release()
 
-    def begin(self, job: Payload, since: tuple[float, float]) -> None:
-        """Has a fetched job handled in the slot that was taken; it is free then."""
-        reservation = Reservation(self._consumer.client, job, since, self._giving_up)
-        # In another thread: the run loop must see a stop. One whose job is over takes the next, as
-        # to start a thread takes longer than anything else that a consumer does for a short job.
+    def submit(self, job: Payload, since: tuple[float, float]) -> None:
+        """Process a fetched job in the acquired slot, which is released afterwards.
+
+        Args:
+            job: the payload as fetched.
+            since: the time just before FETCH; see `Reservation`.
+        """
+        self._dispatch(Reservation(self._client, job, since, self._shutting_down))
+
+    def _dispatch(self, reservation: Reservation) -> None:
+        """Pass a job to a thread: the run loop must notice a stop meanwhile.
+
+        An idle thread takes it if there is one. To start a thread takes longer than anything else
+        that a consumer does for a short job.
+        """
         if self._idle.acquire(blocking=False):
-            self._coming.put(reservation)
+            self._submitted.put(reservation)
             return
         thread = threading.Thread(
-            target=self._handle_on, args=[reservation], name="faktory-job", daemon=True
+            target=self._process_jobs, args=[reservation], name="faktory-job", daemon=True
         )
         try:
             thread.start()
         except RuntimeError as exc:
-            log.warning("no thread for jobtype=%s jid=%s: %s", job["jobtype"], job["jid"], exc)
-            self._handling.settle(reservation, Requeue(_NO_PROCESS))
+            self._processor.finish(reservation, _result_without("thread", reservation.job, exc))
             self.release_slot()
 
-    def _handle_on(self, reservation: Reservation | None) -> None:
-        """The life of a thread: one job after the other, until it is dismissed."""
+    def _process_jobs(self, reservation: Reservation | None) -> None:
+        """Process one job after another in this thread, until None is submitted."""
         while reservation is not None:
             # No context variable of a job is left for the next; a `threading.local` is.
-            Context().run(self.handle, reservation)
-            reservation = self._coming.get()
+            Context().run(self._process, reservation)
+            reservation = self._submitted.get()
 
-    def handle(self, reservation: Reservation) -> None:
-        """Begins, performs and settles a job; then its slot is free."""
+    def _process(self, reservation: Reservation) -> None:
+        """Start, perform and finish a job. Then release its slot."""
         try:
-            step = self._handling.begin(reservation.job)
-            if isinstance(step, Perform):
-                step = self.perform(reservation.job, step)
-            self._handling.settle(reservation, step)
-            self._idle.release()  # before there is room, or the next job starts another thread
+            result = self._processor.start(reservation.job)
+            if isinstance(result, HandlerCall):
+                result = self._perform(result)
+            self._processor.finish(reservation, result)
+            self._idle.release()  # before the slot, or the next job starts another thread
         finally:
             self.release_slot()
 
-    def perform(self, job: Payload, step: Perform) -> Settlement:
-        """Has a job's handler run in a process; what is to be done with the job then."""
-        consumer = self._consumer
-        tell_sentry = consumer.sentry_capture_exception
-        task = Task(consumer.performing, step.handler, job, step.bind, tell_sentry)
+    def _perform(self, call: HandlerCall) -> JobResult:
+        """Run a job's handler in a process. Return the job's result."""
         try:
-            return settlement(self.processes.perform(task))
-        except (ProcessEnded, NotBegun) as exc:
-            if self.processes.killed:  # a shutdown's doing is nobody's failure
+            return self.pool.perform(call)
+        except (ProcessEnded, NotStarted) as exc:
+            if self.pool.killed:  # by a shutdown: the job has not failed
                 return Requeue(0)
-            if isinstance(exc, NotBegun):  # nor is a machine's that is short of something
-                log.warning("no process for jobtype=%s jid=%s: %s", job["jobtype"], job["jid"], exc)
-                return Requeue(_NO_PROCESS)
-            return End(job_error(exc))
+            if isinstance(exc, NotStarted):  # nor if the machine is short of processes or memory
+                return _result_without("process", call.job, exc)
+            return job_error(exc)
         except BaseException as exc:  # noqa: BLE001  # it does not pickle: it costs that job alone
-            return self._handling.not_begun(job, exc)
+            return self._processor.start_failed(call.job, exc)
 
-    def end(self, grace: float, is_hurried: Callable[[], bool]) -> None:
-        """Gives the jobs in flight their grace, then ends their processes and hands them back.
+    def shut_down(self, grace: float, is_hurried: Callable[[], bool]) -> None:
+        """Give the jobs in flight their grace period. Then kill their processes and requeue them.
 
         Args:
-            grace: seconds for them to end.
-            is_hurried: whether there is no more grace to be had.
+            grace: seconds for the jobs to end.
+            is_hurried: whether the grace period is to end now.
         """
-        in_flight = self._await_jobs(self._consumer.concurrency, 0)
+        in_flight = self._await_jobs(self._concurrency, 0)
         if in_flight:
-            log.info("consumer stops: jobs in flight, with %.1f s to end: %d", grace, in_flight)
+            log.info("consumer stopping: in_flight=%d grace=%.1fs", in_flight, grace)
         in_flight = self._await_jobs(in_flight, grace, is_hurried)
-        cut_off = self.processes.kill()
-        if cut_off:
-            log.warning("%d jobs have not ended in time and are put back", cut_off)
+        killed = self.pool.kill()
+        if killed:
+            log.warning("jobs not ended within the grace period, will be requeued: jobs=%d", killed)
         in_flight = self._await_jobs(in_flight, REQUEUE_SECONDS)
-        self._giving_up.set()
-        in_flight = self._await_jobs(in_flight, _LAST_TRY)
+        self._shutting_down.set()
+        in_flight = self._await_jobs(in_flight, _LAST_REPORT_SECONDS)
         if in_flight:
-            log.warning("%d jobs could not be reported; their reservations expire", in_flight)
-        for _ in range(self._consumer.concurrency):
-            self._coming.put(None)
-        self.processes.close()
+            log.warning("jobs not reported, their reservations will expire: jobs=%d", in_flight)
+        for _ in range(self._concurrency):
+            self._submitted.put(None)
+        self.pool.close()
 
     def _await_jobs(
         self, in_flight: int, seconds: float, is_hurried: Callable[[], bool] = lambda: False
     ) -> int:
-        """Waits for slots to be free, some seconds at most; how many are not."""
+        """Wait for slots to be released, for some seconds at most. Return how many are not."""
         deadline = time.monotonic() + seconds
         while in_flight:
             left = 0.0 if is_hurried() else deadline - time.monotonic()
-            if self._slots.acquire(timeout=min(max(left, 0), TICK)):
+            if self._slots.acquire(timeout=min(max(left, 0), TICK_SECONDS)):
                 in_flight -= 1
             elif left <= 0:
                 break
         return in_flight
+
+
+def _result_without(resource: str, job: Payload, exc: Exception) -> Requeue:
+    """Log that the machine has no process or thread for a job. Return the job's result."""
+    log.warning(
+        'no %s available, job will be requeued: jobtype=%s jid=%s delay=%.1fs error="%s"',
+        resource,
+        job["jobtype"],
+        job["jid"],
+        _NO_PROCESS_DELAY_SECONDS,
+        exc,
+    )
+    return Requeue(_NO_PROCESS_DELAY_SECONDS)

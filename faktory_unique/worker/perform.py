@@ -1,7 +1,7 @@
-"""A handler's run, in a process of its own: through the middleware, and back as a plain value.
+"""Runs a handler with its perform middleware; `current_job`; a failure's message and backtrace.
 
-Whatever the handler does, the consumer gets None, a `JobError` or a `Requeue`, which always pickle.
-An exception sent back as it is may not, and would take all jobs in flight with it.
+The result is None, a `JobError` or a `Requeue`. All of them pickle, so a child process can send any
+of them to its consumer. The exception itself may not pickle.
 """
 
 from __future__ import annotations
@@ -9,60 +9,74 @@ from __future__ import annotations
 import traceback
 from contextvars import ContextVar
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
-from faktory_unique.middleware import JobError, Payload, Requeue, RetryLater, compose
+from faktory_unique.middleware import JobError, Middleware, Payload, Requeue, RetryLater, compose
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from faktory_unique.middleware import Middleware
-
 _current_job: ContextVar[Payload | None] = ContextVar("faktory_unique_current_job", default=None)
 
 # The server keeps this much of each (manager/retry.go of Faktory 1.10).
-_LONGEST_TYPE = 100
-_LONGEST_MESSAGE = 1_000
-_LONGEST_BACKTRACE = 50
+_MAX_ERRTYPE_LENGTH = 100
+_MAX_MESSAGE_LENGTH = 1_000
+_MAX_BACKTRACE_LINES = 50
+
+JobResult: TypeAlias = JobError | Requeue | None
+"""The result of a job, and the report that follows it: None is acknowledged, a `JobError` is sent
+as FAIL, a `Requeue` pushes a copy."""
+
+
+class HandlerCall(NamedTuple):
+    """A call of a handler with a job's args.
+
+    Attributes:
+        middleware: stands around the handler, the first outermost.
+        handler: the function registered for the jobtype.
+        job: the payload as fetched.
+        bind: whether the jid is passed before the args.
+        report_to_sentry: whether an exception of the handler is reported to Sentry.
+    """
+
+    middleware: Sequence[Middleware]
+    handler: Callable[..., object]
+    job: Payload
+    bind: bool = False
+    report_to_sentry: bool = False
 
 
 def current_job() -> Payload:
-    """The payload of the job that this handler was called for, such as its `jid` and `custom`.
+    """Return the payload of the job that this handler was called for, with its `jid` and `custom`.
 
-    Not the args as Python passed them at push: they have been through the server's JSON.
+    Its args have been through the server's JSON: they may differ from the objects pushed.
 
     Raises:
-        LookupError: no handler is running here.
+        LookupError: no handler is running in this thread.
     """
     job = _current_job.get()
     if job is None:
-        raise LookupError("current_job() is for handlers: no job is running here")
+        raise LookupError("no job is running here; call current_job() in a handler only")
     return job
 
 
-def perform(
-    middleware: Sequence[Middleware],
-    handler: Callable[..., object],
-    job: Payload,
-    *,
-    bind: bool,
-    tell_sentry: bool = False,
-) -> JobError | Requeue | None:
-    """Runs the handler with the job's args, the jid before them with `bind`.
+def perform(call: HandlerCall) -> JobResult:
+    """Call the handler through its middleware.
 
     Returns:
-        None when it returned, a `Requeue` when it raised `RetryLater`, else why it failed;
-        SystemExit and KeyboardInterrupt fail it too.
+        None if the handler returned, a `Requeue` if it raised `RetryLater`, else the `JobError`.
+        SystemExit and KeyboardInterrupt fail the job, too.
     """
+    job = call.job
     token = _current_job.set(job)
     try:
-        compose(middleware, "perform", partial(_call, handler, bind=bind))(job)
+        compose(call.middleware, "perform", partial(_call, call.handler, bind=call.bind))(job)
     except RetryLater as later:
         return later.requeue
     except BaseException as exc:  # noqa: BLE001  # a handler's sys.exit() costs that job alone
-        if tell_sentry:
-            _tell_sentry(exc)
-        return job_error(exc, job.get("backtrace", _LONGEST_BACKTRACE))
+        if call.report_to_sentry:
+            _report_to_sentry(exc)
+        return job_error(exc, job.get("backtrace", _MAX_BACKTRACE_LINES))
     finally:
         _current_job.reset(token)
     return None
@@ -72,20 +86,26 @@ def _call(handler: Callable[..., object], job: Payload, *, bind: bool) -> object
     return handler(job["jid"], *job["args"]) if bind else handler(*job["args"])
 
 
-def _tell_sentry(exc: BaseException) -> None:
-    """Here and not in the consumer, where nothing is left of the exception but its text."""
+def _report_to_sentry(exc: BaseException) -> None:
+    """Report an exception here: the consumer gets only its text."""
     import sentry_sdk  # noqa: PLC0415  # the user's, as in pyfaktory
 
     sentry_sdk.capture_exception(exc)
     sentry_sdk.flush()
 
 
-def job_error(exc: BaseException, most_lines: int = _LONGEST_BACKTRACE) -> JobError:
-    """An exception as Faktory is told of it, within the server's bounds; its innermost lines."""
+def job_error(exc: BaseException, max_lines: int = _MAX_BACKTRACE_LINES) -> JobError:
+    """Return an exception as FAIL reports it, cut to the server's limits.
+
+    Args:
+        exc: the exception.
+        max_lines: the number of backtrace lines to keep: the innermost.
+    """
     try:
         message = str(exc)
     except Exception:  # noqa: BLE001  # its __str__ is the user's
         message = "(its message could not be read)"
-    lines = traceback.format_tb(exc.__traceback__, limit=-min(most_lines, _LONGEST_BACKTRACE))
+    lines = traceback.format_tb(exc.__traceback__, limit=-min(max_lines, _MAX_BACKTRACE_LINES))
     backtrace = tuple(line.rstrip("\n") for line in lines)
-    return JobError(type(exc).__name__[:_LONGEST_TYPE], message[:_LONGEST_MESSAGE], backtrace)
+    errtype = type(exc).__name__[:_MAX_ERRTYPE_LENGTH]
+    return JobError(errtype, message[:_MAX_MESSAGE_LENGTH], backtrace)

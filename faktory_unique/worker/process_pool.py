@@ -1,8 +1,8 @@
-"""The processes in which handlers run: one job each at a time, and each death costs that job alone.
+"""The pool of child processes in which handlers run: how they start, crash, are killed and end.
 
-A process that ends while it has a job, however it ends, is told from its end and not from a message
-that it could fail to send; the next job gets a new one. Nothing is shared between processes, so
-that one cannot hold up another.
+Each process runs one job at a time, and its death costs that job alone. The consumer detects a
+death by the end of the process, not by a message that might never arrive, and starts a new process
+for the next job. Processes share nothing, so no process can block another.
 """
 
 from __future__ import annotations
@@ -15,197 +15,204 @@ import time
 from collections import deque
 from typing import TYPE_CHECKING, NamedTuple
 
-from .child import BEGUN, serve
+from .child import STARTED, run_jobs
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from multiprocessing.connection import Connection
     from multiprocessing.context import BaseContext
     from multiprocessing.process import BaseProcess
 
-    from faktory_unique.middleware import JobError, Requeue
+    from .child import Message
+    from .perform import HandlerCall, JobResult
 
-    from .child import Task, Told
+# How often the consumer checks that a process still exists. The end of its pipe may not show that
+# it is gone: another process may have inherited a copy of it.
+_EXIT_CHECK_MILLISECONDS = 1_000
 
-# How soon a consumer notices that a process has ended where the end of its pipe does not tell:
-# another process may have inherited a copy of it. Milliseconds.
-_LOOK = 1_000
+# A process can die while it is idle. The job that is sent to it must not fail for that.
+_MAX_ATTEMPTS = 3
 
-# A process can die idle, and its job must not pay for that.
-_TRIES = 3
-
-# Seconds that idle processes have to flush what they have written, and to end.
-_FAREWELL = 1.0
+# Time for idle processes to flush what they have written, and to end.
+_DISMISSAL_SECONDS = 1.0
 
 # A process that is forked while another's pipe is being made would keep that pipe from ending.
 _starting = threading.Lock()
 
 
 class ProcessEnded(Exception):
-    """The process of a job has ended before its handler did."""
+    """The process ended after the handler had started and before it returned."""
 
 
-class NotBegun(Exception):
-    """No process has so much as read the job."""
+class NotStarted(Exception):
+    """No process has read the job, so its handler has not started."""
 
 
-class _Life(NamedTuple):
+class _Running(NamedTuple):
+    """A process that was started, and the means to communicate with it."""
+
     process: BaseProcess
     pipe: Connection
-    news: select.poll  # of both; multiprocessing's own `wait` makes one anew each time
+    poller: select.poll  # of both; multiprocessing's own `wait` makes a new one each time
 
 
-class WorkerProcess:
-    """One process, started when first needed and again when it has ended.
+class ChildProcess:
+    """One process for one job at a time. It is started when needed, and again after it has ended.
 
     Args:
-        context: how processes are made.
+        context: the multiprocessing context.
     """
 
     def __init__(self, context: BaseContext) -> None:
         self._context = context
-        self._life: _Life | None = None
+        self._running: _Running | None = None
         self._killed = False
 
-    def start(self) -> _Life:
-        """Starts the process, unless it lives."""
-        if self._life is not None and self._life.process.is_alive():
-            return self._life
-        self._forget()
+    def start(self) -> _Running:
+        """Start the process, unless it is alive. Return it."""
+        if self._running is not None and self._running.process.is_alive():
+            return self._running
+        self._discard()
         with _starting:
             ours, theirs = self._context.Pipe()
             process = self._context.Process(  # type: ignore[attr-defined]  # typeshed leaves it to each context
-                target=serve, args=[theirs], name="faktory-worker"
+                target=run_jobs, args=[theirs], name="faktory-worker"
             )
             try:
                 process.start()
-            except BaseException:  # a Ctrl-C amid the start, too: no descriptor is left open
+            except BaseException:  # a Ctrl-C during the start, too: no descriptor is left open
                 ours.close()
                 raise
             finally:
                 theirs.close()
-        news = select.poll()
-        news.register(ours, select.POLLIN)
-        news.register(process.sentinel, select.POLLIN)
-        self._life = _Life(process, ours, news)
-        return self._life
+        poller = select.poll()
+        poller.register(ours, select.POLLIN)
+        poller.register(process.sentinel, select.POLLIN)
+        self._running = _Running(process, ours, poller)
+        return self._running
 
-    def perform(self, task: Task) -> JobError | Requeue | None:
-        """Has a handler run; what it came to.
+    def perform(self, call: HandlerCall) -> JobResult:
+        """Run a handler in the process. Return its result.
 
         Raises:
-            ProcessEnded: the process has ended before the handler did.
-            NotBegun: no process could be started, or each that was ended before it had read the
-                job, or the consumer has stopped.
-            Exception: the task cannot be pickled; nothing has run.
+            ProcessEnded: the process ended before the handler returned.
+            NotStarted: no process could be started, each ended before it had read the job, or the
+                consumer has stopped.
+            Exception: the call cannot be pickled; nothing has run.
         """
-        for _ in range(_TRIES):
+        for _ in range(_MAX_ATTEMPTS):
             if self._killed:
-                raise NotBegun("the consumer has stopped")
+                raise NotStarted("the consumer has stopped")
             try:
-                life = self.start()
+                running = self.start()
             except OSError as exc:
-                raise NotBegun(f"no process could be started: {exc}") from exc
-            with contextlib.suppress(NotBegun):
-                self._send(life, task)
-                return self._receive(life)
-        raise NotBegun(f"{_TRIES} processes have ended before they had read the job")
+                raise NotStarted(f"no process could be started: {exc}") from exc
+            with contextlib.suppress(NotStarted):
+                self._send(running, call)
+                return self._receive(running)
+        raise NotStarted(f"{_MAX_ATTEMPTS} processes ended before they had read the job")
 
     def kill(self) -> None:
-        """Ends the process at once and for good, whatever it does."""
+        """End the process at once and for good, whether it is busy or not."""
         self._killed = True
-        if self._life is not None:
-            self._life.process.kill()
+        if self._running is not None:
+            self._running.process.kill()
 
     def dismiss(self) -> None:
-        """Asks the process to end, once it is idle."""
-        if self._life is not None:
+        """Ask the process to end when it is idle."""
+        if self._running is not None:
             with contextlib.suppress(OSError):
-                self._life.pipe.send(None)
+                self._running.pipe.send(None)
 
     def close(self, deadline: float) -> None:
-        """Waits for the end of a process that was dismissed, and then for it no more."""
-        if self._life is not None:
-            self._life.process.join(max(0.0, deadline - time.monotonic()))
+        """Wait for a dismissed process to end. Kill it at the deadline.
+
+        Args:
+            deadline: by `time.monotonic`.
+        """
+        if self._running is not None:
+            self._running.process.join(max(0.0, deadline - time.monotonic()))
         self.kill()
-        self._forget()
+        self._discard()
 
-    def _send(self, life: _Life, task: Task) -> None:
+    def _send(self, running: _Running, call: HandlerCall) -> None:
         try:
-            life.pipe.send(task)
+            running.pipe.send(call)
         except OSError as exc:
-            self._forget()
-            raise NotBegun from exc
+            self._discard()
+            raise NotStarted from exc
 
-    def _receive(self, life: _Life) -> JobError | Requeue | None:
-        process, pipe, news = life
-        begun = ended = False
+    def _receive(self, running: _Running) -> JobResult:
+        started = False
+        for message in self._messages(running):
+            if message is not STARTED:
+                return message
+            started = True
+        self._discard()
+        raise ProcessEnded(_end_message(running.process.exitcode)) if started else NotStarted
+
+    def _messages(self, running: _Running) -> Iterator[Message]:
+        """Yield each message of the process, until it has ended."""
+        process, pipe, poller = running
+        ended = False
         while True:
             if self._killed:  # while it was being started
                 process.kill()
-            ready = {descriptor for descriptor, _ in news.poll(0 if ended else _LOOK)}
+            ready = {fd for fd, _ in poller.poll(0 if ended else _EXIT_CHECK_MILLISECONDS)}
             if pipe.fileno() in ready:
                 try:
-                    told: Told = pipe.recv()
+                    yield pipe.recv()
                 except (EOFError, OSError):  # closed by its handler, or by its end
-                    news.unregister(pipe)
-                else:
-                    if told is not BEGUN:
-                        return told
-                    begun = True
+                    poller.unregister(pipe)
             elif ended:
-                self._forget()
-                raise ProcessEnded(_told(process.exitcode)) if begun else NotBegun
+                return
             else:
-                # By its sentinel too: where SIGCHLD is ignored, it is alive for ever. Then once
-                # more, for what it sent before it ended.
+                # By its sentinel too: if SIGCHLD is ignored, `is_alive` stays true for ever. Then
+                # poll once more, for messages that it sent before it ended.
                 ended = process.sentinel in ready or not process.is_alive()
 
-    def _forget(self) -> None:
-        """Lets go of a process that has ended, or is to."""
-        life, self._life = self._life, None
-        if life is not None:
-            life.process.kill()
-            life.process.join()
-            life.pipe.close()
+    def _discard(self) -> None:
+        """Kill the process if it still runs, and close its pipe."""
+        running, self._running = self._running, None
+        if running is not None:
+            running.process.kill()
+            running.process.join()
+            running.pipe.close()
 
 
 class ProcessPool:
-    """As many processes as jobs run at a time.
+    """The child processes of one run of a consumer, one for each job that runs at a time.
 
     Args:
-        context: how processes are made.
-        number: how many.
+        context: the multiprocessing context.
+        size: the number of processes.
     """
 
-    def __init__(self, context: BaseContext, number: int) -> None:
-        self._all = [WorkerProcess(context) for _ in range(number)]
+    def __init__(self, context: BaseContext, size: int) -> None:
+        self._all = [ChildProcess(context) for _ in range(size)]
         self._idle = deque(self._all)
         self.killed = False
 
     def start(self) -> None:
-        """Starts them all, so that no job waits for one."""
+        """Start all processes, so that no job waits for one."""
         for process in self._all:
             process.start()
 
-    def perform(self, task: Task) -> JobError | Requeue | None:
-        """Has a handler run in a process that is idle; see `WorkerProcess.perform`."""
+    def perform(self, call: HandlerCall) -> JobResult:
+        """Run a handler in an idle process; see `ChildProcess.perform`."""
         try:
             process = self._idle.pop()  # the one that was used last: it is warm
         except IndexError:
-            raise NotBegun("the consumer has stopped") from None
+            raise NotStarted("the consumer has stopped") from None
         try:
             if self.killed:
-                raise NotBegun("the consumer has stopped")
-            return process.perform(task)
+                raise NotStarted("the consumer has stopped")
+            return process.perform(call)
         finally:
             self._idle.append(process)
 
     def kill(self) -> int:
-        """Ends those that have a job, at once: their handlers are cut off. No other begins.
-
-        Returns:
-            How many they were.
-        """
+        """Kill the processes that have a job, and refuse further jobs. Return their number."""
         self.killed = True
         busy = [process for process in self._all if process not in self._idle]
         for process in busy:
@@ -213,16 +220,16 @@ class ProcessPool:
         return len(busy)
 
     def close(self) -> None:
-        """Ends those that are idle."""
+        """End the idle processes."""
         idle = [self._idle.pop() for _ in range(len(self._idle))]
         for process in idle:
             process.dismiss()
-        deadline = time.monotonic() + _FAREWELL
+        deadline = time.monotonic() + _DISMISSAL_SECONDS
         for process in idle:
             process.close(deadline)
 
 
-def _told(exitcode: int | None) -> str:
+def _end_message(exitcode: int | None) -> str:
     how = "in an unknown way" if exitcode is None else f"with status {exitcode}"
     if exitcode is not None and exitcode < 0:
         with contextlib.suppress(ValueError):  # a number without a name

@@ -1,4 +1,4 @@
-"""The copy of a job that is put back: the same work under a new jid, due later."""
+"""The copy of a job that is requeued: the same work and stamp under a new jid, due later."""
 
 from __future__ import annotations
 
@@ -9,25 +9,25 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from faktory_unique.middleware import Payload
 
-# Told anew by the server, or by `delay`.
-_OF_THE_FIRST = {"at", "enqueued_at"}
+# Set again: by the server, or from `delay`.
+_SET_AGAIN = {"at", "enqueued_at"}
 
-# By these an Enterprise server would take the copy for a duplicate of the job it replaces.
+# By these an Enterprise server would take the copy for a duplicate of the job that it continues.
 _SERVER_UNIQUE = {"unique_for", "unique_until"}
 
 
 def copy_due_in(job: Payload, delay: float, now: float) -> Payload:
-    """The payload to push in a job's stead.
+    """Return the payload to push instead of a job.
 
-    Its `failure` stays, so that the retries spent stay spent, and its stamp, so that its lock is
-    the job's.
+    It keeps `failure`, so that the retries spent stay spent, and the stamp, so that it has the
+    job's lock.
 
     Args:
         job: the payload as fetched.
-        delay: seconds until it is due; 0 for at once.
+        delay: seconds until the copy is due; 0 for at once.
         now: seconds since the epoch, by the server's clock.
     """
-    copy = {name: value for name, value in job.items() if name not in _OF_THE_FIRST}
+    copy = {name: value for name, value in job.items() if name not in _SET_AGAIN}
     if custom := job.get("custom"):
         copy["custom"] = {n: v for n, v in custom.items() if n not in _SERVER_UNIQUE}
     copy["jid"] = uuid.uuid4().hex

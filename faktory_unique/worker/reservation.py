@@ -1,8 +1,9 @@
-"""A fetched job, and what may still be said of it to the server.
+"""Sends ACK, FAIL and requeues for a fetched job: when, how often, and not after it has expired.
 
-The server keys reservations by jid alone and answers +OK to an ACK that comes after the reservation
-has expired (manager/working.go of Faktory 1.10): such an ACK can end another worker's run of the
-same job. So a report is sent only while the reservation is ours, or can only just have expired.
+The server keys reservations by jid alone, and replies +OK to an ACK that comes after the
+reservation has expired (manager/working.go of Faktory 1.10). Such an ACK can end another worker's
+run of the same job. So a report is sent only while the reservation is surely this worker's, or has
+expired so recently that no other worker can have the job.
 """
 
 from __future__ import annotations
@@ -36,23 +37,23 @@ if TYPE_CHECKING:
 
     from faktory_unique.client.client import Client
 
-_FIRST_PAUSE = 0.1
-_LONGEST_PAUSE = 2.0
+_FIRST_PAUSE_SECONDS = 0.1
+_LONGEST_PAUSE_SECONDS = 2.0
 
-# The server works on a command for 5 s (server/server.go:399). Who waits longer for a FAIL's answer
-# has no time left to send it again.
-_FAIL_TIMEOUT = 6.0
+# The server works on a command for 5 s (server/server.go:399). After a longer wait for the reply
+# to a FAIL, there is no time left to send it again.
+_FAIL_TIMEOUT_SECONDS = 6.0
 
 
 class Reservation:
-    """A job as this worker holds it.
+    """A job that this worker has fetched and not reported yet.
 
     Args:
-        client: reports to the server that gave it.
+        client: connected to the server that reserved the job.
         job: the payload as fetched.
-        since: when FETCH was about to be sent, as `(time.monotonic(), client.now())`: the server's
-            own clock for it starts later.
-        giving_up: set when the worker has no more time to repeat a report that failed.
+        since: the time just before FETCH was sent, as `(time.monotonic(), client.now())`. The
+            server's own clock for the reservation starts later.
+        shutting_down: set when the worker has no more time to repeat a failed report.
     """
 
     def __init__(
@@ -60,27 +61,30 @@ class Reservation:
         client: Client,
         job: Payload,
         since: tuple[float, float],
-        giving_up: threading.Event,
+        shutting_down: threading.Event,
     ) -> None:
         self.job = job
         self._client = client
         self._commands = client._commands  # noqa: SLF001  # internal
         self._since = since
-        self._giving_up = giving_up
+        self._shutting_down = shutting_down
 
     def elapsed(self) -> float:
-        """Seconds since before FETCH, by the clock that moved more: one may stop in a suspend."""
+        """Return the seconds since before FETCH, by the clock that moved more.
+
+        One of the two clocks may stop while the machine is suspended.
+        """
         monotonic, wall = self._since
         return max(time.monotonic() - monotonic, self._client.now() - wall)
 
     def ack(self, job: Payload) -> ReportStatus:
-        """ACK, repeated on a fresh connection while the reservation is ours for certain."""
+        """Send ACK; repeat it on a new connection while the reservation is surely this worker's."""
         return self._ack(job, reserve_for(self.job) + LATE_GRACE)
 
     def fail(self, job: Payload, error: JobError) -> ReportStatus:
-        """FAIL; repeated, where it is not answered, for as long as nobody else can have the job.
+        """Send FAIL; repeat it without a reply for as long as no other worker can have the job.
 
-        A job that has failed is back in its queue after 15 s at the soonest.
+        A failed job is back in its queue after 15 s at the soonest.
         """
         command = "FAIL " + json.dumps(
             {
@@ -90,57 +94,65 @@ class Reservation:
                 "backtrace": error.backtrace,
             }
         )
-        last = reserve_for(self.job) + LATE_GRACE
-        answer, pauses = ReportStatus.WITHHELD, _Pauses(self._giving_up)
-        while self.elapsed() < last:
-            asked = self.elapsed()
+        limit = reserve_for(self.job) + LATE_GRACE
+        status, pauses = ReportStatus.WITHHELD, _RetryPauses(self._shutting_down)
+        while (sent_at := self.elapsed()) < limit:
             try:
-                reply = self._call(command, last, timeout=_FAIL_TIMEOUT)
+                reply = self._call(command, limit, timeout=_FAIL_TIMEOUT_SECONDS)
             except CommandNotSent:
                 pass
             except CommandRefused as exc:
-                # After a FAIL that was not answered: it had arrived, and the job is gone by it.
-                found = "Job not found" not in str(exc) or answer is ReportStatus.WITHHELD
-                return ReportStatus.REFUSED if found else self._accepted()
+                # After a FAIL without a reply, this means that it arrived and ended the job.
+                arrived = "Job not found" in str(exc) and status is not ReportStatus.WITHHELD
+                return self._accepted_or_late() if arrived else ReportStatus.REFUSED
             except FaktoryError:
-                if answer is ReportStatus.WITHHELD:
-                    answer, last = ReportStatus.UNKNOWN, min(last, asked + RESEND_GRACE)
+                if status is ReportStatus.WITHHELD:
+                    status, limit = ReportStatus.UNKNOWN, min(limit, sent_at + RESEND_GRACE)
             else:
-                return self._accepted() if reply == "+OK" else ReportStatus.UNKNOWN
+                return self._status_of(reply)
             if not pauses.wait():
                 break
-        return answer
+        return status
 
     def requeue(self, job: Payload, delay: float) -> ReportStatus:
-        """Pushes a copy that is due in `delay` seconds and acknowledges this one.
+        """Push a copy of the job and acknowledge the job itself.
 
-        The copy has a jid of its own: two of one jid destroy each other's reservation. What is
-        uncertain is left to the expiry, unless that would be the job's end: then another copy is
-        pushed, and the work may be done twice.
+        The copy has a jid of its own: two jobs with one jid destroy each other's reservation. If
+        the push's outcome is unknown, the job is left to its reservation's expiry. If the expiry
+        would end the job, another copy is pushed instead, and the work may be done twice.
+
+        Args:
+            job: the payload as fetched.
+            delay: seconds until the copy is due.
 
         Returns:
-            ACCEPTED when both were answered; REFUSED when the copy was, and this job is untouched.
+            ACCEPTED if both were answered; REFUSED if the copy was refused: the job is untouched.
         """
-        answer, pauses = ReportStatus.WITHHELD, _Pauses(self._giving_up)
-        last_chance = failure_outcome(self.job) is not FailureOutcome.RETRIED
-        while self.elapsed() < reserve_for(self.job):
+        limit = reserve_for(self.job)
+        status, pauses = ReportStatus.WITHHELD, _RetryPauses(self._shutting_down)
+        ends_by_expiry = failure_outcome(self.job) is not FailureOutcome.RETRIED
+        while self.elapsed() < limit:
             try:
-                answer = self._push(copy_due_in(job, delay, self._client.now()))
+                status = self._push(copy_due_in(job, delay, self._client.now()))
             except CommandNotSent:
                 pass
             else:
-                if answer is ReportStatus.ACCEPTED:
-                    answer = self._ack(job, reserve_for(self.job))
-                    # There is a copy: no refusal of this ACK may end in a FAIL on top.
-                    return ReportStatus.UNKNOWN if answer is ReportStatus.REFUSED else answer
-                if not last_chance:
+                if status is ReportStatus.ACCEPTED:
+                    status = self._ack(job, limit)
+                    # The copy is there: a refusal of this ACK must not lead to a FAIL as well.
+                    return ReportStatus.UNKNOWN if status is ReportStatus.REFUSED else status
+                if not ends_by_expiry:
                     break
             if not pauses.wait():
                 break
-        return answer
+        return status
 
     def _push(self, copy: Payload) -> ReportStatus:
-        """PUSHB of a copy; CommandNotSent is raised."""
+        """Push a copy by PUSHB.
+
+        Raises:
+            CommandNotSent: it was not sent, or the server takes no command at present.
+        """
         try:
             not_after = self._not_after(reserve_for(self.job))
             error = self._commands.push_batch([copy], not_after=not_after).get(copy["jid"])
@@ -154,59 +166,62 @@ class Reservation:
             return ReportStatus.ACCEPTED
         return ReportStatus.REFUSED if is_refusal(error) else ReportStatus.UNKNOWN
 
-    def _ack(self, job: Payload, last: float) -> ReportStatus:
-        """ACK, not sent later than `last` seconds after FETCH."""
+    def _ack(self, job: Payload, limit: float) -> ReportStatus:
+        """Send ACK, but not later than `limit` seconds after FETCH."""
         command = f"ACK {json.dumps({'jid': job['jid']})}"
-        answer, pauses = ReportStatus.WITHHELD, _Pauses(self._giving_up)
-        while self.elapsed() < last:
+        status, pauses = ReportStatus.WITHHELD, _RetryPauses(self._shutting_down)
+        while self.elapsed() < limit:
             try:
-                reply = self._call(command, last)
+                reply = self._call(command, limit)
             except CommandNotSent:
                 pass
             except CommandRefused:
                 return ReportStatus.REFUSED
             except FaktoryError:
-                answer = ReportStatus.UNKNOWN
-                if reservation_phase(self.job, self.elapsed()) is not ReservationPhase.IN_TIME:
+                status = ReportStatus.UNKNOWN
+                if self._phase() is not ReservationPhase.IN_TIME:
                     break
             else:
-                return self._accepted() if reply == "+OK" else ReportStatus.UNKNOWN
+                return self._status_of(reply)
             if not pauses.wait():
                 break
-        return answer
+        return status
 
-    def _call(self, command: str, last: float, timeout: float | None = None) -> str:
+    def _call(self, command: str, limit: float, timeout: float | None = None) -> str:
         try:
-            return self._commands.call(command, not_after=self._not_after(last), at_most=timeout)
+            return self._commands.call(command, not_after=self._not_after(limit), at_most=timeout)
         except CommandRefused as exc:
             if is_for_now(str(exc)):  # the next server will take it
                 raise CommandNotSent(str(exc)) from exc
             raise
 
-    def _not_after(self, last: float) -> float:
-        """The `time.monotonic` from which on more than `last` seconds have passed since FETCH."""
-        return time.monotonic() + last - self.elapsed()
+    def _not_after(self, limit: float) -> float:
+        """Return the `time.monotonic` at which `limit` seconds have passed since FETCH."""
+        return time.monotonic() + limit - self.elapsed()
 
-    def _accepted(self) -> ReportStatus:
-        return (
-            ReportStatus.ACCEPTED
-            if reservation_phase(self.job, self.elapsed()) is ReservationPhase.IN_TIME
-            else ReportStatus.LATE
-        )
+    def _status_of(self, reply: str) -> ReportStatus:
+        return self._accepted_or_late() if reply == "+OK" else ReportStatus.UNKNOWN
+
+    def _accepted_or_late(self) -> ReportStatus:
+        in_time = self._phase() is ReservationPhase.IN_TIME
+        return ReportStatus.ACCEPTED if in_time else ReportStatus.LATE
+
+    def _phase(self) -> ReservationPhase:
+        return reservation_phase(self.job, self.elapsed())
 
 
-class _Pauses:
-    """Ever longer pauses between attempts, until the worker gives up; then there is a last one."""
+class _RetryPauses:
+    """Growing pauses between attempts. A shutdown ends the pause; one more attempt follows it."""
 
-    def __init__(self, giving_up: threading.Event) -> None:
-        self._giving_up = giving_up
-        self._next = _FIRST_PAUSE
-        self._was_last = giving_up.is_set()
+    def __init__(self, shutting_down: threading.Event) -> None:
+        self._shutting_down = shutting_down
+        self._next_seconds = _FIRST_PAUSE_SECONDS
+        self._was_last = shutting_down.is_set()
 
     def wait(self) -> bool:
-        """Whether to try again."""
+        """Wait before the next attempt. Return False, at once, if there is to be none."""
         if self._was_last:
             return False
-        self._was_last = self._giving_up.wait(self._next)
-        self._next = min(self._next * 2, _LONGEST_PAUSE)
+        self._was_last = self._shutting_down.wait(self._next_seconds)
+        self._next_seconds = min(self._next_seconds * 2, _LONGEST_PAUSE_SECONDS)
         return True

@@ -29,7 +29,8 @@ from faktory_unique import (
 from faktory_unique.locks.keys import run_key, tombstone_key
 from faktory_unique.stores.redis import RedisStore
 from faktory_unique.testing import Clock, FakeFaktory
-from faktory_unique.worker.processor import End, JobProcessor, Perform
+from faktory_unique.worker.perform import HandlerCall
+from faktory_unique.worker.processor import JobProcessor
 from faktory_unique.worker.reservation import Reservation
 
 ERROR = JobError("ValueError", "why")
@@ -75,7 +76,7 @@ class Fetched:
 
     @property
     def runs(self):
-        return isinstance(self.step, Perform)
+        return isinstance(self.step, HandlerCall)
 
 
 @dataclass
@@ -103,10 +104,10 @@ class Ground:
         since = time.monotonic(), self.client.now()
         job = self.client._fetch([queue])
         assert job is not None
-        handling = JobProcessor([unique, *middleware], {"Cell": (print, False)})
+        processor = JobProcessor([unique, *middleware], {"Cell": (print, False)})
         fetched = Fetched(Reservation(self.client, job, since, threading.Event()), None)
-        fetched.handling = handling
-        fetched.step = handling.begin(job)
+        fetched.processor = processor
+        fetched.step = processor.start(job)
         return fetched
 
     def push_and_fetch(self, unique, **fields):
@@ -115,16 +116,16 @@ class Ground:
 
     def handle(self, fetched):
         """Does with a job that is not to run what was decided."""
-        return fetched.handling.settle(fetched.reservation, fetched.step)
+        return fetched.processor.finish(fetched.reservation, fetched.step)
 
     def ack(self, fetched):
-        return fetched.handling.settle(fetched.reservation, End())
+        return fetched.processor.finish(fetched.reservation, None)
 
     def fail(self, fetched):
-        return fetched.handling.settle(fetched.reservation, End(ERROR))
+        return fetched.processor.finish(fetched.reservation, ERROR)
 
     def requeue(self, fetched, delay):
-        return fetched.handling.settle(fetched.reservation, Requeue(delay))
+        return fetched.processor.finish(fetched.reservation, Requeue(delay))
 
     def lock(self, result):
         """The value of a job's lock; None where there is none."""

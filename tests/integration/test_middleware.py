@@ -173,7 +173,7 @@ def test_an_ack_middleware_that_raises_costs_that_job_alone(
     producer.push_bulk([note_job("bad"), note_job("good")])
     with working(unique, Err()):
         wait_for(lambda: sorted(notes()) == ["bad", "good"])
-    assert "reporting raised" in caplog.text
+    assert "report raised an exception" in caplog.text
 
 
 def test_a_class_in_place_of_an_instance_is_told_apart(client):

@@ -37,7 +37,7 @@ class Recipe:
         arguments = ["-c", LOGGED, self._path.name]
         worker = Worker(arguments, self._path.parent, self.printed, **environment)
         self._stack.callback(worker.end)
-        wait_for(lambda: "consumer fetches from" in worker.log())
+        wait_for(lambda: "consumer started:" in worker.log())
         return worker
 
     def lines(self):

@@ -12,7 +12,7 @@ from faktory_unique.client import in_process
 from faktory_unique.errors import FaktoryError, StoreError
 from faktory_unique.locks.stamp import read_stamp
 from faktory_unique.testing.local_consumer import LocalConsumer
-from faktory_unique.testing.perform import work
+from faktory_unique.testing.perform import run_job
 from faktory_unique.worker.reservation import Reservation
 from tests.simulation.faults import AWAY, STOPPED, Fault
 from tests.simulation.network import Address, WayToStore
@@ -191,7 +191,7 @@ class Process:
             self.owners.add(stamp.owner)
         reservation = Reservation(self.client, job, since, self.giving_up)
         with self.world.truth.jobs.working(self, job):
-            work(self.consumer, reservation, lambda: None)
+            run_job(self.consumer, reservation, lambda: None)
 
     def _handle(self, jid, *_args):
         self._handler_step("handler begins")

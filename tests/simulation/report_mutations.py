@@ -77,7 +77,7 @@ def a_copy_whose_push_is_unknown_counts_as_pushed(push):
 
 @mutation("requeue", (JobProcessor, "_requeue"))
 def a_requeue_job_is_acknowledged_and_no_copy_pushed(_requeue):
-    return lambda self, reservation, _delay: self._end(reservation, None)
+    return lambda self, reservation, _delay: self._report(reservation, None)
 
 
 @mutation(

@@ -174,7 +174,7 @@ class TestRunning:
         done = fake.perform_one(consumer)
         assert done
         assert (done.job["jid"], done.ran, done.error) == (jobs[0].jid, True, None)
-        assert done.answer is ReportStatus.ACCEPTED
+        assert done.status is ReportStatus.ACCEPTED
         assert len(fake.jobs) == 1
 
     def test_perform_one_lists_other_jobs_if_its_queues_are_empty(self, fake, producer, consumer):
@@ -280,7 +280,7 @@ class TestRunning:
         fake.advance(days=1)
         producer.push(Job(jobtype="Note", args=[]))
         [done] = fake.drain(consumer)
-        assert (done.ran, done.error, done.answer) == (False, None, ReportStatus.ACCEPTED)
+        assert (done.ran, done.error, done.status) == (False, None, ReportStatus.ACCEPTED)
         assert [job["at"] for job in fake.scheduled] == ["2026-02-01T09:01:00+00:00"]
         fake.advance(65)
         assert [bool(done) for done in fake.drain(consumer)] == [True]
@@ -294,7 +294,7 @@ class TestRunning:
         consumer.register("Note", lambda: None)
         producer.push(Job(jobtype="Note", args=[]))
         [done] = fake.drain(consumer)
-        assert (bool(done), done.ran, done.answer) == (False, False, ReportStatus.ACCEPTED)
+        assert (bool(done), done.ran, done.status) == (False, False, ReportStatus.ACCEPTED)
         assert fake.working == []
 
     def test_consumer_may_have_a_client_of_another_server(self, fake, producer, unique):
@@ -336,7 +336,7 @@ class TestTime:
         consumer.register("Slow", lambda: fake.advance(hours=1))
         result = producer.push(Job(jobtype="Slow", args=[], reserve_for=60))
         [done] = fake.drain(consumer)[:1]
-        assert done.answer is ReportStatus.WITHHELD
+        assert done.status is ReportStatus.WITHHELD
         assert [job["jid"] for job in fake.jobs + fake.retries] == [result.jid]
 
     def test_running_clock_promotes_by_itself(self):

@@ -21,6 +21,7 @@ from faktory_unique import (
     testing,
 )
 from faktory_unique.stores.memory import MemoryStore
+from faktory_unique.worker.processor import JobProcessor
 
 NAMES = ("FAKTORY_URL", "FAKTORY_UNIQUE_STORE")
 
@@ -86,7 +87,7 @@ class TestFake:
             faktory.advance(hours=24)
             consumer = faktory.consumer(middleware=[Wait()])
             consumer.register("Note", lambda *_args: None)
-            assert faktory.perform_one(consumer).answer is ReportStatus.ACCEPTED
+            assert faktory.perform_one(consumer).status is ReportStatus.ACCEPTED
             assert len(faktory.scheduled) == 1
 
     def test_fake_without_capture_allows_other_stores(self):
@@ -172,7 +173,7 @@ class TestInline:
         with testing.inline(consumer):
             unique = Unique(default=Policy())
             consumer.middleware = (unique,)
-            consumer.handling = type(consumer.handling)((unique,), consumer.job_handlers)
+            consumer._processor = JobProcessor((unique,), consumer.job_handlers)
             with Client() as client:
                 producer = Producer(client, [unique])
                 first = producer.push(Job(jobtype="Note", args=[1]))

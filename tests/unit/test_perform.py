@@ -1,4 +1,4 @@
-"""A handler's run, and what comes back of it."""
+"""A handler's call, and the result that comes back of it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import sentry_sdk
 from sentry_sdk.transport import Transport
 
 from faktory_unique import JobError, Middleware, current_job
-from faktory_unique.worker.perform import job_error, perform
+from faktory_unique.worker.perform import HandlerCall, job_error, perform
 
 JOB = {"jid": "jid-00000001", "jobtype": "Email", "args": [1, "two"], "custom": {"a": 1}}
 
@@ -26,23 +26,27 @@ def raising(exc):
     return handler
 
 
+def call(handler, job=JOB, **options):
+    return perform(HandlerCall((), handler, job, **options))
+
+
 @pytest.mark.parametrize(
     ("bind", "expected"), [(False, (1, "two")), (True, ("jid-00000001", 1, "two"))]
 )
-def test_a_handler_gets_the_args_and_the_jid_before_them_where_bound(bind, expected):
+def test_a_handler_gets_the_args_after_the_jid_if_bound(bind, expected):
     got = []
-    assert perform([], lambda *args: got.append(args), JOB, bind=bind) is None
+    assert call(lambda *args: got.append(args), bind=bind) is None
     assert got == [expected]
 
 
-def test_what_it_returns_is_not_sent_back():
+def test_a_return_value_is_not_sent_back():
     """Faktory has no use for it, and it may not pickle."""
-    assert perform([], lambda *_: lambda: None, JOB, bind=False) is None
+    assert call(lambda *_: lambda: None) is None
 
 
-def test_it_knows_its_job_while_it_runs_and_not_after():
+def test_a_handler_knows_its_job_while_it_runs_and_not_after():
     got = []
-    perform([], lambda *_: got.append(current_job()), JOB, bind=False)
+    call(lambda *_: got.append(current_job()))
     assert got == [JOB]
     with pytest.raises(LookupError, match="no job is running"):
         current_job()
@@ -58,8 +62,8 @@ def test_it_knows_its_job_while_it_runs_and_not_after():
         (ValueError("x" * 5000), "ValueError", "x" * 1000),
     ],
 )
-def test_whatever_it_raises_comes_back_as_a_value_that_pickles(exc, errtype, message):
-    error = perform([], raising(exc), JOB, bind=False)
+def test_any_exception_comes_back_as_a_value_that_pickles(exc, errtype, message):
+    error = call(raising(exc))
     assert (error.errtype, error.message) == (errtype, message)
     assert pickle.loads(pickle.dumps(error)) == error
     assert any("in handler" in line for line in error.backtrace)
@@ -69,30 +73,30 @@ def test_a_long_backtrace_keeps_its_innermost_lines():
     def deep(n):
         return deep(n - 1) if n else 1 / 0
 
-    error = perform([], lambda *_: deep(100), JOB, bind=False)
+    error = call(lambda *_: deep(100))
     assert len(error.backtrace) <= 50
     assert "1 / 0" in "".join(error.backtrace)
 
 
 @pytest.mark.parametrize(("asked", "kept"), [(0, 0), (1, 1), (2, 2), (1000, 3)])
-def test_a_job_that_asks_for_fewer_lines_gets_the_innermost_of_them(asked, kept):
-    error = perform([], raising(ValueError("why")), {**JOB, "backtrace": asked}, bind=False)
+def test_a_job_that_asks_for_fewer_lines_gets_the_innermost(asked, kept):
+    error = call(raising(ValueError("why")), {**JOB, "backtrace": asked})
     assert len(error.backtrace) == kept
     assert all("in handler" in line for line in error.backtrace[-1:])
 
 
-def test_middleware_stands_around_it():
+def test_middleware_stands_around_the_handler():
     class Double(Middleware):
         def perform(self, job, call_next):
             return call_next({**job, "args": job["args"] * 2})
 
     got = []
-    perform([Double()], lambda *args: got.append(args), JOB, bind=False)
+    perform(HandlerCall([Double()], lambda *args: got.append(args), JOB))
     assert got == [(1, "two", 1, "two")]
 
 
-@pytest.mark.parametrize("tell", [False, True])
-def test_sentry_is_told_where_the_consumer_was_asked_to(tell):
+@pytest.mark.parametrize("report", [False, True])
+def test_sentry_gets_a_report_if_the_consumer_asks_for_it(report):
     sent = []
 
     class Keep(Transport):
@@ -101,10 +105,10 @@ def test_sentry_is_told_where_the_consumer_was_asked_to(tell):
 
     with sentry_sdk.isolation_scope():
         sentry_sdk.init("http://key@127.0.0.1:1/1", transport=Keep)
-        perform([], raising(ValueError("why")), JOB, bind=False, tell_sentry=tell)
+        call(raising(ValueError("why")), report_to_sentry=report)
         sentry_sdk.init()
-    assert len(sent) == tell
+    assert len(sent) == report
 
 
-def test_an_error_without_a_traceback_is_told_as_well():
+def test_an_exception_without_a_traceback_is_reported_too():
     assert job_error(ValueError("why")) == JobError("ValueError", "why", ())

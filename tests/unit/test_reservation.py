@@ -1,6 +1,6 @@
-"""What may be said of a fetched job, and when (docs/design.md §5).
+"""Which reports of a fetched job are sent, and when (docs/design.md §5).
 
-The client is scripted and the FETCH dated back: a real reservation takes a minute at least.
+The client is scripted and the FETCH lies in the past: a real reservation takes a minute at least.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ JOB = {
 
 
 class Client:
-    """Answers each command with the next of the script, the last one for ever."""
+    """Answers each command with the next reply of a script, and repeats the last one."""
 
     def __init__(self, *script):
         self._commands = self
@@ -51,14 +51,13 @@ class Client:
         assert not_after > time.monotonic()
         self.sent.append(command)
         self.at_most = at_most
-        answer = self.script.pop(0) if len(self.script) > 1 else self.script[0]
-        if isinstance(answer, Exception):
-            raise answer
-        return answer
+        reply = self.script.pop(0) if len(self.script) > 1 else self.script[0]
+        if isinstance(reply, Exception):
+            raise reply
+        return reply
 
     def push_batch(self, payloads, *, not_after):
-        answer = self.call(f"PUSHB {json.dumps(payloads)}", not_after=not_after)
-        return json.loads(answer)
+        return json.loads(self.call(f"PUSHB {json.dumps(payloads)}", not_after=not_after))
 
     @property
     def verbs(self):
@@ -66,7 +65,7 @@ class Client:
 
 
 class Pauses:
-    """Pauses of a second, by a clock that the test reads."""
+    """Pauses of a second, by the test's clock."""
 
     def __init__(self, now):
         self.now = now
@@ -76,9 +75,9 @@ class Pauses:
         return True
 
 
-def reservation(client, elapsed=0.0, job=JOB, giving_up=None):
+def reservation(client, elapsed=0.0, job=JOB, shutting_down=None):
     since = time.monotonic() - elapsed, time.time() - elapsed
-    return Reservation(client, job, since, giving_up or threading.Event())
+    return Reservation(client, job, since, shutting_down or threading.Event())
 
 
 ERROR = JobError("ValueError", "why", ("line",))
@@ -95,65 +94,65 @@ def test_elapsed_is_the_larger_of_two_clocks():
 
 
 class TestAck:
-    def test_in_time_an_ok_is_accepted(self):
+    def test_an_ok_in_time_is_accepted(self):
         client = Client("+OK")
         assert reservation(client).ack(JOB) is ReportStatus.ACCEPTED
         assert client.sent == ['ACK {"jid": "jid-00000001"}']
 
-    def test_a_little_late_it_is_sent_and_its_ok_proves_nothing(self):
+    def test_the_ok_to_an_ack_a_little_late_proves_nothing(self):
         client = Client("+OK")
         assert reservation(client, elapsed=62).ack(JOB) is ReportStatus.LATE
         assert client.verbs == ["ACK"]
 
-    def test_later_still_it_is_not_sent(self):
+    def test_an_ack_later_still_is_not_sent(self):
         """Another worker may have the job by then, and the ACK would end its reservation."""
         client = Client("+OK")
         assert reservation(client, elapsed=70).ack(JOB) is ReportStatus.WITHHELD
         assert client.sent == []
 
-    def test_unanswered_it_is_sent_again_while_in_time(self):
+    def test_an_unanswered_ack_is_repeated_while_in_time(self):
         client = Client(CommandOutcomeUnknown("cut"), CommandNotSent("away"), "+OK")
         assert reservation(client).ack(JOB) is ReportStatus.ACCEPTED
         assert client.verbs == ["ACK"] * 3
 
-    def test_unanswered_late_it_is_not_sent_again(self):
+    def test_an_unanswered_late_ack_is_not_repeated(self):
         client = Client(CommandOutcomeUnknown("cut"), "+OK")
         assert reservation(client, elapsed=61).ack(JOB) is ReportStatus.UNKNOWN
         assert client.verbs == ["ACK"]
 
-    def test_a_worker_that_gives_up_tries_once(self):
-        giving_up = threading.Event()
-        giving_up.set()
+    def test_a_worker_shutting_down_sends_one_ack(self):
+        shutting_down = threading.Event()
+        shutting_down.set()
         client = Client(CommandNotSent("away"))
-        assert reservation(client, giving_up=giving_up).ack(JOB) is ReportStatus.WITHHELD
+        assert reservation(client, shutting_down=shutting_down).ack(JOB) is ReportStatus.WITHHELD
         assert client.verbs == ["ACK"]
 
-    def test_a_worker_that_comes_to_give_up_tries_once_more(self):
-        """Its pause may have been all the time that the server needed to be back."""
-        giving_up = threading.Event()
+    def test_a_shutdown_during_a_pause_allows_one_more_attempt(self):
+        """The server may have come back during the pause."""
+        shutting_down = threading.Event()
         client = Client(CommandNotSent("away"), CommandNotSent("away"), "+OK")
-        threading.Timer(0.15, giving_up.set).start()
-        assert reservation(client, giving_up=giving_up).ack(JOB) is ReportStatus.ACCEPTED
+        threading.Timer(0.15, shutting_down.set).start()
+        assert reservation(client, shutting_down=shutting_down).ack(JOB) is ReportStatus.ACCEPTED
         assert client.verbs == ["ACK"] * 3
 
-    def test_a_server_that_shuts_down_is_waited_for(self):
+    def test_an_ack_waits_for_a_server_that_restarts(self):
         client = Client(CommandRefused("shutdown in progress"), CommandNotSent("away"), "+OK")
         assert reservation(client).ack(JOB) is ReportStatus.ACCEPTED
 
-    def test_a_refusal_is_told(self):
+    def test_a_refused_ack_is_reported_as_refused(self):
         assert reservation(Client(CommandRefused("invalid ACK"))).ack(JOB) is ReportStatus.REFUSED
 
-    def test_an_answer_that_is_no_ok_is_no_success(self):
+    def test_a_reply_other_than_ok_is_no_success(self):
         assert reservation(Client("$-1")).ack(JOB) is ReportStatus.UNKNOWN
 
 
 class TestFail:
-    def test_it_tells_the_error(self):
+    def test_a_fail_holds_the_error(self):
         client = Client("+OK")
         assert reservation(client).fail(JOB, ERROR) is ReportStatus.ACCEPTED
-        verb, told = client.sent[0].split(" ", 1)
+        verb, fields = client.sent[0].split(" ", 1)
         assert verb == "FAIL"
-        assert json.loads(told) == {
+        assert json.loads(fields) == {
             "jid": "jid-00000001",
             "errtype": "ValueError",
             "message": "why",
@@ -169,45 +168,44 @@ class TestFail:
             ("$-1", ReportStatus.UNKNOWN),
         ],
     )
-    def test_unanswered_it_is_sent_again_and_not_found_then_means_that_it_had_arrived(
-        self, second, expected
-    ):
+    def test_an_unanswered_fail_is_repeated(self, second, expected):
+        """The reply "Job not found" then means that the first one arrived."""
         client = Client(CommandOutcomeUnknown("cut"), second)
         assert reservation(client).fail(JOB, ERROR) is expected
         assert client.verbs == ["FAIL"] * 2
 
-    def test_not_found_at_once_is_a_refusal(self):
-        """Somebody else has reported the job, or it has expired."""
+    def test_job_not_found_at_once_is_a_refusal(self):
+        """The job was reported before, or its reservation has expired."""
         client = Client(CommandNotSent("away"), CommandRefused("Job not found jid-00000001"))
         assert reservation(client).fail(JOB, ERROR) is ReportStatus.REFUSED
 
-    def test_ten_seconds_after_the_first_it_is_not_sent_again(self, monkeypatch):
+    def test_a_fail_is_not_repeated_after_ten_seconds(self, monkeypatch):
         """Another worker may have the retry by then, and the FAIL would take its reservation."""
         now = [0.0]
-        monkeypatch.setattr("faktory_unique.worker.reservation._Pauses", lambda _: Pauses(now))
+        monkeypatch.setattr("faktory_unique.worker.reservation._RetryPauses", lambda _: Pauses(now))
         client = Client(CommandOutcomeUnknown("cut"), CommandNotSent("away"))
         held = reservation(client)
         held.elapsed = lambda: now[0]
         assert held.fail(JOB, ERROR) is ReportStatus.UNKNOWN
         assert client.verbs == ["FAIL"] * 10  # one a second: at 0, 1, … 9
 
-    def test_an_answer_is_not_awaited_until_it_is_too_late_for_another_try(self):
+    def test_a_fail_times_out_early_enough_to_be_repeated(self):
         client = Client("+OK")
         reservation(client).fail(JOB, ERROR)
         assert client.at_most == 6
 
-    def test_without_a_connection_it_waits_for_one(self):
+    def test_a_fail_without_a_connection_waits_for_one(self):
         client = Client(CommandNotSent("away"), "+OK")
         assert reservation(client).fail(JOB, ERROR) is ReportStatus.ACCEPTED
 
-    def test_late_it_is_not_sent(self):
+    def test_a_late_fail_is_not_sent(self):
         client = Client("+OK")
         assert reservation(client, elapsed=70).fail(JOB, ERROR) is ReportStatus.WITHHELD
         assert client.sent == []
 
 
 class TestRequeue:
-    def test_a_copy_under_a_new_jid_is_pushed_before_the_ack(self):
+    def test_a_copy_with_a_new_jid_is_pushed_before_the_ack(self):
         client = Client("{}", "+OK")
         assert reservation(client).requeue(JOB, 90) is ReportStatus.ACCEPTED
         assert client.verbs == ["PUSHB", "ACK"]
@@ -226,15 +224,15 @@ class TestRequeue:
         assert "at" not in copy
 
     @pytest.mark.parametrize(
-        ("answer", "expected"),
+        ("reply", "expected"),
         [
             (CommandRefused("invalid JSON: x"), ReportStatus.REFUSED),
             (CommandRefused("internal error"), ReportStatus.UNKNOWN),
             (CommandOutcomeUnknown("cut"), ReportStatus.UNKNOWN),
         ],
     )
-    def test_what_did_not_surely_arrive_is_followed_by_no_ack(self, answer, expected):
-        client = Client(answer)
+    def test_a_copy_that_may_not_have_arrived_gets_no_ack(self, reply, expected):
+        client = Client(reply)
         assert reservation(client).requeue(JOB, 1) is expected
         assert client.verbs == ["PUSHB"]
 
@@ -242,10 +240,10 @@ class TestRequeue:
         "job", [{**JOB, "retry": 2}, {**JOB, "retry": 0}, {**JOB, "retry": -1}]
     )
     @pytest.mark.parametrize(
-        "answer", [CommandRefused("invalid JSON: x"), CommandOutcomeUnknown("cut")]
+        "reply", [CommandRefused("invalid JSON: x"), CommandOutcomeUnknown("cut")]
     )
-    def test_where_the_expiry_would_be_the_end_another_copy_is_pushed(self, job, answer):
-        client = Client(answer, "{}", "+OK")
+    def test_a_second_copy_is_pushed_if_expiry_ends_the_job(self, job, reply):
+        client = Client(reply, "{}", "+OK")
         assert reservation(client, job=job).requeue(job, 1) is ReportStatus.ACCEPTED
         assert client.verbs == ["PUSHB", "PUSHB", "ACK"]
         first, second = (json.loads(sent.split(" ", 1)[1])[0] for sent in client.sent[:2])
@@ -254,19 +252,22 @@ class TestRequeue:
     @pytest.mark.parametrize(
         "away", [CommandNotSent("away"), CommandRefused("shutdown in progress")]
     )
-    def test_without_a_server_it_waits_for_one(self, away):
+    def test_a_requeue_without_a_server_waits_for_one(self, away):
         client = Client(away, "{}", "+OK")
         assert reservation(client).requeue(JOB, 1) is ReportStatus.ACCEPTED
         assert client.verbs == ["PUSHB", "PUSHB", "ACK"]
 
-    def test_a_worker_that_gives_up_tries_once(self):
-        giving_up = threading.Event()
-        giving_up.set()
+    def test_a_worker_shutting_down_pushes_one_copy(self):
+        shutting_down = threading.Event()
+        shutting_down.set()
         client = Client(CommandNotSent("away"))
-        assert reservation(client, giving_up=giving_up).requeue(JOB, 1) is ReportStatus.WITHHELD
+        assert (
+            reservation(client, shutting_down=shutting_down).requeue(JOB, 1)
+            is ReportStatus.WITHHELD
+        )
         assert client.verbs == ["PUSHB"]
 
-    def test_a_copy_that_is_refused_by_name_is_told(self, monkeypatch):
+    def test_a_copy_refused_by_its_jid_is_reported_as_refused(self, monkeypatch):
         client = Client("{}")
         monkeypatch.setattr(
             client,
@@ -276,16 +277,16 @@ class TestRequeue:
         assert reservation(client).requeue(JOB, 1) is ReportStatus.REFUSED
 
     def test_a_refused_ack_is_no_refusal_of_the_copy(self):
-        """The copy is there: a FAIL on top would run the job twice and spend a retry."""
+        """The copy is there: a FAIL as well would run the job twice and spend a retry."""
         client = Client("{}", CommandRefused("context deadline exceeded"))
         assert reservation(client).requeue(JOB, 1) is ReportStatus.UNKNOWN
 
-    def test_late_nothing_is_sent(self):
+    def test_a_late_requeue_sends_nothing(self):
         client = Client("{}")
         assert reservation(client, elapsed=60).requeue(JOB, 1) is ReportStatus.WITHHELD
         assert client.sent == []
 
-    def test_a_copy_pushed_at_the_last_moment_is_followed_by_no_ack(self):
+    def test_a_copy_pushed_at_the_last_moment_gets_no_ack(self):
         """The expiry may have put the job back already; its next run has the same jid."""
         client = Client("{}", "+OK")
         held = reservation(client, elapsed=59.9)
