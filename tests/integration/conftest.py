@@ -1,4 +1,4 @@
-"""Producers and workers on the real servers."""
+"""Fixtures: producers, workers and their handlers' notes, on the real servers."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.integration import handlers
 SPAWN = multiprocessing.get_context("spawn")
 
 HANDLERS = (
-    *("note", "note_slowly", "note_deafly", "note_current", "note_pid", "retry_once"),
+    *("note", "note_slowly", "note_without_sigterm", "note_current", "note_pid", "retry_once"),
     *("fail", "fail_unpicklably", "leave", "die", "die_well", "crash"),
 )
 
@@ -41,7 +41,7 @@ def producer(client, unique):
 
 @pytest.fixture
 def locks(redis_url):
-    """The locks there are: key → value."""
+    """Call it for the locks that exist: key → value."""
     server = redis.Redis.from_url(redis_url, decode_responses=True)
     yield lambda: {key: server.get(key) for key in server.keys("*")}
     server.close()
@@ -56,19 +56,19 @@ def lock_ttl(redis_url):
 
 @pytest.fixture
 def sizes(faktory_server):
-    """How many jobs the server has: `sizes("enqueued")`, "scheduled", "retries", "dead"."""
+    """Call it for a number of jobs: `sizes("enqueued")`, "scheduled", "retries", "dead"."""
 
-    def size(of):
-        with Client(faktory_server.url) as asking:
-            told = asking.info()["faktory"]
-        return told["total_enqueued"] if of == "enqueued" else told["sets"][of]
+    def size(name):
+        with Client(faktory_server.url) as client:
+            info = client.info()["faktory"]
+        return info["total_enqueued"] if name == "enqueued" else info["sets"][name]
 
     return size
 
 
 @pytest.fixture
 def working(faktory_url):
-    """`with working(unique, …):` runs a consumer of the test handlers beside the block."""
+    """`with working(unique, …):` runs a consumer with the test handlers during the block."""
 
     @contextlib.contextmanager
     def work(*middleware, **options):
@@ -91,7 +91,7 @@ def working(faktory_url):
 
 @pytest.fixture
 def notes(tmp_path):
-    """A file for the handlers to leave lines in; called, its lines."""
+    """A file to which handlers append lines; call it for the lines."""
 
     class Notes:
         path = str(tmp_path / "notes")
@@ -107,7 +107,7 @@ def notes(tmp_path):
 
 @pytest.fixture
 def note_job(notes):
-    """A unique job that leaves a line."""
+    """Call it for a unique job that notes a line."""
     return lambda text="ran", **fields: Job(
         jobtype="Unique.note", args=[notes.path, text], **fields
     )

@@ -1,4 +1,4 @@
-"""What test jobs do. In a module of its own: the pool's processes import it."""
+"""Handlers of test jobs, in a module of their own: child processes import it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from faktory_unique import RetryLater, current_job
 
 
 def note(path, text="ran"):
-    """Leaves a line in a file, for the test to count."""
+    """Append a line to a file, for the test to count."""
     with Path(path).open("a", encoding="utf-8") as file:
         file.write(f"{text}\n")
 
@@ -37,7 +37,7 @@ def fail(message):
 
 
 class UnpicklableError(Exception):
-    """Pickles, and cannot be unpickled: the consumer's process would choke on it."""
+    """Pickles, but cannot be unpickled by the consumer's process."""
 
     def __init__(self, one, two):
         super().__init__(f"{one} {two}")
@@ -60,14 +60,14 @@ def die_well(*_args):
 
 
 def crash(*_args):
-    """A segmentation fault, of which pytest's faulthandler would tell at length."""
+    """Die of a segmentation fault; pytest's faulthandler would print pages about it."""
     faulthandler.disable()
     os.kill(os.getpid(), signal.SIGSEGV)
     time.sleep(60)
 
 
-def note_deafly(path, seconds):
-    """Does not listen to SIGTERM."""
+def note_without_sigterm(path, seconds):
+    """Ignore SIGTERM."""
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     note_slowly(path, seconds)
 
@@ -77,7 +77,7 @@ def note_pid(path):
 
 
 def retry_once(path, delay):
-    """Has its first run later, and does the second."""
+    """Have the first run later; finish in the second."""
     job = current_job()
     note(path, job["jid"])
     if len(Path(path).read_text(encoding="utf-8").split()) == 1:
@@ -85,12 +85,12 @@ def retry_once(path, delay):
 
 
 def say(text):
-    """Without a flush: into a pipe, it is written when its process ends."""
+    """Print without a flush: into a pipe, it is written when its process ends."""
     sys.stdout.write(f"{text}\n")
 
 
 def fork_and_return(path):
-    """Its child returns, too: it must not go on as a worker."""
+    """Fork. The copy returns, too, and must not continue as a worker."""
     if os.fork() == 0:
         return
     os.wait()
@@ -105,7 +105,7 @@ def fork_and_exit(path):
 
 
 def close_everything(*_args):
-    """As a handler that makes a daemon of itself does."""
+    """Close all descriptors, as a handler that becomes a daemon does."""
     os.closerange(3, 256)
     time.sleep(3)
 

@@ -1,4 +1,4 @@
-"""What jobs do in workers of stock pyfaktory and of ours."""
+"""Handlers of jobs in workers of stock pyfaktory and of this library."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ TRACE = "trace-of-a-request"
 
 
 def hold(path, until):
-    """Says that it has started, and returns once a file is there."""
+    """Note the start, and return once a file exists."""
     note(path, "started")
     deadline = time.monotonic() + 20
     while not Path(until).exists() and time.monotonic() < deadline:
@@ -21,9 +21,9 @@ def hold(path, until):
     note(path, "ended")
 
 
-def note_trace(*given, **named):
-    """Leaves whether the job's `custom` is in what its handler is given, or can ask for."""
-    known = [given, named]
+def note_trace(*args, **named):
+    """Note whether the job's `custom` is in the handler's arguments or in `current_job`."""
+    known = [args, named]
     with suppress(LookupError):
         known.append(current_job())
-    note(given[-1], "seen" if TRACE in repr(known) else "unseen")
+    note(args[-1], "seen" if TRACE in repr(known) else "unseen")

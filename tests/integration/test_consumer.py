@@ -1,4 +1,4 @@
-"""The consumer on a real Faktory: what one job does costs no other, and it stops when told."""
+"""The consumer on a real Faktory: failing jobs, refused arguments, stop, signals, wrap."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ from tests.integration.conftest import SPAWN
 
 @pytest.mark.parametrize("start", ["fork", "spawn", "forkserver"])
 @pytest.mark.parametrize(
-    "name", ["fail", "fail_unpicklably", "leave", "die", "die_well", "crash", "unheard_of"]
+    "name", ["fail", "fail_unpicklably", "leave", "die", "die_well", "crash", "unregistered"]
 )
 @pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork:DeprecationWarning")
-def test_a_job_that_fails_in_whatever_way_costs_that_job_alone(
+def test_a_failing_job_costs_no_other_job(
     producer, unique, note_job, working, wait_for, notes, sizes, name, start
 ):
     producer.push(Job(jobtype=f"Unique.{name}", args=["boom"]))
@@ -43,7 +43,7 @@ def test_a_job_that_fails_in_whatever_way_costs_that_job_alone(
         wait_for(lambda: notes() == ["ran", "later"])
 
 
-def test_a_failure_is_told_with_type_message_and_backtrace(
+def test_a_failure_is_reported_with_type_message_and_backtrace(
     producer, unique, working, wait_for, sizes, faktory_server
 ):
     producer.push(Job(jobtype="Unique.fail", args=["the reason"], retry=1))
@@ -56,7 +56,7 @@ def test_a_failure_is_told_with_type_message_and_backtrace(
     assert "handlers.py" in failure["backtrace"][-1]
 
 
-def test_the_jid_comes_first_where_the_handler_is_bound(producer, unique, working, wait_for, notes):
+def test_the_jid_comes_first_if_the_handler_is_bound(producer, unique, working, wait_for, notes):
     result = producer.push(Job(jobtype="Unique.note_jid", args=[notes.path]))
     with working(unique):
         wait_for(notes)
@@ -72,7 +72,7 @@ def test_an_ack_does_not_wait_for_the_fetch(producer, unique, note_job, working,
             since = time.monotonic()
             wait_for(lambda: not locks())
             took.append(time.monotonic() - since)
-    # The first may wait for the pool's processes to start.
+    # The first may wait for the child processes to start.
     assert sorted(took)[2] < 1
 
 
@@ -83,13 +83,13 @@ def test_a_lambda_is_refused_when_registered(faktory_url):
 
 
 async def _never_awaited():
-    """Its job would be acknowledged, and nothing done."""
+    """As a handler, it would do nothing, and its job would be acknowledged."""
 
 
 @pytest.mark.parametrize("handler", [_never_awaited, 5, None])
-def test_a_handler_that_would_do_nothing_is_refused_when_registered(faktory_url, handler):
+def test_a_handler_that_would_do_nothing_is_refused(faktory_url, handler):
     client = Client(faktory_url, role="consumer", worker_id="test-worker-7")
-    with pytest.raises(TypeError, match=r"handler of 'X'.* is no plain function"):
+    with pytest.raises(TypeError, match=r"handler of 'X'.* is not a plain function"):
         Consumer(client).register("X", handler)
 
 
@@ -102,13 +102,13 @@ def test_a_producers_client_is_refused(faktory_url):
     ("queues", "error"),
     [("default", TypeError), ([], ValueError), (["a b"], ValueError), ([None], ValueError)],
 )
-def test_queues_that_could_never_have_a_job_are_refused(queues, error):
+def test_queues_that_cannot_exist_are_refused(queues, error):
     client = Client(role="consumer")
     with pytest.raises(error, match="queues"):
         Consumer(client, queues)
 
 
-def test_running_on_a_client_that_is_not_connected_is_an_error_at_once():
+def test_run_on_an_unconnected_client_is_an_error_at_once():
     with pytest.raises(CommandNotSent, match="call connect"):
         Consumer(Client(role="consumer")).run()
 
@@ -121,7 +121,7 @@ def test_only_stock_objects_can_be_wrapped(faktory_url):
         Consumer.wrap(pyfaktory.Producer(client))
 
 
-def test_a_stock_client_is_told_to_be_wrapped(faktory_url):
+def test_the_error_for_a_stock_client_suggests_wrap(faktory_url):
     with pytest.raises(TypeError, match=r"use Consumer\.wrap"):
         Consumer(pyfaktory.Client(faktory_url, role="consumer", worker_id="stock-client"))
     with pytest.raises(TypeError, match=r"use Producer\.wrap"):
@@ -131,7 +131,7 @@ def test_a_stock_client_is_told_to_be_wrapped(faktory_url):
 def test_stock_objects_can_be_wrapped(
     faktory_url, redis_url, note_job, wait_for, notes, locks, unique
 ):
-    """Made elsewhere, by a framework say: address, queues and handlers are kept."""
+    """A framework may have made them. Address, queues and handlers are kept."""
     stock_producer = pyfaktory.Producer(pyfaktory.Client(faktory_url))
     stock_consumer = pyfaktory.Consumer(
         pyfaktory.Client(faktory_url, role="consumer", worker_id="stock-worker"),
@@ -172,7 +172,7 @@ WORKER = textwrap.dedent(
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_signal_ends_it_once_its_job_is_done_and_reported(
+def test_a_signal_ends_run_once_its_job_is_reported(
     producer, faktory_url, redis_url, wait_for, notes, locks, number
 ):
     """With the default (fork) context, in a process's main thread, as users run it."""
@@ -182,17 +182,17 @@ def test_a_signal_ends_it_once_its_job_is_done_and_reported(
     producer.push(Job(jobtype="Unique.note_slowly", args=[notes.path, 1.0]))
     wait_for(lambda: notes() == ["started"])
     worker.send_signal(number)
-    said, _ = worker.communicate(timeout=20)
+    output, _ = worker.communicate(timeout=20)
     assert worker.returncode == 0
-    assert said.split() == ["ready", "returned"]
+    assert output.split() == ["ready", "returned"]
     assert notes() == ["started", "ended"]
     assert locks() == {}
 
 
-def test_a_job_beyond_the_grace_period_is_ended_and_requeued(
+def test_a_job_beyond_the_grace_period_is_requeued(
     producer, unique, working, wait_for, notes, locks, sizes
 ):
-    """Its process first, then the job, under its lock; not FAILed: no retry is spent."""
+    """Its process is killed first. The job keeps its lock, and no retry is spent."""
     result = producer.push(
         Job(jobtype="Unique.note_slowly", args=[notes.path, 3], custom={"trace": "t"})
     )
@@ -218,8 +218,10 @@ def test_a_second_stop_ends_the_grace_period(producer, unique, working, wait_for
     assert sizes("enqueued") == 1
 
 
-def test_it_survives_a_restart_of_faktory(new_faktory, redis_url, note_job, wait_for, notes):
-    """Both of its connections are reopened, and a job that waited is worked."""
+def test_a_consumer_survives_a_restart_of_faktory(
+    new_faktory, redis_url, note_job, wait_for, notes
+):
+    """Both of its connections are reopened, and a waiting job is processed."""
     server = new_faktory()
     with (
         Unique(store=redis_url, default={"ttl": 600}) as unique,
@@ -250,7 +252,7 @@ def test_a_stop_that_comes_before_run_is_not_lost(faktory_url):
         assert time.monotonic() - since < 2
 
 
-def test_it_can_be_run_again(producer, unique, note_job, working, wait_for, notes):
+def test_a_consumer_can_be_run_again(producer, unique, note_job, working, wait_for, notes):
     with working(unique) as consumer:
         producer.push(note_job("one"))
         wait_for(lambda: notes() == ["one"])
@@ -274,10 +276,10 @@ def test_a_wrong_password_ends_run_with_an_error(new_faktory):
 
 
 @pytest.mark.parametrize("delay", [0, 1])
-def test_a_handler_can_have_its_job_later(
+def test_a_handler_can_requeue_its_job(
     producer, unique, working, wait_for, notes, locks, sizes, delay
 ):
-    """Under a new jid and the same lock; no retry is spent, and no ACK frees it in between."""
+    """The copy has a new jid and the same lock. No retry is spent, and no ACK releases the lock."""
     result = producer.push(Job(jobtype="Unique.retry_once", args=[notes.path, delay], retry=0))
     with working(unique):
         wait_for(notes)
@@ -292,10 +294,10 @@ def test_a_handler_can_have_its_job_later(
     assert (sizes("retries"), sizes("dead"), sizes("working")) == (0, 0, 0)
 
 
-def test_the_servers_terminate_ends_it_once_its_job_is_done(
+def test_the_servers_terminate_ends_run_once_its_job_is_done(
     faktory_server, unique, producer, wait_for, notes, locks
 ):
-    """The Web UI's button: the next heartbeat brings the word."""
+    """The Web UI's button sends it with the reply to the next heartbeat."""
     wid = "terminated-worker"
     producer.push(Job(jobtype="Unique.note_slowly", args=[notes.path, 2]))
     with Client(faktory_server.url, role="consumer", worker_id=wid, beat_period=5) as client:
@@ -305,8 +307,8 @@ def test_the_servers_terminate_ends_it_once_its_job_is_done(
         thread = threading.Thread(target=lambda: returned.append(consumer.run()))
         thread.start()
         wait_for(lambda: notes() == ["started"])
-        told = json.dumps({"wid": wid, "current_state": "terminate"})
-        faktory_server.ask(f"BEAT {told}", wid=wid)
+        state = json.dumps({"wid": wid, "current_state": "terminate"})
+        faktory_server.ask(f"BEAT {state}", wid=wid)
         thread.join(20)
         assert returned == [None]
     assert notes() == ["started", "ended"]

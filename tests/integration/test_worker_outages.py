@@ -1,4 +1,4 @@
-"""Servers that go away under a worker: no job lost, no lock left, nothing hangs."""
+"""Outages of Faktory and Redis during a worker's run: no job lost, no lock left, no hang."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.integration.conftest import SPAWN
 
 
 class Outage:
-    """A worker and a producer with servers of their own, and all events of their locks."""
+    """A worker and a producer with their own servers, and all events of their locks."""
 
     def __init__(self, faktory, redis, unique):
         self.faktory, self.redis, self.unique = faktory, redis, unique
@@ -48,16 +48,14 @@ def outage(new_redis, new_faktory):
         yield outage
 
 
-# A job that was on its way in a FETCH when the server ended is back after its reservation of 60 s,
+# Seconds until a job is back that a FETCH was bringing when the server ended: a reservation of 60,
 # a round of 15, a backoff of 44 and another round.
 STRANDED = 150
 
 
 @pytest.mark.timeout(STRANDED + 90)
-def test_faktory_restarted_under_an_idle_producer_and_a_busy_consumer(
-    outage, notes, wait_for, caplog
-):
-    """No exception, no lost job, no lock left."""
+def test_a_restart_of_faktory_loses_no_job_and_leaves_no_lock(outage, notes, wait_for, caplog):
+    """The producer is idle and the consumer busy. Neither logs an error."""
     number = 120
     with Client(outage.faktory.url) as client:
         producer = Producer(client, middleware=[outage.unique])
@@ -77,10 +75,8 @@ def test_faktory_restarted_under_an_idle_producer_and_a_busy_consumer(
     assert not [r for r in caplog.records if r.levelno >= logging.ERROR]
 
 
-def test_faktory_killed_under_jobs_that_run_they_are_reported_to_the_next(
-    outage, notes, wait_for, caplog
-):
-    """With an empty queue: a job that it has popped and not yet reserved, it would lose itself."""
+def test_jobs_running_when_faktory_is_killed_are_reported_later(outage, notes, wait_for, caplog):
+    """The queue is empty: Faktory itself loses a job that it has popped and not yet reserved."""
     with Client(outage.faktory.url) as client, outage.working():
         producer = Producer(client, middleware=[outage.unique])
         for seconds in (1.5, 1.6):
@@ -99,9 +95,8 @@ def test_faktory_killed_under_jobs_that_run_they_are_reported_to_the_next(
 
 
 @pytest.mark.parametrize("how", ["kill", "pause"])
-def test_redis_away_jobs_run_and_are_reported_and_their_locks_freed_later(
-    outage, notes, wait_for, how
-):
+def test_locks_are_released_later_if_redis_is_down(outage, notes, wait_for, how):
+    """Meanwhile jobs run, and their results are reported."""
     with Client(outage.faktory.url) as client, outage.working():
         producer = Producer(client, middleware=[outage.unique])
         producer.push(Job(jobtype="note_slowly", args=[notes.path, 1.0]))
@@ -114,16 +109,14 @@ def test_redis_away_jobs_run_and_are_reported_and_their_locks_freed_later(
         wait_for(lambda: not client.info()["faktory"]["sets"]["working"])
         assert time.monotonic() - since < 10
         if how == "kill":
-            outage.redis.start()  # and it has lost all it knew
+            outage.redis.start()  # with no data
         else:
             outage.redis.resume()
         wait_for(lambda: outage.locks() == [])
         assert "store_error" in {event.name.value for event in outage.seen}
 
 
-def test_redis_away_until_start_the_job_is_requeued_until_it_is_there(
-    new_faktory, new_redis, notes, wait_for
-):
+def test_a_job_until_start_is_requeued_while_redis_is_down(new_faktory, new_redis, notes, wait_for):
     redis, faktory = new_redis(), new_faktory()
     policy = Policy(ttl=600, until="start")
     with Unique(store=redis.url, default=policy) as unique, Client(faktory.url) as client:
@@ -138,8 +131,8 @@ def test_redis_away_until_start_the_job_is_requeued_until_it_is_there(
         assert outage.locks() == []
 
 
-def test_closed_while_redis_is_away_it_ends_in_time(outage, notes, wait_for):
-    """A worker that stops waits for no store."""
+def test_a_close_while_redis_is_down_ends_in_time(outage, notes, wait_for):
+    """A worker that stops does not wait for the store."""
     with Client(outage.faktory.url) as client, outage.working():
         Producer(client, middleware=[outage.unique]).push(Job(jobtype="note", args=[notes.path]))
         wait_for(lambda: notes() == ["ran"])

@@ -1,4 +1,4 @@
-"""A consumer in a daemon thread; the main thread ends amid its job: `-m … FAKTORY START NOTES`."""
+"""A consumer in a daemon thread whose job outlasts the main thread: `-m … FAKTORY START NOTES`."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""A consumer that tells the pids of its processes: `-m … FAKTORY START`.
+"""A consumer that prints the pids of its child processes: `-m … FAKTORY START`.
 
-START is how they are started, and its queue.
+START is the multiprocessing start method, and the name of its queue.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ if __name__ == "__main__":
         consumer.register("Unique.note_slowly", handlers.note_slowly)
         start = ConsumerRun.start
 
-        def tell(shift):
-            start(shift)
-            pids = [process._life.process.pid for process in shift.processes._all]
+        def start_and_print(run):
+            start(run)
+            pids = [child._running.process.pid for child in run.pool._all]
             sys.stdout.write(f"{json.dumps(pids)}\n")
             sys.stdout.flush()
 
-        ConsumerRun.start = tell
+        ConsumerRun.start = start_and_print
         consumer.run()

@@ -1,4 +1,7 @@
-"""Two deaths, told by a process that may not wait for its children: `-m … START`."""
+"""Reports the deaths of two child processes while SIGCHLD is ignored: `-m … START`.
+
+START is the multiprocessing start method.
+"""
 
 from __future__ import annotations
 
@@ -7,17 +10,17 @@ import signal
 import sys
 import time
 
-from faktory_unique.worker.child import Task
-from faktory_unique.worker.process_pool import ProcessEnded, WorkerProcess
+from faktory_unique.worker.perform import HandlerCall
+from faktory_unique.worker.process_pool import ChildProcess, ProcessEnded
 from tests.integration import handlers
 
 if __name__ == "__main__":
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
-    process = WorkerProcess(multiprocessing.get_context(sys.argv[1]))
+    process = ChildProcess(multiprocessing.get_context(sys.argv[1]))
     job = {"jid": "jid-00000001", "jobtype": "T", "args": []}
     for _ in range(2):
         try:
-            process.perform(Task((), handlers.die, job, False, False))
+            process.perform(HandlerCall((), handlers.die, job))
         except ProcessEnded as exc:
             sys.stdout.write(f"{exc}\n")
     process.close(time.monotonic())

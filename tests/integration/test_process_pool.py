@@ -1,4 +1,4 @@
-"""The processes of a consumer: what ends them, and what their ends come to."""
+"""The child processes of a consumer: crashes, forks, kills, signals, and jobs without a process."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from pathlib import Path
 import pytest
 
 from faktory_unique import Client, Consumer, Job, Middleware
-from faktory_unique.worker.child import Task
+from faktory_unique.worker.perform import HandlerCall
 from faktory_unique.worker.process_pool import (
-    NotBegun,
+    ChildProcess,
+    NotStarted,
     ProcessEnded,
     ProcessPool,
-    WorkerProcess,
 )
 from scripts.servers.process import is_running
 from tests.integration import handlers
@@ -33,45 +33,44 @@ SPAWN = multiprocessing.get_context("spawn")
 ROOT = Path(__file__).parents[2]
 
 
-def command(name, *given):
-    """A program of this folder. From the root: its processes import the handlers."""
-    return [sys.executable, "-m", f"tests.integration.{name}", *given]
+def command(name, *args):
+    """Return the command of a program of this folder, run from the root to import handlers."""
+    return [sys.executable, "-m", f"tests.integration.{name}", *args]
 
 
-def start_program(name, *given):
-    return subprocess.Popen(command(name, *given), cwd=ROOT, stdout=subprocess.PIPE, text=True)
+def start_program(name, *args):
+    return subprocess.Popen(command(name, *args), cwd=ROOT, stdout=subprocess.PIPE, text=True)
 
 
-def run_program(name, *given):
+def run_program(name, *args):
     return subprocess.run(
-        command(name, *given), cwd=ROOT, capture_output=True, text=True, timeout=30, check=False
+        command(name, *args), cwd=ROOT, capture_output=True, text=True, timeout=30, check=False
     )
 
 
-def task(handler, *args):
-    job = {"jid": "jid-00000001", "jobtype": "T", "args": list(args)}
-    return Task((), handler, job, bind=False, tell_sentry=False)
+def call(handler, *args):
+    return HandlerCall((), handler, {"jid": "jid-00000001", "jobtype": "T", "args": list(args)})
 
 
 @pytest.fixture
 def process():
-    process = WorkerProcess(SPAWN)
+    process = ChildProcess(SPAWN)
     yield process
     process.close(time.monotonic())
 
 
 def pid_of(process):
-    return process._life.process.pid
+    return process._running.process.pid
 
 
-def test_it_serves_one_job_after_another(process, notes):
+def test_a_process_runs_one_job_after_another(process, notes):
     for _ in range(3):
-        assert process.perform(task(handlers.note_pid, notes.path)) is None
+        assert process.perform(call(handlers.note_pid, notes.path)) is None
     assert len(set(notes())) == 1
 
 
-def test_what_was_raised_comes_back_as_words(process):
-    assert process.perform(task(handlers.fail, "why")).message == "why"
+def test_an_exception_comes_back_as_text(process):
+    assert process.perform(call(handlers.fail, "why")).message == "why"
 
 
 @pytest.mark.parametrize(
@@ -82,41 +81,41 @@ def test_what_was_raised_comes_back_as_words(process):
         (handlers.crash, "by signal SIGSEGV"),
     ],
 )
-def test_an_end_is_told_and_the_next_job_has_a_new_process(process, notes, handler, how):
+def test_a_crash_is_reported_and_the_next_job_runs(process, notes, handler, how):
     with pytest.raises(ProcessEnded, match=f"{how} before the handler returned"):
-        process.perform(task(handler))
-    assert process.perform(task(handlers.note, notes.path)) is None
+        process.perform(call(handler))
+    assert process.perform(call(handlers.note, notes.path)) is None
 
 
-def test_one_that_died_idle_costs_nothing(process, notes):
+def test_a_process_that_died_idle_costs_no_job(process, notes):
     process.start()
     os.kill(pid_of(process), signal.SIGKILL)
-    assert process.perform(task(handlers.note, notes.path)) is None
+    assert process.perform(call(handlers.note, notes.path)) is None
     assert notes() == ["ran"]
 
 
-def test_what_cannot_be_sent_is_an_error_and_the_process_goes_on(process, notes):
+def test_a_call_that_does_not_pickle_ends_no_process(process, notes):
     with pytest.raises(Exception, match="pickle"):
-        process.perform(task(lambda: None))
-    assert process.perform(task(handlers.note, notes.path)) is None
+        process.perform(call(lambda: None))
+    assert process.perform(call(handlers.note, notes.path)) is None
 
 
-def test_a_handler_that_cannot_be_loaded_there_fails_its_job(process, notes, monkeypatch):
-    """Its module is not on the path of a new process, say."""
+def test_a_handler_that_cannot_be_imported_fails_its_job(process, notes, monkeypatch):
+    """Its module may not be on the path of a new process."""
     module = type(sys)("not_there")
     module.handler = handlers.note
     exec("def handler(*_args): pass", module.__dict__)  # a function of that module
     monkeypatch.setitem(sys.modules, "not_there", module)
-    error = process.perform(task(module.handler))
+    error = process.perform(call(module.handler))
     assert (error.errtype, "not_there" in error.message) == ("ModuleNotFoundError", True)
-    assert process.perform(task(handlers.note, notes.path)) is None
+    assert process.perform(call(handlers.note, notes.path)) is None
 
 
-def test_a_handler_whose_module_raises_an_os_error_there_fails_its_job(process, tmp_path, notes):
-    """Told from a broken pipe: it would be put back for ever, and the reason told nowhere."""
+def test_an_os_error_at_import_fails_the_job(process, tmp_path, notes):
+    """Taken for a broken pipe, it would have the job requeued for ever, without a reason."""
     (tmp_path / "needs_a_file.py").write_text("def handler(*_): pass\n", encoding="utf-8")
     process.start()
-    process.perform(task(handlers.add_path, str(tmp_path)))
+    process.perform(call(handlers.add_path, str(tmp_path)))
     sys.path.insert(0, str(tmp_path))
     try:
         handler = importlib.import_module("needs_a_file").handler
@@ -125,56 +124,56 @@ def test_a_handler_whose_module_raises_an_os_error_there_fails_its_job(process, 
     (tmp_path / "needs_a_file.py").write_text("open('/nonexistent')\n", encoding="utf-8")
     for compiled in (tmp_path / "__pycache__").glob("*"):
         compiled.unlink()
-    error = process.perform(task(handler))
+    error = process.perform(call(handler))
     assert (error.errtype, "/nonexistent" in error.message) == ("FileNotFoundError", True)
-    assert process.perform(task(handlers.note, notes.path)) is None
+    assert process.perform(call(handlers.note, notes.path)) is None
 
 
 @pytest.mark.parametrize("handler", [handlers.fork_and_return, handlers.fork_and_exit])
 @pytest.mark.parametrize("start", ["fork", "spawn", "forkserver"])
-def test_a_fork_of_a_handlers_answers_no_other_job(notes, handler, start):
-    """Its child came back into the process's life, and answered the next job for it."""
-    process = WorkerProcess(multiprocessing.get_context(start))
+def test_a_fork_by_a_handler_answers_no_other_job(notes, handler, start):
+    """The copy once returned to the main loop and sent the result of the next job."""
+    process = ChildProcess(multiprocessing.get_context(start))
     try:
-        assert process.perform(task(handler, notes.path)) is None
+        assert process.perform(call(handler, notes.path)) is None
         for n in range(5):
-            assert process.perform(task(handlers.fail, f"{n}")).message == f"{n}"
-            assert process.perform(task(handlers.note, notes.path)) is None
+            assert process.perform(call(handlers.fail, f"{n}")).message == f"{n}"
+            assert process.perform(call(handlers.note, notes.path)) is None
     finally:
         process.close(time.monotonic())
     assert notes() == ["parent", *["ran"] * 5]
 
 
-def test_the_end_of_one_that_has_closed_its_pipe_is_awaited_without_work(process):
+def test_waiting_for_a_process_without_a_pipe_costs_no_cpu(process):
     process.start()
     before = time.process_time()
     with pytest.raises(ProcessEnded):
-        process.perform(task(handlers.close_everything))
+        process.perform(call(handlers.close_everything))
     assert time.process_time() - before < 1
 
 
 @pytest.mark.parametrize("start", ["fork", "spawn"])
-def test_an_end_is_noticed_where_nobody_may_wait_for_children(start):
-    """SIGCHLD ignored, which a program inherits from whoever started it."""
-    ended = run_program("deaths_unwaited", start)
-    told = "the process ended in an unknown way before the handler returned\n"
-    assert (ended.stdout, ended.returncode) == (told * 2, 0), ended.stderr
+def test_a_crash_is_noticed_if_sigchld_is_ignored(start):
+    """A program inherits that from the program that started it."""
+    ended = run_program("deaths_with_sigchld_ignored", start)
+    report = "the process ended in an unknown way before the handler returned\n"
+    assert (ended.stdout, ended.returncode) == (report * 2, 0), ended.stderr
 
 
 def test_a_large_job_and_a_large_error_pass(process, notes):
-    """More than a pipe holds."""
+    """They are larger than a pipe's buffer."""
     text = "x" * 1_000_000
-    assert len(process.perform(task(handlers.fail, text)).message) == 1000
+    assert len(process.perform(call(handlers.fail, text)).message) == 1000
 
 
-def test_ending_them_cuts_handlers_off_however_deaf(notes, wait_for):
+def test_a_kill_ends_handlers_that_ignore_sigterm(notes, wait_for):
     processes = ProcessPool(SPAWN, 2)
     processes.start()
     ended = []
 
     def work():
         with contextlib.suppress(ProcessEnded):
-            processes.perform(task(handlers.note_deafly, notes.path, 60))
+            processes.perform(call(handlers.note_without_sigterm, notes.path, 60))
         ended.append(time.monotonic())
 
     threads = [threading.Thread(target=work) for _ in range(2)]
@@ -187,17 +186,16 @@ def test_ending_them_cuts_handlers_off_however_deaf(notes, wait_for):
         thread.join(10)
     assert len(ended) == 2
     assert max(ended) - since < 2
-    with pytest.raises(NotBegun, match="the consumer has stopped"):
-        processes.perform(task(handlers.note, notes.path))
+    with pytest.raises(NotStarted, match="the consumer has stopped"):
+        processes.perform(call(handlers.note, notes.path))
     processes.close()
 
 
-def test_those_that_are_idle_end_in_peace(tmp_path, capfd):
-    """What their handlers have written is flushed."""
+def test_idle_processes_flush_before_they_end(tmp_path, capfd):
     for start in ("fork", "spawn"):  # a fork server writes where it was started
         processes = ProcessPool(multiprocessing.get_context(start), 2)
         processes.start()
-        assert processes.perform(task(handlers.say, start)) is None
+        assert processes.perform(call(handlers.say, start)) is None
         since = time.monotonic()
         processes.kill()
         processes.close()
@@ -206,22 +204,22 @@ def test_those_that_are_idle_end_in_peace(tmp_path, capfd):
 
 
 class Dying:
-    """Is not to be read: the process that tries ends."""
+    """Ends the process that unpickles it."""
 
     def __reduce__(self):
         return os._exit, (7,)
 
 
-def test_a_job_that_no_process_can_read_was_not_begun(process, notes):
-    with pytest.raises(NotBegun, match="3 processes have ended before they had read the job"):
-        process.perform(task(handlers.note, notes.path, Dying()))
-    assert process.perform(task(handlers.note, notes.path)) is None
+def test_a_job_that_no_process_can_read_is_not_started(process, notes):
+    with pytest.raises(NotStarted, match="3 processes ended before they had read the job"):
+        process.perform(call(handlers.note, notes.path, Dying()))
+    assert process.perform(call(handlers.note, notes.path)) is None
 
 
 def test_a_job_without_a_process_is_requeued(
     producer, unique, working, wait_for, notes, sizes, monkeypatch
 ):
-    """A machine that is short of processes or memory spends no retry."""
+    """No retry is spent if the machine is short of processes or memory."""
 
     def fork(_self):
         raise BlockingIOError("Resource temporarily unavailable")
@@ -229,20 +227,20 @@ def test_a_job_without_a_process_is_requeued(
     with working(unique, concurrency=1):
         producer.push(Job(jobtype="Unique.note", args=[notes.path]))
         wait_for(lambda: notes() == ["ran"])
-        monkeypatch.setattr(WorkerProcess, "start", fork)
+        monkeypatch.setattr(ChildProcess, "start", fork)
         assert producer.push(Job(jobtype="Unique.note", args=[notes.path, "again"], retry=0))
         wait_for(lambda: sizes("scheduled") == 1)
     assert (sizes("working"), notes()) == (0, ["ran"])
 
 
-def test_a_sigterm_to_the_whole_group_leaves_jobs_their_grace_period(
+def test_a_sigterm_to_the_group_leaves_jobs_their_grace_period(
     producer, unique, working, wait_for, notes, locks
 ):
-    """As systemd and `docker stop` on a shell's child do it."""
+    """systemd sends one, and `docker stop` to the child of a shell."""
     producer.push(Job(jobtype="Unique.note_slowly", args=[notes.path, 1]))
     with working(unique) as consumer:
         wait_for(lambda: notes() == ["started"])
-        for process in consumer._shift.processes._all:
+        for process in consumer._current_run.pool._all:
             os.kill(pid_of(process), signal.SIGTERM)
             os.kill(pid_of(process), signal.SIGINT)
         wait_for(lambda: notes() == ["started", "ended"])
@@ -253,10 +251,10 @@ def test_a_sigterm_to_the_whole_group_leaves_jobs_their_grace_period(
 def test_a_consumer_that_is_killed_leaves_no_process_behind(
     faktory_url, producer, notes, wait_for, context
 ):
-    """Nor one that has a job, once that is done."""
-    # A queue of its own: the FETCH of a killed consumer takes one more job, for nobody.
+    """A process that has a job ends once the job is done."""
+    # A queue of its own: the FETCH of a killed consumer takes one more job, which is lost.
     producer.push(Job(jobtype="Unique.note_slowly", args=[notes.path, 1], queue=context))
-    worker = start_program("worker_telling_pids", faktory_url, context)
+    worker = start_program("worker_printing_pids", faktory_url, context)
     pids = json.loads(worker.stdout.readline())
     wait_for(lambda: notes() == ["started"])
     worker.kill()
@@ -267,9 +265,9 @@ def test_a_consumer_that_is_killed_leaves_no_process_behind(
     assert notes() == ["started", "ended"]
 
 
-def test_signals_in_a_shower_end_it_and_nothing_waits_for_itself(faktory_url):
-    """An Event that a handler sets within the Event's own lock would."""
-    worker = start_program("worker_telling_pids", faktory_url, "spawn")
+def test_hundreds_of_signals_cause_no_deadlock(faktory_url):
+    """An Event would: its `set` waits for its own lock in a handler that interrupted it."""
+    worker = start_program("worker_printing_pids", faktory_url, "spawn")
     worker.stdout.readline()
     for _ in range(500):
         worker.send_signal(signal.SIGTERM)
@@ -279,10 +277,10 @@ def test_signals_in_a_shower_end_it_and_nothing_waits_for_itself(faktory_url):
 
 
 @pytest.mark.parametrize("start", ["fork", "spawn"])
-def test_a_process_whose_consumer_runs_in_a_daemon_thread_ends_with_its_main_thread(
+def test_a_consumer_in_a_daemon_thread_ends_with_the_main_thread(
     producer, faktory_url, notes, sizes, start
 ):
-    """And hands back what it had."""
+    """Its job is requeued."""
     producer.push(Job(jobtype="Unique.note_slowly", args=[notes.path, 60], queue=start))
     ended = run_program("worker_in_daemon_thread", faktory_url, start, notes.path)
     assert ended.returncode == 0, ended.stderr
@@ -290,32 +288,32 @@ def test_a_process_whose_consumer_runs_in_a_daemon_thread_ends_with_its_main_thr
     assert (sizes("working"), sizes("enqueued")) == (0, 1)
 
 
-class Dawdling(Middleware):
-    """Takes its time before a job is begun."""
+class SlowFetch(Middleware):
+    """Waits in fetch until the test lets it continue."""
 
     def __init__(self):
-        self.amid = threading.Event()
-        self.go_on = threading.Event()
+        self.in_fetch = threading.Event()
+        self.proceed = threading.Event()
 
     def fetch(self, job, call_next):
-        self.amid.set()
-        assert self.go_on.wait(20)
+        self.in_fetch.set()
+        assert self.proceed.wait(20)
         return call_next(job)
 
 
-def test_a_job_that_is_begun_when_its_run_is_over_is_requeued(
+def test_a_job_that_starts_after_its_run_has_ended_is_requeued(
     producer, unique, working, wait_for, note_job, notes, sizes, faktory_url
 ):
-    """By no means failed; and it takes nothing of a later run of the same consumer."""
-    dawdling = Dawdling()
+    """It does not fail, and takes no slot of a later run of the same consumer."""
+    slow = SlowFetch()
     producer.push(note_job("late", retry=0))
-    with working(unique, dawdling, grace_period=0.2, concurrency=1) as consumer:
-        assert dawdling.amid.wait(10)
+    with working(unique, slow, grace_period=0.2, concurrency=1) as consumer:
+        assert slow.in_fetch.wait(10)
         consumer.stop()
-        wait_for(consumer._ended.is_set)
+        wait_for(consumer._run_ended.is_set)
         again = threading.Thread(target=consumer.run)
         again.start()
-        dawdling.go_on.set()
+        slow.proceed.set()
         wait_for(lambda: notes() == ["late"])
         wait_for(lambda: sizes("working") == 0)
         consumer.stop()
@@ -323,14 +321,14 @@ def test_a_job_that_is_begun_when_its_run_is_over_is_requeued(
     assert sizes("enqueued") == 0
 
 
-def test_no_thread_of_its_jobs_outlives_a_run(working, unique, producer, note_job, wait_for, notes):
+def test_no_job_thread_outlives_its_run(working, unique, producer, note_job, wait_for, notes):
     with working(unique, concurrency=2):
         producer.push_bulk([note_job(str(n)) for n in range(6)])
         wait_for(lambda: len(notes()) == 6)
     wait_for(lambda: "faktory-job" not in {thread.name for thread in threading.enumerate()})
 
 
-def test_without_a_thread_to_be_had_the_job_is_requeued(
+def test_a_job_without_a_thread_is_requeued(
     producer, unique, working, wait_for, note_job, sizes, monkeypatch
 ):
     start = threading.Thread.start
@@ -347,10 +345,10 @@ def test_without_a_thread_to_be_had_the_job_is_requeued(
         monkeypatch.undo()
 
 
-def test_a_fetch_that_nobody_answers_holds_up_a_stop_for_seconds_alone(
+def test_a_fetch_without_a_reply_delays_a_stop_by_seconds_only(
     new_faktory, unique, wait_for, notes
 ):
-    """Its connection is half-open, say: the grace period runs from the stop on."""
+    """Its connection may be half-open. The grace period begins at the stop."""
     server = new_faktory()
     with Client(server.url, role="consumer", worker_id="held-up-worker") as client:
         consumer = Consumer(client, middleware=[unique], context=SPAWN, grace_period=1)

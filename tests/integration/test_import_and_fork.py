@@ -1,4 +1,4 @@
-"""Importing and forking: what a web server's workers and a thread pool do to the library."""
+"""Import in threads, and fork between pushes, as web servers' workers do."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ def run(script, *args):
     )
 
 
-def test_an_import_in_a_thread_works_and_leaves_sigterms_handler():
-    """`import pyfaktory` does neither (facts §1)."""
+def test_an_import_in_a_thread_keeps_the_sigterm_handler():
+    """`import pyfaktory` fails in a thread, and replaces the handler (facts §1)."""
     ended = run(
         """
         import signal, threading
@@ -30,14 +30,14 @@ def test_an_import_in_a_thread_works_and_leaves_sigterms_handler():
         signal.signal(signal.SIGTERM, mine)
         failed = []
 
-        def bring_in():
+        def import_it():
             try:
                 import faktory_unique
                 faktory_unique.Consumer
             except BaseException as exc:
                 failed.append(exc)
 
-        thread = threading.Thread(target=bring_in)
+        thread = threading.Thread(target=import_it)
         thread.start()
         thread.join()
         assert not failed, failed
@@ -49,7 +49,7 @@ def test_an_import_in_a_thread_works_and_leaves_sigterms_handler():
     assert (ended.returncode, ended.stderr) == (0, "")
 
 
-def test_a_pyfaktory_imported_before_is_taken_as_it_is():
+def test_a_pyfaktory_imported_before_is_used_unchanged():
     ended = run(
         """
         import pyfaktory, signal
@@ -64,7 +64,7 @@ def test_a_pyfaktory_imported_before_is_taken_as_it_is():
 
 
 def test_the_import_needs_neither_typer_nor_rich():
-    """They belong to the command, an extra."""
+    """They belong to the command line, an extra."""
     ended = run(
         """
         import sys
@@ -83,7 +83,7 @@ def test_the_import_needs_neither_typer_nor_rich():
 
 
 def test_a_fork_between_two_pushes_works(faktory_url, redis_url):
-    """Parent and child push at once, each over connections of its own, each answered its own."""
+    """Parent and child push at the same time, each over connections of its own."""
     ended = run(
         """
         import os, sys

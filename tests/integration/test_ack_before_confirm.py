@@ -1,4 +1,4 @@
-"""A worker can be faster than its producer: ACK comes before the producer's confirm (facts §1)."""
+"""A job can be acknowledged before its producer has confirmed the lock (facts §1)."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from faktory_unique.worker.reservation import Reservation
 
 
 class Worker(threading.Thread):
-    """The shortest way from FETCH to the release after ACK, with no pool in between."""
+    """A worker with the shortest way from FETCH to the release after ACK: no child process."""
 
     def __init__(self, url, unique):
         super().__init__()
@@ -52,7 +52,7 @@ def spin(stop):
 
 @pytest.fixture
 def cpu_load():
-    """Keeps both cores busy, so that who comes first is anybody's guess."""
+    """Keep both cores busy, so that either side can be first."""
     context = multiprocessing.get_context("spawn")
     stop = context.Event()
     busy = [context.Process(target=spin, args=(stop,), daemon=True) for _ in range(2)]
@@ -64,10 +64,8 @@ def cpu_load():
         each.join(5)
 
 
-def test_a_thousand_races_end_with_no_lock_and_no_wrong_ttl(
-    faktory_url, redis_url, worker, wait_for, cpu_load
-):
-    """Whoever comes first, once both are done the lock is gone: 1000 of 1000."""
+def test_a_thousand_races_leave_no_lock(faktory_url, redis_url, worker, wait_for, cpu_load):
+    """Whichever side is first, the lock is released once both are done: 1000 of 1000."""
     with Unique(store=redis_url, default=Policy()) as unique, Client(faktory_url) as client:
         producer = Producer(client, middleware=[unique])
         left = []
@@ -79,10 +77,8 @@ def test_a_thousand_races_end_with_no_lock_and_no_wrong_ttl(
     assert left == [None] * 1000
 
 
-def test_a_confirm_that_always_comes_late_touches_no_other_jobs_lock(
-    faktory_url, redis_url, worker, wait_for
-):
-    """Each is confirmed only after its job was acknowledged and its key taken again: 300 of 300."""
+def test_a_late_confirm_changes_no_other_jobs_lock(faktory_url, redis_url, worker, wait_for):
+    """Each job is acknowledged and its key acquired again before its confirm: 300 of 300."""
     seen = []
     other = Unique(store=redis_url, default=Policy(ttl=7))
 
@@ -90,7 +86,7 @@ def test_a_confirm_that_always_comes_late_touches_no_other_jobs_lock(
         def push(self, jobs, call_next):
             results = call_next(jobs)
             wait_for(lambda: jobs[0]["jid"] in worker.acked)
-            # Another producer takes the freed key; it is between its take and its PUSH.
+            # Another producer acquires the released lock, and has not pushed its job yet.
             other.push([{**jobs[0], "jid": f"next-{jobs[0]['jid']}"}], unknown)
             return results
 
