@@ -1,4 +1,4 @@
-"""`LocalConsumer`: a consumer for tests whose handlers run in this process; any callable will do."""
+"""`LocalConsumer`: a consumer for tests. Its handlers run in this process; any callable will do."""
 
 from __future__ import annotations
 

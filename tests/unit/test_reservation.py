@@ -36,7 +36,7 @@ JOB = {
 
 
 class Client:
-    """Answers each command with the next reply of a script, and repeats the last one."""
+    """Replies to each command with the next reply of a script, and repeats the last one."""
 
     def __init__(self, *script):
         self._commands = self
