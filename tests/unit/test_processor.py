@@ -29,6 +29,9 @@ class Reports(Middleware):
 
 
 class Client:
+    """A client that sends nothing."""
+
+    _commands = None
     now = staticmethod(time.time)
 
 
