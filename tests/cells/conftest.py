@@ -9,8 +9,6 @@ import threading
 import time
 from collections import Counter
 from dataclasses import dataclass, field
-from functools import partial
-from types import SimpleNamespace
 
 import pytest
 import redis
@@ -160,11 +158,11 @@ class Ground:
         return [event.name.value for event in self.seen]
 
     def losing(self, monkeypatch, verb, *, arrives):
-        """Loses the next command of a verb on its way, or the answer to it."""
+        """Lose the next command of a verb on its way, or the reply to it."""
         commands, lost = self.client._commands, Counter()
         call, send = commands.call, commands.send
 
-        def lossy(command, **options):
+        def call_or_lose(command, **options):
             if command.startswith(verb) and not lost[verb]:
                 lost[verb] += 1
                 if arrives:
@@ -172,12 +170,23 @@ class Ground:
                 raise CommandOutcomeUnknown(f"{verb}: lost")
             return call(command, **options)
 
-        def sends_lossily(command):
+        def send_or_lose(command):
             is_lost = command.startswith(verb) and not lost[verb]
-            return SimpleNamespace(receive=partial(lossy, command)) if is_lost else send(command)
+            return LostReply(call_or_lose, command) if is_lost else send(command)
 
-        monkeypatch.setattr(commands, "call", lossy)
-        monkeypatch.setattr(commands, "send", sends_lossily)
+        monkeypatch.setattr(commands, "call", call_or_lose)
+        monkeypatch.setattr(commands, "send", send_or_lose)
+
+
+@dataclass
+class LostReply:
+    """The pending reply of a command that is lost."""
+
+    call: object
+    command: str
+
+    def receive(self):
+        return self.call(self.command)
 
 
 @pytest.fixture
