@@ -11,14 +11,8 @@ from enum import Enum
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from .keys import run_key
-from .lock_ttl import add_promotion_margin, attempt_seconds
-from .server_rules import (
-    FailureOutcome,
-    expiry_noticed_after,
-    failure_outcome,
-    failures_before,
-    latest_retry,
-)
+from .lock_ttl import attempt_seconds, requeue_seconds, retry_seconds
+from .server_rules import FailureOutcome, expiry_noticed_after, failure_outcome
 from .transition import Transition, held, leased, read_transition, whole_seconds
 
 if TYPE_CHECKING:
@@ -148,10 +142,7 @@ def _transition_of(act: Act, stamp: Stamp, job: dict[str, Any], delay: float) ->
         case Act.HOLD:
             return hold_transition(stamp, job)
         case Act.EXTEND:
-            # If the worker dies now, the job is left to its reservation. For a job that was never
-            # held, nothing else covers that silence.
-            copy_seconds = add_promotion_margin(delay) + stamp.ttl
-            return extend_transition(stamp, max(copy_seconds, attempt_seconds(stamp, job)))
+            return extend_transition(stamp, requeue_seconds(stamp, job, delay))
         case Act.AFTER_FAILURE:
             return after_failure(stamp, job)
         case Act.RELEASE:
@@ -192,7 +183,7 @@ def after_failure(stamp: Stamp, job: dict[str, Any]) -> Transition | None:
     if ends_lock(stamp, outcome):
         return release_transition(stamp.key, stamp.owner)
     if outcome is FailureOutcome.RETRIED:
-        return extend_transition(stamp, latest_retry(failures_before(job)) + stamp.ttl)
+        return extend_transition(stamp, retry_seconds(stamp, job))
     if not stamp.renew:
         return None
     return Transition(stamp.key, _own(stamp), held(stamp.owner), whole_seconds(stamp.ttl))

@@ -1,4 +1,4 @@
-"""How long a lock lives: the seconds until a job is queued, and the longest silence of an attempt.
+"""How long a lock lives: TTLs while a job waits, runs, failed and will be retried, or is requeued.
 
 Pure: the present is an argument. docs/design.md §5 has the formulas.
 """
@@ -30,11 +30,30 @@ def attempt_seconds(stamp: Stamp, job: dict[str, Any]) -> float:
     """
     match failure_outcome(job):
         case FailureOutcome.RETRIED:
-            return expiry_noticed_after(job) + latest_retry(failures_before(job)) + stamp.ttl
+            return expiry_noticed_after(job) + retry_seconds(stamp, job)
         case FailureOutcome.DEAD if stamp.on_death == "keep":
             return expiry_noticed_after(job) + stamp.ttl
         case _:
             return expiry_noticed_after(job)
+
+
+def retry_seconds(stamp: Stamp, job: dict[str, Any]) -> float:
+    """Return the seconds until a job that has just failed is surely retried."""
+    return latest_retry(failures_before(job)) + stamp.ttl
+
+
+def requeue_seconds(stamp: Stamp, job: dict[str, Any], delay: float) -> float:
+    """Return the seconds that the copy of a job can wait, or its present attempt can be silent.
+
+    If the worker dies now, the job is left to its reservation. For a job that was never held,
+    nothing else covers that silence.
+
+    Args:
+        stamp: the job's own.
+        job: the payload as fetched.
+        delay: seconds until the copy is due.
+    """
+    return max(add_promotion_margin(delay) + stamp.ttl, attempt_seconds(stamp, job))
 
 
 def seconds_until_queued(due: datetime | None, now: datetime) -> float:
