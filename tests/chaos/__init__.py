@@ -1,11 +1,11 @@
-"""The chaos run: producers and workers on real servers, under faults, and the accounts afterwards.
+"""Chaos run: producers and workers on real servers under faults, then an audit of every job.
 
     python -m tests.chaos --seconds 60 --seed 1
 
-Processes push and work jobs of a few keys through proxies that delay, cut and truncate; processes
-are killed and stopped, servers restarted. The jobs are of three policies: the usual one, one whose
-jobs exclude each other, and one whose newest wins. Everything is journalled. When the faults are
-over and the server has nothing left to do, the journals are read: no job may be lost, nor step
-aside for none that runs; no two live jobs of one key, and no two that run at once and exclude each
-other, are left unexplained; and no lock is left behind.
+Producer and worker processes push and run jobs of a few keys. Their connections go through proxies
+that delay, cut and truncate. Processes are killed and stopped, servers are restarted. There are
+three policies: the default, one for exclusive jobs, and one in which the newest job replaces the
+older one. Each process writes a journal. When the faults are over and the server has drained, the
+audit reads the journals. No job may be lost, and no job may be superseded by one that never runs.
+Two live jobs of one key, and two exclusive runs at once, must be explained. No lock may be left.
 """

@@ -1,4 +1,4 @@
-"""`python -m tests.chaos --seconds 60 --seed 1`: a chaos run; see the package's docstring."""
+"""Command line of the chaos run: `python -m tests.chaos --seconds 60 --seed 1`."""
 
 from __future__ import annotations
 
@@ -10,47 +10,47 @@ import tempfile
 from pathlib import Path
 
 from scripts.servers import missing_faktory, missing_redis
-from tests.chaos.plan import plan
-from tests.chaos.run import run, say
+from tests.chaos.fault_plan import plan_faults
+from tests.chaos.run import print_line, run
 
 _INTERRUPTS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 def main():
-    """Runs, and says in its last line what came of it; the status to exit with."""
+    """Run, print the result in the last line, and return the exit status."""
     parser = argparse.ArgumentParser(prog="python -m tests.chaos", description=__doc__)
-    parser.add_argument("--seconds", type=float, default=60, help="for which there are faults")
-    parser.add_argument("--seed", type=int, default=1, help="of the plan, and of all that is drawn")
-    parser.add_argument("--plan", action="store_true", help="say what would be done, and end")
-    parser.add_argument("--keep", action="store_true", help="keep the journals in any case")
-    given = parser.parse_args()
-    if given.plan:
-        for fault in plan(given.seconds, given.seed):
-            said = " ".join(f"{name}={value}" for name, value in fault.parameters.items())
-            say(f"{fault.at:8.3f} s  {fault.kind} of {fault.target} {said}".rstrip())
+    parser.add_argument("--seconds", type=float, default=60, help="how long faults are injected")
+    parser.add_argument("--seed", type=int, default=1, help="seed of the plan and all random draws")
+    parser.add_argument("--plan", action="store_true", help="print the plan of faults and exit")
+    parser.add_argument("--keep", action="store_true", help="keep the journals after a good run")
+    options = parser.parse_args()
+    if options.plan:
+        for fault in plan_faults(options.seconds, options.seed):
+            parameters = " ".join(f"{name}={value}" for name, value in fault.parameters.items())
+            print_line(f"{fault.at:8.3f} s  {fault.kind} of {fault.target} {parameters}".rstrip())
         return 0
     if reason := missing_redis() or missing_faktory():
-        say(reason)
+        print_line(reason)
         return 2
     for number in _INTERRUPTS:
-        signal.signal(number, _leave)
+        signal.signal(number, _interrupt)
     folder = Path(tempfile.mkdtemp(prefix="chaos-"))
-    good = False
+    passed = False
     try:
-        good = run(given.seconds, given.seed, folder)
+        passed = run(options.seconds, options.seed, folder)
     except KeyboardInterrupt:
-        say("interrupted")
+        print_line("interrupted")
         return 130
     finally:
-        if good and not given.keep:
+        if passed and not options.keep:
             shutil.rmtree(folder)
         else:
-            sys.stderr.write(f"journals, logs and data are kept: {folder}\n")
-    return 0 if good else 1
+            sys.stderr.write(f"kept journals, logs and data: {folder}\n")
+    return 0 if passed else 1
 
 
-def _leave(*_signal):
-    """Ends the run; nothing more may keep what it has started from being ended."""
+def _interrupt(*_signal):
+    """End the run. Later signals are ignored, so that the cleanup is not interrupted."""
     for number in _INTERRUPTS:
         signal.signal(number, signal.SIG_IGN)
     raise KeyboardInterrupt

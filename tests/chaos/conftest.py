@@ -1,6 +1,6 @@
-"""Begins a short chaos run with the session: it takes minutes, most of them spent waiting.
+"""Fixtures of the audit's scenarios, and a short chaos run that starts with the test session.
 
-Its test comes last, and awaits it.
+The run takes minutes, and waits most of the time. Its test comes last.
 """
 
 from __future__ import annotations
@@ -14,69 +14,85 @@ from pathlib import Path
 import pytest
 
 from scripts.servers import missing_faktory, missing_redis
-from tests.chaos.story import Story
+from tests.chaos.scenario import EXCLUSIVE_KEY, REPLACE_KEY, Scenario
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 
 
-class Run:
-    """A run of `python -m tests.chaos`, beside whatever else is done."""
+class ChaosProcess:
+    """A running `python -m tests.chaos`."""
 
     def __init__(self, *arguments):
-        self._said = tempfile.TemporaryFile("w+")  # noqa: SIM115  # closed by `end`
+        self._output = tempfile.TemporaryFile("w+")  # noqa: SIM115  # closed by `end`
         self._process = subprocess.Popen(
             [sys.executable, "-m", "tests.chaos", *arguments],
             cwd=REPOSITORY,
-            stdout=self._said,
+            stdout=self._output,
             stderr=subprocess.STDOUT,
         )
 
     def result(self, seconds):
-        """Its status and its lines; subprocess.TimeoutExpired where it takes longer than that."""
+        """Return its status and its lines; raise TimeoutExpired if it takes longer."""
         status = self._process.wait(seconds)
-        self._said.seek(0)
-        return status, self._said.read().splitlines()
+        self._output.seek(0)
+        return status, self._output.read().splitlines()
 
     def end(self):
-        """Ends it, and with it all that it has started."""
+        """End it, and with it all processes that it has started."""
         if self._process.poll() is None:
             self._process.send_signal(signal.SIGTERM)
             self._process.wait()
-        self._said.close()
+        self._output.close()
 
 
-RUN = pytest.StashKey[Run]()
-AWAITS = "short_run"
+SHORT_RUN = pytest.StashKey[ChaosProcess]()
 
 
 @pytest.fixture
-def story():
-    """An empty `Story`."""
-    return Story()
+def scenario():
+    """An empty `Scenario`."""
+    return Scenario()
+
+
+@pytest.fixture
+def running(scenario):
+    """x, an exclusive job, runs from 1 to 5; y of the same key is pushed at 2."""
+    scenario.push("x", 0, key=EXCLUSIVE_KEY)
+    scenario.run("x", 1, takes=4)
+    scenario.push("y", 2, key=EXCLUSIVE_KEY)
+    return scenario
+
+
+@pytest.fixture
+def replaced(scenario):
+    """x waits in its queue when y replaces it."""
+    scenario.push("x", 0, key=REPLACE_KEY)
+    scenario.push("y", 1, key=REPLACE_KEY, replaces="x")
+    return scenario
 
 
 @pytest.fixture
 def short_run(request):
-    """The run that began with the session."""
-    return request.config.stash[RUN]
+    """The run that started with the session."""
+    return request.config.stash[SHORT_RUN]
 
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items):
-    items.sort(key=_awaits)
+    items.sort(key=_needs_short_run)
 
 
 def pytest_collection_finish(session):
     config = session.config
     servers = not (missing_redis() or missing_faktory())
-    if servers and not config.option.collectonly and any(map(_awaits, session.items)):
-        config.stash[RUN] = Run("--seconds", "15", "--seed", "4")
+    if servers and not config.option.collectonly and any(map(_needs_short_run, session.items)):
+        config.stash[SHORT_RUN] = ChaosProcess("--seconds", "15", "--seed", "4")
 
 
 def pytest_sessionfinish(session):
-    if RUN in session.config.stash:
-        session.config.stash[RUN].end()
+    if SHORT_RUN in session.config.stash:
+        session.config.stash[SHORT_RUN].end()
 
 
-def _awaits(item):
-    return AWAITS in getattr(item, "fixturenames", ())
+def _needs_short_run(item):
+    return "short_run" in getattr(item, "fixturenames", ())

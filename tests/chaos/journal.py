@@ -1,4 +1,4 @@
-"""Journals: a line of JSON for everything that happens, which a SIGKILL does not take back."""
+"""Journals of a chaos run: one JSON line per entry, written at once so that SIGKILL keeps it."""
 
 from __future__ import annotations
 
@@ -7,39 +7,40 @@ import os
 import time
 from pathlib import Path
 
-JOURNAL = "CHAOS_JOURNAL"
+JOURNAL_VARIABLE = "CHAOS_JOURNAL"
 """The environment variable with the path of a process's journal."""
 
-WHO = "CHAOS_WHO"
-"""The environment variable with a process's name, such as `worker-1.3`: the third of its place."""
+NAME_VARIABLE = "CHAOS_NAME"
+"""The environment variable with a process's name, such as `worker-1.3`: the third of slot 1."""
 
 
 class Journal:
-    """A file of lines, each written at once: whole, or not at all.
+    """A file of entries, each appended by one write: whole, or not at all.
 
     Args:
-        path: of the file; lines are appended.
-        who: stands in each line.
+        path: the file; entries are appended.
+        writer: the name of this process, in each entry.
     """
 
-    def __init__(self, path, who):
-        self.who = who
+    def __init__(self, path, writer):
+        self.writer = writer
         self._file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
 
     @classmethod
     def of_this_process(cls):
-        """The journal that this process was told to write."""
-        return cls(os.environ[JOURNAL], os.environ[WHO])
+        """Open the journal that the environment names."""
+        return cls(os.environ[JOURNAL_VARIABLE], os.environ[NAME_VARIABLE])
 
-    def note(self, what, **more):
-        """Writes a line: when (by both clocks), who, what, and more."""
-        line = {"mono": time.monotonic(), "t": time.time(), "who": self.who, "what": what, **more}
-        os.write(self._file, json.dumps(line).encode() + b"\n")
+    def write(self, type_, **fields):
+        """Append an entry with the time (by both clocks), the writer, the type and the fields."""
+        clocks = {"mono": time.monotonic(), "wall": time.time()}
+        entry = {**clocks, "writer": self.writer, "type": type_, **fields}
+        os.write(self._file, json.dumps(entry).encode() + b"\n")
 
-    def note_event(self, event):
-        """A hook for `Unique`."""
-        self.note(
-            *("event",),
+    def write_event(self, event):
+        """Append an event of `Unique`: a hook."""
+        self.write(
+            "event",
             name=event.name.value,
             key=event.key,
             owner=event.owner,
@@ -48,27 +49,27 @@ class Journal:
         )
 
 
-class Reader:
-    """Reads what is new in the journals of a folder."""
+class JournalReader:
+    """Reads the new entries of all journals in a folder."""
 
     def __init__(self, folder):
         self._folder = Path(folder)
-        self._read = {}
+        self._offsets = {}
 
-    def new(self):
-        """The lines that were written since the last call, journal by journal."""
-        lines = []
+    def read_new(self):
+        """Return the entries that were written since the last call, journal by journal."""
+        entries = []
         for path in sorted(self._folder.glob("*.jsonl")):
             with path.open("rb") as file:
-                file.seek(self._read.get(path, 0))
-                said = file.read()
-            whole = said[: said.rfind(b"\n") + 1]
-            self._read[path] = self._read.get(path, 0) + len(whole)
-            lines += [json.loads(line) for line in whole.splitlines()]
-        return lines
+                file.seek(self._offsets.get(path, 0))
+                content = file.read()
+            whole_lines = content[: content.rfind(b"\n") + 1]
+            self._offsets[path] = self._offsets.get(path, 0) + len(whole_lines)
+            entries += [json.loads(line) for line in whole_lines.splitlines()]
+        return entries
 
 
-def read(folder):
-    """All lines of all journals of a folder, in the order of time."""
-    # Of one machine, so that the monotonic clock is the same for all.
-    return sorted(Reader(folder).new(), key=lambda line: line["mono"])
+def read_journals(folder):
+    """Return all entries of all journals in a folder, in the order of time."""
+    # All processes run on one machine, so they share the monotonic clock.
+    return sorted(JournalReader(folder).read_new(), key=lambda entry: entry["mono"])

@@ -1,4 +1,4 @@
-"""A producer process: pushes jobs of few keys, one by one and in bulk, until it is told to stop."""
+"""Producer process: pushes random jobs, one by one and in bulk, until SIGTERM."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ import time
 from faktory_unique import Client, Middleware, Producer, StoreError, Unique
 from faktory_unique.errors import FaktoryError
 from tests.chaos.journal import Journal
-from tests.chaos.mix import JOB, draw
 from tests.chaos.settings import CLIENT_TIMEOUT, POLICIES, key_of
+from tests.chaos.workload import JOB_FIELD, draw_job
 
-_TRIES = 4
-_OPEN = ("unknown", "not_sent")
+_MAX_TRIES = 4
+_RETRIED = ("unknown", "not_sent")
 
 
-class Sending(Middleware):
-    """Notes what goes out, within `Unique`: under which jid, and in whose place."""
+class SendJournal(Middleware):
+    """Journals each payload that `Unique` sends: its jid, and the job that it replaces."""
 
     def __init__(self, journal):
         self._journal = journal
@@ -28,9 +28,9 @@ class Sending(Middleware):
     def push(self, jobs, call_next):
         for job in jobs:
             stamp = job["custom"]["unique"]
-            self._journal.note(
-                *("sent",),
-                job=job["custom"][JOB],
+            self._journal.write(
+                "sent",
+                job=job["custom"][JOB_FIELD],
                 jid=job["jid"],
                 owner=stamp["owner"],
                 key=stamp["key"],
@@ -39,12 +39,15 @@ class Sending(Middleware):
         return call_next(jobs)
 
 
-class Pushing:
-    """What a producer does.
+class ProducerLoop:
+    """Pushes jobs until it is stopped.
 
     Args:
-        rng: decides what is pushed, and when.
-        journal: of this process.
+        rng: decides which jobs are pushed, and when.
+        journal: the journal of this process.
+
+    Attributes:
+        stopped: whether `stop` was called.
     """
 
     def __init__(self, rng, journal):
@@ -54,35 +57,35 @@ class Pushing:
         self.stopped = False
 
     def stop(self, *_signal):
-        """Ends `run` when the push in hand is over."""
+        """End `run` after the current push."""
         self.stopped = True
 
     def run(self, url, unique):
-        """Connects, and pushes until stopped."""
+        """Connect, and push until stopped."""
         with Client(url, timeout=CLIENT_TIMEOUT) as client:
-            producer = Producer(client, middleware=[unique, Sending(self._journal)])
+            producer = Producer(client, middleware=[unique, SendJournal(self._journal)])
             while not self.stopped:
-                jobs = [draw(self._rng) for _ in range(self._number())]
+                jobs = [draw_job(self._rng) for _ in range(self._batch_size())]
                 self._push_until_known(producer, jobs)
                 time.sleep(self._rng.uniform(0.02, 0.25))
 
-    def _number(self):
+    def _batch_size(self):
         return self._rng.randint(2, 8) if self._rng.random() < 0.15 else 1
 
     def _push_until_known(self, producer, jobs):
-        """Pushes the same jobs again while it is not known what became of them, a few times."""
-        for _ in range(_TRIES):
+        """Push the same jobs again, a few times, while their outcome is unknown."""
+        for _ in range(_MAX_TRIES):
             jobs = self._push(producer, jobs)
             if not jobs or self.stopped:
                 return
             time.sleep(self._rng.uniform(0.1, 1.0))
 
     def _push(self, producer, jobs):
-        """Pushes; the jobs whose end is open."""
+        """Push jobs, and return those to push again."""
         call = next(self._calls)
         for job in jobs:
             key = key_of(job.jobtype, job.args[0])
-            self._journal.note("pushing", call=call, jid=job.jid, key=key, at=job.at)
+            self._journal.write("pushing", call=call, jid=job.jid, key=key, at=job.at)
         try:
             if len(jobs) == 1:
                 results = (producer.push(jobs[0]),)
@@ -90,40 +93,40 @@ class Pushing:
                 results = producer.push_bulk(jobs).results
         except (FaktoryError, StoreError) as exc:
             results = getattr(exc, "results", ())
-            self._journal.note("error", call=call, error=type(exc).__name__, said=str(exc))
+            self._journal.write("error", call=call, error=type(exc).__name__, message=str(exc))
         for result in results:
-            self._journal.note(
-                *("result",),
+            self._journal.write(
+                "result",
                 call=call,
                 jid=result.submitted_jid,
                 key=result.key,
                 status=result.status.value,
-                stands=result.jid,
+                result_jid=result.jid,
                 confirmed=result.confirmed,
             )
-        still_open = {r.submitted_jid for r in results if r.status in _OPEN}
-        return [job for job in jobs if job.jid in still_open]
+        retried = {r.submitted_jid for r in results if r.status in _RETRIED}
+        return [job for job in jobs if job.jid in retried]
 
 
 def main():
-    """Pushes as the environment says: `CHAOS_SEED` and the addresses."""
+    """Push as the environment says: `CHAOS_SEED` and the addresses."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
     journal = Journal.of_this_process()
-    pushing = Pushing(random.Random(os.environ["CHAOS_SEED"]), journal)
+    loop = ProducerLoop(random.Random(os.environ["CHAOS_SEED"]), journal)
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, pushing.stop)
-    # One of them pushes unguarded where the store is away.
-    away = {"on_store_error": os.environ["CHAOS_ON_STORE_ERROR"]}
-    policies = {name: policy.model_copy(update=away) for name, policy in POLICIES.items()}
-    journal.note("up")
-    with Unique(policies=policies, hooks=[journal.note_event]) as unique:
-        while not pushing.stopped:
+        signal.signal(number, loop.stop)
+    # One producer pushes unguarded while the store is unavailable.
+    override = {"on_store_error": os.environ["CHAOS_ON_STORE_ERROR"]}
+    policies = {name: policy.model_copy(update=override) for name, policy in POLICIES.items()}
+    journal.write("up")
+    with Unique(policies=policies, hooks=[journal.write_event]) as unique:
+        while not loop.stopped:
             try:
-                pushing.run(os.environ["FAKTORY_URL"], unique)
+                loop.run(os.environ["FAKTORY_URL"], unique)
             except FaktoryError as exc:  # no connection at the start
-                logging.getLogger().info("again: %s", exc)
+                logging.getLogger().info("connecting again: %s", exc)
                 time.sleep(0.3)
-    journal.note("down")
+    journal.write("down")
 
 
 if __name__ == "__main__":

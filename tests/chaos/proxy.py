@@ -1,4 +1,4 @@
-"""A TCP proxy with faults, between clients and one server of this machine."""
+"""TCP proxy between clients and one server, which delays, cuts, truncates and refuses."""
 
 from __future__ import annotations
 
@@ -8,25 +8,25 @@ import threading
 import time
 
 from scripts.servers import HOST, free_port
-from tests.chaos.links import Link, Shot
+from tests.chaos.proxy_connection import OneShotFault, ProxyConnection
 
-_CHUNK = 65_536
-_PATIENCE = 10
+_CHUNK_BYTES = 65_536
+_TIMEOUT = 10
 
-# How long a fault waits for bytes that it can hit.
-ARMED = 5.0
+ARMED_SECONDS = 5.0
+"""Seconds for which a one-shot fault waits for a chunk."""
 
 
 class Proxy:
-    """Carries bytes between clients and a server, in a thread of its own, with faults as told.
+    """Forwards bytes between clients and a server, in a thread of its own, with faults on demand.
 
-    The server may come and go: each connection of a client's gets one of its own to it.
+    The server may be down at times: each client connection gets a new connection to the server.
 
     Args:
-        server_port: of the server, on loopback.
+        server_port: the server's port on loopback.
 
     Attributes:
-        port: for clients, on loopback.
+        port: the port for clients on loopback.
     """
 
     def __init__(self, server_port):
@@ -34,150 +34,160 @@ class Proxy:
         self._server_port = server_port
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
-        self._links = set()
-        self._listening = None
+        self._connections = set()
+        self._listener = None
         self._tasks = set()
-        self._delay = (0.0, 0.0)  # by so many seconds, until then
-        self._hole_until = 0.0
-        self._shots = []
+        self._delay = (0.0, 0.0)  # seconds, and until when
+        self._black_hole_until = 0.0
+        self._one_shot_faults = []
 
     def __enter__(self):
         self._thread.start()
-        self._do(self._listen())
+        self._call(self._listen())
         return self
 
     def __exit__(self, *_exc):
-        self._do(self._end())
+        self._call(self._shut_down())
         self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join(_PATIENCE)
+        self._thread.join(_TIMEOUT)
         self._loop.close()
 
     def delay(self, by, seconds):
-        """For some seconds, every chunk of bytes comes later, both ways."""
+        """Delay every chunk in both directions by `by` seconds, for some seconds."""
         self._delay = (by, time.monotonic() + seconds)
         time.sleep(seconds)
 
     def cut(self, *, reset):
-        """Closes all present connections, by RST or FIN; how many there were."""
-        return self._do(self._cut(reset=reset))
+        """Close all connections, by RST or FIN, and return their number."""
+        return self._call(self._cut(reset=reset))
 
     def cut_reply(self, verb=""):
-        """Swallows the next answer (to this verb, if any), and closes its connection."""
-        return self._shoot(Shot("client", verb, 0))
+        """Drop the next reply (to this verb, if any) and close its connection.
+
+        Returns:
+            Whether there was such a reply within `ARMED_SECONDS`.
+        """
+        return self._arm(OneShotFault("client", verb, 0))
 
     def truncate(self, towards, verb=""):
-        """Lets only a part of the next chunk through, of such a command or answer; then closes."""
-        return self._shoot(Shot(towards, verb, 0.5))
+        """Forward half of the next such command or reply, and close its connection.
+
+        Returns:
+            Whether there was one within `ARMED_SECONDS`.
+        """
+        return self._arm(OneShotFault(towards, verb, 0.5))
 
     def refuse(self, seconds):
-        """Takes no new connections for some seconds."""
-        self._do(self._deafen())
+        """Refuse new connections for some seconds."""
+        self._call(self._stop_listening())
         time.sleep(seconds)
-        self._do(self._listen())
+        self._call(self._listen())
 
     def black_hole(self, seconds):
-        """Takes connections and bytes, and carries nothing for some seconds; then cuts them."""
-        self._hole_until = time.monotonic() + seconds
+        """Accept connections and bytes but forward nothing for some seconds, then cut them."""
+        self._black_hole_until = time.monotonic() + seconds
         time.sleep(seconds)
-        self._do(self._cut(reset=False))
+        self._call(self._cut(reset=False))
 
-    def clean(self):
-        """Ends all faults that are left."""
-        self._shots.clear()
+    def end_faults(self):
+        """End all faults in progress."""
+        self._one_shot_faults.clear()
         self._delay = (0.0, 0.0)
-        self._hole_until = 0.0
-        self._do(self._listen())
+        self._black_hole_until = 0.0
+        self._call(self._listen())
 
-    def _do(self, coroutine):
-        return asyncio.run_coroutine_threadsafe(coroutine, self._loop).result(_PATIENCE)
+    def _call(self, coroutine):
+        return asyncio.run_coroutine_threadsafe(coroutine, self._loop).result(_TIMEOUT)
 
-    def _shoot(self, shot):
-        """Waits for its chunk, not for ever; whether it came."""
-        self._shots.append(shot)
-        hit = shot.hit.wait(ARMED)
+    def _arm(self, fault):
+        """Wait until a one-shot fault hits a chunk, and return whether it did."""
+        self._one_shot_faults.append(fault)
+        hit = fault.hit.wait(ARMED_SECONDS)
         with contextlib.suppress(ValueError):
-            self._shots.remove(shot)
+            self._one_shot_faults.remove(fault)
         return hit
 
     async def _listen(self):
-        if self._listening is None:
-            self._listening = await asyncio.start_server(
+        if self._listener is None:
+            self._listener = await asyncio.start_server(
                 self._serve, HOST, self.port, reuse_address=True
             )
 
-    async def _deafen(self):
-        if self._listening is not None:
-            self._listening.close()
-            self._listening = None
+    async def _stop_listening(self):
+        if self._listener is not None:
+            self._listener.close()
+            self._listener = None
 
-    async def _end(self):
-        await self._deafen()
+    async def _shut_down(self):
+        await self._stop_listening()
         await self._cut(reset=False)
-        if self._tasks:  # which end by that, after a delay at the latest
-            await asyncio.wait(self._tasks, timeout=_PATIENCE / 2)
+        if self._tasks:  # the cut ends them, after a delay at the latest
+            await asyncio.wait(self._tasks, timeout=_TIMEOUT / 2)
 
     async def _cut(self, *, reset):
-        cut = list(self._links)
-        for link in cut:
-            link.close(reset=reset)
-        return len(cut)
+        connections = list(self._connections)
+        for connection in connections:
+            connection.close(reset=reset)
+        return len(connections)
 
     async def _serve(self, reader, writer):
-        link = Link(writer)
-        self._links.add(link)
+        connection = ProxyConnection(writer)
+        self._connections.add(connection)
         task = asyncio.current_task()
         self._tasks.add(task)
         try:
-            if await self._was_in_hole():
+            if await self._wait_out_black_hole():
                 return
-            answers, link.server = await asyncio.open_connection(HOST, self._server_port)
-            if writer.is_closing():  # cut meanwhile
+            replies, connection.server = await asyncio.open_connection(HOST, self._server_port)
+            if writer.is_closing():  # cut in the meantime
                 return
-            ways = [
-                asyncio.ensure_future(self._carry(link, reader, link.server, "server")),
-                asyncio.ensure_future(self._carry(link, answers, writer, "client")),
+            directions = [
+                asyncio.ensure_future(
+                    self._forward(connection, reader, connection.server, "server")
+                ),
+                asyncio.ensure_future(self._forward(connection, replies, writer, "client")),
             ]
-            _, others = await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
+            _, others = await asyncio.wait(directions, return_when=asyncio.FIRST_COMPLETED)
             for other in others:
                 other.cancel()
-            await asyncio.gather(*ways, return_exceptions=True)
-        except OSError:  # the server is away
+            await asyncio.gather(*directions, return_exceptions=True)
+        except OSError:  # the server is down
             pass
         finally:
-            self._links.discard(link)
+            self._connections.discard(connection)
             self._tasks.discard(task)
-            link.close()
+            connection.close()
 
-    async def _carry(self, link, reader, writer, towards):
-        """Carries bytes one way until an end, or a fault."""
+    async def _forward(self, connection, reader, writer, towards):
+        """Forward bytes in one direction until the connection ends, or a fault ends it."""
         with contextlib.suppress(OSError):
-            while chunk := await reader.read(_CHUNK):
+            while chunk := await reader.read(_CHUNK_BYTES):
                 if towards == "server":
-                    link.sent(chunk)
-                if await self._was_in_hole():
+                    connection.note_command(chunk)
+                if await self._wait_out_black_hole():
                     return
                 by, until = self._delay
                 if time.monotonic() < until:
                     await asyncio.sleep(by)
-                shot = self._shot_for(link, towards)
-                if shot is not None:
-                    writer.write(shot.let_through(chunk))
+                fault = self._take_fault(connection, towards)
+                if fault is not None:
+                    writer.write(fault.remainder(chunk))
                     await writer.drain()
-                    shot.hit.set()
+                    fault.hit.set()
                     return
                 writer.write(chunk)
                 await writer.drain()
 
-    def _shot_for(self, link, towards):
-        for shot in self._shots:
-            if shot.is_for(link, towards):
-                self._shots.remove(shot)
-                return shot
+    def _take_fault(self, connection, towards):
+        for fault in self._one_shot_faults:
+            if fault.matches(connection, towards):
+                self._one_shot_faults.remove(fault)
+                return fault
         return None
 
-    async def _was_in_hole(self):
-        """Whether bytes came while nothing is carried; if so, waits for the end of that."""
-        left = self._hole_until - time.monotonic()
+    async def _wait_out_black_hole(self):
+        """Wait until the black hole ends, and return whether there was one."""
+        left = self._black_hole_until - time.monotonic()
         if left > 0:
             await asyncio.sleep(left)
         return left > 0

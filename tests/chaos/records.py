@@ -1,35 +1,35 @@
-"""What is known of a push, of a job and of a work, as the journals tell it."""
+"""Records of the audit: a push, a handler's run, a report, a copy (one jid), a logical job."""
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
 
-IN_PLACE = ("pushed", "unguarded")
-"""What a push is answered whose job is on the server."""
+ACCEPTED_STATUSES = ("pushed", "unguarded")
+"""Statuses of a push whose job is on the server."""
 
 
 @dataclass
 class Push:
-    """One call for one job.
+    """One push of one job.
 
     Attributes:
-        who: the process.
-        owner: the jid of the caller's Job.
-        key: of the lock.
-        began: when, by the monotonic clock.
-        wait: seconds until the job is surely in its queue.
-        ended: when its result was known, or its process ended; infinite where it never was.
-        status: of its result; None where there is none.
-        jid: under which it went out, if it got a lock or went out without; else None.
-        holder: of a duplicate, the owner that has the lock; else None.
-        took: when it was told that it had the lock; None where it was not.
-        sent: when its job was about to go out; None where it never was.
-        replaces: the owner in whose place it went out; None where in nobody's.
-        confirmed: whether the lock was said to stand for as long as the job waits.
+        process: the producer.
+        owner: the jid of the caller's Job, or the owner under which the job was sent.
+        key: the lock key.
+        began: when it began, by the monotonic clock.
+        wait: seconds until the job is certainly in its queue.
+        ended: when its result was known, or its process ended; infinite if neither happened.
+        status: the status of its result; None without a result.
+        jid: the jid under which it was sent, with a lock or unguarded; else None.
+        holder: for a duplicate, the owner of the lock; else None.
+        acquired_at: when the lock was acquired; None if it was not.
+        sent_at: when its job was about to be sent; None if it never was.
+        replaces: the owner of the job that it replaces; else None.
+        confirmed: whether the result says that the lock lasts for as long as the job waits.
     """
 
-    who: str
+    process: str
     owner: str
     key: str
     began: float
@@ -38,33 +38,40 @@ class Push:
     status: str | None = None
     jid: str | None = None
     holder: str | None = None
-    took: float | None = None
-    sent: float | None = None
+    acquired_at: float | None = None
+    sent_at: float | None = None
     replaces: str | None = None
     confirmed: bool = False
 
     @property
     def accepted(self):
-        return self.status in IN_PLACE
+        """Whether the result says that the job is on the server."""
+        return self.status in ACCEPTED_STATUSES
 
     @property
-    def is_open(self):
-        """Whether the job may be on the server, and may not."""
+    def outcome_unknown(self):
+        """Whether the job may or may not be on the server."""
         return self.jid is not None and self.status in {None, "unknown"}
 
 
 @dataclass
 class Report:
-    """An ACK, a FAIL or a put-back, from before it was sent; `answer` is None where none came.
+    """An ACK, a FAIL or a requeue.
 
-    `delay`: of a put-back, seconds until the copy is due.
+    Attributes:
+        type: "ack", "fail" or "requeue".
+        process: the worker.
+        began: when it was about to be sent.
+        ended: when its status was known; infinite if it never was.
+        status: its `ReportStatus`; None if the worker never knew it.
+        delay: for a requeue, seconds until the copy is due.
     """
 
-    what: str
-    who: str
+    type: str
+    process: str
     began: float
     ended: float = math.inf
-    answer: str | None = None
+    status: str | None = None
     delay: float = 0.0
 
 
@@ -73,14 +80,14 @@ class Run:
     """One run of a handler.
 
     Attributes:
-        who: the worker, in one of whose processes it is.
-        jid: of the job.
-        fetch: the line of the FETCH that it follows.
+        process: the worker; the handler runs in one of its child processes.
+        jid: the job.
+        fetch: the journal entry of its FETCH.
         began: when the handler began.
-        ended: when it came to an end; infinite where it never did.
+        ended: when the handler ended; infinite if it never did.
     """
 
-    who: str
+    process: str
     jid: str
     fetch: dict
     began: float
@@ -92,12 +99,14 @@ class Copy:
     """A job as the server has it: one jid.
 
     Attributes:
-        replaces: the owner in whose place it was pushed, as it says itself.
+        jid: its jid.
+        parent: the jid of the copy that was requeued as this one; else None.
+        replaces: the owner of the job that it replaces, as its stamp says.
         runs: in order.
-        fetches: lines of each FETCH.
+        fetches: journal entries, one for each FETCH.
         reports: in order.
-        done: lines of each good end of its handler.
-        seen: when anything was last seen of it.
+        completions: journal entries, one for each successful end of its handler.
+        last_seen: time of the last entry about it.
     """
 
     jid: str
@@ -106,13 +115,13 @@ class Copy:
     runs: list = field(default_factory=list)
     fetches: list = field(default_factory=list)
     reports: list = field(default_factory=list)
-    done: list = field(default_factory=list)
-    seen: float = 0.0
+    completions: list = field(default_factory=list)
+    last_seen: float = 0.0
 
 
 @dataclass
-class Work:
-    """All that goes by one owner."""
+class LogicalJob:
+    """All pushes, copies and events of one owner: one piece of work."""
 
     owner: str
     key: str
@@ -121,23 +130,32 @@ class Work:
     events: list = field(default_factory=list)
 
     @property
-    def accepted(self):
-        """The push by which it is on the server; None where none was answered so."""
+    def accepted_push(self):
+        """The first push that was accepted; None if there is none."""
         return next((push for push in self.pushes if push.accepted), None)
 
     @property
-    def over(self):
-        """When it was over for good, its last ACK accepted; infinite where it never was."""
-        copies = self.copies.values()
-        last = max((r for c in copies for r in c.reports), key=lambda r: r.began, default=None)
-        if last is None or (last.what, last.answer) != ("ack", "accepted"):
-            return math.inf
-        return max(copy.seen for copy in copies)
+    def fetches(self):
+        """The journal entries of each FETCH, copy by copy."""
+        return [fetch for copy in self.copies.values() for fetch in copy.fetches]
 
     @property
-    def done(self):
-        """Its good ends, in order, as pairs of a copy and the line."""
-        ends = [(copy, line) for copy in self.copies.values() for line in copy.done]
+    def reports(self):
+        """The reports of all copies, copy by copy."""
+        return [report for copy in self.copies.values() for report in copy.reports]
+
+    @property
+    def ended(self):
+        """When it ended for good, with an accepted ACK; infinite if it did not."""
+        last = max(self.reports, key=lambda report: report.began, default=None)
+        if last is None or (last.type, last.status) != ("ack", "accepted"):
+            return math.inf
+        return max(copy.last_seen for copy in self.copies.values())
+
+    @property
+    def completions(self):
+        """Its successful ends in order, as pairs of a copy and the journal entry."""
+        ends = [(copy, entry) for copy in self.copies.values() for entry in copy.completions]
         return sorted(ends, key=lambda end: end[1]["mono"])
 
     @property
@@ -146,22 +164,24 @@ class Work:
         runs = [run for copy in self.copies.values() for run in copy.runs]
         return sorted(runs, key=lambda run: run.began)
 
-    def replaces(self, owner):
-        """When it was first seen to be in this owner's place, if Faktory has it so; else None.
+    def replaced_since(self, owner):
+        """Return when this job was first seen as the replacement of `owner`.
 
-        It has what a push was answered for, and what a worker was given.
+        Return None if Faktory does not have it as such: no push was accepted, and no worker
+        fetched it.
         """
-        pushed = [p.sent for p in self.pushes if p.accepted and p.replaces == owner]
-        given = [
+        pushes = [push for push in self.pushes if push.replaces == owner]
+        accepted = [push.sent_at for push in pushes if push.accepted]
+        fetched = [
             copy.fetches[0]["mono"]
             for copy in self.copies.values()
             if copy.replaces == owner and copy.fetches
         ]
-        sent = [p.sent for p in self.pushes if p.replaces == owner and p.sent is not None]
-        return min(sent + given) if pushed or given else None
+        sent = [push.sent_at for push in pushes if push.sent_at is not None]
+        return min(sent + fetched) if accepted or fetched else None
 
-    def event(self, *names, after=0.0, before=math.inf):
-        """The first event of one of these names, strictly within these times."""
+    def first_event(self, *names, after=0.0, before=math.inf):
+        """Return the first event with one of these names, strictly between these times."""
         return next(
             (e for e in self.events if e["name"] in names and after < e["mono"] < before), None
         )

@@ -1,4 +1,4 @@
-"""A whole run: servers up, faults, quiet, accounts."""
+"""Chaos run: start servers and processes, inject faults, drain, then audit journals and locks."""
 
 from __future__ import annotations
 
@@ -9,62 +9,61 @@ import time
 import redis
 
 from scripts.servers import HOST, FaktoryServer, RedisServer
-from tests.chaos import journal as journals
-from tests.chaos.accounts import Accounts
-from tests.chaos.beside import is_tombstone
-from tests.chaos.crew import Crew
-from tests.chaos.facts import Facts
-from tests.chaos.faults import Faults
-from tests.chaos.locks import Lock, orphans_at_once, waited_for
-from tests.chaos.plan import plan
+from tests.chaos.audit import Audit
+from tests.chaos.drain import NotDrainedError, wait_until_drained
+from tests.chaos.fault_injector import FaultInjector
+from tests.chaos.fault_plan import plan_faults
+from tests.chaos.history import History
+from tests.chaos.journal import Journal, JournalReader, read_journals
+from tests.chaos.orphans import Lock, find_expiring, find_orphans
+from tests.chaos.processes import Fleet
 from tests.chaos.proxy import Proxy
-from tests.chaos.quiet import NotQuietError, wait_until_quiet
-from tests.chaos.storage import stored
+from tests.chaos.replacement import is_tombstone
+from tests.chaos.storage import stored_jobs
 
-_WARMING_UP = 2.0
-_TENDING = 0.1
-_PROGRESS = 3.0
+_WARM_UP_SECONDS = 2.0
+_POLL_SECONDS = 0.1
+_PROGRESS_SECONDS = 3.0
 
 
-def say(text):
-    """Writes a line, at once."""
+def print_line(text):
+    """Print a line at once."""
     sys.stdout.write(f"{text}\n")
     sys.stdout.flush()
 
 
 class Progress:
-    """Says every few seconds how a run gets on."""
+    """Prints the progress of a run every few seconds."""
 
     def __init__(self, folder):
-        self._reader = journals.Reader(folder)
+        self._reader = JournalReader(folder)
         self._since = time.monotonic()
         self._next = 0.0
         self._counts = dict.fromkeys(("pushes", "pushed", "executed"), 0)
 
-    def say(self, told):
-        """Says it, if it is time."""
+    def print(self, state):
+        """Print the counts and the state, unless that was done less than three seconds ago."""
         now = time.monotonic()
         if now < self._next:
             return
-        self._next = now + _PROGRESS
-        for line in self._reader.new():
-            self._counts["pushes"] += line["what"] == "pushing"
-            self._counts["pushed"] += line["what"] == "result" and line["status"] == "pushed"
-            self._counts["executed"] += line["what"] == "end" and line["outcome"] == "done"
+        self._next = now + _PROGRESS_SECONDS
+        for entry in self._reader.read_new():
+            self._counts["pushes"] += entry["type"] == "pushing"
+            self._counts["pushed"] += entry["type"] == "result" and entry["status"] == "pushed"
+            self._counts["executed"] += entry["type"] == "end" and entry["outcome"] == "done"
         counts = " ".join(f"{name}={number}" for name, number in self._counts.items())
-        say(f"{now - self._since:6.1f} s  {counts}  {told}")
+        print_line(f"{now - self._since:6.1f} s  {counts}  {state}")
 
 
 def run(seconds, seed, folder):
-    """A run in a folder; whether all is as it must be."""
-    journal = journals.Journal(folder / "controller.jsonl", "controller")
+    """Run in a folder, and return whether the audit passed."""
+    journal = Journal(folder / "controller.jsonl", "controller")
     progress = Progress(folder)
     with contextlib.ExitStack() as stack:
+        # This Redis keeps its locks over a restart: no restart may explain a lost lock.
+        durable = RedisServer(folder / "redis", extra=("--appendonly", "yes"))
         servers = {
-            # One that keeps its locks over a restart: what is lost then is nobody's to explain.
-            "redis": stack.enter_context(
-                RedisServer(folder / "redis", extra=("--appendonly", "yes"))
-            ),
+            "redis": stack.enter_context(durable),
             "faktory": stack.enter_context(FaktoryServer(folder / "faktory")),
         }
         proxies = {n: stack.enter_context(Proxy(s.port)) for n, s in servers.items()}
@@ -72,96 +71,97 @@ def run(seconds, seed, folder):
             "FAKTORY_URL": f"tcp://{HOST}:{proxies['faktory'].port}",
             "FAKTORY_UNIQUE_STORE": f"redis://{HOST}:{proxies['redis'].port}/0",
         }
-        crew = stack.enter_context(contextlib.closing(Crew(folder, seed, addresses, journal)))
-        faults = Faults(servers, proxies, crew, journal)
-        stack.callback(faults.close)
+        fleet = stack.enter_context(contextlib.closing(Fleet(folder, seed, addresses, journal)))
+        injector = FaultInjector(servers, proxies, fleet, journal)
+        stack.callback(injector.close)
 
-        _rage(plan(seconds, seed), seconds, crew, faults, progress)
-        faults.end()
-        journal.note("calm")
-        crew.tend("producer", "worker")
-        crew.dismiss("producer")
-        findings = crew.findings
+        _inject_faults(plan_faults(seconds, seed), seconds, fleet, injector, progress)
+        injector.finish()
+        journal.write("faults_ended")
+        fleet.start_missing("producer", "worker")
+        fleet.dismiss("producer")
+        findings = fleet.findings
         try:
-            _calm(servers["faktory"], crew, progress)
-        except NotQuietError as error:
-            findings.append(f"not quiet: {error}")
-        left = {job.owner for job in stored(servers["faktory"])}
-        crew.dismiss("worker")
-        facts = Facts(journals.read(folder))
-        if not facts.works:
-            findings.append("nothing was pushed")
-        findings += _errors_logged(folder, facts)
-        orphans = _locks_left(servers["redis"].url, facts, progress)
-        return _report(Accounts(facts, left), orphans, faults.number, findings)
+            _drain(servers["faktory"], fleet, progress)
+        except NotDrainedError as error:
+            findings.append(f"not drained: {error}")
+        pending_owners = {job.owner for job in stored_jobs(servers["faktory"])}
+        fleet.dismiss("worker")
+        history = History(read_journals(folder))
+        if not history.jobs:
+            findings.append("no job was pushed")
+        findings += _logged_errors(folder, history)
+        orphans = _find_orphans(servers["redis"].url, history, progress)
+        return _print_audit(Audit(history, pending_owners), orphans, injector.count, findings)
 
 
-def _rage(faults_planned, seconds, crew, faults, progress):
-    """Faults, while producers push and workers work."""
-    crew.tend("producer", "worker")
-    time.sleep(_WARMING_UP)
-    coming = list(faults_planned)
+def _inject_faults(faults, seconds, fleet, injector, progress):
+    """Inject the planned faults while producers push and workers run jobs."""
+    fleet.start_missing("producer", "worker")
+    time.sleep(_WARM_UP_SECONDS)
+    planned = list(faults)
     since = time.monotonic()
     while (now := time.monotonic() - since) < seconds:
-        while coming and coming[0].at <= now:
-            faults.begin(coming.pop(0))
-        crew.tend("producer", "worker")
-        progress.say(f"faults={faults.number}, the last: {faults.last}")
-        time.sleep(_TENDING)
+        while planned and planned[0].at <= now:
+            injector.inject(planned.pop(0))
+        fleet.start_missing("producer", "worker")
+        progress.print(f"faults={injector.count}, the last: {injector.last}")
+        time.sleep(_POLL_SECONDS)
 
 
-def _calm(faktory, crew, progress):
-    """Workers alone, until the server has nothing left to do."""
+def _drain(faktory, fleet, progress):
+    """Let the workers run all jobs that are left."""
 
-    def report(left, bound):
-        crew.tend("worker")
-        still = " ".join(f"{name}={number}" for name, number in left.items())
-        progress.say(f"to do, within {bound:.0f} s: {still}")
+    def on_progress(sizes, bound):
+        fleet.start_missing("worker")
+        left = " ".join(f"{name}={number}" for name, number in sizes.items())
+        progress.print(f"draining, at most {bound:.0f} s: {left}")
 
-    took = wait_until_quiet(faktory, report)
-    say(f"quiet after {took:.0f} s")
+    seconds = wait_until_drained(faktory, on_progress)
+    print_line(f"drained after {seconds:.0f} s")
 
 
-def _locks_left(url, facts, progress):
-    """The orphans among the locks that are left; those that may be there are waited for."""
+def _find_orphans(url, history, progress):
+    """Return the orphans among the locks that are left, after waiting for the others to expire."""
     with redis.Redis.from_url(url, decode_responses=True) as store:
-        first = _locks(store)
+        locks = _read_locks(store)
         now = time.monotonic()
-        orphans = orphans_at_once(first, facts, now)
-        waiting = waited_for(first, facts, now)
-        for lock, why in waiting:
-            say(f"a lock is left for {lock.ttl} s: {lock.key} of {lock.value}: {why}")
-        bound = max((lock.ttl for lock, _ in waiting), default=0) + 2
+        orphans = find_orphans(locks, history, now)
+        expiring = find_expiring(locks, history, now)
+        for lock, why in expiring:
+            print_line(f"lock left for {lock.ttl} s: {lock.key} of {lock.value}: {why}")
+        bound = max((lock.ttl for lock, _ in expiring), default=0) + 2
         until = time.monotonic() + bound
-        keys = {lock.key for lock, _ in waiting}
+        keys = {lock.key for lock, _ in expiring}
         while keys and time.monotonic() < until and store.exists(*keys):
-            progress.say(f"locks to run out within {bound} s: {store.exists(*keys)}")
-            time.sleep(_TENDING)
+            progress.print(f"locks to expire, at most {bound} s: {store.exists(*keys)}")
+            time.sleep(_POLL_SECONDS)
         known = {lock.key for lock, _ in orphans}
-        left = [lock for lock in _locks(store) if not is_tombstone(lock)]
-        outlived = [(lock, "it outlived its time") for lock in left]
-        return orphans + [each for each in outlived if each[0].key not in known]
+        left = [lock for lock in _read_locks(store) if not is_tombstone(lock)]
+        outlived = [(lock, "it did not expire in time") for lock in left if lock.key not in known]
+        return orphans + outlived
 
 
-def _locks(store):
+def _read_locks(store):
     return [Lock(key, store.get(key) or "", store.ttl(key)) for key in store.scan_iter()]
 
 
-def _errors_logged(folder, facts):
-    """What a process has logged as an error: its first, of each that was not killed."""
+def _logged_errors(folder, history):
+    """Yield the first error that each process logged, except for those that were killed."""
     for log in sorted(folder.glob("*-*.log")):
-        said = log.read_text(errors="replace").splitlines()
-        errors = [line for line in said if " ERROR " in line or line.startswith("Traceback")]
-        if errors and facts.ends.get(log.stem, (0, None))[1] != "kill":
+        lines = log.read_text(errors="replace").splitlines()
+        errors = [line for line in lines if " ERROR " in line or line.startswith("Traceback")]
+        if errors and history.ends.get(log.stem, (0, None))[1] != "kill":
             yield f"{log.stem} logged an error: {errors[0]}"
 
 
-def _report(accounts, orphans, faults, findings):
+def _print_audit(audit, orphans, faults, findings):
+    """Print the audit, and return whether it passed."""
     for finding in findings:
-        say(f"finding: {finding}")
-    for line in accounts.cases():
-        say(line)
-    for lock, why in orphans:
-        say(f"orphan: {lock.key} of {lock.value} for {lock.ttl} s: {why}")
-    say(accounts.last_line(faults, len(orphans), len(findings)))
-    return accounts.good and not orphans and not findings
+        print_line(f"finding: {finding}")
+    for line in audit.lines():
+        print_line(line)
+    for lock, problem in orphans:
+        print_line(f"orphan: {lock.key} of {lock.value} for {lock.ttl} s: {problem}")
+    print_line(audit.last_line(faults, len(orphans), len(findings)))
+    return audit.passed and not orphans and not findings

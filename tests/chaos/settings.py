@@ -1,4 +1,4 @@
-"""What the run's producers and workers have in common, and the accounts know of."""
+"""Settings of the chaos run: policies, keys, numbers of processes, time-outs."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ REPLACE = "ChaosReplace"
 TTL = 20
 LEASE = 10
 RESERVE_FOR = 60
-"""The least that the server grants."""
+"""The shortest reservation that the server grants, in seconds."""
 
 CLIENT_TIMEOUT = 3
-"""Seconds of a client's call; a lease is longer."""
+"""Seconds that a client waits for a reply; a lease lasts longer."""
 
 POLICIES = {
     JOBTYPE: Policy(ttl=TTL, lease=LEASE),
@@ -23,26 +23,28 @@ POLICIES = {
     REPLACE: Policy(ttl=TTL, lease=LEASE, on_conflict="replace"),
 }
 
-KEYS = {JOBTYPE: 40, EXCLUSIVE: 5, REPLACE: 10}
-"""How many there are of each: few, so that jobs meet."""
+KEY_COUNTS = {JOBTYPE: 40, EXCLUSIVE: 5, REPLACE: 10}
+"""Number of keys of each jobtype: few, so that equal jobs meet."""
 
 PRODUCERS = 3
 WORKERS = 3
-SLOTS = 2
-GRACE = 2
-"""Seconds that a worker's jobs have to end when it is stopped; a few take longer."""
+CONCURRENCY = 2
+GRACE_PERIOD = 2
+"""Seconds that running jobs get when their worker stops; a few take longer."""
 
-ENDING = 25
-"""Seconds within which a process must have ended after SIGTERM: a worker's FETCH in flight (7),
-which runs beside the grace period, what it hands back (3.5), its processes (1), what it still owes
-the store (2) and its last report (3), with room for a machine that is busy."""
+STOP_TIMEOUT = 25
+"""Seconds within which a process must exit after SIGTERM.
+
+For a worker: the FETCH in flight (7), which overlaps the grace period, requeues (3.5), its child
+processes (1), deferred lock writes (2) and its last report (3), with room for a busy machine.
+"""
 
 
 def key_of(jobtype, number):
-    """The lock's key for the job of this jobtype with this argument."""
+    """Return the lock key of the job of this jobtype with this argument."""
     return lock_key(POLICIES[jobtype], {"jobtype": jobtype, "args": [number]})
 
 
-def is_of(key, jobtype):
-    """Whether this is the key of a lock of the jobtype's."""
+def has_jobtype(key, jobtype):
+    """Return whether this lock key belongs to the jobtype."""
     return f":{jobtype}:" in key

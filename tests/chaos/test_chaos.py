@@ -1,4 +1,4 @@
-"""A short chaos run, as anybody would start it."""
+"""Command line of the chaos run: a short run on real servers, the plan, and Ctrl-C."""
 
 from __future__ import annotations
 
@@ -10,34 +10,34 @@ from pathlib import Path
 import pytest
 
 from scripts.servers import missing_faktory, missing_redis
-from tests.chaos.conftest import Run
+from tests.chaos.conftest import ChaosProcess
 from tests.conftest import need
 
-# 15 s of faults; then, at the very most, what is reserved runs out (90), waits for its second retry
-# (84) and its first (54), and for its turn (45), and the longest lock runs out (194): with the ends
-# of processes, 10 min.
-LONGEST = 600
+# 15 s of faults. Then, at most: reservations expire (90), the second retry (84) and the first (54)
+# are due, a blocked job waits (45), and the longest lock expires (194). With the time in which
+# processes end: 10 min.
+LONGEST_SECONDS = 600
 
 LAST_LINE = re.compile(
     r"chaos: pushes=\d+ accepted=[1-9]\d* executed=[1-9]\d* faults=[1-9]\d* lost=0 "
     r"overlaps=(\d+) explained=\1 orphans=0"
-    r"( superseded=[1-9]\d*)?( excluded=[1-9]\d*)?( gone_with_faktory=\d+)?"
+    r"( superseded=[1-9]\d*)?( run_blocked=[1-9]\d*)?( gone_with_faktory=\d+)?"
 )
 
 
 @pytest.fixture
 def servers():
-    """Asked for before what needs them: skips, or fails on CI, where they are missing."""
+    """Skip the test if servers are missing, or fail on CI; ask for it before other fixtures."""
     need(missing_redis() or missing_faktory())
 
 
 @pytest.fixture
 def chaos():
-    """`chaos(*arguments)`: a run, which is ended with the test."""
+    """`chaos(*arguments)` starts a run, which is ended with the test."""
     with contextlib.ExitStack() as stack:
 
         def start(*arguments):
-            run = Run(*arguments)
+            run = ChaosProcess(*arguments)
             stack.callback(run.end)
             return run
 
@@ -46,15 +46,16 @@ def chaos():
 
 @pytest.mark.faktory
 @pytest.mark.redis
-@pytest.mark.timeout(LONGEST + 60)
-def test_a_short_run_loses_no_job_and_leaves_no_lock_and_explains_each_overlap(servers, short_run):
-    status, lines = short_run.result(LONGEST)
-    said = "\n".join(lines)
-    assert LAST_LINE.fullmatch(lines[-1]), said
-    assert status == 0, said
+@pytest.mark.timeout(LONGEST_SECONDS + 60)
+def test_short_run_passes_the_audit(servers, short_run):
+    """No job is lost, no lock is left, and each overlap is explained."""
+    status, lines = short_run.result(LONGEST_SECONDS)
+    output = "\n".join(lines)
+    assert LAST_LINE.fullmatch(lines[-1]), output
+    assert status == 0, output
 
 
-def test_the_plan_can_be_read(chaos):
+def test_plan_option_prints_the_faults(chaos):
     status, lines = chaos("--plan", "--seconds", "60", "--seed", "1").result(30)
     assert status == 0
     assert len(lines) > 50
@@ -63,7 +64,7 @@ def test_the_plan_can_be_read(chaos):
 
 @pytest.mark.faktory
 @pytest.mark.redis
-def test_interrupted_it_ends_all_that_it_has_started(servers, chaos, tmp_path, monkeypatch):
+def test_interrupted_run_ends_all_its_processes(servers, chaos, tmp_path, monkeypatch):
     monkeypatch.setenv("TMPDIR", str(tmp_path))
     run = chaos("--seconds", "30", "--seed", "4")
     with pytest.raises(subprocess.TimeoutExpired):
@@ -74,7 +75,7 @@ def test_interrupted_it_ends_all_that_it_has_started(servers, chaos, tmp_path, m
 
 
 def commands():
-    """The command lines and environments of all processes: both name the run's folder."""
+    """Yield the command line and environment of each process; both name the run's folder."""
     for process in Path("/proc").glob("[0-9]*"):
         for file in ("cmdline", "environ"):
             try:

@@ -1,4 +1,4 @@
-"""Each fault of the proxy, as a client sees it."""
+"""Faults of the proxy, as a client sees them."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from tests.chaos.proxy import Proxy
 
 
 class Echo:
-    """A server that greets, and answers each chunk with the same."""
+    """A server that greets, and replies to each chunk with the same bytes."""
 
     def __init__(self):
-        self.heard = []
+        self.received = []
         self._listening = socket.create_server((HOST, 0))
         self.port = self._listening.getsockname()[1]
         self._thread = threading.Thread(target=self._accept, daemon=True)
@@ -39,7 +39,7 @@ class Echo:
         with connection, contextlib.suppress(OSError):
             connection.sendall(b"HI")
             while chunk := connection.recv(4096):
-                self.heard.append(chunk)
+                self.received.append(chunk)
                 connection.sendall(chunk)
 
 
@@ -71,10 +71,10 @@ def connect(proxy):
 
 
 @contextlib.contextmanager
-def beside(function, *given, **named):
-    """The fault goes on while the block runs; it yields a list, in the end of what it returned."""
+def during(fault, *arguments, **named):
+    """Run a fault in a thread during the block; yield a list that gets its return value."""
     returned = []
-    thread = threading.Thread(target=lambda: returned.append(function(*given, **named)))
+    thread = threading.Thread(target=lambda: returned.append(fault(*arguments, **named)))
     thread.start()
     time.sleep(0.1)  # until it is armed
     yield returned
@@ -82,15 +82,15 @@ def beside(function, *given, **named):
     assert not thread.is_alive()
 
 
-def test_without_a_fault_bytes_pass_both_ways(connect):
+def test_proxy_forwards_bytes_in_both_directions(connect):
     client = connect()
     client.sendall(b"PUSH 1")
     assert client.recv(64) == b"PUSH 1"
 
 
-def test_delay_both_ways(proxy, connect):
+def test_delay_holds_bytes_in_both_directions(proxy, connect):
     client = connect()
-    with beside(proxy.delay, 0.3, 2):
+    with during(proxy.delay, 0.3, 2):
         since = time.monotonic()
         client.sendall(b"PUSH 1")
         assert client.recv(64) == b"PUSH 1"
@@ -101,31 +101,31 @@ def test_delay_both_ways(proxy, connect):
     assert time.monotonic() - since < 0.3
 
 
-def test_cut_by_fin(proxy, connect):
+def test_cut_closes_by_fin(proxy, connect):
     client = connect()
     assert proxy.cut(reset=False) == 1
     assert client.recv(64) == b""
 
 
-def test_cut_by_rst(proxy, connect):
+def test_cut_closes_by_rst(proxy, connect):
     client = connect()
     assert proxy.cut(reset=True) == 1
     with pytest.raises(ConnectionResetError):
         client.recv(64)
 
 
-def test_cut_reply_the_command_was_carried_out(proxy, connect, echo):
+def test_cut_reply_lets_the_command_through(proxy, connect, echo):
     client = connect()
-    with beside(proxy.cut_reply) as hit:
+    with during(proxy.cut_reply) as hit:
         client.sendall(b"PUSH 1")
         assert client.recv(64) == b""
     assert hit == [True]
-    assert echo.heard == [b"PUSH 1"]
+    assert echo.received == [b"PUSH 1"]
 
 
-def test_cut_reply_waits_for_the_verb_that_it_is_for(proxy, connect):
+def test_cut_reply_waits_for_its_verb(proxy, connect):
     client, other = connect(), connect()
-    with beside(proxy.cut_reply, "ACK") as hit:
+    with during(proxy.cut_reply, "ACK") as hit:
         other.sendall(b"PUSH 1")
         assert other.recv(64) == b"PUSH 1"
         client.sendall(b"ACK 1")
@@ -133,35 +133,35 @@ def test_cut_reply_waits_for_the_verb_that_it_is_for(proxy, connect):
     assert hit == [True]
 
 
-def test_a_greeting_is_no_reply(proxy, connect, monkeypatch):
-    monkeypatch.setattr("tests.chaos.proxy.ARMED", 0.5)
-    with beside(proxy.cut_reply) as hit:
+def test_cut_reply_ignores_the_greeting(proxy, connect, monkeypatch):
+    monkeypatch.setattr("tests.chaos.proxy.ARMED_SECONDS", 0.5)
+    with during(proxy.cut_reply) as hit:
         connect()
     assert hit == [False]
 
 
-def test_truncate_towards_the_server(proxy, connect, echo):
+def test_truncate_cuts_a_command_short(proxy, connect, echo):
     client = connect()
-    with beside(proxy.truncate, "server") as hit:
+    with during(proxy.truncate, "server") as hit:
         client.sendall(b"PUSH 1")
         client.recv(64)
     assert hit == [True]
-    assert echo.heard == [b"PUS"]
+    assert echo.received == [b"PUS"]
 
 
-def test_truncate_towards_the_client(proxy, connect, echo):
+def test_truncate_cuts_a_reply_short(proxy, connect, echo):
     client = connect()
-    with beside(proxy.truncate, "client") as hit:
+    with during(proxy.truncate, "client") as hit:
         client.sendall(b"PUSH 1")
         assert client.recv(64) == b"PUS"
         assert client.recv(64) == b""
     assert hit == [True]
-    assert echo.heard == [b"PUSH 1"]
+    assert echo.received == [b"PUSH 1"]
 
 
-def test_refuse_new_connections_while_old_ones_go_on(proxy, connect):
+def test_refuse_leaves_old_connections_open(proxy, connect):
     client = connect()
-    with beside(proxy.refuse, 0.5):
+    with during(proxy.refuse, 0.5):
         with pytest.raises(ConnectionRefusedError):
             connect()
         client.sendall(b"PUSH 1")
@@ -169,21 +169,21 @@ def test_refuse_new_connections_while_old_ones_go_on(proxy, connect):
     connect()
 
 
-def test_black_hole_swallows_all_and_then_cuts(proxy, connect, echo):
+def test_black_hole_drops_all_bytes_then_cuts(proxy, connect, echo):
     client = connect()
-    with beside(proxy.black_hole, 0.5):
+    with during(proxy.black_hole, 0.5):
         late = connect(greeted=False)
         client.sendall(b"PUSH 1")
         assert client.recv(64) == b""
         assert late.recv(64) == b""
-    assert echo.heard == []
+    assert echo.received == []
     connect()
 
 
-def test_clean_ends_what_is_left(proxy, connect):
+def test_end_faults_ends_all_faults(proxy, connect):
     client = connect()
-    with beside(proxy.delay, 1, 1), beside(proxy.refuse, 1):
-        proxy.clean()
+    with during(proxy.delay, 1, 1), during(proxy.refuse, 1):
+        proxy.end_faults()
         since = time.monotonic()
         client.sendall(b"PUSH 1")
         assert client.recv(64) == b"PUSH 1"
@@ -191,7 +191,7 @@ def test_clean_ends_what_is_left(proxy, connect):
         assert time.monotonic() - since < 0.5
 
 
-def test_the_server_away_a_connection_is_closed_and_the_next_one_tried(proxy, echo, connect):
+def test_proxy_closes_connections_while_the_server_is_down(proxy, echo, connect):
     echo.close()
     client = connect(greeted=False)
     with contextlib.suppress(ConnectionResetError):

@@ -1,4 +1,4 @@
-"""A worker process: a Consumer whose middleware journals each step, with `Unique` within it."""
+"""Worker process: a Consumer with `Unique`, and a middleware that journals each step."""
 
 from __future__ import annotations
 
@@ -9,43 +9,43 @@ import time
 
 from faktory_unique import Client, Consumer, Middleware, Unique
 from faktory_unique.errors import FaktoryError
-from tests.chaos.handler import work
+from tests.chaos.handler import handle
 from tests.chaos.journal import Journal
-from tests.chaos.settings import CLIENT_TIMEOUT, GRACE, POLICIES, SLOTS
+from tests.chaos.settings import CLIENT_TIMEOUT, CONCURRENCY, GRACE_PERIOD, POLICIES
 
 
-class Journalling(Middleware):
-    """Notes each step of each job before it is done, and what came of it."""
+class StepJournal(Middleware):
+    """Journals each step of each job before it is done, and its result after it."""
 
     def __init__(self, journal):
         self._journal = journal
 
     def fetch(self, job, call_next):
-        self._journal.note("fetch", **_about(job), enqueued_at=job.get("enqueued_at"))
+        self._journal.write("fetch", **_fields(job), enqueued_at=job.get("enqueued_at"))
         decision = call_next(job)
-        self._journal.note("fetch_answer", **_about(job), answer=type(decision).__name__)
+        self._journal.write("fetch_decision", **_fields(job), decision=type(decision).__name__)
         return decision
 
     def ack(self, job, call_next):
-        return self._around("ack", job, call_next, job)
+        return self._report("ack", job, call_next, job)
 
     def fail(self, job, error, call_next):
-        return self._around("fail", job, call_next, job, error, error=error.errtype)
+        return self._report("fail", job, call_next, job, error, error=error.errtype)
 
     def requeue(self, job, delay, call_next):
-        # The copy says whose it is: nobody is told its jid.
+        # The copy names its parent, since the worker does not know the copy's jid.
         custom = {**job["custom"], "chaos_parent": job["jid"]}
         copied = {**job, "custom": custom}
-        return self._around("requeue", job, call_next, copied, delay, delay=delay)
+        return self._report("requeue", job, call_next, copied, delay, delay=delay)
 
-    def _around(self, what, job, call_next, *given, **more):
-        self._journal.note(what, **_about(job), **more)
-        answer = call_next(*given)
-        self._journal.note(f"{what}_answer", **_about(job), answer=answer.value)
-        return answer
+    def _report(self, type_, job, call_next, *arguments, **more):
+        self._journal.write(type_, **_fields(job), **more)
+        status = call_next(*arguments)
+        self._journal.write(f"{type_}_status", **_fields(job), status=status.value)
+        return status
 
 
-def _about(job):
+def _fields(job):
     stamp, failure = job["custom"]["unique"], job.get("failure")
     return {
         "jid": job["jid"],
@@ -58,32 +58,32 @@ def _about(job):
 
 
 def main():
-    """Works until it is told to stop."""
+    """Run jobs until SIGTERM."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
     journal = Journal.of_this_process()
     context = multiprocessing.get_context(os.environ["CHAOS_CONTEXT"])
-    journal.note("up")
-    with Unique(hooks=[journal.note_event]) as unique:
+    journal.write("up")
+    with Unique(hooks=[journal.write_event]) as unique:
         while True:
             client = Client(role="consumer", timeout=CLIENT_TIMEOUT, beat_period=5)
             try:
                 client.connect()
                 break
             except FaktoryError as exc:
-                logging.getLogger().info("again: %s", exc)
+                logging.getLogger().info("connecting again: %s", exc)
                 time.sleep(0.3)
         with client:
             consumer = Consumer(
                 client,
-                concurrency=SLOTS,
-                grace_period=GRACE,
+                concurrency=CONCURRENCY,
+                grace_period=GRACE_PERIOD,
                 context=context,
-                middleware=[Journalling(journal), unique],
+                middleware=[StepJournal(journal), unique],
             )
             for jobtype in POLICIES:
-                consumer.register(jobtype, work)
+                consumer.register(jobtype, handle)
             consumer.run()
-    journal.note("down")
+    journal.write("down")
 
 
 if __name__ == "__main__":

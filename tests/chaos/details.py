@@ -1,0 +1,79 @@
+"""Texts of `Event.detail` that the chaos audit reads, as constants and predicates.
+
+The library writes these texts in `faktory_unique/unique`: run_lock, job_lock, lock_request and
+chunk_locks. Nothing else in tests/chaos contains their wording. An event is a journal entry: a dict
+with the key `detail`.
+"""
+
+from __future__ import annotations
+
+RUN_LOCK_ERROR = "run lock"
+"""Start of a `store_error`: the run lock could not be released."""
+
+FETCH_ERROR = "FETCH"
+"""Start of a `store_error`: the lock write at FETCH failed."""
+
+REQUEUE_ERROR = "REQUEUE"
+"""Start of a `store_error`: the lock write at a requeue failed."""
+
+NOT_CONNECTED = "connecting to"
+"""Part of a `store_error`: there was no connection, so nothing was sent."""
+
+IN_PLACE_OF = "in the place of "
+"""Start of a `confirmed`, before the owner of the replaced job."""
+
+REPLACED_BY = "replaced by "
+"""Start of a `superseded`, before the owner of the successor."""
+
+PLACE_TAKEN = "has the place of"
+"""Part of a `lapsed`: another job replaced the same job first."""
+
+
+def is_run_lock_error(event):
+    """Return whether the event says that the release of a run lock failed."""
+    return event["detail"].startswith(RUN_LOCK_ERROR)
+
+
+def is_fetch_error(event):
+    """Return whether the event says that the lock write at FETCH failed."""
+    return event["detail"].startswith(FETCH_ERROR)
+
+
+def is_requeue_error(event):
+    """Return whether the event says that the lock write at a requeue failed."""
+    return event["detail"].startswith(REQUEUE_ERROR)
+
+
+def was_not_sent(event):
+    """Return whether the event says that the store's connection failed before any write."""
+    return NOT_CONNECTED in event["detail"]
+
+
+def says_replaced(event):
+    """Return whether a `confirmed` event says that the job has replaced another."""
+    return event["detail"].startswith(IN_PLACE_OF)
+
+
+def names_replaced(event, owner):
+    """Return whether a `confirmed` event names this owner as the replaced job."""
+    return event["detail"].endswith(owner)
+
+
+def says_place_taken(event):
+    """Return whether a `lapsed` event says that another job replaced the same job first."""
+    return PLACE_TAKEN in event["detail"]
+
+
+def successor_owner(event):
+    """Return the owner that a `superseded` event names as the successor."""
+    return event["detail"].removeprefix(REPLACED_BY)
+
+
+def run_blocked_detail(jid):
+    """Return the text of a `run_blocked` event while this job runs."""
+    return f"{jid} runs"
+
+
+def running_jid(event):
+    """Return the jid of the running job that a `run_blocked` event names."""
+    return event["detail"].split()[0]

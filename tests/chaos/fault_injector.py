@@ -1,0 +1,148 @@
+"""Fault injector: applies planned faults to servers, proxies and processes, and journals them."""
+
+from __future__ import annotations
+
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+from redis import Redis
+
+from tests.chaos.storage import stored_jobs
+
+# Faults that can go on at the same time; a worker's stops are the longest.
+_MAX_CONCURRENT = 32
+
+# Seconds from Faktory's pause until its storage has applied all commands that it got.
+_SETTLE_SECONDS = 0.1
+
+
+class FaultInjector:
+    """Applies the faults of a run.
+
+    Args:
+        servers: by name: "faktory" and "redis".
+        proxies: by the name of their server.
+        fleet: the producer and worker processes.
+        journal: the run's journal.
+
+    Attributes:
+        count: the number of faults that hit something.
+        last: a description of the latest fault.
+    """
+
+    def __init__(self, servers, proxies, fleet, journal):
+        self._servers = servers
+        self._proxies = proxies
+        self._fleet = fleet
+        self._journal = journal
+        self._server_mutexes = {name: threading.Lock() for name in servers}
+        self._mutex = threading.Lock()
+        self._threads = ThreadPoolExecutor(_MAX_CONCURRENT)
+        self._pending = []
+        self.count = 0
+        self.last = "none yet"
+
+    def inject(self, fault):
+        """Apply a fault in a thread of its own."""
+        self._pending.append(self._threads.submit(self._apply, fault))
+
+    def finish(self):
+        """End all faults.
+
+        Raises:
+            ServerError: a server did not start or stop.
+        """
+        self._fleet.resume()
+        for proxy in self._proxies.values():
+            proxy.end_faults()
+        for fault in self._pending:
+            fault.result()
+        for proxy in self._proxies.values():
+            proxy.end_faults()
+
+    def close(self):
+        """Start no more faults, and wait for those in progress."""
+        self._fleet.resume()
+        self._threads.shutdown(cancel_futures=True)
+
+    def _apply(self, fault):
+        began = time.monotonic()
+        hit = getattr(self, f"_{fault.kind}")(fault.target, **fault.parameters)
+        victim = hit if isinstance(hit, str) else None
+        self._journal.write(
+            "fault",
+            kind=fault.kind,
+            target=fault.target,
+            parameters=fault.parameters,
+            began=began,
+            ended=time.monotonic(),
+            victim=victim,
+            hit=bool(hit),
+        )
+        if hit:
+            with self._mutex:
+                self.count += 1
+                self.last = f"{fault.kind} of {victim or fault.target}"
+
+    def _delay(self, target, by, seconds):
+        self._proxies[target].delay(by, seconds)
+        return True
+
+    def _cut(self, target, reset):
+        return self._proxies[target].cut(reset=reset) > 0
+
+    def _cut_reply(self, target, verb):
+        return self._proxies[target].cut_reply(verb)
+
+    def _truncate(self, target, verb, towards):
+        return self._proxies[target].truncate(towards, verb)
+
+    def _refuse(self, target, seconds):
+        self._proxies[target].refuse(seconds)
+        return True
+
+    def _black_hole(self, target, seconds):
+        self._proxies[target].black_hole(seconds)
+        return True
+
+    def _kill(self, target, index, group):
+        return self._fleet.kill(target, index, group=group)
+
+    def _stop(self, target, index, group, seconds):
+        return self._fleet.stop(target, index, seconds, group=group)
+
+    def _terminate(self, target, index):
+        return self._fleet.terminate(target, index)
+
+    def _restart(self, target):
+        with self._server_mutexes[target]:
+            self._servers[target].restart()
+        return True
+
+    def _forget(self, target):
+        """Delete all locks, as a Redis without persistence does with each restart."""
+        with self._server_mutexes[target], Redis.from_url(self._servers[target].url) as server:
+            began = time.monotonic()
+            server.flushall()
+            self._journal.write("locks_lost", began=began, ended=time.monotonic())
+        return True
+
+    def _kill_server(self, target):
+        """Send SIGKILL to Faktory, after journalling its jobs: a job between two places is lost."""
+        server = self._servers[target]
+        with self._server_mutexes[target]:
+            server.pause()
+            began = time.monotonic()
+            time.sleep(_SETTLE_SECONDS)
+            jobs = stored_jobs(server)
+            self._journal.write(
+                "faktory_killed",
+                server=target,
+                began=began,
+                owners=sorted({job.owner for job in jobs}),
+                jids=sorted({job.jid for job in jobs}),
+            )
+            server.kill()
+            server.start()
+        return True

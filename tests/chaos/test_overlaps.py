@@ -1,0 +1,89 @@
+"""Lapses that explain an overlap, and similar cases that explain none."""
+
+from __future__ import annotations
+
+import pytest
+
+
+def test_locks_lost_while_the_first_was_live_explain_it(scenario):
+    scenario.push("x", 0)
+    scenario.lose_locks(1, 2)
+    scenario.push_y_before_x_runs(3)
+    assert scenario.reasons() == ["redis_forgot"]
+
+
+def test_locks_lost_between_lease_and_confirm_explain_it(scenario):
+    scenario.push("x", 0, 3)
+    scenario.lose_locks(1, 2)
+    scenario.push_y_before_x_runs(4)
+    assert scenario.reasons() == ["redis_forgot"]
+
+
+@pytest.mark.parametrize(("began", "ended"), [(-2, -1), (4, 5)], ids=["before it", "after it all"])
+def test_locks_lost_at_another_time_explain_nothing(scenario, began, ended):
+    scenario.push("x", 0)
+    scenario.lose_locks(began, ended)
+    scenario.push_y_before_x_runs(3)
+    assert scenario.reasons() == [None]
+
+
+@pytest.mark.parametrize("server", ["faktory", "redis"])
+def test_restart_explains_nothing(scenario, server):
+    scenario.push("x", 0)
+    scenario.restart(server, 1, 2)
+    scenario.push_y_before_x_runs(3)
+    assert scenario.reasons() == [None]
+
+
+def test_lock_reacquired_after_the_loss_must_stand(scenario):
+    scenario.push("x", 0)
+    scenario.lose_locks(1, 2)
+    scenario.push_y_during_x(3, 4, event="reacquired")
+    assert scenario.reasons() == [None]
+
+
+def test_lock_reacquired_long_after_fetch_must_stand(scenario):
+    scenario.push("x", 0)
+    scenario.lose_locks(1, 2)
+    scenario.event("reacquired", "x", 6)
+    scenario.push_y_during_x(1, 7, event="store_error")
+    assert scenario.reasons() == [None]
+
+
+def test_unguarded_push_explains_it(scenario):
+    scenario.push("x", 0)
+    scenario.push("y", 1, status="unguarded")
+    scenario.run("x", 2)
+    scenario.run("y", 4)
+    assert scenario.reasons() == ["unguarded"]
+
+
+def test_unguarded_first_push_explains_it(scenario):
+    scenario.push("x", 0, status="unguarded")
+    scenario.push_y_before_x_runs(1)
+    assert scenario.reasons() == ["unguarded"]
+
+
+def test_unguarded_push_after_a_rolled_back_one_explains_it(scenario):
+    scenario.push("x", 0, status="not_sent")
+    scenario.push("x", 1, status="unguarded")
+    scenario.push_y_before_x_runs(3)
+    assert scenario.reasons() == ["unguarded"]
+
+
+def test_unguarded_job_that_acquired_its_lock_must_keep_it(scenario):
+    scenario.push("x", 0, status="unguarded")
+    scenario.push_y_during_x(1, 2, event="reacquired")
+    assert scenario.reasons() == [None]
+
+
+def test_copy_of_an_unknown_push_may_release_the_lock(scenario):
+    """The first push had no answer; its job was on the server all the time."""
+    scenario.push("x", 0, status="unknown", jid="x1")
+    scenario.push("x", 1, status="pushed", jid="x2")
+    scenario.push("y", 5)
+    scenario.run("x", 2, jid="x1", takes=1)
+    scenario.run("x", 6, jid="x2", takes=1)
+    scenario.run("y", 8)
+    # The overlap of x and y, and the job that was done twice.
+    assert scenario.reasons() == ["push_unknown", "push_unknown"]
