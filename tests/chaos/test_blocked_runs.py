@@ -29,9 +29,8 @@ def test_requeue_for_an_ended_run_is_held_up(running):
     assert requeue_explanations(running, 20) == [None]
     audit = running.audit()
     assert not audit.passed
-    assert list(audit.lines()) == [
-        f"held up: jid=y key=k: {run_blocked_detail('x')}, which was over"
-    ]
+    detail = run_blocked_detail("x")
+    assert list(audit.lines()) == [f"held up: jid=y key=k: {detail}, which was over"]
     assert audit.last_line(0, 0).endswith(" run_blocked=1 held_up=1")
 
 
