@@ -1,1 +1,1 @@
-"""How fast faktory_unique is, next to what one would write without it. See README.md here."""
+"""Benchmarks: faktory_unique next to code that does the same without it. See README.md here."""

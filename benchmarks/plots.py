@@ -1,4 +1,4 @@
-"""`python -m benchmarks.plots RESULTS.json FOLDER`: the results as pictures, in SVG."""
+"""Pictures of the results in SVG: `python -m benchmarks.plots RESULTS.json FOLDER`."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.typing import RcKeyType
 
-# What is the same today is the same tomorrow, so that a picture differs only where figures do.
+# The same figures give the same file, so that a picture differs only if its figures do.
 STYLE: dict[RcKeyType, Any] = {
     "svg.fonttype": "none",
     "svg.hashsalt": "benchmarks",
     "font.family": "sans-serif",
-    # matplotlib brings the first along and measures by it; a browser without it takes any.
+    # matplotlib ships the first font and measures by it; a browser without it uses any other.
     "font.sans-serif": ["DejaVu Sans", "sans-serif"],
     "font.size": 10,
     "axes.spines.top": False,
@@ -35,7 +35,7 @@ UNDATED = {"Date": None, "Creator": None}
 
 
 class Look(NamedTuple):
-    """How a verdict is told: in a colour, a hatch and a word."""
+    """The look of a verdict: its colour, hatch, word and legend."""
 
     colour: str
     hatch: str
@@ -55,11 +55,11 @@ WIDTH = 10
 
 
 def plot(results: Mapping[str, Any], folder: Path) -> list[Path]:
-    """Write a picture of all ratios and one of the curves, where there are any; their paths.
+    """Write a picture of the ratios and one of the curves, if there are any; return their paths.
 
     Args:
-        results: what a run left in its JSON.
-        folder: where to; made if it is missing, and pictures of the same name are replaced.
+        results: the JSON of a run.
+        folder: the target folder; it is created if needed, and old pictures are overwritten.
     """
     folder.mkdir(parents=True, exist_ok=True)
     paths = []
@@ -73,7 +73,7 @@ def plot(results: Mapping[str, Any], folder: Path) -> list[Path]:
 
 
 def _ratios(ratios: Sequence[Mapping[str, Any]]) -> Figure:
-    """A bar for each ratio, from 1 to it, on a log axis."""
+    """Draw a bar for each ratio, from 1 to the ratio, on a log axis."""
     figure = Figure(figsize=(WIDTH, 1.3 + BAR * len(ratios)), layout="constrained")
     axes = figure.subplots()
     for y, row in enumerate(ratios):
@@ -92,7 +92,7 @@ def _ratios(ratios: Sequence[Mapping[str, Any]]) -> Figure:
             va="center",
         )
     axes.axvline(1, color="black", linewidth=1)
-    axes.set_yticks(range(len(ratios)), [_in_lines(row["name"]) for row in ratios], fontsize=9)
+    axes.set_yticks(range(len(ratios)), [_two_lines(row["name"]) for row in ratios], fontsize=9)
     axes.invert_yaxis()
     axes.set_xscale("log", base=2)
     left, right = axes.get_xlim()
@@ -101,12 +101,12 @@ def _ratios(ratios: Sequence[Mapping[str, Any]]) -> Figure:
     axes.set_xlabel("ours / theirs, operations per second: the further right the better")
     axes.grid(axis="x", color="#dddddd")
     axes.set_axisbelow(True)
-    _explain(figure, axes, {row["verdict"] for row in ratios})
+    _add_legend(figure, axes, {row["verdict"] for row in ratios})
     return figure
 
 
-def _explain(figure: Figure, axes: Axes, verdicts: set[str | None]) -> None:
-    """What bars and marks mean, above them."""
+def _add_legend(figure: Figure, axes: Axes, verdicts: set[str | None]) -> None:
+    """Add a legend of bars and marks above the axes."""
     bars = [
         Patch(facecolor=look.colour, hatch=look.hatch, edgecolor=EDGE, label=look.legend)
         for verdict, look in LOOKS.items()
@@ -119,14 +119,14 @@ def _explain(figure: Figure, axes: Axes, verdicts: set[str | None]) -> None:
     figure.legend(handles=[*bars, *marks], loc="outside upper center", ncols=5, frameon=False)
 
 
-def _in_lines(name: str) -> str:
-    """What is compared with what, in a line each."""
+def _two_lines(name: str) -> str:
+    """Return the row's name with a line for each side."""
     ours, versus, theirs = name.partition(" vs ")
     return f"{ours}\nvs {theirs}" if versus else name
 
 
 def _curves(curves: Sequence[Mapping[str, Any]]) -> Figure:
-    """What is taken in a second, over threads and over processes."""
+    """Draw the locks acquired per second, over threads and over processes."""
     figure = Figure(figsize=(WIDTH, 4.6), layout="constrained")
     looks = dict(zip(dict.fromkeys(curve["name"] for curve in curves), LINES, strict=False))
     panels = figure.subplots(1, 2, sharey=True)
@@ -134,13 +134,14 @@ def _curves(curves: Sequence[Mapping[str, Any]]) -> Figure:
     for axes, over in zip(panels, ("threads", "processes"), strict=True):
         for curve in (curve for curve in curves if curve["over"] == over):
             points = curve["points"]
-            (colour, line), counts = looks[curve["name"]], [point["n"] for point in points]
+            (colour, line), xs = looks[curve["name"]], [point["n"] for point in points]
             [handles[curve["name"]]] = axes.plot(
-                counts, [point["per_s"] for point in points], line, color=colour
+                xs, [point["per_s"] for point in points], line, color=colour
             )
             low, high = zip(*(point["spread"] for point in points), strict=True)
-            axes.fill_between(counts, low, high, color=colour, alpha=0.2, linewidth=0)
-        _count_up(axes, sorted({p["n"] for c in curves if c["over"] == over for p in c["points"]}))
+            axes.fill_between(xs, low, high, color=colour, alpha=0.2, linewidth=0)
+        counts = {p["n"] for c in curves if c["over"] == over for p in c["points"]}
+        _set_log_axes(axes, sorted(counts))
         axes.set_xlabel({"threads": "threads of one process"}.get(over, over))
     panels[0].set_ylabel("locks taken per second, all together")
     figure.legend(
@@ -149,8 +150,8 @@ def _curves(curves: Sequence[Mapping[str, Any]]) -> Figure:
     return figure
 
 
-def _count_up(axes: Axes, counts: Sequence[int]) -> None:
-    """Both axes logarithmic: a straight rise is as many times more for as many times the crowd."""
+def _set_log_axes(axes: Axes, counts: Sequence[int]) -> None:
+    """Make both axes logarithmic, so that proportional growth is a straight line."""
     axes.set_xscale("log", base=2)
     axes.set_yscale("log")
     axes.set_xticks(counts, [str(count) for count in counts])
@@ -165,8 +166,8 @@ def _count_up(axes: Axes, counts: Sequence[int]) -> None:
 def main() -> int:
     """Draw the results of a run."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.plots", description=main.__doc__)
-    parser.add_argument("results", type=Path, help="what a run wrote: results/<UTC time>.json")
-    parser.add_argument("folder", type=Path, help="where the pictures go")
+    parser.add_argument("results", type=Path, help="the JSON of a run: results/<UTC time>.json")
+    parser.add_argument("folder", type=Path, help="the folder for the pictures")
     arguments = parser.parse_args()
     results = json.loads(arguments.results.read_text(encoding="utf-8"))
     for path in plot(results, arguments.folder):

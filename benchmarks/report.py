@@ -1,4 +1,4 @@
-"""Where results go: JSON for machines, tables for people, and pictures."""
+"""Report of a run: results as JSON, as tables on the terminal, and as pictures."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ if TYPE_CHECKING:
 
     import redis
 
-    from .curves import Curve
-    from .delay import Delay
-    from .many import Memory
-    from .measure import Result
+    from .many_locks import Memory
+    from .measurement import Result
+    from .release_delay import Delay
+    from .scaling import Curve
 
 RESULTS = Path(__file__).parent / "results"
 PACKAGES = ("faktory-unique", "hiredis", "orjson", "pyfaktory", "redis")
@@ -30,7 +30,7 @@ VERDICTS = {None: "", "ok": "[green]ok[/]", "short": "[yellow]short[/]"}
 
 
 def machine(client: redis.Redis) -> dict[str, object]:
-    """What the ratios depend on; nothing that tells whose machine it is.
+    """Return what the ratios depend on, without the machine's name.
 
     The versions of Faktory and of the peers are those that the repository pins.
     """
@@ -45,8 +45,8 @@ def machine(client: redis.Redis) -> dict[str, object]:
     }
 
 
-class Measured(NamedTuple):
-    """What a run came to."""
+class Measurements(NamedTuple):
+    """All results of a run."""
 
     machine: dict[str, object]
     ratios: list[Result]
@@ -55,16 +55,16 @@ class Measured(NamedTuple):
     memory: Memory
 
 
-def save(measured: Measured) -> Path:
-    """Write the results to a file named for the present second, in UTC, and pictures beside it."""
+def save(results: Measurements) -> Path:
+    """Write the results to a file named for the current UTC time, and pictures beside it."""
     RESULTS.mkdir(exist_ok=True)
     path = RESULTS / f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}.json"
     content = {
-        "machine": measured.machine,
-        "ratios": [result._asdict() for result in measured.ratios],
-        "curves": [curve.as_dict() for curve in measured.curves],
-        "delays": [delay._asdict() for delay in measured.delays],
-        "memory": measured.memory._asdict(),
+        "machine": results.machine,
+        "ratios": [result._asdict() for result in results.ratios],
+        "curves": [curve.as_dict() for curve in results.curves],
+        "delays": [delay._asdict() for delay in results.delays],
+        "memory": results.memory._asdict(),
     }
     path.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
     plot(content, path.with_suffix(""))
@@ -72,8 +72,8 @@ def save(measured: Measured) -> Path:
 
 
 def table(results: Sequence[Result]) -> Table:
-    """The ratios as a table."""
-    table = _empty("ratio", "25 %, 75 %", "target", "", "ours/s", "theirs/s", "rounds")
+    """Return the ratios as a table."""
+    table = _table("ratio", "25 %, 75 %", "target", "", "ours/s", "theirs/s", "rounds")
     for result in results:
         low, high = result.spread
         table.add_row(
@@ -90,8 +90,8 @@ def table(results: Sequence[Result]) -> Table:
 
 
 def delay_table(delays: Sequence[Delay]) -> Table:
-    """The delays as a table."""
-    table = _empty("ratio", "ours", "95 %", "target", "", "theirs", "95 %", "rounds")
+    """Return the delays as a table."""
+    table = _table("ratio", "ours", "95 %", "target", "", "theirs", "95 %", "rounds")
     for delay in delays:
         table.add_row(
             delay.name,
@@ -108,7 +108,7 @@ def delay_table(delays: Sequence[Delay]) -> Table:
 
 
 def curve_table(curves: Sequence[Curve]) -> Table:
-    """The curves as a table."""
+    """Return the curves as a table."""
     table = Table(box=None, header_style="bold", pad_edge=False)
     table.add_column("locks taken per second")
     for title in ("over", "per s", "25 %, 75 %", "Redis busy", "workers busy"):
@@ -128,11 +128,11 @@ def curve_table(curves: Sequence[Curve]) -> Table:
 
 
 def memory_line(memory: Memory) -> str:
-    """The memory of a lock, in a line."""
+    """Return the memory of a lock as a line."""
     return f"{memory.name}: {memory.bytes}, target {memory.target} {VERDICTS[memory.verdict]}"
 
 
-def _empty(*titles: str) -> Table:
+def _table(*titles: str) -> Table:
     table = Table(box=None, header_style="bold", pad_edge=False)
     table.add_column("ours vs theirs")
     for title in titles:

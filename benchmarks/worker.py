@@ -1,8 +1,8 @@
-"""A worker that is measured: `python -m benchmarks.worker SIDE FAKTORY REDIS`.
+"""Worker process that is measured: `python -m benchmarks.worker SIDE FAKTORY REDIS`.
 
-It works the jobs of the queue with the name of its side, until SIGTERM; with default settings
-otherwise. Sides: `releasing` has stock pyfaktory free a lock by hand; `stock` is pyfaktory as it
-comes, `plain` is this library without a middleware, and `unique` with its own.
+It runs the jobs of the queue with the name of its side, with default settings, until SIGTERM.
+Sides: `releasing` is stock pyfaktory that deletes a lock after ACK, `stock` is pyfaktory alone,
+`plain` is this library without a middleware, and `unique` with `Unique`.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import redis
-from pyfaktory.client import Client as StockClient  # before ours, so that it is as it comes
+from pyfaktory.client import Client as StockClient  # before ours, so that it is unchanged
 from pyfaktory.consumer import Consumer as StockConsumer
 
 from faktory_unique import Client, Consumer, Middleware, Policy, Unique
@@ -23,30 +23,30 @@ WORKER_ID = "worker-of-a-benchmark"
 
 
 def nap(seconds: float, path: str) -> None:
-    """Sleep, then leave in a file when this returned."""
+    """Sleep, then write the time of the return to a file."""
     time.sleep(seconds)
     Path(path).write_text(str(time.time()), encoding="ascii")
 
 
 def nothing(*_args: object) -> None:
-    """Work that takes no time."""
+    """Do nothing."""
 
 
 class ReleasingClient(StockClient):
-    """Stock, but for a lock that is released as one would by hand: once ACK was answered."""
+    """A stock client that deletes the lock of a job once its ACK was answered."""
 
     def __init__(self, url: str, worker_id: str, locks: redis.Redis) -> None:
         super().__init__(url, role="consumer", worker_id=worker_id)
         self._locks = locks
 
     def _ack(self, jid: str) -> bool:
-        answer: bool = super()._ack(jid)
+        acknowledged: bool = super()._ack(jid)
         self._locks.delete(jid)
-        return answer
+        return acknowledged
 
 
-def ours(side: str, faktory_url: str, redis_url: str) -> None:
-    """Work with this library's classes."""
+def run_ours(side: str, faktory_url: str, redis_url: str) -> None:
+    """Run jobs with this library's classes."""
     with ExitStack() as stack:
         client = Client(faktory_url, role="consumer", worker_id=f"{WORKER_ID}-{side}")
         stack.enter_context(client)
@@ -59,8 +59,8 @@ def ours(side: str, faktory_url: str, redis_url: str) -> None:
         consumer.run()
 
 
-def theirs(side: str, faktory_url: str, redis_url: str) -> None:
-    """Work with pyfaktory's."""
+def run_stock(side: str, faktory_url: str, redis_url: str) -> None:
+    """Run jobs with pyfaktory's classes."""
     worker_id = f"{WORKER_ID}-{side}"
     client = (
         ReleasingClient(faktory_url, worker_id, redis.Redis.from_url(redis_url))
@@ -73,10 +73,10 @@ def theirs(side: str, faktory_url: str, redis_url: str) -> None:
     consumer.register("nothing", nothing)
     try:
         consumer.run()
-    except SystemExit:  # as it always ends
-        os._exit(0)  # rather than wait for its next heartbeat
+    except SystemExit:  # a stock consumer always ends so
+        os._exit(0)  # instead of waiting for its next heartbeat
 
 
 if __name__ == "__main__":
-    work = theirs if sys.argv[1] in {"stock", "releasing"} else ours
-    work(*sys.argv[1:])
+    run = run_stock if sys.argv[1] in {"stock", "releasing"} else run_ours
+    run(*sys.argv[1:])

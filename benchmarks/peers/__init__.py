@@ -1,5 +1,5 @@
-"""Libraries that do the like, each measured by a program of its own in an environment of its own.
+"""Peers: other libraries for unique jobs or locks, each measured by a program of its own.
 
-`process.py` and `rows.py` run them and belong to our environment. What is in `python/` runs where
-nothing of ours is installed, so this file, which they import, imports nothing.
+Each program has its own environment. `process.py` and `rows.py` run the programs, and belong to our
+environment. The programs in `python/` run without our packages, so this file imports nothing.
 """

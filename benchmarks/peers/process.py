@@ -1,4 +1,4 @@
-"""Peers as processes: which there are, what they lack on this machine, and a round of one."""
+"""Peer programs: the list of them, whether they are installed, and a running one."""
 
 from __future__ import annotations
 
@@ -15,23 +15,23 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 ROOT = Path(__file__).parents[2]
-PATIENCE = 60  # seconds for a program to start, for a round, and for its end
+TIMEOUT = 60  # seconds for a program to start, for a round, and for its end
 
 Operation = Literal["take_release", "bulk"]
 
 
 class PeerError(RuntimeError):
-    """A program of a peer ended, kept silent, or did not do what it was timed for."""
+    """A peer's program ended, did not reply, or did not do the work that it is timed for."""
 
 
 class Program(NamedTuple):
-    """What measures a peer.
+    """A program that measures a peer.
 
     Attributes:
-        name: what stands in the table after "vs".
-        operation: what it does as often as it is told.
-        command: its command line, without the Redis.
-        installed: a file that is there once `scripts/peers.sh` has installed the peer.
+        name: its name in the table, after "vs".
+        operation: the operation that it repeats on request.
+        command: its command line, without the URL of the Redis.
+        installed: a file that exists once `scripts/peers.sh` has installed the peer.
     """
 
     name: str
@@ -65,23 +65,23 @@ PROGRAMS = (
 
 
 def missing(program: Program) -> str | None:
-    """Say why a peer cannot be measured here; None when it can."""
+    """Return why a peer cannot be measured here; None if it can."""
     if program.installed.exists() and shutil.which(program.command[0]):
         return None
-    return "it is not installed: run scripts/peers.sh"
+    return "not installed: run scripts/peers.sh"
 
 
 class Peer:
-    """A running program, which ends on leaving.
+    """A running program. As a context manager it ends the program on leaving.
 
     Args:
-        program: Which.
-        url: Of the Redis that it is to use, which is flushed before each round by who asks for it.
+        program: the program.
+        url: the URL of its Redis; the caller flushes it before each round.
     """
 
     def __init__(self, program: Program, url: str) -> None:
         self.program = program
-        self._said = tempfile.TemporaryFile()  # noqa: SIM115 - closed on leaving
+        self._stderr = tempfile.TemporaryFile()  # noqa: SIM115 - closed on leaving
         self._process = subprocess.Popen(
             [*program.command, url],
             bufsize=0,
@@ -89,14 +89,14 @@ class Peer:
             env={"PATH": os.environ.get("PATH", os.defpath)},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            stderr=self._said,
-            start_new_session=True,  # Ctrl-C is for us, who then end it
+            stderr=self._stderr,
+            start_new_session=True,  # Ctrl-C is for us; then we end it
         )
 
     def __enter__(self) -> Self:
         try:
             self._wait_until_ready()
-        except BaseException:  # a Ctrl-C too: the program does not stay
+        except BaseException:  # a Ctrl-C too: the program must end
             self._end()
             raise
         return self
@@ -107,12 +107,12 @@ class Peer:
             raise PeerError(f"{self.program.name} ended with status {status}")
 
     def seconds(self, count: int) -> float:
-        """Have it do so many operations; how long they took, as it says itself.
+        """Run this many operations, and return the seconds that the program reports.
 
         Raises:
-            PeerError: They were not done.
+            PeerError: they were not done.
         """
-        if self._process.stdin is None:  # it is a pipe
+        if self._process.stdin is None:  # cannot be: it is a pipe
             raise self._error("has no stdin")
         try:
             self._process.stdin.write(f"{self.program.operation} {count}\n".encode())
@@ -122,37 +122,37 @@ class Peer:
         try:
             return float(line)
         except ValueError:
-            raise self._error(f"said {line!r}") from None
+            raise self._error(f"replied {line!r} instead of seconds") from None
 
     def _wait_until_ready(self) -> None:
-        if (said := self._line()) != "ready":
-            raise self._error(f"said {said!r} at its start")
+        if (line := self._line()) != "ready":
+            raise self._error(f"sent {line!r} instead of 'ready' at its start")
 
     def _line(self) -> str:
-        """The next line that it says."""
+        """Return the next line of its output."""
         stdout = self._process.stdout
-        if stdout is None or not select.select([stdout], [], [], PATIENCE)[0]:
-            raise self._error(f"kept silent for {PATIENCE} s")
+        if stdout is None or not select.select([stdout], [], [], TIMEOUT)[0]:
+            raise self._error(f"has not replied for {TIMEOUT} s")
         if not (line := stdout.readline()):
             raise self._error("has ended")
         return line.decode().strip()
 
-    def _error(self, what: str) -> PeerError:
-        self._said.seek(0)
-        return PeerError(f"{self.program.name} {what}\n{self._said.read().decode()}".strip())
+    def _error(self, problem: str) -> PeerError:
+        self._stderr.seek(0)
+        return PeerError(f"{self.program.name} {problem}\n{self._stderr.read().decode()}".strip())
 
     def _end(self) -> int:
-        """Let it end, or kill it and what it started; its status."""
+        """Let it end, or kill it and its children; return its exit status."""
         process = self._process
         try:
             for pipe in (process.stdin, process.stdout):
                 if pipe is not None:
                     pipe.close()
-            process.wait(PATIENCE)
-        except BaseException as error:  # a Ctrl-C too: it is ended before that goes on
+            process.wait(TIMEOUT)
+        except BaseException as error:  # a Ctrl-C too: the program ends first
             os.killpg(process.pid, signal.SIGKILL)
             process.wait()
             if not isinstance(error, subprocess.TimeoutExpired):
                 raise
-        self._said.close()
+        self._stderr.close()
         return process.returncode

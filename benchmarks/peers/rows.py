@@ -1,4 +1,4 @@
-"""What is measured against peers: a lock taken and released, and unique jobs pushed in bulk."""
+"""Rows against peers: a lock acquired and released, and unique jobs pushed in bulk."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import json
 import uuid
 from typing import TYPE_CHECKING
 
-from benchmarks.ground import BATCH, JOB, LEASE, OWNER
-from benchmarks.measure import Row
+from benchmarks.measurement import Row
+from benchmarks.redis_setup import BATCH, JOB, LEASE, OWNER
 from faktory_unique import Client, Job, Policy, Producer, Unique
 from faktory_unique.locks.lifecycle import acquire_transition, release_transition
 
@@ -16,7 +16,7 @@ from .process import PROGRAMS, Peer, missing
 if TYPE_CHECKING:
     from collections.abc import Generator
 
-    from benchmarks.ground import Ground
+    from benchmarks.redis_setup import RedisSetup
     from scripts.servers import FaktoryServer
 
 ONE_BY_ONE = 1000
@@ -24,49 +24,49 @@ IN_BULK = 3 * BATCH
 
 
 def left_out() -> list[str]:
-    """A line for each peer that cannot be measured here."""
+    """Return a line for each peer that cannot be measured here."""
     reasons = ((program.name, missing(program)) for program in PROGRAMS)
     return [f"vs {name}: left out, {reason}" for name, reason in reasons if reason]
 
 
-def peer_rows(ground: Ground, faktory: FaktoryServer | None) -> Generator[Row, None, None]:
-    """A row for each peer that is installed, which runs until the next row is asked for.
+def peer_rows(setup: RedisSetup, faktory: FaktoryServer | None) -> Generator[Row, None, None]:
+    """Yield a row for each installed peer, which runs until the next row is requested.
 
-    Without a Faktory there are none of pushes. Close the generator: that ends the peer.
+    Without a Faktory there are no rows of pushes. Closing the generator ends the peer.
     """
     for program in PROGRAMS:
         if missing(program):
             continue
-        ground.free(0)  # of what a peer before it left
+        setup.clear(0)  # the peer before may have left keys
         if program.operation == "take_release":
-            with Peer(program, ground.url) as peer:
-                yield _take_and_release(ground, peer)
+            with Peer(program, setup.url) as peer:
+                yield _take_and_release(setup, peer)
         elif faktory is not None:
             with (
-                Peer(program, ground.url) as peer,
-                Unique(ground.url, default=Policy()) as unique,
+                Peer(program, setup.url) as peer,
+                Unique(setup.url, default=Policy()) as unique,
                 Client(faktory.url) as client,
             ):
-                yield _bulk(ground, faktory, peer, Producer(client, [unique]))
+                yield _bulk(setup, faktory, peer, Producer(client, [unique]))
 
 
-def _take_and_release(ground: Ground, peer: Peer) -> Row:
-    store = ground.store
+def _take_and_release(setup: RedisSetup, peer: Peer) -> Row:
+    store = setup.store
 
     def ours(count: int) -> None:
-        for key in ground.keys(count):
+        for key in setup.keys(count):
             store.run([acquire_transition(key, OWNER, LEASE)])
             store.run([release_transition(key, OWNER)])
 
-    def after(count: int) -> None:  # not is_free: what peers leave besides locks is their own
-        if left := ground.admin.exists(*ground.keys(count)):
+    def after(count: int) -> None:  # not check_empty: peers may leave other keys
+        if left := setup.admin.exists(*setup.keys(count)):
             raise RuntimeError(f"{left} locks are in Redis after a round")
 
     name = f"take + release vs {peer.program.name}"
-    return Row(name, 2.4, ONE_BY_ONE, ours, peer.seconds, ground.free, after)
+    return Row(name, 2.4, ONE_BY_ONE, ours, peer.seconds, setup.clear, after)
 
 
-def _bulk(ground: Ground, faktory: FaktoryServer, peer: Peer, producer: Producer) -> Row:
+def _bulk(setup: RedisSetup, faktory: FaktoryServer, peer: Peer, producer: Producer) -> Row:
     pushed = 0
 
     def ours(count: int) -> None:
@@ -78,12 +78,12 @@ def _bulk(ground: Ground, faktory: FaktoryServer, peer: Peer, producer: Producer
     def before(count: int) -> None:
         nonlocal pushed
         pushed = 0
-        ground.free(count)
+        setup.clear(count)
         faktory.ask("FLUSH")
 
-    def after(_: int) -> None:  # theirs went to Redis, and its program looked for them there
-        (said,) = faktory.ask("INFO")
-        found = json.loads(said)["faktory"]["queues"].get("default", 0)
+    def after(_: int) -> None:  # their jobs are in Redis, where their program checks them
+        (state,) = faktory.ask("INFO")
+        found = json.loads(state)["faktory"]["queues"].get("default", 0)
         if found != pushed:
             raise RuntimeError(f"{found} jobs are in the queue after a round instead of {pushed}")
 

@@ -1,1 +1,1 @@
-"""Programs that measure Python libraries; each runs in the environment of its library alone."""
+"""Programs that measure Python peers; each runs in the environment of its peer alone."""

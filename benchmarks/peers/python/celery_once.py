@@ -1,6 +1,6 @@
 """celery-once: its backend's `raise_or_lock` and `clear_lock`, which QueueOnce calls around a task.
 
-Names of locks are made before; their time does not count.
+The keys are made before the clock starts.
 """
 
 from __future__ import annotations
@@ -10,11 +10,11 @@ import sys
 from celery_once.backends.redis import Redis
 from celery_once.helpers import queue_once_key
 
-from .serving import LEASE, TASK, Round, arguments, serve
+from .harness import LEASE, TASK, Round, arguments, serve
 
 
 def main(url: str) -> None:
-    """Measure what is asked for on stdin."""
+    """Run the operations that are requested on stdin."""
     backend = Redis({"url": url})
 
     def take_release(count: int) -> float:

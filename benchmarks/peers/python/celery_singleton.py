@@ -1,6 +1,6 @@
 """celery-singleton: its backend's `lock` and `unlock`, which Singleton calls around a task.
 
-Names of locks are made before; their time does not count.
+The keys are made before the clock starts.
 """
 
 from __future__ import annotations
@@ -10,11 +10,11 @@ import sys
 from celery_singleton.backends import RedisBackend
 from celery_singleton.util import generate_lock
 
-from .serving import LEASE, OWNER, TASK, Round, arguments, serve
+from .harness import LEASE, OWNER, TASK, Round, arguments, serve
 
 
 def main(url: str) -> None:
-    """Measure what is asked for on stdin."""
+    """Run the operations that are requested on stdin."""
     backend = RedisBackend(url)
 
     def take_release(count: int) -> float:

@@ -1,4 +1,4 @@
-"""python-redis-lock: its `Lock`, made, acquired without waiting, and released."""
+"""python-redis-lock: its `Lock`, created, acquired without waiting, and released."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ import sys
 import redis
 from redis_lock import Lock
 
-from .serving import LEASE, TASK, Round, arguments, serve
+from .harness import LEASE, TASK, Round, arguments, serve
 
 
 def main(url: str) -> None:
-    """Measure what is asked for on stdin."""
+    """Run the operations that are requested on stdin."""
     client = redis.Redis.from_url(url)
 
     def take_release(count: int) -> float:

@@ -1,8 +1,8 @@
-"""taskiq-deduplication: what its middleware does before a task is sent, and after it has run.
+"""taskiq-deduplication: its middleware's calls before a task is sent, and after it has run.
 
-It has no calls for a lock alone. The name of the lock is given, so that it need not derive it. Left
-out, which is to its advantage: `post_send`, a trip that gives the lock its full lease in place of
-the first 10 s, and `pre_execute`, which starts what renews it.
+It has no calls for a lock alone. The key is given, so it need not derive one. Left out, to its
+advantage: `post_send`, a round trip that extends the lock from 10 s to its full lease, and
+`pre_execute`, which starts the renewal.
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ import sys
 from taskiq import TaskiqMessage, TaskiqResult
 from taskiq_deduplication import RedisDeduplicationMiddleware
 
-from .serving import LEASE, TASK, Round, arguments, serve
+from .harness import LEASE, TASK, Round, arguments, serve
 
 
 def main(url: str) -> None:
-    """Measure what is asked for on stdin."""
+    """Run the operations that are requested on stdin."""
     middleware = RedisDeduplicationMiddleware(url, default_ttl=LEASE)
     result = TaskiqResult(is_err=False, return_value=None, execution_time=0.0)
 

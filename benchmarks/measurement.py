@@ -1,4 +1,4 @@
-"""Rows, and how one is measured: two sides in interleaved rounds, compared by their medians."""
+"""Measurement of a row: two sides in interleaved rounds, compared by their medians."""
 
 from __future__ import annotations
 
@@ -12,24 +12,24 @@ if TYPE_CHECKING:
 
 
 def nothing(_: int) -> None:
-    """Do nothing before or after a side."""
+    """Do nothing, before or after a side."""
 
 
 class Row(NamedTuple):
-    """What is compared. Each callable gets the number of operations in a round.
+    """A comparison of two sides. Each callable gets the number of operations in a round.
 
-    A side that knows better says itself how many seconds it took, such as another program that does
-    the work; else it is timed.
+    A side may return the seconds that it took, such as another program that does the work and times
+    itself. Otherwise it is timed here.
 
     Attributes:
-        name: what stands in the table, "ours vs theirs".
-        target: the ratio that is to be reached; None for a row that only informs.
-        operations: how many a side does in each round; such that it takes about 50 ms or more.
-        ours: does them with faktory_unique.
-        theirs: does them without.
-        before: prepares the ground for either side. Not timed.
-        after: raises where a side did not do what it is timed for. Not timed.
-        most_rounds: how many are counted at the most, where one takes long; two or more.
+        name: its name in the table, "ours vs theirs".
+        target: the ratio to reach; None for a row without a target.
+        operations: the operations of a side in each round; they take about 50 ms or more.
+        ours: runs them with faktory_unique.
+        theirs: runs them without it.
+        before: prepares a round of either side; not timed.
+        after: raises if a side did not do the work that it is timed for; not timed.
+        most_rounds: the most rounds that are counted, if one takes long; two or more.
     """
 
     name: str
@@ -43,17 +43,17 @@ class Row(NamedTuple):
 
 
 class Result(NamedTuple):
-    """What came out of a row, as it is written to the results.
+    """The result of a row as it is written to the results.
 
     Attributes:
-        name: that of the row.
+        name: the row's name.
         ratio: ours_per_s / theirs_per_s.
-        target: that of the row.
-        verdict: "short" where the ratio is below the target; None where there is none.
-        ours_per_s: operations per second in the median round.
-        theirs_per_s: likewise.
-        rounds: how many were counted.
-        spread: the quartiles, 25 % and 75 %, of the ratios of the single rounds.
+        target: the row's target.
+        verdict: "short" if the ratio is below the target; None without a target.
+        ours_per_s: our operations per second in the median round.
+        theirs_per_s: their operations per second in the median round.
+        rounds: the counted rounds.
+        spread: the quartiles, 25 % and 75 %, of the ratios of single rounds.
     """
 
     name: str
@@ -67,19 +67,19 @@ class Result(NamedTuple):
 
 
 def measure(row: Row, rounds: int, tick: Callable[[], object]) -> Result:
-    """Measure a row, after a warm-up that is not counted.
+    """Measure a row, after a warm-up round that is not counted.
 
     Args:
-        row: what to measure.
-        rounds: how many to count; two or more, best even, so that each side goes first as often.
-        tick: called after each round, the warm-up among them.
+        row: the row.
+        rounds: the rounds to count, two or more. An even number lets each side go first as often.
+        tick: called after each round, the warm-up included.
     """
     seconds: dict[Callable[[int], float | None], list[float]] = {row.ours: [], row.theirs: []}
     sides = [row.ours, row.theirs]
     for _ in range(1 + rounds):
         for side in sides:
             seconds[side].append(_time(row, side))
-        sides.reverse()  # whatever the first leaves behind, each side meets it as often
+        sides.reverse()  # each side goes first as often
         tick()
     ours, theirs = seconds[row.ours][1:], seconds[row.theirs][1:]
 
@@ -98,15 +98,15 @@ def measure(row: Row, rounds: int, tick: Callable[[], object]) -> Result:
 
 
 def _time(row: Row, side: Callable[[int], float | None]) -> float:
-    """Seconds that a side takes for its operations, with no garbage collection among them."""
+    """Return the seconds of a side's operations, without garbage collection."""
     row.before(row.operations)
     gc.collect()
     gc.disable()
     try:
         start = perf_counter()
-        said = side(row.operations)
-        took = perf_counter() - start
+        own_seconds = side(row.operations)
+        seconds = perf_counter() - start
     finally:
         gc.enable()
     row.after(row.operations)
-    return took if said is None else said
+    return seconds if own_seconds is None else own_seconds

@@ -1,4 +1,4 @@
-"""What a million locks cost: in memory, and in time for the next one."""
+"""Many locks: the memory of a lock among a million, and the time to acquire one more."""
 
 from __future__ import annotations
 
@@ -14,27 +14,27 @@ from faktory_unique.locks.lifecycle import (
 )
 from faktory_unique.stores.redis import RedisStore
 
-from .ground import BATCH, JOB, LEASE, OWNER, POLICY
-from .measure import Row
+from .measurement import Row
+from .redis_setup import BATCH, JOB, LEASE, OWNER, POLICY
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 MANY = 10**6
 FEW = 10**3
-FRESH = 2_000  # locks taken in one round, and freed after it
+FRESH = 2_000  # locks that a round acquires, and releases after it
 MOST_BYTES = 200
 TTL = 86_400
 
 
 class Memory(NamedTuple):
-    """What came out, as it is written to the results.
+    """The memory of a lock, as it is written to the results.
 
     Attributes:
         name: what was measured.
-        bytes: of Redis' memory for one lock, among MANY.
-        target: what it is to be at most.
-        verdict: "short" where it is more.
+        bytes: Redis' memory for one lock among MANY.
+        target: the most that it may be.
+        verdict: "short" if it is more.
     """
 
     name: str
@@ -43,12 +43,12 @@ class Memory(NamedTuple):
     verdict: Literal["ok", "short"]
 
 
-class Many:
+class ManyLocks:
     """Two Redis servers, one with MANY locks and one with FEW.
 
     Args:
         many: URL of the one.
-        few: URL of the other; both are empty, and nobody else's.
+        few: URL of the other. Both are empty, and used by nothing else.
         tick: called after each BATCH of locks.
     """
 
@@ -62,14 +62,14 @@ class Many:
         self._fresh = [_key(-1 - n) for n in range(FRESH)]
 
     def memory(self) -> Memory:
-        """What a lock takes."""
+        """Return the memory of a lock."""
         verdict: Literal["ok", "short"] = "ok" if self._bytes <= MOST_BYTES else "short"
         return Memory("memory of one lock, bytes", round(self._bytes), MOST_BYTES, verdict)
 
     def row(self) -> Row:
-        """What it costs to take one more."""
+        """Return the row that acquires more locks."""
 
-        def among(store: RedisStore) -> Callable[[int], None]:
+        def acquires(store: RedisStore) -> Callable[[int], None]:
             def side(count: int) -> None:
                 for key in self._fresh[:count]:
                     store.run([acquire_transition(key, OWNER, LEASE)])
@@ -77,21 +77,21 @@ class Many:
             return side
 
         name = f"take one lock among {MANY:,} vs among {FEW:,} (1.1 times the time at most)"
-        sides = among(self._many), among(self._few)
-        return Row(name, round(1 / 1.1, 2), FRESH, *sides, self._free)
+        sides = acquires(self._many), acquires(self._few)
+        return Row(name, round(1 / 1.1, 2), FRESH, *sides, self._release)
 
     def close(self) -> None:
-        """Closes the connections."""
+        """Close the connections."""
         self._many.close()
         self._few.close()
 
-    def _free(self, _count: int) -> None:
+    def _release(self, _count: int) -> None:
         for store in (self._many, self._few):
             store.run([rollback_transition(key, OWNER) for key in self._fresh])
 
 
 def _fill(store: RedisStore, count: int, tick: Callable[[], object]) -> None:
-    """Has so many locks held, each of a jid of its own."""
+    """Set this many held locks, each with its own owner."""
     for start in range(0, count, BATCH):
         owners = {_key(n): f"{n:024x}" for n in range(start, start + BATCH)}
         store.run([acquire_transition(key, owner, LEASE) for key, owner in owners.items()])

@@ -1,7 +1,7 @@
-"""How long a lock outlives its job: from the handler's return until the key is gone.
+"""Release delay: the time from a handler's return until the job's lock is gone.
 
-Each side has an idle worker of its own, which waits in FETCH when the handler returns: see
-worker.py. Rounds of both are interleaved.
+Each side has its own idle worker, which waits in FETCH when the handler returns: see worker.py. The
+rounds of both sides are interleaved.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import redis
 
 from faktory_unique import Client, Job, Policy, Producer, Unique
 
-from .workers import logs, workers
+from .worker_processes import logs, workers
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -22,38 +22,38 @@ if TYPE_CHECKING:
 
 NAME = "handler's return → lock gone vs stock pyfaktory, DEL after ACK"
 TARGET_MS = 10
-NAP = 0.3  # seconds of a job: by then the worker is in its next FETCH
+NAP = 0.3  # seconds that a job takes; by then the worker waits in its next FETCH
 LEASE = 60
-PATIENCE = 15  # seconds for a round
+TIMEOUT = 15  # seconds for a round
 SIDES = "unique", "releasing"
 
 
 class Rounds(NamedTuple):
-    """How many are counted: two or more of theirs, each of 2 s, which is what FETCH blocks."""
+    """The counted rounds: two or more of theirs, 2 s each, since an empty FETCH blocks for 2 s."""
 
     theirs: int
     ours_for_each: int
 
     @property
-    def all(self) -> int:
-        """Those of both sides, the warm-up among them."""
+    def total(self) -> int:
+        """The rounds of both sides, with the warm-up."""
         return 2 + self.theirs * (1 + self.ours_for_each)
 
 
 class Delay(NamedTuple):
-    """What came out, as it is written to the results.
+    """The delays as they are written to the results.
 
     Attributes:
-        name: what was measured, "what vs theirs".
+        name: "ours vs theirs".
         ratio: theirs_ms / ours_ms.
-        target_ms: what ours_ms is to be at most.
-        verdict: "short" where it is more.
-        ours_ms: the median.
-        ours_p95_ms: the 95th percentile.
-        theirs_ms: likewise.
-        theirs_p95_ms: likewise.
-        ours_rounds: how many were counted.
-        theirs_rounds: likewise.
+        target_ms: the most that ours_ms may be.
+        verdict: "short" if ours_ms is more.
+        ours_ms: our median.
+        ours_p95_ms: our 95th percentile.
+        theirs_ms: their median.
+        theirs_p95_ms: their 95th percentile.
+        ours_rounds: our counted rounds.
+        theirs_rounds: their counted rounds.
     """
 
     name: str
@@ -71,24 +71,24 @@ class Delay(NamedTuple):
 def measure_delay(
     folder: Path, faktory_url: str, redis_url: str, rounds: Rounds, tick: Callable[[], object]
 ) -> Delay:
-    """Measure both sides, after a round of each that is not counted.
+    """Measure both sides, after a warm-up round of each that is not counted.
 
     Args:
-        folder: for the workers' logs and what handlers leave.
-        faktory_url: a Faktory with nothing on the queues of `SIDES`.
-        redis_url: where locks live.
+        folder: for the workers' logs and the handlers' files.
+        faktory_url: a Faktory with empty queues of `SIDES`.
+        redis_url: the Redis of the locks.
         rounds: how many to count.
-        tick: called after each round, the warm-up among them.
+        tick: called after each round, the warm-up included.
 
     Raises:
-        RuntimeError: a lock stood for too long, or was gone before the handler returned.
+        RuntimeError: a lock existed for too long, or was gone before the handler returned.
     """
     returned = folder / "returned"
     with (
         workers(folder, SIDES, faktory_url, redis_url),
         Client(faktory_url) as client,
         Unique(redis_url, default=Policy()) as unique,
-        redis.Redis.from_url(redis_url) as locks,
+        redis.Redis.from_url(redis_url) as redis_client,
     ):
         unique_producer, plain_producer = Producer(client, [unique]), Producer(client)
 
@@ -96,12 +96,13 @@ def measure_delay(
             returned.unlink(missing_ok=True)
             return Job(jobtype="nap", args=[NAP, str(returned)], queue=side)
 
-        def until_gone(key: str) -> float:
-            deadline = time.monotonic() + PATIENCE
-            while locks.get(key) is not None:
+        def await_delay(key: str) -> float:
+            """Wait until the key is gone; return the milliseconds since the handler returned."""
+            deadline = time.monotonic() + TIMEOUT
+            while redis_client.get(key) is not None:
                 if time.monotonic() > deadline:
                     raise RuntimeError(
-                        f"{key} still stands after {PATIENCE} s\n{logs(folder, SIDES)}"
+                        f"{key} still exists after {TIMEOUT} s\n{logs(folder, SIDES)}"
                     )
             gone = time.time()
             if not returned.exists():
@@ -114,14 +115,14 @@ def measure_delay(
         def ours() -> float:
             pushed = unique_producer.push(job("unique"))
             if not pushed or pushed.key is None:
-                raise RuntimeError(f"the lock of the round before still stands: {pushed}")
-            return until_gone(pushed.key)
+                raise RuntimeError(f"the lock of the round before still exists: {pushed}")
+            return await_delay(pushed.key)
 
         def theirs() -> float:
-            theirs_job = job("releasing")
-            locks.set(theirs_job.jid, "", nx=True, ex=LEASE)
-            plain_producer.push(theirs_job)
-            return until_gone(theirs_job.jid)
+            plain_job = job("releasing")
+            redis_client.set(plain_job.jid, "", nx=True, ex=LEASE)
+            plain_producer.push(plain_job)
+            return await_delay(plain_job.jid)
 
         theirs(), ours()
         their_ms, our_ms = [], []

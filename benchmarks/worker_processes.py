@@ -1,4 +1,4 @@
-"""Worker processes of several sides, whose work is measured: see worker.py."""
+"""Worker processes of several sides, started and ended together: see worker.py."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
 ROOT = Path(__file__).parents[1]
-PATIENCE = 15  # seconds for a worker to end
+TIMEOUT = 15  # seconds for a worker to end
 
 
 @contextmanager
 def workers(folder: Path, sides: Iterable[str], faktory_url: str, redis_url: str) -> Iterator[None]:
-    """Have a worker of each side, in process groups of their own; in the end nothing is left."""
+    """Run a worker of each side in its own process group; end them all after the block."""
     processes: list[subprocess.Popen[bytes]] = []
     try:
         for side in sides:
@@ -36,12 +36,12 @@ def workers(folder: Path, sides: Iterable[str], faktory_url: str, redis_url: str
             process.terminate()
         for process in processes:
             with suppress(subprocess.TimeoutExpired):
-                process.wait(PATIENCE)
+                process.wait(TIMEOUT)
             with suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
             process.wait()
 
 
 def logs(folder: Path, sides: Iterable[str]) -> str:
-    """What the workers have said, for an error."""
+    """Return the workers' logs, for an error message."""
     return "\n".join((folder / f"{side}.log").read_text(errors="replace") for side in sides)

@@ -1,7 +1,8 @@
-"""What the programs here share: they answer lines, and let nothing count that was not done.
+"""Harness of the peer programs: serve requests on stdin, time a round, and check its work.
 
-A program is started as `python -m benchmarks.peers.python.NAME REDIS`. It says `ready`, and then
-for each line `take_release COUNT` how many seconds that took. Whoever asks flushes Redis before.
+A program is started as `python -m benchmarks.peers.python.NAME REDIS`. It prints `ready`, and then
+for each line `take_release COUNT` on stdin the seconds that this took. The caller flushes Redis
+before each line.
 """
 
 from __future__ import annotations
@@ -19,20 +20,23 @@ if TYPE_CHECKING:
 LEASE = 60
 OWNER = "b4a577edbccf1d805744efa9"
 TASK = "SendMail"
-WARM = 100  # operations before the first that counts: the connection is up, scripts are loaded
+WARM_UP = 100  # operations before the first that counts: they connect and load scripts
 
 
 def arguments(count: int) -> list[list[object]]:
-    """Those of so many tasks, all different."""
+    """Return the arguments of this many different tasks."""
     return [[n, "welcome"] for n in range(count)]
 
 
 class Round:
-    """Times its block, with no garbage collection in it; raises unless it did what it was to do.
+    """Times its block without garbage collection; raises if the block did not do its work.
 
     Args:
-        url: Of the Redis.
-        keys: What the block takes and releases, each once.
+        url: the URL of the Redis.
+        keys: the locks that the block acquires and releases, each once.
+
+    Attributes:
+        seconds: the time of the block.
     """
 
     def __init__(self, url: str, keys: Sequence[str]) -> None:
@@ -43,7 +47,7 @@ class Round:
         self._start = 0.0
 
     def __enter__(self) -> Self:
-        self._changes = self._changed()
+        self._changes = self._count_changes()
         gc.collect()
         gc.disable()
         self._start = perf_counter()
@@ -53,30 +57,32 @@ class Round:
         self.seconds = perf_counter() - self._start
         gc.enable()
         if kind is None:
-            self._make_sure()
+            self._check()
         self._client.close()
 
-    def _make_sure(self) -> None:
-        """Each lock was set and deleted: two changes at least, and what is refused is none."""
+    def _check(self) -> None:
+        """Raise RuntimeError unless each lock was set and deleted: at least two changes per key."""
         if left := self._client.exists(*self._keys):
             raise RuntimeError(f"{left} of {len(self._keys)} locks were not released")
-        changes = self._changed() - self._changes
+        changes = self._count_changes() - self._changes
         if changes < 2 * len(self._keys):
-            raise RuntimeError(f"only {changes} changes by {len(self._keys)} takes and releases")
+            raise RuntimeError(
+                f"only {changes} changes for {len(self._keys)} locks acquired and released"
+            )
 
-    def _changed(self) -> int:
-        """How often the data changed since the server last saved it, which here it never does."""
+    def _count_changes(self) -> int:
+        """Return the changes since the server last saved its data, which here it never does."""
         changes: int = self._client.info("persistence")["rdb_changes_since_last_save"]
         return changes
 
 
 def serve(take_release: Callable[[int], float]) -> None:
-    """Answer until the end of stdin.
+    """Reply to requests until the end of stdin.
 
     Args:
-        take_release: Takes and releases so many locks, one after the other; returns the seconds.
+        take_release: acquires and releases this many locks, one by one; returns the seconds.
     """
-    take_release(WARM)
+    take_release(WARM_UP)
     print("ready", flush=True)
     for line in sys.stdin:
         operation, count = line.split()
