@@ -1,18 +1,8 @@
 #!/usr/bin/env bash
-# Provisions what tests/vectors need besides the servers: the modules of its Go program, and the
-# packages of its Node program. Does nothing when they are there. What cannot be provisioned is said
-# in one line; the status is then 0 on a laptop, whose tests skip, and 1 when CI=true.
-set -euo pipefail
+# Provisions what tests/vectors needs besides the servers: the modules of its Go program and the
+# packages of its Node program. Does nothing if they exist. A missing tool is reported in one line.
+source "$(dirname "${BASH_SOURCE[0]}")/common.sh" languages
 cd "$(dirname "${BASH_SOURCE[0]}")/../tests/vectors"
-
-status=0
-
-cannot() {
-  echo "languages: $*" >&2
-  if [ "${CI:-}" = true ]; then status=1; fi
-}
-
-have() { command -v "$1" >/dev/null 2>&1; }
 
 if ! have go; then
   cannot "no Go: install it and run this again"

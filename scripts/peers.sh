@@ -1,27 +1,14 @@
 #!/usr/bin/env bash
 # Provisions the peers of benchmarks/peers: a virtual environment in .peers for each of the Python
-# libraries, the packages of BullMQ, and asynq's program in .peers/asynq. Does nothing when they are
-# there. What cannot be provisioned is said in one line, and does not stop the others; the status is
-# then 0 on a laptop, whose benchmarks leave it out, and 1 when CI=true.
-set -euo pipefail
+# libraries, the packages of BullMQ, and asynq's program in .peers/asynq. Does nothing if they exist.
+# A peer that cannot be provisioned is reported in one line, and does not stop the others.
+source "$(dirname "${BASH_SOURCE[0]}")/common.sh" peers
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
-status=0
-
-cannot() {
-  echo "peers: $*" >&2
-  if [ "${CI:-}" = true ]; then status=1; fi
-}
-
-have() { command -v "$1" >/dev/null 2>&1; }
-
 mkdir -p .peers
-if have flock; then # two runs at once: the second waits, then finds the work done
-  exec 9>.peers/lock
-  flock 9
-fi
+hold_lock .peers/lock
 
-# The same Python for both sides.
+# Both sides use the same Python.
 python=.venv/bin/python
 if [ ! -x "$python" ]; then python=${PYTHON:-python3}; fi
 

@@ -1,13 +1,13 @@
-"""Real servers for the tests, the demo and the benchmarks, on loopback, in folders of their own."""
+"""Real Redis and Faktory servers for tests and benchmarks: on loopback, each in its own folder."""
 
 from .available import faktory_binary, missing_faktory, missing_redis, old_redis_binary
 from .faktory import FaktoryServer
-from .process import HOST, PATIENCE, Server, ServerError, free_port, is_running
+from .process import HOST, TIMEOUT, Server, ServerError, free_port, is_running
 from .redis import RedisServer, redis_pid
 
 __all__ = [
     "HOST",
-    "PATIENCE",
+    "TIMEOUT",
     "FaktoryServer",
     "RedisServer",
     "Server",

@@ -1,9 +1,9 @@
-"""Runs a command between the start and the stop of one Redis and one Faktory.
+"""Command line that runs a command with a Redis and a Faktory of its own.
 
     python -m scripts.servers -- CMD ARGS…
 
-starts both in a temporary folder, runs CMD with FAKTORY_URL and FAKTORY_UNIQUE_STORE pointing at
-them, stops both and exits with the status of CMD.
+starts both in a temporary folder, runs CMD with FAKTORY_URL and FAKTORY_UNIQUE_STORE set to their
+addresses, stops both, and exits with the status of CMD.
 """
 
 import os
@@ -15,12 +15,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import FrameType
 
-from . import PATIENCE, FaktoryServer, RedisServer, missing_faktory, missing_redis
+from . import TIMEOUT, FaktoryServer, RedisServer, missing_faktory, missing_redis
 
 _INTERRUPTS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
-def _leave(number: int, _: FrameType | None) -> None:
+def _exit(number: int, _: FrameType | None) -> None:
     _ignore_interrupts()
     sys.exit(128 + number)
 
@@ -30,30 +30,30 @@ def _ignore_interrupts() -> None:
         signal.signal(number, signal.SIG_IGN)
 
 
-def _run(words: Sequence[str], addresses: Mapping[str, str]) -> int:
+def _run(command: Sequence[str], addresses: Mapping[str, str]) -> int:
     try:
-        command = subprocess.Popen(words, env={**os.environ, **addresses})
+        process = subprocess.Popen(command, env={**os.environ, **addresses})
     except OSError as error:
-        print(f"{words[0]}: {error.strerror}", file=sys.stderr)
+        print(f"{command[0]}: {error.strerror}", file=sys.stderr)
         return 127
     try:
-        status = command.wait()
+        status = process.wait()
     except SystemExit as interrupt:
-        if interrupt.code != 128 + signal.SIGINT:  # a Ctrl-C reached the command too
-            command.terminate()
+        if interrupt.code != 128 + signal.SIGINT:  # Ctrl-C reached the command too
+            process.terminate()
         try:
-            command.wait(PATIENCE)
+            process.wait(TIMEOUT)
         except subprocess.TimeoutExpired:
-            command.kill()
-            command.wait()
+            process.kill()
+            process.wait()
         raise
     return status if status >= 0 else 128 - status
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Run a command between the start and the stop of one Redis and one Faktory."""
-    words = arguments[1:] if arguments[:1] == ["--"] else arguments
-    if not words:
+    """Run a command with a Redis and a Faktory of its own; return its exit status."""
+    command = arguments[1:] if arguments[:1] == ["--"] else arguments
+    if not command:
         print("usage: python -m scripts.servers -- CMD ARGS…", file=sys.stderr)
         return 2
     if reason := missing_redis() or missing_faktory():
@@ -61,16 +61,16 @@ def main(arguments: Sequence[str]) -> int:
         return 1
 
     for number in _INTERRUPTS:
-        signal.signal(number, _leave)
+        signal.signal(number, _exit)
     with (
         tempfile.TemporaryDirectory(prefix="servers-") as folder,
         RedisServer(Path(folder, "redis")) as redis,
         FaktoryServer(Path(folder, "faktory")) as faktory,
     ):
         try:
-            return _run(words, {"FAKTORY_URL": faktory.url, "FAKTORY_UNIQUE_STORE": redis.url})
+            return _run(command, {"FAKTORY_URL": faktory.url, "FAKTORY_UNIQUE_STORE": redis.url})
         finally:
-            _ignore_interrupts()  # nothing must keep the servers from being stopped
+            _ignore_interrupts()  # the servers must be stopped in any case
 
 
 if __name__ == "__main__":

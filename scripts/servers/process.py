@@ -1,4 +1,4 @@
-"""A server process under a test's control: started, stopped, killed, paused, restarted."""
+"""A server process that a test starts, stops, kills, pauses and restarts; free ports."""
 
 import contextlib
 import os
@@ -15,10 +15,10 @@ from typing import ClassVar, Self
 from urllib.parse import quote
 
 HOST = "127.0.0.1"
-PATIENCE = 15.0
-"""Seconds granted to a server to start, and to stop."""
+TIMEOUT = 15.0
+"""Seconds for a server to start, and to stop."""
 
-_LONGEST_SOCKET_PATH = 100  # the kernel takes 107 bytes on Linux and 103 on macOS
+_LONGEST_SOCKET_PATH = 100  # bytes; the limit is 107 on Linux and 103 on macOS
 _PORT_TRIES = 5
 
 
@@ -27,14 +27,14 @@ class ServerError(RuntimeError):
 
 
 class _PortTakenError(ServerError):
-    """Somebody else listens on the chosen port."""
+    """Another process listens on the chosen port."""
 
 
 def free_port() -> int:
-    """Pick a loopback port on which nobody listens.
+    """Return a loopback port on which no process listens.
 
-    It lies below the ports which the kernel gives to outgoing connections. Within them, a client
-    that keeps calling a stopped server ends up connected to itself, and holds the server's port.
+    It is below the ports that the kernel gives to outgoing connections. Among those, a client that
+    keeps connecting to a stopped server connects to itself in the end, and holds the server's port.
     """
     while True:
         port = 10_000 + secrets.randbelow(22_000)
@@ -45,22 +45,22 @@ def free_port() -> int:
 
 
 def is_running(pid: int) -> bool:
-    """Tell whether the process exists and has not ended; a zombie has."""
+    """Return whether the process exists and has not ended; a zombie has ended."""
     try:
         os.kill(pid, 0)
     except ProcessLookupError:
         return False
     try:
         stat = Path(f"/proc/{pid}/stat").read_text()
-    except OSError:  # it ended just now, or this is no Linux
+    except OSError:  # it ended just now, or this is not Linux
         return not Path("/proc/self").exists()
     return stat.rpartition(")")[2].split()[0] != "Z"
 
 
-def wait_until(true: Callable[[], bool]) -> bool:
-    """Wait for it for as long as servers are granted; False when in vain."""
-    deadline = time.monotonic() + PATIENCE
-    while not true():
+def wait_until(condition: Callable[[], bool]) -> bool:
+    """Wait until a condition is true, at most TIMEOUT seconds; return whether it is."""
+    deadline = time.monotonic() + TIMEOUT
+    while not condition():
         if time.monotonic() > deadline:
             return False
         time.sleep(0.01)
@@ -68,7 +68,7 @@ def wait_until(true: Callable[[], bool]) -> bool:
 
 
 def login(password: str) -> str:
-    """The part of a URL before the host."""
+    """Return the part of a URL with the password, before the host."""
     return f":{quote(password, safe='')}@" if password else ""
 
 
@@ -78,9 +78,9 @@ class Server(ABC):
     As a context manager it starts on entering and stops on leaving.
 
     Args:
-        directory: Folder for the data; created when missing, never removed.
-        port: Port to listen on; a free one by default, which then stays the same.
-        password: What clients must say; none by default.
+        directory: folder for the data; created if needed, never removed.
+        port: port to listen on; a free one by default, which then stays the same.
+        password: the password of clients; none by default.
     """
 
     name: ClassVar[str]
@@ -94,7 +94,7 @@ class Server(ABC):
         self._process: subprocess.Popen[bytes] | None = None
         self._paused = False
         self._log_start = 0
-        # Where the directory's own path is too long for a Unix socket, a short link leads to it.
+        # If the directory's path is too long for a Unix socket, a short link leads to it.
         self._home = self.directory
         if len(os.fsencode(self.directory / self._socket)) > _LONGEST_SOCKET_PATH:
             self._home = Path(tempfile.gettempdir(), f"server-{secrets.token_hex(6)}")
@@ -102,16 +102,16 @@ class Server(ABC):
     @property
     @abstractmethod
     def url(self) -> str:
-        """The address for clients, with the password if there is one."""
+        """The URL for clients, with the password if there is one."""
 
     @property
     def log(self) -> Path:
-        """The file with the output of the process, over all its starts."""
+        """The file with the output of the process, of all its starts."""
         return self.directory / f"{self.name}.log"
 
     @property
     def running(self) -> bool:
-        """Whether the process is there, be it paused."""
+        """Whether the process runs; a paused one does."""
         return self._process is not None and self._process.poll() is None
 
     @property
@@ -120,14 +120,14 @@ class Server(ABC):
         return self._running_process().pid
 
     def start(self) -> None:
-        """Start the server and wait until it answers; nothing to do if it is running.
+        """Start the server and wait until it answers; do nothing if it is running.
 
         Raises:
-            ServerError: It ended or kept silent; with the end of its log.
+            ServerError: it ended or did not answer; the message has the end of its log.
         """
         if self.running:
             return
-        if self._process is not None:  # it ended without being told to
+        if self._process is not None:  # it ended by itself
             self._ended()
         for tries_left in reversed(range(_PORT_TRIES)):
             try:
@@ -141,37 +141,37 @@ class Server(ABC):
                 return
 
     def stop(self) -> None:
-        """End the server in good order, paused or not; nothing to do if it has ended.
+        """Stop the server by SIGTERM, paused or not; do nothing if it has ended.
 
         Raises:
-            ServerError: It had to be killed.
+            ServerError: it had to be killed.
         """
         if self._process is None:
             return
-        process, deaf = self._process, False
+        process, was_killed = self._process, False
         process.terminate()
         process.send_signal(signal.SIGCONT)
         try:
-            process.wait(PATIENCE)
+            process.wait(TIMEOUT)
         except subprocess.TimeoutExpired:
-            deaf = True
+            was_killed = True
             process.kill()
             process.wait()
         self._ended()
         if self._home != self.directory:
             self._home.unlink(missing_ok=True)
-        if deaf:
-            raise ServerError(f"{self.name} was deaf to SIGTERM and got killed:\n{self._tail()}")
+        if was_killed:
+            raise ServerError(f"{self.name} ignored SIGTERM and was killed:\n{self._tail()}")
 
     def kill(self) -> None:
-        """End the server on the spot (SIGKILL); `start()` brings it back on the same port."""
+        """Kill the server (SIGKILL); `start()` starts it again on the same port."""
         process = self._running_process()
         process.kill()
         process.wait()
         self._ended()
 
     def pause(self) -> None:
-        """Freeze the server (SIGSTOP): it accepts connections and answers nothing."""
+        """Pause the server (SIGSTOP): it accepts connections but does not reply."""
         process = self._running_process()
         if not self._paused:
             process.send_signal(signal.SIGSTOP)
@@ -179,12 +179,12 @@ class Server(ABC):
             self._paused = True
 
     def resume(self) -> None:
-        """Let a paused server go on."""
+        """Resume a paused server (SIGCONT)."""
         self._running_process().send_signal(signal.SIGCONT)
         self._paused = False
 
     def restart(self) -> None:
-        """Stop the server, then start it on the same port and directory."""
+        """Stop the server, then start it with the same port and directory."""
         self.stop()
         self.start()
 
@@ -197,18 +197,18 @@ class Server(ABC):
 
     @abstractmethod
     def _command(self) -> Sequence[str | Path]:
-        """Build the command line."""
+        """Return the command line."""
 
     def _environment(self) -> Mapping[str, str]:
-        """Build the environment; nothing of ours but PATH, where Faktory finds redis-server."""
+        """Return the environment: only our PATH, on which Faktory finds redis-server."""
         return {"PATH": os.environ.get("PATH", os.defpath)}
 
     @abstractmethod
     def _answers(self, pid: int) -> bool:
-        """Tell whether this very process, and no other on its port, answers clients."""
+        """Return whether this process, and no other on its port, answers clients."""
 
     def _ended(self) -> None:
-        """Note that the process has ended."""
+        """Reset the state after the process has ended."""
         self._process = None
         self._paused = False
 
@@ -224,7 +224,7 @@ class Server(ABC):
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
-                start_new_session=True,  # Ctrl-C is for us, who then stop the server
+                start_new_session=True,  # Ctrl-C is for us; then we stop the server
             )
         try:
             self._wait_for_answer(process)
@@ -238,18 +238,18 @@ class Server(ABC):
         if done and status is None:
             return
         taken = status is not None and "address already in use" in tail.lower()
-        how = "kept silent" if status is None else f"ended with status {status}"
+        how = "did not answer" if status is None else f"ended with status {status}"
         error = _PortTakenError if taken else ServerError
         raise error(f"{self.name} on port {self.port} {how} at its start:\n{tail}")
 
-    def _said(self) -> str:
-        """Read what the process has logged since its latest start."""
+    def _output(self) -> str:
+        """Return the output of the process since its latest start."""
         with self.log.open("rb") as log:
             log.seek(self._log_start)
             return log.read().decode(errors="replace")
 
     def _tail(self) -> str:
-        return "\n".join(self._said().splitlines()[-20:])
+        return "\n".join(self._output().splitlines()[-20:])
 
     def _running_process(self) -> subprocess.Popen[bytes]:
         if self._process is None or self._process.poll() is not None:

@@ -1,4 +1,4 @@
-"""A Redis of a test's own."""
+"""A Redis server for one test."""
 
 import contextlib
 import re
@@ -10,7 +10,7 @@ from .process import HOST, Server, login
 
 
 def redis_pid(address: tuple[str, int] | str, password: str = "") -> int | None:
-    """Ask the Redis at this address (or socket path) for its pid; None if it is not ready."""
+    """Return the pid of the Redis at an address or socket path; None if it is not ready."""
     family = socket.AF_UNIX if isinstance(address, str) else socket.AF_INET
     with socket.socket(family) as connection, contextlib.suppress(OSError):
         connection.settimeout(1)
@@ -18,11 +18,11 @@ def redis_pid(address: tuple[str, int] | str, password: str = "") -> int | None:
         if password:
             connection.sendall(b"*2\r\n$4\r\nAUTH\r\n$%d\r\n%b\r\n" % _sized(password))
         connection.sendall(b"PING\r\nINFO server\r\n")
-        said = b""
+        received = b""
         while chunk := connection.recv(4096):
-            said += chunk
-            if found := re.search(rb"process_id:(\d+)\r", said):
-                return int(found[1]) if b"+PONG" in said else None
+            received += chunk
+            if found := re.search(rb"process_id:(\d+)\r", received):
+                return int(found[1]) if b"+PONG" in received else None
     return None
 
 
@@ -32,14 +32,14 @@ def _sized(text: str) -> tuple[int, bytes]:
 
 
 class RedisServer(Server):
-    """A redis-server that keeps nothing on disk.
+    """A redis-server that stores nothing on disk.
 
     Args:
-        directory: Folder for its socket and log.
-        port: Port to listen on; a free one by default.
-        binary: The redis-server to run, by default the one on PATH.
-        password: What clients must say; none by default.
-        extra: More arguments for its command line.
+        directory: folder for its socket and log.
+        port: port to listen on; a free one by default.
+        binary: the redis-server to run; the one on PATH by default.
+        password: the password of clients; none by default.
+        extra: more arguments for its command line.
     """
 
     name = "redis"

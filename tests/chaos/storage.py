@@ -28,7 +28,7 @@ class StoredJob(NamedTuple):
 
 def stored_jobs(server):
     """Return all jobs of a `FaktoryServer`."""
-    path = str(server._home / server._socket)
+    path = str(server.storage_socket)
     with redis.Redis(unix_socket_path=path, decode_responses=True) as storage:
         jobs = []
         for place in storage.scan_iter():
