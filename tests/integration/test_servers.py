@@ -1,4 +1,4 @@
-"""The servers of `scripts/servers` do what the other tests take for granted."""
+"""Servers of `scripts/servers`: start, stop, kill, pause, passwords, and the command line."""
 
 import json
 import os
@@ -33,7 +33,7 @@ def new_server(request):
 
 
 def answers(server):
-    """Whether a new client gets an answer; raises TimeoutError if it never comes."""
+    """Return whether a new client gets a reply; raise TimeoutError if none comes."""
     if isinstance(server, FaktoryServer):
         return "faktory" in json.loads(server.ask("INFO", timeout=0.3)[0])
     with socket.create_connection(("127.0.0.1", server.port), 0.3) as connection:
@@ -67,15 +67,15 @@ def test_shared_redis_is_empty_and_answers(redis_url):
         client.set("left", "behind")
 
 
-def test_shared_redis_is_emptied_again(redis_url):
-    """What the test before left in the shared Redis is gone."""
+def test_shared_redis_is_emptied_between_tests(redis_url):
+    """The key that the test before left in the shared Redis is gone."""
     with Redis.from_url(redis_url) as client:
         assert client.get("left") is None
 
 
 @pytest.mark.parametrize("queue", ["first", "second"])
 def test_shared_faktory_is_empty(faktory_server, faktory_url, queue):
-    """`faktory_url` leads to a Faktory without jobs, whatever the test before has left."""
+    """`faktory_url` leads to a Faktory without jobs, even if the test before left one."""
     before = json.loads(faktory_server.ask("INFO")[0])["faktory"]
     assert before["total_enqueued"] == 0
     assert faktory_url == faktory_server.url
@@ -89,14 +89,14 @@ def test_old_redis_is_6_2(old_redis_server):
     assert version(old_redis_server.unix_url).startswith("6.2.")
 
 
-def test_redis_on_its_unix_socket(new_redis):
-    """A Redis listens on a Unix socket too."""
+def test_redis_answers_on_its_unix_socket(new_redis):
+    """A Redis listens on a Unix socket, too."""
     assert version(new_redis().unix_url)
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_directory_too_long_for_a_socket(kind, request, tmp_path):
-    """A directory whose path is longer than a Unix socket's may be is no obstacle."""
+def test_server_starts_in_a_directory_with_a_long_path(kind, request, tmp_path):
+    """The path is too long for a Unix socket."""
     new = request.getfixturevalue(f"new_{kind.name}")
     server = new(tmp_path / ("long" * 30))
     assert answers(server)
@@ -109,12 +109,12 @@ def test_directory_too_long_for_a_socket(kind, request, tmp_path):
     assert not home.is_symlink()
 
 
-def test_pause_and_resume(new_server):
-    """A paused server lets clients wait without end; a resumed one answers."""
+def test_paused_server_does_not_reply_until_resumed(new_server):
+    """Clients of a paused server wait; a second pause changes nothing."""
     server = new_server()
     assert answers(server)
     server.pause()
-    server.pause()  # changes nothing
+    server.pause()
     with pytest.raises(TimeoutError):
         answers(server)
     server.resume()
@@ -124,8 +124,8 @@ def test_pause_and_resume(new_server):
         answers(server)
 
 
-def test_kill_and_start(new_server):
-    """A killed server is gone at once, and comes back on the same port."""
+def test_killed_server_starts_on_the_same_port(new_server):
+    """A killed server is gone at once, with all its processes."""
     server = new_server()
     port, before = server.port, pids(server)
     server.kill()
@@ -138,8 +138,8 @@ def test_kill_and_start(new_server):
     assert not set(before) & set(pids(server))
 
 
-def test_restart(new_server):
-    """A restarted server is a new process on the same port."""
+def test_restarted_server_is_a_new_process(new_server):
+    """The port is the same."""
     server = new_server()
     port, before = server.port, pids(server)
     server.restart()
@@ -149,8 +149,8 @@ def test_restart(new_server):
 
 
 @pytest.mark.parametrize("state", ["running", "paused", "killed", "dead", "stopped"])
-def test_nothing_is_left_after_stop(new_server, state):
-    """After stop, no process of the server is left, whatever its state was; twice is fine."""
+def test_stopped_server_leaves_no_process(new_server, state):
+    """This holds for every state before; a second stop does nothing."""
     server = new_server()
     before = pids(server)
     match state:
@@ -158,7 +158,7 @@ def test_nothing_is_left_after_stop(new_server, state):
             server.pause()
         case "killed":
             server.kill()
-        case "dead":  # without our doing
+        case "dead":  # killed by another process
             os.kill(server.pid, signal.SIGKILL)
         case "stopped":
             server.stop()
@@ -168,8 +168,8 @@ def test_nothing_is_left_after_stop(new_server, state):
     server.stop()
 
 
-def test_start_after_a_death_of_its_own(new_server):
-    """A server that died without our doing starts again; a running one is left alone."""
+def test_server_that_died_by_itself_starts_again(new_server):
+    """A second start leaves the running server alone."""
     server = new_server()
     os.kill(server.pid, signal.SIGKILL)
     assert wait_until(lambda: not server.running)
@@ -180,8 +180,8 @@ def test_start_after_a_death_of_its_own(new_server):
     assert server.pid == again
 
 
-def test_faktory_keeps_jobs_over_kill(new_faktory):
-    """SIGKILL of Faktory alone loses no job, pushed just before or in an earlier life."""
+def test_killed_faktory_keeps_its_jobs(new_faktory):
+    """SIGKILL of Faktory alone loses no job, pushed just before or before an earlier kill."""
     server = new_faktory()
     push(server, "job-number-1")
     server.kill()
@@ -192,8 +192,7 @@ def test_faktory_keeps_jobs_over_kill(new_faktory):
     assert fetch(server, 2) == ["job-number-1", "job-number-2"]
 
 
-def test_faktory_keeps_jobs_over_kill_while_paused(new_faktory):
-    """A Faktory killed in its sleep loses no job either."""
+def test_faktory_killed_while_paused_keeps_its_jobs(new_faktory):
     server = new_faktory()
     push(server, "job-number-1")
     server.pause()
@@ -202,16 +201,15 @@ def test_faktory_keeps_jobs_over_kill_while_paused(new_faktory):
     assert fetch(server, 1) == ["job-number-1"]
 
 
-def test_faktory_keeps_jobs_over_restart(new_faktory):
-    """A restart of Faktory loses no job."""
+def test_restarted_faktory_keeps_its_jobs(new_faktory):
     server = new_faktory()
     push(server, "job-number-1", "job-number-2")
     server.restart()
     assert fetch(server, 2) == ["job-number-1", "job-number-2"]
 
 
-def test_faktory_loses_jobs_with_its_storage(new_faktory):
-    """SIGKILL of the storage takes Faktory down and loses recent jobs; it starts all the same."""
+def test_faktory_loses_recent_jobs_with_its_storage(new_faktory):
+    """SIGKILL of the storage ends Faktory, too; it can be started again."""
     server = new_faktory()
     push(server, "job-number-1")
     os.kill(server.storage_pid, signal.SIGKILL)
@@ -220,8 +218,8 @@ def test_faktory_loses_jobs_with_its_storage(new_faktory):
     assert fetch(server, 1) == [None]
 
 
-def test_redis_forgets_over_restart(new_redis):
-    """Redis keeps nothing on disk: its locks are gone after a restart."""
+def test_restarted_redis_has_lost_its_keys(new_redis):
+    """Redis stores nothing on disk, so its locks are gone."""
     server = new_redis()
     with Redis.from_url(server.url) as client:
         client.set("lock", "held")
@@ -229,8 +227,8 @@ def test_redis_forgets_over_restart(new_redis):
         assert client.get("lock") is None
 
 
-def test_redis_password(new_redis):
-    """A Redis with a password takes its own URLs and no others."""
+def test_redis_with_a_password_accepts_its_urls(new_redis):
+    """A client without the password is refused."""
     server = new_redis(password="s3cret/@ é")
     assert version(server.url)
     assert version(server.unix_url)
@@ -241,8 +239,8 @@ def test_redis_password(new_redis):
         client.ping()
 
 
-def test_faktory_password(new_faktory):
-    """A Faktory with a password lets in who knows it; its URL has it, quoted."""
+def test_faktory_with_a_password_accepts_its_url(new_faktory):
+    """The password is quoted in the URL; a client with a wrong password is refused."""
     server = new_faktory(password="s3cret/@")
     assert server.url == f"tcp://:s3cret%2F%40@127.0.0.1:{server.port}"
     assert server.ask("FLUSH") == ["OK"]
@@ -251,23 +249,22 @@ def test_faktory_password(new_faktory):
         server.ask("FLUSH")
 
 
-def test_faktory_takes_nothing_from_our_environment(new_faktory, monkeypatch):
-    """FAKTORY_… variables of whoever runs the tests do not reach the server."""
+def test_faktory_ignores_our_environment(new_faktory, monkeypatch):
+    """FAKTORY_… variables of the test process do not reach the server."""
     monkeypatch.setenv("FAKTORY_PASSWORD", "leaked")
     monkeypatch.setenv("FAKTORY_ENV", "production")
     assert new_faktory().ask("FLUSH") == ["OK"]
 
 
-def test_faktory_web_pages(new_faktory):
-    """The web pages are served where they are asked for."""
+def test_faktory_serves_web_pages_on_request(new_faktory):
     server = new_faktory(web_port=servers.free_port())
     with socket.create_connection(("127.0.0.1", server.web_port), 5) as connection:
         connection.sendall(b"GET / HTTP/1.0\r\n\r\n")
         assert connection.recv(12).startswith(b"HTTP/1.")
 
 
-def test_failed_start_tells_the_log(new_redis, tmp_path):
-    """A server that cannot start raises with the end of its log, and leaves nothing running."""
+def test_failed_start_reports_the_end_of_the_log(new_redis, tmp_path):
+    """The server that cannot start leaves no process."""
     server = RedisServer(tmp_path, extra=("--no-such-option", "yes"))
     with pytest.raises(ServerError, match="no-such-option"):
         server.start()
@@ -275,8 +272,8 @@ def test_failed_start_tells_the_log(new_redis, tmp_path):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_chosen_port_is_taken(kind, request, tmp_path, monkeypatch):
-    """A port that gets taken between choice and start: another one; the caller's port: an error."""
+def test_server_avoids_a_port_that_is_taken(kind, request, tmp_path, monkeypatch):
+    """It chooses another port, unless the caller chose the port: that is an error."""
     request.getfixturevalue(f"new_{kind.name}")
     with socket.create_server(("127.0.0.1", 0)) as holder:
         taken = holder.getsockname()[1]
@@ -294,8 +291,7 @@ def test_chosen_port_is_taken(kind, request, tmp_path, monkeypatch):
     fixed.stop()
 
 
-def test_missing_servers_are_named(monkeypatch, tmp_path):
-    """Where a server is missing, the reason says what to do."""
+def test_missing_server_is_reported_with_the_script(monkeypatch, tmp_path):
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.setattr("scripts.servers.available._REPOSITORY", tmp_path)
     assert "scripts/provision.sh" in servers.missing_redis()
@@ -319,18 +315,18 @@ print(redis_pid((redis.hostname, redis.port)), faktory.port, flush=True)
 
 @pytest.fixture
 def tree(monkeypatch, tmp_path, new_redis, new_faktory):
-    """A temporary folder of its own for the command line, which must leave nothing in it."""
+    """A temporary folder for the command line, which must leave it empty."""
     monkeypatch.setenv("TREE", str(TREE))
     monkeypatch.setenv("TMPDIR", str(tmp_path))
     yield tmp_path
     assert list(tmp_path.iterdir()) == []
 
 
-def test_command_line_passes_on_the_status(tree):
-    """The command finds both servers, its status is ours, and nothing is left."""
+def test_command_line_returns_the_commands_status(tree):
+    """The command finds both servers, and no server is left."""
     with run(sys.executable, "-c", f"{ASK_BOTH}sys.exit(7)") as process:
-        said, _ = process.communicate()
-    pid, port = map(int, said.split())
+        output, _ = process.communicate()
+    pid, port = map(int, output.split())
     assert process.returncode == 7
     assert not is_running(pid)
     with pytest.raises(ConnectionRefusedError), socket.create_connection(("127.0.0.1", port), 1):
@@ -338,15 +334,15 @@ def test_command_line_passes_on_the_status(tree):
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
-def test_command_line_is_interrupted(tree, number):
-    """Ctrl-C, SIGTERM and a closed terminal end the command and both servers."""
+def test_interrupted_command_line_ends_its_servers(tree, number):
+    """Ctrl-C, SIGTERM and a closed terminal also end the command."""
     program = f"{ASK_BOTH}time.sleep(60)"
     with run(sys.executable, "-c", program, start_new_session=True) as process:
         pid, _ = map(int, process.stdout.readline().split())
         assert is_running(pid)
         if number == signal.SIGTERM:
             process.send_signal(number)
-        else:  # the terminal tells the whole group
+        else:  # a terminal signals the whole group
             os.killpg(process.pid, number)
         process.communicate()
     assert process.returncode == 128 + number
@@ -354,9 +350,9 @@ def test_command_line_is_interrupted(tree, number):
 
 
 @pytest.mark.parametrize(("command", "status"), [([], 2), (["./no-such-command"], 127)])
-def test_command_line_cannot_run(tree, command, status):
-    """A command that is not given or not there is an error of its own."""
+def test_command_line_reports_a_missing_command(tree, command, status):
+    """The command is not given, or does not exist."""
     with run(*command, stderr=subprocess.PIPE) as process:
-        _, said = process.communicate()
+        _, errors = process.communicate()
         assert process.returncode == status
-        assert len(said.splitlines()) == 1
+        assert len(errors.splitlines()) == 1
