@@ -1,7 +1,7 @@
-"""What stock pyfaktory gets wrong and ours does not: the same scenario on both.
+"""Defects of stock pyfaktory that this library does not have: the same scenario on both.
 
-Each test states once what a user sees of it, on stock pyfaktory and on this library. Should a
-release of pyfaktory mend one, its half fails, and the workaround can go.
+Each test states once what a user sees on stock pyfaktory and on this library. If a release of
+pyfaktory fixes a defect, the stock half of its test fails, and the workaround can be removed.
 """
 
 from __future__ import annotations
@@ -31,8 +31,8 @@ BROKEN = b"-ERR internal error\r\n"
 NOTHING = b"$-1\r\n"
 
 
-def seen(*, stock, ours):
-    """What a user sees: on stock pyfaktory, and on this library."""
+def expect(*, stock, ours):
+    """Run a test on both libraries, with what a user sees on each."""
     return pytest.mark.parametrize(
         ("library", "expected"),
         [
@@ -42,8 +42,8 @@ def seen(*, stock, ours):
     )
 
 
-def came_to(call):
-    """What a call answers, or the name of what it raises."""
+def result_of(call):
+    """Return the result of a call, or the name of the exception that it raises."""
     try:
         return call()
     except Exception as exc:  # noqa: BLE001  # the name is the observation
@@ -58,29 +58,30 @@ def connected(library, url, **options):
         yield client
     finally:
         if library is pyfaktory:
-            client.sock.close()  # its disconnect() raises where the connection is lost
+            client.sock.close()  # its disconnect() raises if the connection is lost
         else:
             client.disconnect()
 
 
 def pushing(library, client):
-    """A function that pushes a new job, and answers whether it is pushed."""
+    """Return a function that pushes a new job, and returns whether it was pushed."""
     producer = library.Producer(client)
     return lambda: bool(producer.push(library.Job(jobtype="note", args=[])))
 
 
-def accepted(command):
+def acceptance(command):
+    """Return the reply that accepts a command."""
     return bulk("{}") if command.startswith("PUSHB ") else b"+OK\r\n"
 
 
-class TestAnswersOfAnotherCommand:
-    """After a time-out the answer that was given up still comes, on the same connection."""
+class TestLateReplies:
+    """After a time-out, the late reply still comes, on the same connection."""
 
-    @seen(
+    @expect(
         stock=["TimeoutError", True, "FaktroyWorkProtocolError"],
         ours=["PushOutcomeUnknown", "PushRefused", True],
     )
-    def test_a_push_after_one_that_timed_out_gets_its_own_answer(self, library, expected):
+    def test_push_after_a_time_out_gets_its_own_reply(self, library, expected):
         """The first times out, the server refuses the second and accepts the third."""
         late = threading.Event()
 
@@ -90,45 +91,45 @@ class TestAnswersOfAnotherCommand:
                 if number == 1:
                     late.wait(5)
                 else:
-                    time.sleep(0.2)  # or the answer before could be read together with this
-                peer.send(REFUSAL if number == 2 else accepted(command))
+                    time.sleep(0.2)  # or the client could read both replies together
+                peer.send(REFUSAL if number == 2 else acceptance(command))
 
         with (
             ScriptedServer(script) as server,
             connected(library, server.url, timeout=1) as client,
         ):
             push = pushing(library, client)
-            first = came_to(push)
+            first = result_of(push)
             late.set()
-            assert [first, came_to(push), came_to(push)] == expected
+            assert [first, result_of(push), result_of(push)] == expected
 
-    @seen(stock=["TimeoutError", "TimeoutError"], ours=["PushOutcomeUnknown", True])
-    def test_two_answers_that_come_at_once_end_the_wait(self, library, expected):
-        """The server owes an answer, and gives it together with the next."""
+    @expect(stock=["TimeoutError", "TimeoutError"], ours=["PushOutcomeUnknown", True])
+    def test_two_replies_at_once_end_the_wait(self, library, expected):
+        """The server sends a late reply together with the next one."""
 
         def script(peer):
-            owed = b""
+            pending = b""
             for command in peer:
-                owed += accepted(command)
+                pending += acceptance(command)
                 if len(server.received) > 1:
-                    peer.send(owed)
-                    owed = b""
+                    peer.send(pending)
+                    pending = b""
 
         with (
             ScriptedServer(script) as server,
             connected(library, server.url, timeout=1) as client,
         ):
             push = pushing(library, client)
-            assert [came_to(push), came_to(push)] == expected
+            assert [result_of(push), result_of(push)] == expected
 
 
 class TestErrors:
-    @seen(
+    @expect(
         stock=["FaktroyWorkProtocolError"] * 3,
         ours=["PushRefused", "PushOutcomeUnknown", "PushNotSent"],
     )
-    def test_refused_unanswered_and_not_sent_are_told_apart(self, library, expected):
-        """Stock's class is the same, whether the job may be on the server or cannot be."""
+    def test_refused_unanswered_and_not_sent_have_own_errors(self, library, expected):
+        """Stock raises the same class, whether the job may be on the server or not."""
 
         def script(peer):
             for _ in peer:
@@ -139,16 +140,16 @@ class TestErrors:
         with ScriptedServer(script) as server:
             with connected(library, server.url, timeout=5) as client:
                 push = pushing(library, client)
-                refused, unanswered = came_to(push), came_to(push)
+                refused, unanswered = result_of(push), result_of(push)
             never_connected = library.Client(server.url)
-            not_sent = came_to(pushing(library, never_connected))
+            not_sent = result_of(pushing(library, never_connected))
         assert [refused, unanswered, not_sent] == expected
 
 
 class TestCutReplies:
-    @seen(stock={}, ours="PushOutcomeUnknown")
-    def test_a_bulk_push_whose_answer_is_cut_is_no_success(self, library, expected):
-        """The answer would have named a refused job; an empty dict says that all were pushed."""
+    @expect(stock={}, ours="PushOutcomeUnknown")
+    def test_bulk_push_with_a_cut_reply_is_no_success(self, library, expected):
+        """The full reply names a refused job; an empty dict would mean that all were pushed."""
 
         def script(peer):
             for command in peer:
@@ -160,14 +161,14 @@ class TestCutReplies:
         with ScriptedServer(script) as server, connected(library, server.url) as client:
             producer = library.Producer(client)
             job = library.Job(jobtype="note", args=[])
-            assert came_to(lambda: producer.push_bulk([job])) == expected
+            assert result_of(lambda: producer.push_bulk([job])) == expected
 
 
 WORKER = textwrap.dedent(
     """
     import importlib, logging, os, sys
 
-    library = importlib.import_module(sys.argv[1])  # first, for it may listen to signals
+    library = importlib.import_module(sys.argv[1])  # first, since it may set signal handlers
     from tests.integration import handlers, stock_handlers
 
     logging.basicConfig(level=logging.WARNING)
@@ -180,16 +181,16 @@ WORKER = textwrap.dedent(
     consumer.register("note_trace", stock_handlers.note_trace, bind=True)
     try:
         consumer.run()
-    except BaseException as exc:  # also the SystemExit in which stock always ends
+    except BaseException as exc:  # also SystemExit, with which stock always ends
         print("run has raised", repr(exc), file=sys.stderr)
     finally:
-        os._exit(0)  # rather than wait for a stock client's next heartbeat
+        os._exit(0)  # instead of waiting for a stock client's next heartbeat
     """
 )
 
 
 class Worker:
-    """A consumer of either library in a process of its own, whose main thread hears signals."""
+    """A consumer of either library in a process of its own, in the main thread."""
 
     def __init__(self, library, url, concurrency, log):
         self._log = log
@@ -208,7 +209,7 @@ class Worker:
         self._process.send_signal(signal.SIGTERM)
 
     def wait(self):
-        """Waits for its end; from then on it says nothing more."""
+        """Wait for its exit; after that its log is complete."""
         self._process.wait(15)
 
     def has_ended(self):
@@ -222,7 +223,7 @@ class Worker:
 
 @pytest.fixture
 def work(tmp_path):
-    """`work(library, url)` starts a worker that does not outlive the test."""
+    """`work(library, url)` starts a worker, which is killed after the test."""
     workers = []
 
     def start(library, url, concurrency=2):
@@ -249,12 +250,12 @@ def push(faktory):
 
 
 def reserved(jid, jobtype, *args):
-    """FETCH's reply with a job."""
+    """Return the reply to FETCH with a job."""
     return bulk(json.dumps({"jid": jid, "jobtype": jobtype, "args": args, "queue": "default"}))
 
 
 def serving(*jobs, ack=b"+OK\r\n", fail=b"+OK\r\n"):
-    """A script that hands out jobs, and answers reports in a fixed way."""
+    """Return a script that hands out jobs, and sends fixed replies to reports."""
     waiting = list(jobs)
 
     def script(peer):
@@ -273,12 +274,12 @@ def serving(*jobs, ack=b"+OK\r\n", fail=b"+OK\r\n"):
     return script
 
 
-class TestSignalAmidFetch:
+class TestSignalDuringFetch:
     """SIGTERM comes while a job runs and FETCH waits; then the job ends and is acknowledged."""
 
     @pytest.fixture
     def interrupted(self, work, wait_for, notes, release):
-        """What a server hears and a worker logs that is interrupted so."""
+        """`interrupted(library, …)` returns the reports to the server, and the worker's log."""
 
         def interrupt(library, fetched, ack):
             acked = threading.Event()
@@ -298,7 +299,7 @@ class TestSignalAmidFetch:
                             peer.send(NOTHING)
                         case "ACK", _:
                             acked.set()
-                            time.sleep(0.2)  # or both answers could be read together
+                            time.sleep(0.2)  # or the worker could read both replies together
                             peer.send(ack)
                         case _:
                             peer.send(b"+OK\r\n")
@@ -313,27 +314,27 @@ class TestSignalAmidFetch:
 
         return interrupt
 
-    @seen(stock=False, ours=True)
-    def test_a_refused_ack_is_noticed(self, interrupted, library, expected):
-        """Stock reads FETCH's "nothing there" as the answer to its ACK: a success."""
+    @expect(stock=False, ours=True)
+    def test_refused_ack_is_logged(self, interrupted, library, expected):
+        """Stock reads the empty reply to FETCH as the reply to its ACK: a success."""
         reports, log = interrupted(library, fetched=NOTHING, ack=BROKEN)
         assert reports == ["ACK first-000001"]
         assert ("first-000001" in log) is expected
 
-    @seen(stock=["ACK first-000001"], ours=["ACK first-000001", "ACK second-00001"])
-    def test_the_job_that_fetch_brings_is_done(
+    @expect(stock=["ACK first-000001"], ours=["ACK first-000001", "ACK second-00001"])
+    def test_job_of_the_interrupted_fetch_is_run(
         self, interrupted, library, expected, notes, release
     ):
-        """Stock reads it as the answer to its ACK; it stays reserved until it expires."""
+        """Stock reads the job as the reply to its ACK; it stays reserved until it expires."""
         second = reserved("second-00001", "hold", notes.path, str(release))
         reports, _log = interrupted(library, fetched=second, ack=b"+OK\r\n")
         assert reports == expected
 
 
 class TestReports:
-    @seen(stock=["ACK done-0000001", "FAIL done-0000001"], ours=["ACK done-0000001"])
-    def test_a_job_that_succeeded_is_never_failed(self, work, wait_for, notes, library, expected):
-        """The server has an error at its ACK. A FAIL would run it again."""
+    @expect(stock=["ACK done-0000001", "FAIL done-0000001"], ours=["ACK done-0000001"])
+    def test_job_that_succeeded_is_never_failed(self, work, wait_for, notes, library, expected):
+        """The server replies to its ACK with an error. A FAIL would run the job again."""
         job = reserved("done-0000001", "note", notes.path)
         with ScriptedServer(serving(job, ack=BROKEN)) as server:
             worker = work(library, server.url)
@@ -345,11 +346,9 @@ class TestReports:
             assert server.reports() == expected
         assert notes() == ["ran"]
 
-    @seen(stock=False, ours=True)
-    def test_a_fail_that_is_refused_is_told_with_its_jid(
-        self, work, wait_for, notes, library, expected
-    ):
-        """Both go on with the next job; on stock the error is lost in a Future's callback."""
+    @expect(stock=False, ours=True)
+    def test_refused_fail_is_logged_with_its_jid(self, work, wait_for, notes, library, expected):
+        """Both run the next job. On stock the error is lost in a Future's callback."""
         failing = reserved("refused-0001", "fail", "boom")
         following = reserved("follows-0001", "note", notes.path)
         with ScriptedServer(serving(failing, following, fail=BROKEN)) as server:
@@ -359,17 +358,17 @@ class TestReports:
             worker.wait()
             assert "ACK follows-0001" in server.reports()
         lines = [line for line in worker.log().splitlines() if "refused-0001" in line]
-        of_the_report = [line for line in lines if "ValueError" not in line]
-        assert bool(of_the_report) is expected
+        report_lines = [line for line in lines if "ValueError" not in line]
+        assert bool(report_lines) is expected
 
     @pytest.mark.parametrize("refused", [True, False])
-    def test_a_job_whose_fail_is_refused_keeps_its_lock(self, faktory, refused):
-        """Ours alone, stock having no locks. The job has no retries: an accepted FAIL ends it."""
+    def test_job_with_a_refused_fail_keeps_its_lock(self, faktory, refused):
+        """Only ours: stock has no locks. The job has no retries, so an accepted FAIL ends it."""
         unique = Unique(store=faktory.store_url, default=Policy(ttl="1h"))
         consumer = faktory.consumer(middleware=[unique])
 
         def fail():
-            if refused:  # for there is no reservation any more
+            if refused:  # since the reservation is gone then
                 consumer.client._commands.call(f"ACK {json.dumps({'jid': pushed.jid})}")
             raise ValueError
 
@@ -381,16 +380,16 @@ class TestReports:
 
 
 class TestHandlers:
-    """What one job's handler does costs no other job."""
+    """A handler affects only its own job."""
 
-    @seen(
+    @expect(
         stock={"ended": True, "failed": [], "never reported": ["leave", "note"]},
         ours={"ended": False, "failed": ["leave"], "never reported": []},
     )
-    def test_one_that_calls_sys_exit_fails_its_own_job_and_no_more(
+    def test_handler_that_calls_sys_exit_fails_only_its_job(
         self, faktory, push, work, wait_for, notes, library, expected
     ):
-        """On stock neither that job nor the next is reported, and the consumer ends."""
+        """On stock neither its job nor the next is reported, and the consumer ends."""
         push("leave")
         push("note", notes.path)
         worker = work(library, faktory.url, concurrency=1)
@@ -401,11 +400,11 @@ class TestHandlers:
             "never reported": sorted(job["jobtype"] for job in faktory.working),
         } == expected
 
-    @seen(stock=["fail_unpicklably", "hold"], ours=["fail_unpicklably"])
-    def test_an_exception_that_does_not_unpickle_fails_no_job_beside_it(
+    @expect(stock=["fail_unpicklably", "hold"], ours=["fail_unpicklably"])
+    def test_exception_that_cannot_unpickle_fails_only_its_job(
         self, faktory, push, work, wait_for, notes, release, library, expected
     ):
-        """On stock the job beside it fails as well, while its handler runs on, and returns."""
+        """On stock the job beside it fails as well, while its handler goes on and returns."""
         work(library, faktory.url)
         push("hold", notes.path, str(release))
         wait_for(lambda: notes() == ["started"])
@@ -415,15 +414,20 @@ class TestHandlers:
         wait_for(lambda: notes() == ["started", "ended"] and not faktory.working)
         assert sorted(job["jobtype"] for job in faktory.retries) == expected
 
-    @seen(
-        stock={"ended": True, "failed": [], "never reported": ["unheard_of"], "waiting": ["note"]},
-        ours={"ended": False, "failed": ["unheard_of"], "never reported": [], "waiting": []},
+    @expect(
+        stock={
+            "ended": True,
+            "failed": [],
+            "never reported": ["unknown"],
+            "waiting": ["note"],
+        },
+        ours={"ended": False, "failed": ["unknown"], "never reported": [], "waiting": []},
     )
-    def test_a_jobtype_without_a_handler_fails_that_job_and_no_more(
+    def test_jobtype_without_a_handler_fails_only_its_job(
         self, faktory, push, work, wait_for, notes, library, expected
     ):
-        """On stock the consumer ends and leaves the job reserved, the next one in its queue."""
-        push("unheard_of")
+        """On stock the consumer ends: the job stays reserved, the next one stays queued."""
+        push("unknown")
         push("note", notes.path)
         worker = work(library, faktory.url)
         wait_for(lambda: worker.has_ended() or (notes() and not faktory.working))
@@ -434,11 +438,11 @@ class TestHandlers:
             "waiting": [job["jobtype"] for job in faktory.jobs],
         } == expected
 
-    @seen(stock=["unseen"], ours=["seen"])
-    def test_one_can_see_its_jobs_payload(
+    @expect(stock=["unseen"], ours=["seen"])
+    def test_handler_can_read_its_jobs_payload(
         self, faktory, push, work, wait_for, notes, library, expected
     ):
-        """On stock it is given its args, and the jid where it is bound; `custom` never."""
+        """On stock it gets the args, and the jid if it is bound, but never `custom`."""
         push("note_trace", notes.path, custom={"trace": TRACE})
         work(library, faktory.url)
         wait_for(notes)
@@ -446,7 +450,7 @@ class TestHandlers:
 
 
 class TestExpiredReservation:
-    """A job takes longer than its `reserve_for`: it is in retries when its ACK is sent."""
+    """A job runs for longer than its `reserve_for`: it is in retries when its ACK is sent."""
 
     STOCK = textwrap.dedent(
         """
@@ -461,7 +465,7 @@ class TestExpiredReservation:
         """
     )
 
-    def test_stock_takes_the_late_ack_for_a_success(self, faktory, push, wait_for):
+    def test_stock_takes_a_late_ack_for_a_success(self, faktory, push, wait_for):
         push("late", reserve_for=60)
         with subprocess.Popen(
             [sys.executable, "-c", self.STOCK, faktory.url],
@@ -472,14 +476,14 @@ class TestExpiredReservation:
             try:
                 wait_for(lambda: faktory.working)
                 faktory.advance(80)
-                said, _ = worker.communicate("go on\n", timeout=15)
+                output, _ = worker.communicate("go on\n", timeout=15)
             finally:
                 worker.kill()
-        assert said == "True\n"
+        assert output == "True\n"
         assert [job["failure"]["errtype"] for job in faktory.retries] == ["ReservationExpired"]
 
     @pytest.mark.parametrize(("takes", "kept"), [(30, False), (80, True)])
-    def test_ours_keeps_the_lock_of_a_job_that_took_too_long(self, faktory, takes, kept):
+    def test_ours_keeps_the_lock_of_a_job_that_is_late(self, faktory, takes, kept):
         unique = Unique(store=faktory.store_url, default=Policy(ttl="1h"))
         consumer = faktory.consumer(middleware=[unique])
         consumer.register("late", lambda: faktory.advance(takes))
@@ -490,15 +494,15 @@ class TestExpiredReservation:
         assert (pushed.key in faktory.locks) is kept
 
 
-@seen(
+@expect(
     stock={"push": "raises", "disconnect": "raises", "connect": "raises", "push again": "raises"},
     ours={"push": "works", "disconnect": "works", "connect": "works", "push again": "works"},
 )
-def test_a_connection_that_the_server_has_closed_is_opened_again(new_faktory, library, expected):
-    """Faktory was restarted under an idle client. A stock one is of no use from then on."""
+def test_connection_closed_by_the_server_is_opened_again(new_faktory, library, expected):
+    """Faktory was restarted while the client was idle. A stock client is unusable after that."""
 
-    def fate(call):
-        return "raises" if isinstance(came_to(call), str) else "works"
+    def outcome(call):
+        return "raises" if isinstance(result_of(call), str) else "works"
 
     server = new_faktory()
     with connected(library, server.url, timeout=5) as client:
@@ -506,8 +510,8 @@ def test_a_connection_that_the_server_has_closed_is_opened_again(new_faktory, li
         assert push()
         server.restart()
         assert {
-            "push": fate(push),
-            "disconnect": fate(client.disconnect),
-            "connect": fate(client.connect),
-            "push again": fate(push),
+            "push": outcome(push),
+            "disconnect": outcome(client.disconnect),
+            "connect": outcome(client.connect),
+            "push again": outcome(push),
         } == expected
