@@ -37,7 +37,7 @@ FEWEST_ROUNDS = 2
 
 
 class Scale(NamedTuple):
-    """How much is measured."""
+    """The amount of measurements."""
 
     rounds: int
     delays: Rounds

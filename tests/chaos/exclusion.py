@@ -13,7 +13,7 @@ from tests.chaos.timing import RELEASE_SECONDS, RUN_LEASE_SECONDS, RUN_LOCK_SECO
 # A release that the store failed is tried again every five seconds at the longest.
 _RELEASE_RETRY_SECONDS = 5.0
 
-# A run lock whose acquirer got no answer lasts for its lease, and a moment.
+# If its acquire had no answer, a run lock lasts for its lease and a moment.
 _UNANSWERED_LEASE_SECONDS = RUN_LEASE_SECONDS + 2.0
 
 

@@ -94,8 +94,8 @@ def was_lost_by_faktory(history, job):
     """Return whether a Faktory that got SIGKILL lost the job between two places of its storage.
 
     The job had been accepted, and was in no place of the storage when the server was paused before
-    the kill. No ACK had been sent, except for a requeue whose copy could still be waiting. Nothing
-    was seen of the job later.
+    the kill. No ACK had been sent, except for a requeue with a copy that could still be waiting.
+    Nothing was seen of the job later.
     """
     push = job.accepted_push
     return push is not None and any(

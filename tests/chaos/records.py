@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass, field
 
 ACCEPTED_STATUSES = ("pushed", "unguarded")
-"""Statuses of a push whose job is on the server."""
+"""Statuses of a push after which the job is on the server."""
 
 
 @dataclass

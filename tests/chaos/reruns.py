@@ -62,7 +62,7 @@ def _expired(copy, end):
 
 
 def _requeued_at_its_end(history, copy, end, other):
-    """Return the reason if a stopping worker requeued a job whose handler had just ended."""
+    """Return the reason if a stopping worker requeued a job after its handler had just ended."""
     ended, how = history.ends.get(end["writer"], (0, None))
     for report in copy.reports:
         is_close = report.type == "requeue" and abs(report.began - end["mono"]) < _RESULT_SECONDS

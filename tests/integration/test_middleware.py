@@ -195,7 +195,7 @@ SEEN_BEFORE = ContextVar("SEEN_BEFORE", default=None)
 
 
 class Leave(Middleware):
-    """Leaves a context variable set, as a tracer does whose end is cut off."""
+    """Leaves a context variable set, as a tracer does if its end is cut off."""
 
     def __init__(self):
         self.found = []
