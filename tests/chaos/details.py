@@ -19,13 +19,13 @@ REQUEUE_ERROR = "REQUEUE"
 NOT_CONNECTED = "connecting to"
 """Part of a `store_error`: there was no connection, so nothing was sent."""
 
-IN_PLACE_OF = "in the place of "
+REPLACES = "replaces "
 """Start of a `confirmed`, before the owner of the replaced job."""
 
 REPLACED_BY = "replaced by "
 """Start of a `superseded`, before the owner of the successor."""
 
-PLACE_TAKEN = "has the place of"
+ALSO_REPLACED = "has replaced"
 """Part of a `lapsed`: another job replaced the same job first."""
 
 
@@ -51,7 +51,7 @@ def was_not_sent(event):
 
 def says_replaced(event):
     """Return whether a `confirmed` event says that the job has replaced another."""
-    return event["detail"].startswith(IN_PLACE_OF)
+    return event["detail"].startswith(REPLACES)
 
 
 def names_replaced(event, owner):
@@ -59,9 +59,9 @@ def names_replaced(event, owner):
     return event["detail"].endswith(owner)
 
 
-def says_place_taken(event):
+def says_also_replaced(event):
     """Return whether a `lapsed` event says that another job replaced the same job first."""
-    return PLACE_TAKEN in event["detail"]
+    return ALSO_REPLACED in event["detail"]
 
 
 def successor_owner(event):

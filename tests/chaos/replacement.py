@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 
-from tests.chaos.details import names_replaced, says_place_taken, says_replaced
+from tests.chaos.details import names_replaced, says_also_replaced, says_replaced
 from tests.chaos.lifetimes import enqueued_at
 from tests.chaos.settings import TTL
 from tests.chaos.timing import (
@@ -43,7 +43,7 @@ def never_locked_reason(history, job, acquired):
             since = history.jobs[rival].replaced_since(push.replaces)
             if since is not None and since <= acquired:
                 return "replaced_concurrently"
-    if any(says_place_taken(event) for event in job.events if event["name"] == "lapsed"):
+    if any(says_also_replaced(event) for event in job.events if event["name"] == "lapsed"):
         return "replaced_job_ended"
     unknown = any(_may_have_failed(history, job, push) for push in pushes)
     return "replace_unknown" if unknown else None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 from tests.chaos.audit import Audit
-from tests.chaos.details import IN_PLACE_OF, PLACE_TAKEN, REPLACED_BY, run_blocked_detail
+from tests.chaos.details import REPLACES, ALSO_REPLACED, REPLACED_BY, run_blocked_detail
 from tests.chaos.history import History
 
 EXCLUSIVE_KEY = "u:ChaosExclusive:k"
@@ -83,7 +83,7 @@ class Scenario:
             sent = {"job": job or owner, "jid": jid or owner, "owner": owner, "key": key}
             self._add(began + 0.02, process, "sent", **sent, replaces=replaces)
         if status == "pushed" and confirm_event:
-            detail = f"{IN_PLACE_OF}{replaces}" if replaces else ""
+            detail = f"{REPLACES}{replaces}" if replaces else ""
             self.event("confirmed", owner, ended - 0.01, **fields, detail=detail)
         if status is not None:
             result = {"status": status, "result_jid": holder or jid or owner}
@@ -94,7 +94,7 @@ class Scenario:
         """A replacement that was pushed when another job had its lock."""
         self.push(owner, began, key=REPLACE_KEY, replaces=replaced, confirm_event=False)
         if lapsed:
-            detail = f"another {PLACE_TAKEN} {replaced}, too"
+            detail = f"another {ALSO_REPLACED} {replaced}, too"
             self.event("lapsed", owner, began + 0.09, process="p", detail=detail)
 
     def event(self, name, owner, mono, *, key="k", jid=None, process="w", detail=""):

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from faktory_unique import EventName, Job, Policy, Producer, Unique
-from faktory_unique.policy.settings import load
+from faktory_unique.policy.settings import load_settings
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -126,10 +126,10 @@ def test_every_setting_in_readme_loads(monkeypatch, tmp_path):
     for name, value in exported.items():
         monkeypatch.setenv(name, value)
     monkeypatch.setenv("FAKTORY_UNIQUE_CONFIG", str(config))
-    settings = load()
+    settings = load_settings()
     assert settings.policies["Billing::Invoice"].by == (0,)
     assert settings.default.ttl == 1800
     for name in exported:
         monkeypatch.delenv(name)
-    from_file = load(config=config)
+    from_file = load_settings(config=config)
     assert (from_file.policies["Billing::Invoice"].ttl, from_file.default.ttl) == (7200, 1800)

@@ -18,9 +18,9 @@ class Way(MemoryStream):
         self._stepped = False
         self._verb = None
 
-    def is_quiet(self):
+    def is_idle(self):
         """Asked before a command is sent on a connection that stands: here the step begins."""
-        if not super().is_quiet():
+        if not super().is_idle():
             return False
         self._step()
         return self._fault is not Fault.NOT_SENT
