@@ -10,7 +10,7 @@ from faktory_unique import Drop, Middleware, Requeue
 from faktory_unique.locks.keys import run_key
 from faktory_unique.locks.lifecycle import release_transition
 from faktory_unique.locks.transition import Transition, held
-from tests.cells.conflicts import ATTEMPT, UNTIL
+from tests.cells.replacement import ATTEMPT, UNTIL
 
 
 def push_beside(ground, unique):

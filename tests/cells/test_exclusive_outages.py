@@ -7,7 +7,7 @@ import pytest
 from faktory_unique import Requeue, StoreUnavailable
 from faktory_unique.locks.keys import run_key
 from faktory_unique.locks.transition import Transition, held
-from tests.cells.conflicts import ATTEMPT, UNTIL, After, lock, replacing
+from tests.cells.replacement import ATTEMPT, UNTIL, After, lock, replacing
 
 
 class TestAStoreThatIsAway:

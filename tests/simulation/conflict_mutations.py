@@ -16,7 +16,7 @@ from faktory_unique.unique.chunk_locks import ChunkLocks
 from faktory_unique.unique.job_lock import JobLock
 from faktory_unique.unique.lock_request import LockRequest
 from faktory_unique.unique.run_lock import RunLock
-from tests.simulation.mutating import mutation
+from tests.simulation.mutation import mutation
 
 
 @mutation("replaced_in_its_queue", (MemoryStore, "_write_tombstone"))

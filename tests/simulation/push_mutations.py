@@ -12,7 +12,7 @@ from faktory_unique.unique import request_builder
 from faktory_unique.unique.chunk import ChunkPush
 from faktory_unique.unique.chunk_locks import ChunkLocks
 from faktory_unique.unique.push_history import PushHistory
-from tests.simulation.mutating import mutation
+from tests.simulation.mutation import mutation
 
 
 @mutation("single", (lifecycle, "acquire_transition"))

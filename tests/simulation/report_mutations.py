@@ -6,7 +6,7 @@ from faktory_unique import ReportStatus
 from faktory_unique.locks import lifecycle, lock_ttl, server_rules
 from faktory_unique.worker import requeue, reservation
 from faktory_unique.worker.processor import JobProcessor
-from tests.simulation.mutating import mutation
+from tests.simulation.mutation import mutation
 
 
 @mutation("ack_after_the_rerun_began", (reservation, "LATE_GRACE"))

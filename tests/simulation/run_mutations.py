@@ -9,7 +9,7 @@ from faktory_unique.stores import deferred
 from faktory_unique.stores.deferred import DeferredWrites
 from faktory_unique.unique import job_lock
 from faktory_unique.unique.job_lock import JobLock
-from tests.simulation.mutating import mutation
+from tests.simulation.mutation import mutation
 
 
 def _act(step, act):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.simulation import conflicts, pushes, runs
+from tests.simulation import conflict_scenarios, push_scenarios, run_scenarios
 from tests.simulation.scenario import SCENARIOS
 
-__all__ = ["SCENARIOS", "conflicts", "pushes", "runs"]
+__all__ = ["SCENARIOS", "conflict_scenarios", "push_scenarios", "run_scenarios"]

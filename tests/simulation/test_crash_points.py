@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.simulation.explore import Report, explore, explore_switches
+from tests.simulation.exploration import Report, explore, explore_switches
 from tests.simulation.scenarios import SCENARIOS
 
 scenarios = pytest.mark.parametrize("scenario", SCENARIOS.values(), ids=list(SCENARIOS))

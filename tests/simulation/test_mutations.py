@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.simulation.explore import first_breach
+from tests.simulation.exploration import first_breach
 from tests.simulation.mutations import MUTATIONS
 from tests.simulation.scenarios import SCENARIOS
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from faktory_unique.testing import Clock, FakeFaktory
+from tests.simulation.checker import Truth
 from tests.simulation.faults import LATE_BY, Fault
-from tests.simulation.lock_truth import Store
+from tests.simulation.lock_checker import Store
 from tests.simulation.process import Away, Process
 from tests.simulation.schedule import TICK, Schedule
-from tests.simulation.truth import Truth
 
 # A reservation expires after 60 s and is noticed within 15; a retry waits for some minutes.
 MOST_SECONDS = 6 * 3_600

@@ -10,7 +10,7 @@ import redis
 from faktory_unique import InvalidJob, Lock, Policy, StoreUnavailable, Unique
 from faktory_unique.locks.keys import run_key, tombstone_key
 from faktory_unique.locks.transition import Transition
-from tests.unit.pushing import Faktory, job
+from tests.unit.push_helpers import Faktory, job
 
 POLICIES = {
     "Email": Policy(ttl=600),

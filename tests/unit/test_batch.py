@@ -26,7 +26,7 @@ from faktory_unique.locks.transition import read_transition
 from faktory_unique.stores.memory import MemoryStore
 from faktory_unique.unique.batch import CHUNK
 from faktory_unique.unique.push_history import PushHistory
-from tests.unit.pushing import Clock, FailingStore, Faktory, job, lock
+from tests.unit.push_helpers import Clock, FailingStore, Faktory, job, lock
 
 
 @pytest.fixture

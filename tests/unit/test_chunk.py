@@ -24,7 +24,7 @@ from faktory_unique.middleware import InnermostPush, compose
 from faktory_unique.stores.memory import MemoryStore
 from faktory_unique.testing import FakeFaktory
 from faktory_unique.unique.batch import CHUNK
-from tests.unit.pushing import Clock, job
+from tests.unit.push_helpers import Clock, job
 
 LEASE = 60
 SECOND = CHUNK  # the place of the first job of the second chunk

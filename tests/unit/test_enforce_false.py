@@ -10,7 +10,7 @@ from faktory_unique import InvalidJob, Policy, PushStatus, StoreError, Unique
 from faktory_unique.locks.stamp import read_stamp
 from faktory_unique.locks.transition import Transition
 from faktory_unique.stores.memory import MemoryStore
-from tests.unit.pushing import FailingStore, Faktory, job, lock
+from tests.unit.push_helpers import FailingStore, Faktory, job, lock
 
 OBSERVING = Policy(ttl=600, lease=30, enforce=False, on_store_error="raise")
 

@@ -11,7 +11,7 @@ from faktory_unique._durations import MAX_SECONDS
 from faktory_unique.locks.keys import lock_key
 from faktory_unique.locks.transition import read_transition
 from faktory_unique.policy.job_options import job_policy
-from tests.unit.pushing import Faktory, job
+from tests.unit.push_helpers import Faktory, job
 
 MAIL = Policy(
     ttl="1h",

@@ -19,7 +19,7 @@ from faktory_unique import (
 )
 from faktory_unique.errors import BatchError
 from faktory_unique.testing import FakeFaktory
-from tests.unit.pushing import Faktory, job
+from tests.unit.push_helpers import Faktory, job
 
 
 class Answering(Middleware):

@@ -7,7 +7,7 @@ import pytest
 from faktory_unique import Policy, PushStatus, StoreUnavailable, Unique
 from faktory_unique.locks.lifecycle import confirm_transition, release_transition
 from faktory_unique.stores.memory import MemoryStore
-from tests.unit.pushing import Clock, Faktory, job, lock
+from tests.unit.push_helpers import Clock, Faktory, job, lock
 
 POLICY = Policy(ttl=600, lease=30)
 

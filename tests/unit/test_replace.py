@@ -10,7 +10,7 @@ from faktory_unique.locks.lifecycle import replace_transition
 from faktory_unique.locks.stamp import read_stamp
 from faktory_unique.locks.transition import Transition
 from faktory_unique.stores.memory import MemoryStore
-from tests.unit.pushing import Clock, Faktory, job, lock
+from tests.unit.push_helpers import Clock, Faktory, job, lock
 
 OLD, NEW = "jid-old-1", "jid-new-1"
 

@@ -16,7 +16,7 @@ from faktory_unique.stores.memory import MemoryStore
 from faktory_unique.unique.context import UniqueContext
 from faktory_unique.unique.push_history import PushHistory
 from faktory_unique.unique.run_lock import RunLock
-from tests.unit.pushing import Clock
+from tests.unit.push_helpers import Clock
 
 KEY = "{unique:1:Email:x}:run"
 STAMP = Stamp("unique:1:Email:x", "jid-00000001", "success", 600, exclusive=True)

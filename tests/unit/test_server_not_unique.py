@@ -7,7 +7,7 @@ import pytest
 from faktory_unique import Policy, PushResult, PushStatus, Unique
 from faktory_unique.client.server_errors import is_not_unique
 from faktory_unique.locks.transition import read_transition
-from tests.unit.pushing import Faktory, job
+from tests.unit.push_helpers import Faktory, job
 
 
 class NotUniqueFaktory(Faktory):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from itertools import count
 
-from tests.simulation.works import Sent
+from tests.simulation.work import Sent
 
 
 class AsideTruth:

@@ -9,11 +9,11 @@ from __future__ import annotations
 from contextlib import contextmanager
 
 from faktory_unique import EventName
-from tests.simulation.job_truth import JobTruth
-from tests.simulation.lock_truth import LockTruth
-from tests.simulation.result_truth import ResultTruth
-from tests.simulation.struck import Struck
-from tests.simulation.works import Sent
+from tests.simulation.fault_log import Struck
+from tests.simulation.job_checker import JobTruth
+from tests.simulation.lock_checker import LockTruth
+from tests.simulation.result_checker import ResultTruth
+from tests.simulation.work import Sent
 
 # By any of these a lapse has been reported.
 _REPORTS = {

@@ -7,7 +7,7 @@ from faktory_unique.locks.lifecycle import RUN_LEASE
 from faktory_unique.locks.stamp import read_stamp
 from faktory_unique.locks.transition import is_leased, owner_of, replaced_by
 from faktory_unique.testing.fake import FakeStore
-from tests.simulation.works import Sent
+from tests.simulation.work import Sent
 
 
 class LockTruth:

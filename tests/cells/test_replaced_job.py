@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 
 from faktory_unique.locks.transition import held
-from tests.cells.conflicts import ATTEMPT, UNTIL, lock, old_and_new, replacing
+from tests.cells.replacement import ATTEMPT, UNTIL, lock, old_and_new, replacing
 
 
 class TestTheReplaced:

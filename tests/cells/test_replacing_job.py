@@ -7,7 +7,7 @@ import pytest
 from faktory_unique import Drop, Middleware, Requeue
 from faktory_unique.locks.lifecycle import release_transition
 from faktory_unique.locks.transition import Transition, held, leased
-from tests.cells.conflicts import FETCHED, UNTIL, After, held_for, lock, old_and_new, replacing
+from tests.cells.replacement import FETCHED, UNTIL, After, held_for, lock, old_and_new, replacing
 
 
 class TestTheReplacing:

@@ -8,8 +8,8 @@ from contextlib import contextmanager
 
 from faktory_unique.locks.server_rules import failures_before
 from faktory_unique.locks.stamp import read_stamp
-from tests.simulation.aside_truth import AsideTruth
-from tests.simulation.works import RESERVED, Work
+from tests.simulation.superseded_checker import AsideTruth
+from tests.simulation.work import RESERVED, Work
 
 
 class JobTruth:
