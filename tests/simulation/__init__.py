@@ -1,7 +1,11 @@
-"""Every crash point, tried: processes on a Faktory and a store in memory, by one clock.
+"""Simulation: processes on an in-memory Faktory and store, with each fault at each step.
 
-`schedule` lets one process go on at a time, `network` is where faults happen, `truth` knows what
-is so on the server and in the store, whoever believes what. `scenarios` tells what the processes
-do, `explore` runs a scenario with each fault at each step, and `mutations` breaks the library on
-purpose, to see that all this can fail.
+- `schedule`: tasks that run one at a time, by one clock.
+- `world`, `process`: one run of a scenario, and its producers and workers.
+- `network`, `faults`: the connections of a process, and the faults that can happen there.
+- `checker`, `job_checker`, `lock_checker`, `result_checker`, `superseded_checker`: the checks of
+  all promises against the real state of server and store.
+- `*_scenarios`: which processes there are, and what each does.
+- `exploration`: run a scenario with each fault at each step.
+- `*_mutations`: the library with one rule removed. The simulation must detect each.
 """

@@ -1,7 +1,7 @@
-"""What is so, whoever believes what, and which promise was broken.
+"""Checks of every promise against the real state of server and store.
 
-Watches the server's and the store's own innards, and writes down each breach of a promise of
-docs/design.md §1 as it happens; `breaches` at the end adds what shows only then.
+The checkers watch the internals of server and store, and record each breach of a promise of
+docs/design.md §1 when it happens. `final_breaches` adds those that show at the end only.
 """
 
 from __future__ import annotations
@@ -9,14 +9,14 @@ from __future__ import annotations
 from contextlib import contextmanager
 
 from faktory_unique import EventName
-from tests.simulation.fault_log import Struck
-from tests.simulation.job_checker import JobTruth
-from tests.simulation.lock_checker import LockTruth
-from tests.simulation.result_checker import ResultTruth
-from tests.simulation.work import Sent
+from tests.simulation.fault_log import FaultLog
+from tests.simulation.job_checker import JobChecker
+from tests.simulation.lock_checker import LockChecker
+from tests.simulation.result_checker import ResultChecker
+from tests.simulation.work import LateSender
 
-# By any of these a lapse has been reported.
-_REPORTS = {
+# Each of these events reports a lapse.
+_LAPSE_EVENTS = {
     EventName.LAPSED,
     EventName.REACQUIRED,
     EventName.PUSH_UNKNOWN,
@@ -25,75 +25,87 @@ _REPORTS = {
 }
 
 
-class Truth:
-    """The truth of one world.
+class Checker:
+    """All checks of one world.
 
     Attributes:
-        jobs: of those on the server.
-        results: of what pushes told.
-        locks: of those in the store.
-        works: what the jobs and locks are of, by owner.
-        struck: the faults so far.
-        unguarded: owners of jobs that went out without a lock.
-        actor: the process that does what happens now; None: time does.
-        broken: each breach of a promise so far: a name, and what happened.
+        jobs: checks of the jobs on the server.
+        results: checks of the results of pushes.
+        locks: checks of the locks in the store.
+        works: each `Work`, by owner.
+        fault_log: the faults that happened so far.
+        unguarded_owners: owners of jobs that were pushed without a lock.
+        actor: the process that causes what happens now; None if time does.
+        breaches: each breach so far: its name, and what happened.
     """
 
     def __init__(self, world):
         self.now = world.clock
         self.works = {}
-        self.struck = Struck()
-        self.unguarded = set()
+        self.fault_log = FaultLog()
+        self.unguarded_owners = set()
         self.actor = None
-        self.broken = []
-        self.results = ResultTruth(self)
-        self.jobs = JobTruth(self, world.faktory._core.manager)
-        self.locks = LockTruth(self, world.policy, world.longest_ttl, world.may_lapse)
-        self._reported = set()
+        self.breaches = []
+        self.results = ResultChecker(self)
+        self.jobs = JobChecker(self, world.faktory._core.manager)
+        self.locks = LockChecker(self, world.policy, world.longest_ttl, world.may_lapse)
+        self._reported_owners = set()
 
     @contextmanager
     def acting(self, process):
-        """What happens within is this process's doing."""
+        """Attribute all that happens within to this process."""
         before, self.actor = self.actor, process
         try:
             yield
         finally:
             self.actor = before
 
-    def as_of_now(self, process):
-        """A process as it is now, to act later."""
-        owners = self.locks.may_change(process)
-        return Sent(process.name, process.works_on, owners, self.jobs.asides.moment())
+    def snapshot(self, process):
+        """Return the process in its present state, to act later."""
+        owners = self.locks.changeable_owners(process)
+        return LateSender(
+            process.name, process.current_job, owners, self.jobs.superseded.next_sequence()
+        )
 
-    def event(self, event):
-        """An event was given to a hook."""
-        if event.name in _REPORTS:
-            self._reported.add(event.owner)
+    def on_event(self, event):
+        """Handle an event of a hook."""
+        if event.name in _LAPSE_EVENTS:
+            self._reported_owners.add(event.owner)
         if event.name is EventName.UNGUARDED:
-            self.unguarded.add(event.owner)
+            self.unguarded_owners.add(event.owner)
 
-    def may_be_twice(self, work):
-        """Whether two of its copies may live at once: something struck as it was pushed again."""
-        return work.accepted > 1 and self.struck.any_of(work.touched)
+    def may_have_two_copies(self, work):
+        """Return whether two copies may be live, because of a fault when it was pushed again."""
+        return work.accepted > 1 and self.fault_log.hit_any(work.processes_involved)
 
-    def broke(self, name, told):
-        """A promise is broken."""
-        self.broken.append((name, told))
+    def add_breach(self, name, detail):
+        """Record that a promise was broken."""
+        self.breaches.append((name, detail))
 
-    def breaches(self, locks):
-        """Each breach of a promise, at the end, when these are all locks: key → value."""
-        for jid in self.jobs.gone():
-            self.broke("lost", f"{jid} was accepted, and is gone")
-        for jid in self.jobs.asides.unheard():
-            self.broke("lost", f"{jid} stepped aside, and nothing ran in its place")
-        for work in self.jobs.undone():
-            self.broke("lost", f"{work.owner} was begun, and never done")
+    def final_breaches(self, locks):
+        """Return all breaches at the end of a run.
+
+        Args:
+            locks: the value of each lock that remains, by key.
+        """
+        for jid in self.jobs.unended_jids():
+            self.add_breach("lost", f"{jid} was accepted, and is gone")
+        for jid in self.jobs.superseded.lost_jids():
+            self.add_breach("lost", f"{jid} stepped aside, and nothing ran in its place")
+        for work in self.jobs.unfinished_works():
+            self.add_breach("lost", f"{work.owner} was started, and never done")
         for work in self.works.values():
-            # Who has taken it anew may have been killed before he could tell.
-            killed = work.taken_anew is not None and self.struck.killed([work.taken_anew.name])
-            if work.must_be_told and not killed and work.owner not in self._reported:
-                self.broke("unreported", f"nobody told that the lock of {work.owner} had run out")
+            # The process that reacquired it may have been killed before it could report that.
+            killed = work.reacquired_by is not None and self.fault_log.any_killed(
+                [work.reacquired_by.name]
+            )
+            if (
+                work.lapse_must_be_reported
+                and not killed
+                and work.owner not in self._reported_owners
+            ):
+                self.add_breach("unreported", f"no event says that the lock of {work.owner} lapsed")
         for key, value in locks.items():
-            if not self.locks.may_be_left(key, value):
-                self.broke("orphan", f"{key}: {value} stands, and nothing was to keep it")
-        return self.broken
+            if not self.locks.may_remain(key, value):
+                self.add_breach("orphan", f"{key}: {value} remains, and nothing should keep it")
+        return self.breaches

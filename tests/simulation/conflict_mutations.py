@@ -1,4 +1,4 @@
-"""What jobs that replace or exclude each other do, done wrong."""
+"""Mutations of `on_conflict="replace"` and `exclusive=True`."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from tests.simulation.mutation import mutation
 
 
 @mutation("replaced_in_its_queue", (MemoryStore, "_write_tombstone"))
-def replaced_without_a_marker(_write_tombstone):
+def a_replacement_writes_no_marker(_write_tombstone):
     return lambda _self, _transition, _replaced, _lock: None
 
 
@@ -29,13 +29,13 @@ def a_replaced_job_keeps_its_lock(replace):
     return lambda *given: replace(*given)._replace(expected=("nobody",), replaces=None, once=False)
 
 
-@mutation("swapped_when_all_is_over", (lifecycle, "replace_transition"))
-def a_late_swap_heeds_no_tombstone(replace):
+@mutation("replaced_after_the_new_job_ended", (lifecycle, "replace_transition"))
+def a_late_replacement_ignores_the_marker(replace):
     return lambda *given: replace(*given)._replace(once=False)
 
 
-@mutation("swapped_when_all_is_over", (lifecycle, "transition_for"))
-def a_replacing_job_leaves_no_tombstone_when_it_is_fetched(transition):
+@mutation("replaced_after_the_new_job_ended", (lifecycle, "transition_for"))
+def a_fetched_replacement_writes_no_marker(transition):
     def mutated(step, *given):
         made = transition(step, *given)
         return made and made._replace(replaces=None)
@@ -44,7 +44,7 @@ def a_replacing_job_leaves_no_tombstone_when_it_is_fetched(transition):
 
 
 @mutation("replaced_by_a_refused_push", (ChunkPush, "send"))
-def replaced_before_the_push(send):
+def a_job_is_replaced_before_the_push(send):
     def mutated(self):
         for request in self._locks.accepted.values():
             if request.replaces:
@@ -55,7 +55,7 @@ def replaced_before_the_push(send):
 
 
 @mutation("replaced_by_a_refused_push", (ChunkLocks, "finalize"))
-def replaced_for_a_push_that_was_refused(finalize):
+def a_refused_push_replaces_a_job(finalize):
     def mutated(self, results):
         for i, request in self.accepted.items():
             if request.replaces and results[i].status is PushStatus.REFUSED:
@@ -65,18 +65,18 @@ def replaced_for_a_push_that_was_refused(finalize):
     return mutated
 
 
-@mutation("a_replaced_job_is_pushed_again", (LockRequest, "acquire_transition"))
-def an_owner_that_was_replaced_is_pushed_again(acquire):
+@mutation("replaced_job_pushed_again", (LockRequest, "acquire_transition"))
+def a_replaced_owner_acquires_its_lock_again(acquire):
     return lambda self: acquire(self)._replace(unless_replaced=None)
 
 
 @mutation("replaced_by_two_at_once", (LockRequest, "lost_reason"))
-def no_result_says_that_another_has_replaced_it_too(_lost_reason):
+def a_second_replacement_is_not_reported(_lost_reason):
     return lambda _self, _found, _elapsed: ""
 
 
 @mutation("waited_longer_than_its_ttl", (job_lock, "meaning_of"))
-def a_job_steps_aside_for_any_owner_of_its_lock(meaning_of):
+def a_job_is_dropped_for_any_other_owner(meaning_of):
     def mutated(step, stamp, job, transition, found):
         if step is Step.FETCH and found is not None and owner_of(found) != stamp.owner:
             return Meaning(decision=Drop("another job has the lock"))
@@ -90,7 +90,7 @@ def a_replaced_job_runs(meaning_of):
     return lambda *given: meaning_of(*given)._replace(event=None, decision=None)
 
 
-@mutation("one_runs_and_one_waits", (RunLock, "release"))
+@mutation("exclusive_job_waits_for_another", (RunLock, "release"))
 def a_run_lock_is_never_released(_release):
     return lambda _self: None
 
@@ -103,23 +103,23 @@ def _running_all_the_same(on_fetch, delay):
     return mutated
 
 
-@mutation("one_runs_and_one_waits", (JobLock, "on_fetch"))
-def an_exclusive_job_waits_for_no_other(on_fetch):
+@mutation("exclusive_job_waits_for_another", (JobLock, "on_fetch"))
+def an_exclusive_job_never_waits(on_fetch):
     return _running_all_the_same(on_fetch, 5)
 
 
-@mutation("store_away_while_one_runs_and_one_waits", (JobLock, "on_fetch"))
+@mutation("store_away_while_an_exclusive_job_waits", (JobLock, "on_fetch"))
 def an_exclusive_job_runs_while_the_store_is_unavailable(on_fetch):
     return _running_all_the_same(on_fetch, 10)
 
 
-@mutation("one_runs_and_one_waits", (lifecycle, "hold_run_transition"))
-def a_run_lock_is_not_held(hold_run_transition):
+@mutation("exclusive_job_waits_for_another", (lifecycle, "hold_run_transition"))
+def a_run_lock_is_not_extended(hold_run_transition):
     return lambda *given: hold_run_transition(*given)._replace(ttl=lifecycle.RUN_LEASE)
 
 
-@mutation("one_runs_and_one_waits", (RunLock, "discard"))
-def a_run_lock_is_released_by_a_job_that_waits(_discard):
+@mutation("exclusive_job_waits_for_another", (RunLock, "discard"))
+def a_waiting_job_releases_the_run_lock(_discard):
     def mutated(self):
         [token] = self._context.store.run([read_transition(run_key(self._key))])
         self._context.store.run([lifecycle.release_run_transition(self._key, token)])
@@ -127,17 +127,17 @@ def a_run_lock_is_released_by_a_job_that_waits(_discard):
     return mutated
 
 
-@mutation("one_runs_and_one_waits", (lifecycle, "acquire_run_transition"))
-def a_run_lock_is_acquired_for_the_reservation_at_once(acquire_run_transition):
+@mutation("exclusive_job_waits_for_another", (lifecycle, "acquire_run_transition"))
+def a_run_lock_is_acquired_for_the_whole_reservation(acquire_run_transition):
     return lambda *given: acquire_run_transition(*given)._replace(ttl=expiry_noticed_after({}))
 
 
 @mutation("exclusive_past_its_reservation", (lifecycle, "TABLE"))
-def a_job_that_waits_for_a_run_lock_keeps_its_lock_time(_table):
+def a_job_waiting_for_a_run_lock_is_not_extended(_table):
     rows = {**lifecycle.TABLE[Step.REQUEUE], "start": Act.LEAVE}
     return {**lifecycle.TABLE, Step.REQUEUE: rows}
 
 
-@mutation("one_runs_and_one_waits", (lifecycle, "extend_transition"))
+@mutation("exclusive_job_waits_for_another", (lifecycle, "extend_transition"))
 def a_requeue_extends_by_its_delay_alone(extend):
     return lambda stamp, _ttl: extend(stamp, 15 + stamp.ttl)

@@ -1,4 +1,4 @@
-"""Counts what the simulation tries, and says so at the end."""
+"""Counts of all that the simulation tried, printed at the end of the run."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ TALLY = pytest.StashKey[Counter[str]]()
 
 @pytest.fixture
 def tally(request):
-    """What was tried, for the line at the end: a `Counter`."""
+    """Return the `Counter` of scenarios, faults and mutations that were tried."""
     return request.config.stash[TALLY]
 
 
 @pytest.fixture(autouse=True)
-def _quiet():
-    """Each run has warnings and errors by the dozen, as it should; to format them takes time."""
+def _no_logging():
+    """Disable logging: each run logs dozens of expected warnings, which take time to format."""
     logging.disable(logging.CRITICAL)
     yield
     logging.disable(logging.NOTSET)
@@ -31,5 +31,5 @@ def pytest_configure(config):
 def pytest_terminal_summary(terminalreporter, config):
     tally = config.stash[TALLY]
     if tally:
-        told = " ".join(f"{name}={number}" for name, number in tally.items())
-        terminalreporter.write_line(f"simulation: {told}")
+        figures = " ".join(f"{name}={number}" for name, number in tally.items())
+        terminalreporter.write_line(f"simulation: {figures}")

@@ -1,4 +1,4 @@
-"""Every single fault at every step of a scenario, and every switch between its processes."""
+"""Run a scenario with each fault at each step, and with each switch between processes."""
 
 from __future__ import annotations
 
@@ -8,64 +8,65 @@ from tests.simulation.faults import faults_at
 
 
 @dataclass
-class Report:
-    """What an exploration has tried, and what it has found.
+class Exploration:
+    """The runs of an exploration, and the breaches found.
 
     Attributes:
         runs: how often a scenario was run.
         points: how many pairs of a step and a fault were tried.
-        broken: of each run that broke a promise: what was done to it, and what broke.
+        breaches: for each run that broke a promise: the scenario, its faults and switches, and
+            what was broken.
     """
 
     runs: int = 0
     points: int = 0
-    broken: list = field(default_factory=list)
+    breaches: list = field(default_factory=list)
 
     def run(self, scenario, faults=(), switches=()):
-        """Runs a scenario once more."""
+        """Run a scenario once."""
         self.runs += 1
         world = scenario.run(faults, switches)
-        if world.broken:
+        if world.breaches:
             done = [*dict(faults).items(), *switches]
-            self.broken.append((scenario.name, done, world.broken))
+            self.breaches.append((scenario.name, done, world.breaches))
         return world
 
 
-def explore(scenario, report):
-    """Runs a scenario without a fault, then with each that its steps can meet."""
-    world = report.run(scenario)
+def explore_faults(scenario, exploration):
+    """Run a scenario without faults, then with each fault that each step can have."""
+    world = exploration.run(scenario)
     for number, label in world.steps:
         for fault in faults_at(label):
-            report.points += 1
-            report.run(scenario, {number: fault})
+            exploration.points += 1
+            exploration.run(scenario, {number: fault})
 
 
-def explore_switches(scenario, report):
-    """Runs a scenario with another process going first at each step, and at each two steps."""
-    world = report.run(scenario)
+def explore_switches(scenario, exploration):
+    """Run a scenario with another process first at each step, and at each pair of steps."""
+    world = exploration.run(scenario)
     steps = len(world.steps)
     for first in range(steps):
-        report.run(scenario, switches=[first])
+        exploration.run(scenario, switches=[first])
         for second in range(first + 1, steps):
-            report.run(scenario, switches=[first, second])
+            exploration.run(scenario, switches=[first, second])
 
 
 def first_breach(scenarios):
-    """The first breach that an exploration of some scenarios comes upon, or None.
+    """Return the first breach that an exploration of these scenarios finds, or None.
 
-    What is quick to try comes first: each scenario as it is, then with faults, then with switches.
+    Quick tries come first: each scenario without changes, then with faults, then with switches.
     """
-    report = Report()
-    for tries in (_as_it_is, _with_faults, _with_switches):
+    exploration = Exploration()
+    for tries in (_without_changes, _with_faults, _with_switches):
         for scenario in scenarios:
             for faults, switches in tries(scenario):
-                report.run(scenario, faults, switches)
-                if report.broken:
-                    return report.broken[0]
+                exploration.run(scenario, faults, switches)
+                if exploration.breaches:
+                    return exploration.breaches[0]
     return None
 
 
-def _as_it_is(_scenario):
+def _without_changes(_scenario):
     yield {}, ()
 
 

@@ -1,4 +1,4 @@
-"""What can go wrong at one step, and for how long."""
+"""The faults that can happen at a step of a process, and how long each lasts."""
 
 from __future__ import annotations
 
@@ -6,25 +6,25 @@ from enum import Enum
 
 
 class Fault(Enum):
-    """What happens at a step of a process towards Faktory or the store."""
+    """A fault at a step of a process: a command to Faktory, a call of the store, or a handler."""
 
     CRASH_BEFORE = "the process is killed before it sends"
-    CRASH_AFTER = "the process is killed once it was carried out"
-    LOST = "it is lost on its way"
-    ANSWER_LOST = "it is carried out, and the answer is lost"
-    LATE = "it is carried out 8 s later, when its sender has given up"
-    NOT_SENT = "there is no connection, once"
-    NOT_NOW = "the server shuts down and takes no command, once"
-    FALSE_ERROR = "it is carried out, and answered with an error"
-    DOWN = "the other side is away for 25 s"
-    CUT_OFF = "the process reaches nobody for 100 s"
+    CRASH_AFTER = "the process is killed after the command was carried out"
+    LOST = "the command is lost"
+    REPLY_LOST = "the command is carried out, and its reply is lost"
+    LATE = "the command is carried out 8 s later, after its sender timed out"
+    NOT_SENT = "the connection is refused once"
+    SHUTTING_DOWN = "the server answers once that it is shutting down"
+    FALSE_ERROR = "the command is carried out, and its reply is an error"
+    DOWN = "the server or the store is unavailable for 25 s"
+    CUT_OFF = "the process can reach neither server nor store for 100 s"
     STOP_BEFORE = "the process is stopped for 100 s before it sends"
-    STOP_AFTER = "the process is stopped for 100 s once it has the answer"
-    REFUSED = "the server's storage refuses it"  # asked for by scenarios alone
+    STOP_AFTER = "the process is stopped for 100 s after it has the reply"
+    REFUSED = "the server's storage refuses the command"  # only in scenarios that ask for it
 
     @property
     def is_stop(self):
-        """Whether the process stands still amid what it does: no promise of the clock's holds."""
+        """Return whether the process is stopped, so that it can keep no deadline."""
         return self in {Fault.STOP_BEFORE, Fault.STOP_AFTER}
 
     @property
@@ -32,24 +32,24 @@ class Fault(Enum):
         return self in {Fault.CRASH_BEFORE, Fault.CRASH_AFTER}
 
 
-# Longer than a reservation and a lease, each 60 s.
-STOPPED = 100
-# As long as a server can take, and within the bands of docs/design.md §5.
-LATE_BY = 8
-# Within a lease, and longer than a retry's pause.
-AWAY = 25
+# Seconds: longer than a reservation and a lease, which are 60 s each.
+STOP_SECONDS = 100
+# Seconds: as long as a server can take, and within the late grace of docs/design.md §5.
+LATE_SECONDS = 8
+# Seconds: shorter than a lease, and longer than a retry's pause.
+OUTAGE_SECONDS = 25
 
 ANYWHERE = (
     *(Fault.CRASH_BEFORE, Fault.CRASH_AFTER, Fault.STOP_BEFORE, Fault.STOP_AFTER),
-    *(Fault.DOWN, Fault.CUT_OFF, Fault.LOST, Fault.ANSWER_LOST, Fault.LATE),
+    *(Fault.DOWN, Fault.CUT_OFF, Fault.LOST, Fault.REPLY_LOST, Fault.LATE),
 )
-ON_FAKTORY = (*ANYWHERE, Fault.NOT_SENT, Fault.NOT_NOW)
+ON_FAKTORY = (*ANYWHERE, Fault.NOT_SENT, Fault.SHUTTING_DOWN)
 ON_PUSH = (*ON_FAKTORY, Fault.FALSE_ERROR)
 ON_HANDLER = (Fault.CRASH_BEFORE, Fault.STOP_BEFORE)
 
 
 def faults_at(label):
-    """What can happen at a step with this label."""
+    """Return the faults that can happen at a step with this label."""
     match label.split()[0]:
         case "store":
             return ANYWHERE

@@ -1,4 +1,4 @@
-"""What becomes of jobs on the server."""
+"""Checks of jobs on the server: none is lost, run twice or run beside an equal job."""
 
 from __future__ import annotations
 
@@ -8,276 +8,291 @@ from contextlib import contextmanager
 
 from faktory_unique.locks.server_rules import failures_before
 from faktory_unique.locks.stamp import read_stamp
-from tests.simulation.superseded_checker import AsideTruth
-from tests.simulation.work import RESERVED, Work
+from tests.simulation.superseded_checker import SupersededChecker
+from tests.simulation.work import RESERVE_SECONDS, Work
 
 
-class JobTruth:
-    """The jobs of one world.
+class JobChecker:
+    """The checks of all jobs of one world.
 
     Args:
-        truth: of the world.
-        manager: the server's, whose methods it watches.
+        checker: the checker of the world.
+        manager: the server's job manager, whose methods are wrapped.
 
     Attributes:
-        asides: of the jobs that step aside for others.
+        superseded: checks of the jobs that are dropped because they were replaced.
     """
 
-    def __init__(self, truth, manager):
-        self._truth = truth
+    def __init__(self, checker, manager):
+        self._checker = checker
         self._payloads = {}
         self._executed = Counter()
-        self._begun = set()
-        self._replaced = set()
+        self._started = set()
+        self._requeued = set()
         self._dropped = set()
-        self._over = set()
+        self._ended = set()
         self._running = defaultdict(dict)
-        self._waits_since = {}
+        self._queued_since = {}
         self._reserved_by = {}
-        self._handling = {}
-        self.asides = AsideTruth(truth)
-        self._watch(manager)
+        self._handlers = {}
+        self.superseded = SupersededChecker(checker)
+        self._wrap_methods(manager)
 
-    # ---- what workers do ---------------------------------------------------------------------
+    # ---- called by workers -------------------------------------------------------------------
 
     @contextmanager
     def working(self, process, job):
-        """Within, a process works a job; a killed one no more."""
-        self._running[job["jid"]][process.name] = process, self._truth.now()
-        process.works_on = job
+        """Record that a process works on a job during this context."""
+        self._running[job["jid"]][process.name] = process, self._checker.now()
+        process.current_job = job
         try:
             yield
         finally:
-            process.works_on = None
+            process.current_job = None
             del self._running[job["jid"]][process.name]
 
     @contextmanager
     def handling(self, process, jid):
-        """Within, a handler runs: how often one has for this work."""
+        """Record that a handler runs during this context. Yield the number of this attempt."""
         work = self.work_of(self.job(jid))
         if read_stamp(self.job(jid)).exclusive:
-            self._check_alone(process, work)
-        self._handling[process.name] = process, work, self._truth.now()
+            self._check_exclusive(process, work)
+        self._handlers[process.name] = process, work, self._checker.now()
         try:
-            yield self._began(jid, work)
+            yield self._start(jid, work)
         finally:
-            del self._handling[process.name]
+            del self._handlers[process.name]
 
-    def _check_alone(self, process, work):
-        """No other handler of an exclusive job of the same key runs, that may still run."""
-        for other, others, since in self._handling.values():
-            runs = not other.dead and self._truth.now() < since + RESERVED
-            still = self._truth.struck.any_stood_still([process.name, other.name])
-            if others.key == work.key and runs and not still:
-                self._truth.broke("two at once", f"{work.owner} runs, and {others.owner} does")
+    def _check_exclusive(self, process, work):
+        """Check that no other handler of an exclusive job of the same key may still run."""
+        for other, other_work, since in self._handlers.values():
+            runs = not other.dead and self._checker.now() < since + RESERVE_SECONDS
+            stopped = self._checker.fault_log.any_stopped([process.name, other.name])
+            if other_work.key == work.key and runs and not stopped:
+                self._checker.add_breach(
+                    "two at once", f"{work.owner} runs, and so does {other_work.owner}"
+                )
 
-    def _began(self, jid, work):
-        work.begun += 1
-        self._begun.add(jid)
-        self.asides.begins(jid, work)
-        # Of `start`, a later attempt has no lock as a rule: nobody can tell that it should have.
+    def _start(self, jid, work):
+        work.starts += 1
+        self._started.add(jid)
+        self.superseded.on_start(jid, work)
+        # With until="start", a retry usually has no lock: no process can know that it lapsed.
         first = jid == work.owner and not self.job(jid).get("failure")
         if work.lapsed and first and work.until == "start":
-            work.must_be_told = True
-        return work.begun
+            work.lapse_must_be_reported = True
+        return work.starts
 
-    def ended_well(self, jid):
-        """A handler has done the work."""
+    def on_success(self, jid):
+        """Record that a handler has succeeded."""
         self._executed[jid] += 1
         self.work_of(self.job(jid)).done = True
 
-    def ended_badly(self, jid):
-        """A handler has failed: what becomes of the job is between it and its retries."""
+    def on_failure(self, jid):
+        """Record that a handler has failed. The server decides what happens to the job."""
         self.work_of(self.job(jid)).failed = True
 
-    def answered(self, process, answer):
-        """A command of a process that works a job was carried out, and perhaps answered."""
-        if process.works_on is not None:
-            self.work_of(process.works_on).unanswered = not answer
+    def on_reply(self, process, received):
+        """Record a command of a process that has a job, and whether its reply arrived."""
+        if process.current_job is not None:
+            self.work_of(process.current_job).reply_lost = not received
 
-    def drops(self, jid):
-        """A middleware has decided that a job is not to run, and nobody asks for its lock."""
+    def on_middleware_drop(self, jid):
+        """Record that a middleware drops a job; nothing asks for its lock then."""
         self._dropped.add(jid)
         work = self.work_of(self.job(jid))
-        work.done, work.must_be_told = True, False
+        work.done, work.lapse_must_be_reported = True, False
 
     def job(self, jid):
-        """A job's payload, as it was last fetched."""
+        """Return a job's payload as it was last fetched."""
         return self._payloads[jid]
 
     def jids(self):
-        """Of all jobs that were accepted."""
+        """Return the jids of all jobs that were accepted."""
         return set(self._payloads)
 
     def runs_elsewhere(self, owner, name):
-        """Whether another worker runs a copy, and may believe in its reservation.
+        """Return whether another worker runs a copy and may trust its reservation.
 
-        Of a copy that is over on the server: one that is not counts as live as it is.
+        Only copies that have ended on the server count. All others count as live anyway.
         """
         return any(
-            runner != name and not process.dead and self._truth.now() < since + RESERVED
-            for jid in self._over
+            runner != name and not process.dead and self._checker.now() < since + RESERVE_SECONDS
+            for jid in self._ended
             for runner, (process, since) in self._running[jid].items()
             if read_stamp(self.job(jid)).owner == owner
         )
 
-    def waits_longer(self, work, seconds):
-        """Whether a copy has waited in its queue for so long."""
-        latest = self._truth.now() - seconds
-        return any(self._waits_since.get(jid, latest + 1) <= latest for jid in work.live)
+    def queued_longer(self, work, seconds):
+        """Return whether a copy has waited in its queue for this number of seconds."""
+        latest = self._checker.now() - seconds
+        return any(self._queued_since.get(jid, latest + 1) <= latest for jid in work.live)
 
-    def gone(self):
-        """The jids of jobs that were accepted, and did not end by any report or expiry."""
-        return [jid for jid in self._payloads if jid not in self._over]
+    def unended_jids(self):
+        """Return the jids of accepted jobs that no report and no expiry has ended."""
+        return [jid for jid in self._payloads if jid not in self._ended]
 
-    def undone(self):
-        """Works that were begun and not done, though nothing kept who had them from that."""
-        struck = self._truth.struck
-        nobodys = {  # in the answer to a FETCH that was lost
-            self.work_of(self.job(jid)).owner for jid in self._over - self._begun - self._replaced
+    def unfinished_works(self):
+        """Return works that were started and never done, though no fault explains it."""
+        fault_log = self._checker.fault_log
+        lost_at_fetch = {  # lost with the reply to a FETCH
+            self.work_of(self.job(jid)).owner
+            for jid in self._ended - self._started - self._requeued
         }
         return [
             work
-            for work in self._truth.works.values()
-            if work.begun and not (work.done or work.failed or work.owner in nobodys)
-            if not (struck.killed(work.touched) or struck.held_up(work.touched))
+            for work in self._checker.works.values()
+            if work.starts and not (work.done or work.failed or work.owner in lost_at_fetch)
+            if not (
+                fault_log.any_killed(work.processes_involved)
+                or fault_log.any_delayed(work.processes_involved)
+            )
         ]
 
-    # ---- what the server does ----------------------------------------------------------------
+    # ---- called by the server -----------------------------------------------------------------
 
-    def _watch(self, manager):
+    def _wrap_methods(self, manager):
         push, enqueue, reserve = manager.push, manager._enqueue, manager.reserve
         acknowledge, process_failure = manager.acknowledge, manager._process_failure
 
         def pushed(job):
             push(job)
-            self._accepted(job)
+            self._on_accepted(job)
 
         def enqueued(job):
             enqueue(job)
-            self._waits_since[job["jid"]] = self._truth.now()
+            self._queued_since[job["jid"]] = self._checker.now()
 
         def reserved(wid, payload):
             text = reserve(wid, payload)
             job = json.loads(text)
-            self._reserved_by[job["jid"]] = self._truth.actor.name
-            self._waits_since.pop(job["jid"], None)
+            self._reserved_by[job["jid"]] = self._checker.actor.name
+            self._queued_since.pop(job["jid"], None)
             self._payloads[job["jid"]] = job
-            self._fetched(job["jid"])
+            self._on_fetched(job["jid"])
             return text
 
         def acknowledged(jid):
             was_there = jid in manager.reservations
             acknowledge(jid)
             if was_there:
-                self._reported(jid)
-                self._acknowledged(jid)
+                self._check_reporter(jid)
+                self._on_ack(jid)
 
         def failed(jid, failure):
             job = manager.reservations[jid].job if jid in manager.reservations else None
             dead = len(manager.dead)
             process_failure(jid, failure)
             if job is not None and failure["errtype"] != "ReservationExpired":
-                self._reported(jid)
+                self._check_reporter(jid)
             died = len(manager.dead) > dead
             if job is not None and (job["retry"] == 0 or died):
                 self.work_of(job).died = died
-                self._is_over(jid)
+                self._on_end(jid)
 
         manager.push, manager._enqueue, manager.reserve = pushed, enqueued, reserved
         manager.acknowledge, manager._process_failure = acknowledged, failed
 
-    def _accepted(self, job):
+    def _on_accepted(self, job):
         jid, stamp = job["jid"], read_stamp(job)
         self._payloads[jid] = job
-        actor = self._truth.actor
+        actor = self._checker.actor
         if stamp is None:
-            self._truth.broke("unstamped", f"{jid} was pushed without a stamp")
+            self._checker.add_breach("unstamped", f"{jid} was pushed without a stamp")
             return
-        if actor.works_on is not None and read_stamp(actor.works_on).owner == stamp.owner:
-            self._replaced.add(actor.works_on["jid"])
-            self._check_copy(actor.works_on, job)
-            self.work_of(actor.works_on).live.discard(actor.works_on["jid"])
-        work = self._truth.works.setdefault(stamp.owner, Work(stamp.owner, stamp.key, stamp.until))
-        if stamp.replaces is not None and actor.works_on is None:
-            work.replaces, work.in_place = stamp.replaces, False
-        if self._truth.locks.lease_is_over(stamp.owner):
-            self._truth.locks.note_lapse(work)
-        for other in self._truth.works.values():
+        if actor.current_job is not None and read_stamp(actor.current_job).owner == stamp.owner:
+            self._requeued.add(actor.current_job["jid"])
+            self._check_copy(actor.current_job, job)
+            self.work_of(actor.current_job).live.discard(actor.current_job["jid"])
+        work = self._checker.works.setdefault(
+            stamp.owner, Work(stamp.owner, stamp.key, stamp.until)
+        )
+        if stamp.replaces is not None and actor.current_job is None:
+            work.replaces, work.has_lock = stamp.replaces, False
+        if self._checker.locks.has_lapsed(stamp.owner):
+            self._checker.locks.record_lapse(work)
+        for other in self._checker.works.values():
             if other is not work and other.key == work.key and other.is_guarded:
-                self._overlaps(other, work)
+                self._check_overlap(other, work)
         work.accepted += 1
         work.live.add(jid)
-        work.touched.add(actor.name)
+        work.processes_involved.add(actor.name)
         actor.owners.add(stamp.owner)
-        self.asides.accepted(jid, actor)
+        self.superseded.on_accepted(jid, actor)
 
     def _check_copy(self, job, copy):
-        """A copy is the same work, with the retries that were left."""
+        """Check that a copy is the same work with the same number of retries left."""
         same = all(job.get(name) == copy.get(name) for name in ("jobtype", "args", "retry"))
         if not same or failures_before(job) != failures_before(copy):
-            self._truth.broke("lost", f"the copy {copy['jid']} is another job than {job['jid']}")
+            self._checker.add_breach(
+                "lost", f"the copy {copy['jid']} is another job than {job['jid']}"
+            )
 
-    def _fetched(self, jid):
+    def _on_fetched(self, jid):
         work = self.work_of(self.job(jid))
         if work is None:
             return
-        work.touched.add(self._truth.actor.name)
-        work.unheld = True
-        self.asides.fetched(jid, work)
-        work.live.add(jid)  # again, where its worker has pushed a copy and died before its ACK
+        work.processes_involved.add(self._checker.actor.name)
+        work.hold_pending = True
+        self.superseded.on_fetched(jid, work)
+        work.live.add(jid)  # again, if its worker pushed a copy and died before its ACK
 
-    def _overlaps(self, other, work):
-        # What it was pushed in the place of steps aside; so does a late copy of what was replaced.
+    def _check_overlap(self, other, work):
+        # A replaced job will be dropped, and so will a late copy of a replaced job.
         if work.replaces == other.owner or work.replaced:
             return
-        # The place that it was pushed for is another's by now: two replace one at once, or that one
-        # was over, or had lost its lock, when a third was pushed.
-        replaced = self._truth.works.get(work.replaces)
+        # The lock of the job to replace has changed meanwhile: two pushes replace it at once, or it
+        # had ended or lapsed when a third was pushed.
+        replaced = self._checker.works.get(work.replaces)
         if replaced is not None and (
             not replaced.is_guarded or replaced.lapsed or work.replaces == other.replaces
         ):
             return
-        # The first of several copies to end frees the lock of all.
-        if other.lapsed or (self._truth.may_be_twice(other) and other.ends):
+        # The first of several copies to end releases the lock of all.
+        if other.lapsed or (self._checker.may_have_two_copies(other) and other.ends):
             return
-        # The copy of a job that is put back is no new work: it goes on without the lock it had not.
-        had_none = work.lapsed or not work.in_place or (work.until == "start" and work.begun)
-        if work.accepted and had_none:
+        # A requeued copy is no new work: it continues without the lock that it did not have.
+        had_no_lock = work.lapsed or not work.has_lock or (work.until == "start" and work.starts)
+        if work.accepted and had_no_lock:
             return
-        if self._truth.unguarded & {other.owner, work.owner}:
+        if self._checker.unguarded_owners & {other.owner, work.owner}:
             return
-        # Its producer stood still, and its lease ran out, between its take and its PUSHB.
-        if work.lapsed and self._truth.struck.stood_still(self._truth.actor.name):
+        # Its producer was stopped between acquire and PUSHB, and its lease ended.
+        if work.lapsed and self._checker.fault_log.was_stopped(self._checker.actor.name):
             return
-        self._truth.broke("two live", f"{work.owner} was accepted while {other.owner} lives")
+        self._checker.add_breach("two live", f"{work.owner} was accepted while {other.owner} lives")
 
-    def _reported(self, jid):
-        actor = self._truth.actor
-        if actor.name != self._reserved_by[jid] and not self._truth.struck.stood_still(actor.name):
-            self._truth.broke("stolen", f"{actor} has reported another worker's run of {jid}")
+    def _check_reporter(self, jid):
+        actor = self._checker.actor
+        if actor.name != self._reserved_by[jid] and not self._checker.fault_log.was_stopped(
+            actor.name
+        ):
+            self._checker.add_breach(
+                "stolen", f"{actor} has reported another worker's run of {jid}"
+            )
 
-    def _acknowledged(self, jid):
-        if not (self._executed[jid] or jid in self._replaced or jid in self._dropped):
-            self.asides.steps_aside(jid, self.work_of(self.job(jid)))
-        self._is_over(jid)
+    def _on_ack(self, jid):
+        if not (self._executed[jid] or jid in self._requeued or jid in self._dropped):
+            self.superseded.on_dropped(jid, self.work_of(self.job(jid)))
+        self._on_end(jid)
 
-    def _is_over(self, jid):
-        self._over.add(jid)
+    def _on_end(self, jid):
+        self._ended.add(jid)
         work = self.work_of(self.job(jid))
         if work is None:
             return
         work.live.discard(jid)
-        work.ends += self._executed[jid] > 0 or jid not in self._replaced
+        work.ends += self._executed[jid] > 0 or jid not in self._requeued
         _, since = self._running[jid].get(
-            self._truth.actor and self._truth.actor.name, (None, None)
+            self._checker.actor and self._checker.actor.name, (None, None)
         )
-        if since is None or self._truth.now() >= since + RESERVED:
+        if since is None or self._checker.now() >= since + RESERVE_SECONDS:
             work.reported_late = True
         if since is None:
-            work.must_be_told = False  # who had it is gone, and nobody will look again
+            # The worker that had it is gone, and no other process will look at its lock.
+            work.lapse_must_be_reported = False
 
     def work_of(self, job):
-        """The work that a payload is a copy of; None without a stamp."""
+        """Return the work that a payload is a copy of; None without a stamp."""
         stamp = read_stamp(job)
-        return None if stamp is None else self._truth.works[stamp.owner]
+        return None if stamp is None else self._checker.works[stamp.owner]

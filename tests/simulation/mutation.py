@@ -1,7 +1,7 @@
-"""The library, broken on purpose: each mutation undoes one rule of docs/design.md §5.
+"""The registry of mutations: each removes one rule of docs/design.md §5 from the library.
 
-A mutation is a function that patches the library; its name says what is wrong then. The simulation
-must catch each, or it proves nothing.
+The name of a mutation says what is wrong with the library then. The simulation must detect
+each mutation, otherwise it proves nothing.
 """
 
 from __future__ import annotations
@@ -13,23 +13,25 @@ MUTATIONS = {}
 
 
 def mutation(caught_in, *targets):
-    """Makes a mutation of a function that gives what is to stand in the place of the original.
+    """Return a decorator that registers a mutation.
+
+    The decorated function is given the original attribute, and returns its replacement.
 
     Args:
-        caught_in: the scenario whose exploration catches it.
+        caught_in: name of the scenario whose exploration detects the mutation.
         targets: pairs of an object and the name of its attribute.
     """
 
-    def register(mutated):
+    def register(mutate):
         @contextlib.contextmanager
-        def broken():
+        def applied():
             with contextlib.ExitStack() as stack:
                 for owner, name in targets:
                     original = getattr(owner, name)
-                    stack.enter_context(mock.patch.object(owner, name, mutated(original)))
+                    stack.enter_context(mock.patch.object(owner, name, mutate(original)))
                 yield
 
-        MUTATIONS[mutated.__name__.replace("_", " ")] = caught_in, broken
-        return mutated
+        MUTATIONS[mutate.__name__.replace("_", " ")] = caught_in, applied
+        return mutate
 
     return register

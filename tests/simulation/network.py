@@ -1,4 +1,4 @@
-"""The ways from a process to Faktory and to the store: each use is a step, and may go wrong."""
+"""The connections of a process to Faktory and to the store. Each use is a step that can fail."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from faktory_unique.testing.server.memory_stream import MemoryStream
 from tests.simulation.faults import Fault
 
 
-class Way(MemoryStream):
-    """A process's connection to the Faktory in memory."""
+class ProcessStream(MemoryStream):
+    """A connection of a process to the in-memory Faktory."""
 
     def __init__(self, world, process):
         super().__init__(world.faktory._core, lambda _jids: None)
@@ -18,9 +18,9 @@ class Way(MemoryStream):
         self._stepped = False
         self._verb = None
 
-    def is_idle(self):
-        """Asked before a command is sent on a connection that stands: here the step begins."""
-        if not super().is_idle():
+    def is_quiet(self):
+        """Return whether a command can be sent. The client asks first, so the step begins here."""
+        if not super().is_quiet():
             return False
         self._step()
         return self._fault is not Fault.NOT_SENT
@@ -33,50 +33,50 @@ class Way(MemoryStream):
         if not self._stepped:
             self._step()
         self._stepped = False
-        fault = self._process.scripted(verb) or self._fault
-        self._world.name_step(self._process, verb)
+        fault = self._process.scripted_fault(verb) or self._fault
+        self._world.label_step(self._process, verb)
         if fault in {Fault.LOST, Fault.NOT_SENT}:
             raise ConnectionResetError(f"{verb} is lost")
         if fault is Fault.LATE:
-            self._world.later(self._process, lambda: self._carry_out_later(verb, command))
+            self._world.run_later(self._process, lambda: self._execute_late(verb, command))
             raise ConnectionResetError(f"{verb} is late")
-        if fault is Fault.NOT_NOW:
+        if fault is Fault.SHUTTING_DOWN:
             self._buffer += b"-ERR shutdown in progress\r\n"
             return
         if fault is Fault.REFUSED:
             self._buffer += b"-OOM command not allowed when used memory > 'maxmemory'.\r\n"
             return
         if verb == "FETCH" and not self._world.has_jobs():
-            self._buffer += b"$-1\r\n"  # what the server answers after 2 s
+            self._buffer += b"$-1\r\n"  # the server's reply after 2 s without a job
         else:
-            with self._world.truth.acting(self._process):
+            with self._world.checker.acting(self._process):
                 super().send(command, deadline)
-        self._process.carried_out(verb)
-        self._world.truth.jobs.answered(self._process, fault is not Fault.ANSWER_LOST)
-        if fault is Fault.ANSWER_LOST:
-            raise ConnectionResetError(f"the answer to {verb} is lost")
+        self._process.on_executed(verb)
+        self._world.checker.jobs.on_reply(self._process, fault is not Fault.REPLY_LOST)
+        if fault is Fault.REPLY_LOST:
+            raise ConnectionResetError(f"the reply to {verb} is lost")
         if fault is Fault.FALSE_ERROR:
             self._buffer[:] = b"-ERR context deadline exceeded\r\n"
         self._process.after_step(fault)
 
     def read_reply(self, deadline):
-        if self._verb == "PUSHB" and self._process.answers_take:
-            self._process.stand_still(self._process.answers_take)
+        if self._verb == "PUSHB" and self._process.reply_delay:
+            self._process.stop_for(self._process.reply_delay)
         return super().read_reply(deadline)
 
-    def _carry_out_later(self, verb, command):
+    def _execute_late(self, verb, command):
         if verb != "FETCH" or self._world.has_jobs():
-            way = MemoryStream(self._world.faktory._core, lambda _jids: None)
-            way.send('HELLO {"v":2}', None)
-            way.send(command, None)
+            stream = MemoryStream(self._world.faktory._core, lambda _jids: None)
+            stream.send('HELLO {"v":2}', None)
+            stream.send(command, None)
 
     def _step(self):
-        self._fault = self._process.before_step(self._world.faktory_away)
+        self._fault = self._process.before_step(self._world.faktory_outage)
         self._stepped = True
 
 
-class Address:
-    """What a process finds where Faktory is; see `faktory_unique.faktory.local.LocalServer`."""
+class ProcessAddress:
+    """The in-memory address at which a process finds Faktory; see `client/in_process.py`."""
 
     def __init__(self, world, process):
         self._world = world
@@ -84,13 +84,13 @@ class Address:
         self.now = world.clock
 
     def connect(self):
-        if self._world.faktory_away() or self._process.is_refused():
-            raise ConnectionRefusedError("nobody listens")
-        return Way(self._world, self._process)
+        if self._world.faktory_outage() or self._process.is_refused():
+            raise ConnectionRefusedError("the server is unavailable")
+        return ProcessStream(self._world, self._process)
 
 
-class WayToStore:
-    """A process's `Store`: the one that all share."""
+class ProcessStore:
+    """The `Store` of one process. All processes share the locks behind it."""
 
     def __init__(self, world, process):
         self._world = world
@@ -98,17 +98,17 @@ class WayToStore:
         self.now = world.clock
 
     def run(self, transitions):
-        fault = self._process.before_step(self._world.store_away)
-        self._world.name_step(self._process, "store " + _told(transitions))
+        fault = self._process.before_step(self._world.store_outage)
+        self._world.label_step(self._process, "store " + _label(transitions))
         if fault is Fault.LOST:
-            raise StoreUnavailable("away")
+            raise StoreUnavailable("unavailable")
         if fault is Fault.LATE:
-            self._world.later(self._process, lambda: self._world.store.run(transitions))
+            self._world.run_later(self._process, lambda: self._world.store.run(transitions))
             raise StoreUnavailable("late")
-        with self._world.truth.acting(self._process):
+        with self._world.checker.acting(self._process):
             found = self._world.store.run(transitions)
-        if fault is Fault.ANSWER_LOST:
-            raise StoreUnavailable("the answer is lost")
+        if fault is Fault.REPLY_LOST:
+            raise StoreUnavailable("the reply is lost")
         self._process.after_step(fault)
         return found
 
@@ -119,13 +119,17 @@ class WayToStore:
         return self._world.store.scan(beginning)
 
     def close(self):
-        """Nothing is kept open."""
+        """Do nothing: no connection is open."""
 
 
-def _told(transitions):
-    """The first of the changes, for people."""
+def _label(transitions):
+    """Return a label for the first of the transitions."""
     transition = transitions[0]
     value = (
-        "freed" if transition.value is None else "leased" if transition.value[-1] == "?" else "held"
+        "released"
+        if transition.value is None
+        else "leased"
+        if transition.value[-1] == "?"
+        else "held"
     )
-    return f"{'absent' if transition.expected[:1] == (None,) else 'mine'} → {value}"
+    return f"{'absent' if transition.expected[:1] == (None,) else 'own'} → {value}"

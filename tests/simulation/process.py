@@ -1,4 +1,4 @@
-"""A process: its memory, its connections, and how it dies."""
+"""A simulated process: its memory, its connections, and how it is killed."""
 
 from __future__ import annotations
 
@@ -14,27 +14,27 @@ from faktory_unique.locks.stamp import read_stamp
 from faktory_unique.testing.local_consumer import LocalConsumer
 from faktory_unique.testing.perform import run_job
 from faktory_unique.worker.reservation import Reservation
-from tests.simulation.faults import AWAY, STOPPED, Fault
-from tests.simulation.network import Address, WayToStore
+from tests.simulation.faults import OUTAGE_SECONDS, STOP_SECONDS, Fault
+from tests.simulation.network import ProcessAddress, ProcessStore
 
 PORT = 7419
 
 
 class Killed(BaseException):
-    """The process is no more: what its code does from here on, nobody sees."""
+    """Raised in a process that was killed. Its code has no effect from now on."""
 
 
 class Process:
     """One process of a producer or a worker, as the library sees it.
 
     Args:
-        world: where it runs.
-        name: for people, and as a host name.
-        policy: of all its jobs.
-        script: what it does, given the process; None: it works jobs.
+        world: the world in which it runs.
+        name: the name of the process, part of its host name.
+        policy: the policy of all its jobs, as a dict.
+        script: a function that it runs, given the process; None: it works jobs.
 
     Attributes:
-        answers_take: seconds from the carrying out of a PUSHB until its answer is here.
+        reply_delay: seconds from the execution of a PUSHB until its reply arrives.
     """
 
     def __init__(self, world, name, policy, script):
@@ -43,119 +43,121 @@ class Process:
         self.script = script
         self.dead = False
         self.stopping = False
-        self.works_on = None
+        self.current_job = None
         self.number = 0
-        self.answers_take = 0
+        self.reply_delay = 0
         self.owners = set()
         self.jobs = []
         self.next_fault = None
-        self._scripted = {}
-        self._meanwhile = {}
+        self._scripted_faults = {}
+        self._after_command = {}
         self._refuse_once = False
-        self.cut_off = Away(world.clock)
-        self._address = Address(world, self)
+        self.cut_off = Outage(world.clock)
+        self._address = ProcessAddress(world, self)
         in_process.register(f"{name}.simulated", PORT, self._address)
-        self.unique = Unique(WayToStore(world, self), default=Policy(**policy), hooks=[self._seen])
-        # A thread of its own that sleeps for real is none for a simulation: see `sleep`.
+        self.unique = Unique(
+            ProcessStore(world, self), default=Policy(**policy), hooks=[self._on_event]
+        )
+        # The real flush thread sleeps in real time, so the simulation flushes in `sleep`.
         self.unique._context.deferred.flush_in_background = lambda: None
-        self.unique._context.deferred._sleep = self.stand_still
+        self.unique._context.deferred._sleep = self.stop_for
         self.client = Client(f"tcp://{name}.simulated:{PORT}", role="both")
-        self.client.state = State.IDENTIFIED  # and not by connect, which starts heartbeats
+        self.client.state = State.IDENTIFIED  # not by connect(), which starts a heartbeat thread
         self.producer = Producer(self.client, [self.unique])
         middleware = [*world.middleware(self), self.unique]
         self.consumer = LocalConsumer(self.client, middleware=middleware)
         self.consumer.register("Work", self._handle, bind=True)
-        self.giving_up = _GivingUp(self)
-        self.task = world.schedule.start(self._live)
+        self.shutting_down = _ShutdownEvent(self)
+        self.task = world.schedule.start(self._run)
 
     def __repr__(self):
         return self.name
 
-    # ---- what the network asks ---------------------------------------------------------------
+    # ---- called by the network ---------------------------------------------------------------
 
-    def before_step(self, is_away):
-        """Something is about to be sent: others may go on first, and a fault may strike."""
+    def before_step(self, outage):
+        """Return the fault at a step that is about to happen. Others may run before it."""
         fault = self._step()
         if fault is Fault.NOT_SENT:
             self._refuse_once = True
         if fault is Fault.DOWN:
-            is_away.begin(AWAY)
+            outage.begin(OUTAGE_SECONDS)
         if fault is Fault.CUT_OFF:
-            self.cut_off.begin(STOPPED)
-        return Fault.LOST if is_away() or self.cut_off() else fault
+            self.cut_off.begin(STOP_SECONDS)
+        return Fault.LOST if outage() or self.cut_off() else fault
 
-    def carried_out(self, verb):
-        """A command was carried out; its answer is not here yet."""
-        if (act := self._meanwhile.pop(verb, None)) is not None:
+    def on_executed(self, verb):
+        """Handle that a command was executed, before its reply arrives."""
+        if (act := self._after_command.pop(verb, None)) is not None:
             act()
 
     def after_step(self, fault):
-        """A step is done, and its answer is here."""
+        """Handle that a step is done and its reply has arrived."""
         if fault is Fault.CRASH_AFTER:
             self.die()
         if fault is Fault.STOP_AFTER:
-            self.stand_still(STOPPED)
+            self.stop_for(STOP_SECONDS)
 
     def is_refused(self):
-        """Whether a connection is to be refused."""
+        """Return whether a connection is refused now."""
         refused, self._refuse_once = self._refuse_once, False
         return refused or self.dead or self.cut_off()
 
-    def scripted(self, verb):
-        """The fault that the scenario wants at the next command of a verb."""
-        waiting = self._scripted.get(verb)
+    def scripted_fault(self, verb):
+        """Return the fault that the scenario wants at the next command of this verb, or None."""
+        waiting = self._scripted_faults.get(verb)
         fault = waiting.pop(0) if waiting else None
         if fault is not None:
-            self.world.truth.struck.add(self, fault)
+            self.world.checker.fault_log.add(self, fault)
         return fault
 
     def die(self):
-        """Killed: at once, with all that it knew."""
+        """Kill the process at once, with all that it has in memory."""
         self.dead = True
         raise Killed
 
-    # ---- what scripts do ---------------------------------------------------------------------
+    # ---- called by scripts -------------------------------------------------------------------
 
-    def expect(self, verb, *faults):
-        """The next commands of a verb meet these faults; None for none."""
-        self._scripted[verb] = list(faults)
+    def script_faults(self, verb, *faults):
+        """Inject these faults at the next commands of a verb; None for no fault."""
+        self._scripted_faults[verb] = list(faults)
 
-    def meanwhile(self, verb, act):
-        """Has something happen once the next command of a verb was carried out."""
-        self._meanwhile[verb] = act
+    def after_command(self, verb, act):
+        """Call `act` once the next command of a verb was executed."""
+        self._after_command[verb] = act
 
-    def stand_still(self, seconds):
-        """Stopped, as by SIGSTOP."""
+    def stop_for(self, seconds):
+        """Do nothing for some seconds, as after SIGSTOP."""
         if self.dead:
             raise Killed
         self.world.schedule.sleep(self.task, seconds)
 
     def sleep(self, seconds):
-        """Waits; meanwhile what its store is owed is tried again, as by its thread."""
+        """Wait. Retry deferred writes meanwhile, as their thread would."""
         until = self.world.clock() + seconds
         while (left := until - self.world.clock()) > 0:
-            self.stand_still(min(left, 5))
+            self.stop_for(min(left, 5))
             if self.unique._context.deferred:
                 self.unique._context.deferred.flush()
 
     def job(self, **fields):
-        """A job of the one work that all is about."""
+        """Return a new job; all jobs of a simulation are equal by default."""
         return Job(**{"jobtype": "Work", "args": [1], "retry": 3, "reserve_for": 60, **fields})
 
     def push(self, *jobs):
-        """Pushes; each job's result, or None where it is not known."""
+        """Push jobs. Return the result of each, or None if it is not known."""
         self.owners |= {job.jid for job in jobs}
-        before = self.world.truth.jobs.jids()
+        before = self.world.checker.jobs.jids()
         try:
             results = self.producer.push_bulk(jobs).results
         except (FaktoryError, StoreError) as exc:
             results = exc.results
         self.owners |= {result.jid for result in results}
-        self.world.truth.results.check(results, before)
+        self.world.checker.results.check(results, before)
         return results or [None] * len(jobs)
 
     def push_until_known(self, job, *, pause=5):
-        """Pushes one job, as often as it takes to know that it, or its equal, is there."""
+        """Push one job again and again until it, or an equal job, is known to be on the server."""
         while True:
             [result] = self.push(job)
             if result is not None and (result or result.status is PushStatus.DUPLICATE):
@@ -163,12 +165,12 @@ class Process:
             self.sleep(pause)
 
     def work(self):
-        """Works jobs until the world is over, or it is told to stop."""
+        """Work jobs until the world is over or the process is stopped."""
         while not self.dead and self._await_job():
             self.work_one()
 
     def work_one(self):
-        """Fetches a job, and works it."""
+        """Fetch a job and run it."""
         since = time.monotonic(), self.client.now()
         try:
             job = self.client._fetch(["default"])
@@ -189,20 +191,20 @@ class Process:
         stamp = read_stamp(job)
         if stamp is not None:
             self.owners.add(stamp.owner)
-        reservation = Reservation(self.client, job, since, self.giving_up)
-        with self.world.truth.jobs.working(self, job):
+        reservation = Reservation(self.client, job, since, self.shutting_down)
+        with self.world.checker.jobs.working(self, job):
             run_job(self.consumer, reservation, lambda: None)
 
     def _handle(self, jid, *_args):
         self._handler_step("handler begins")
-        with self.world.truth.jobs.handling(self, jid) as attempt:
+        with self.world.checker.jobs.handling(self, jid) as attempt:
             try:
                 self.world.handler(self, attempt)
             except ValueError:
-                self.world.truth.jobs.ended_badly(jid)
+                self.world.checker.jobs.on_failure(jid)
                 raise
             self._handler_step("handler ends")
-        self.world.truth.jobs.ended_well(jid)
+        self.world.checker.jobs.on_success(jid)
 
     def _step(self):
         if self.dead:
@@ -212,18 +214,18 @@ class Process:
         if fault is Fault.CRASH_BEFORE:
             self.die()
         if fault is Fault.STOP_BEFORE:
-            self.stand_still(STOPPED)
+            self.stop_for(STOP_SECONDS)
         return fault
 
     def _handler_step(self, label):
         self._step()
-        self.world.name_step(self, label)
+        self.world.label_step(self, label)
 
-    def _seen(self, event):
+    def _on_event(self, event):
         if not self.dead:
-            self.world.truth.event(event)
+            self.world.checker.on_event(event)
 
-    def _live(self):
+    def _run(self):
         try:
             if self.script is None:
                 self.work()
@@ -232,16 +234,16 @@ class Process:
             self.unique.close()
         except Killed:
             pass
-        # The library may have taken what killed it for a handler's or a middleware's own.
+        # The library may have caught `Killed` as an exception of a handler or a middleware.
         if self.dead:
-            kept = self.unique._context.deferred
-            kept._writes.clear()
-            atexit.unregister(kept.close)
-            self.world.killed(self)
+            deferred = self.unique._context.deferred
+            deferred._writes.clear()
+            atexit.unregister(deferred.close)
+            self.world.restart(self)
 
 
-class Away:
-    """Whether somebody cannot be reached."""
+class Outage:
+    """A time during which something cannot be reached."""
 
     def __init__(self, clock):
         self._clock = clock
@@ -254,8 +256,8 @@ class Away:
         return self._clock() < self._until
 
 
-class _GivingUp(threading.Event):
-    """Set when a worker has no more time; waiting for it takes the world's time."""
+class _ShutdownEvent(threading.Event):
+    """Set when the worker's grace period is over. Waiting for it takes the world's time."""
 
     def __init__(self, process):
         super().__init__()

@@ -1,4 +1,4 @@
-"""Mutations of the producer's side: what a push writes to its lock, done wrong."""
+"""Mutations of the producer's side: the lock writes of a push."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from tests.simulation.mutation import mutation
 
 
 @mutation("single", (lifecycle, "acquire_transition"))
-def no_lease(_acquire):
+def a_push_acquires_without_a_lease(_acquire):
     return lambda key, owner, lease, **_more: Transition(key, (None,), held(owner), int(lease * 10))
 
 
 @mutation("bulk", (lifecycle, "confirm_transition"))
-def a_confirm_that_overwrites(_confirm):
+def a_confirm_overwrites_any_value(_confirm):
     def confirm(key, owner, ttl):
         return Transition(key, (leased(owner), held(owner), None), held(owner), int(ttl))
 
@@ -29,7 +29,7 @@ def a_confirm_that_overwrites(_confirm):
 
 
 @mutation("scheduled", (lifecycle, "confirm_transition"))
-def no_confirm(confirm):
+def a_push_never_confirms(confirm):
     return lambda key, owner, ttl: confirm(key, owner, ttl)._replace(expected=("nobody",))
 
 
@@ -39,7 +39,7 @@ def a_refused_push_releases_a_held_lock(_rollback):
 
 
 @mutation("single", (lifecycle, "rollback_transition"))
-def a_refused_push_keeps_its_lease_for_ever(_rollback):
+def a_refused_push_keeps_its_lock(_rollback):
     return lambda key, owner: Transition(key, (leased(owner),), held(owner), 600)
 
 
@@ -56,7 +56,7 @@ def a_duplicate_of_a_lease_counts_as_confirmed(duplicate):
     return lambda *given: duplicate(*given)._replace(confirmed=True)
 
 
-@mutation("unknown_push_that_arrived", (ChunkLocks, "finalize"))
+@mutation("unknown_push_arrived", (ChunkLocks, "finalize"))
 def an_unknown_push_releases_its_lock(finalize):
     def mutated(self, results):
         changed = finalize(self, results)
@@ -68,7 +68,7 @@ def an_unknown_push_releases_its_lock(finalize):
 
 
 @mutation("two_producers", (ChunkPush, "acquire"))
-def pushed_before_the_lock_is_acquired(acquire):
+def a_job_is_pushed_before_its_lock_is_acquired(acquire):
     def mutated(self):
         results = self._call_next([request.payload() for request in self._requests.values()])
         result_of = dict(zip(self._requests, results, strict=True))
@@ -79,23 +79,23 @@ def pushed_before_the_lock_is_acquired(acquire):
     return mutated
 
 
-@mutation("chunks_that_are_answered_slowly", (ChunkLocks, "are_stale"))
-def a_chunk_that_has_waited_is_sent_on_the_rest_of_its_lease(_are_stale):
+@mutation("slow_replies_to_chunks", (ChunkLocks, "are_stale"))
+def a_stale_chunk_is_sent_without_renewal(_are_stale):
     return property(lambda _self: False)
 
 
 @mutation("same_job_pushed_again_after_its_lease", (PushHistory, "is_unknown"))
-def a_jid_whose_push_was_unknown_is_sent_again(_is_unknown):
+def an_unknown_push_is_sent_again_under_its_jid(_is_unknown):
     return lambda _self, _jid: False
 
 
 @mutation("same_job_pushed_again_while_it_runs", (PushHistory, "was_pushed"))
-def a_jid_that_was_pushed_is_sent_again(_was_pushed):
+def a_pushed_job_is_sent_again_under_its_jid(_was_pushed):
     return lambda _self, _jid: False
 
 
 @mutation("scheduled", (request_builder, "seconds_until_queued"))
-def a_scheduled_job_has_no_time_to_wait(_seconds_until_queued):
+def a_scheduled_job_is_locked_without_its_delay(_seconds_until_queued):
     return lambda _due, _now: 0.0
 
 

@@ -1,22 +1,22 @@
-"""Scenarios of producers, and of what the time of a lock is."""
+"""Scenarios of producers: pushes, leases and TTLs."""
 
 from __future__ import annotations
 
 from tests.simulation.faults import Fault
-from tests.simulation.scenario import due_in, failing, lasting, once, scenario
+from tests.simulation.scenario import due_in, failing, lasting, push_once, scenario
 
 
 @scenario()
 def single(world):
-    world.process("producer", once)
+    world.process("producer", push_once)
     world.process("worker")
 
 
-def list_twice(*works):
-    """Pushes a list, and soon the same once more."""
+def push_list_twice(*numbers):
+    """Return a script that pushes a list of jobs twice."""
 
     def push(process):
-        jobs = [process.job(args=[n]) for n in works]
+        jobs = [process.job(args=[n]) for n in numbers]
         process.push(*jobs)
         process.sleep(1)
         process.push(*jobs)
@@ -26,28 +26,28 @@ def list_twice(*works):
 
 @scenario()
 def bulk(world):
-    world.process("producer", list_twice(1, 2, 1))
+    world.process("producer", push_list_twice(1, 2, 1))
     world.process("worker")
 
 
 @scenario(chunk=1)
 def bulk_in_chunks(world):
-    """Each lock is taken while Faktory has the job before."""
-    world.process("producer", list_twice(1, 2, 3, 1))
+    """Each lock is acquired while Faktory handles the job before."""
+    world.process("producer", push_list_twice(1, 2, 3, 1))
     world.process("worker")
 
 
 @scenario(chunk=1)
-def chunks_that_are_answered_slowly(world):
-    """Two leases and more pass before the last of them is answered."""
+def slow_replies_to_chunks(world):
+    """More than two leases pass before the reply to the last chunk."""
 
     def push(process):
-        process.answers_take = 40
+        process.reply_delay = 40
         process.push(*(process.job(args=[n]) for n in (1, 2, 3)))
 
     def push_one_of_them(process):
         process.sleep(65)
-        once(process, args=[2])
+        push_once(process, args=[2])
 
     world.process("producer", push)
     world.process("other-producer", push_one_of_them)
@@ -56,15 +56,17 @@ def chunks_that_are_answered_slowly(world):
 
 @scenario(lasting(2, again=2))
 def waited_longer_than_its_ttl(world):
-    """An equal is pushed, and both run."""
-    world.process("producer", lambda process: (once(process), process.sleep(65), once(process)))
+    """An equal job is pushed, and both run."""
+    world.process(
+        "producer", lambda process: (push_once(process), process.sleep(65), push_once(process))
+    )
     world.process("worker", lambda process: (process.sleep(70), process.work()))
 
 
 @scenario()
 def scheduled(world):
     def push(process):
-        once(process, at=due_in(process, 600))
+        push_once(process, at=due_in(process, 600))
 
     world.process("producer", push)
     world.process("worker")
@@ -72,24 +74,28 @@ def scheduled(world):
 
 @scenario(lasting(5), until="expiry")
 def until_expiry(world):
-    world.process("producer", lambda process: (once(process), process.sleep(61), once(process)))
+    world.process(
+        "producer", lambda process: (push_once(process), process.sleep(61), push_once(process))
+    )
     world.process("worker")
 
 
 @scenario(failing(2), renew=False)
 def no_renewal(world):
-    world.process("producer", lambda process: (once(process), process.sleep(61), once(process)))
+    world.process(
+        "producer", lambda process: (push_once(process), process.sleep(61), push_once(process))
+    )
     world.process("worker")
 
 
 @scenario(lasting(5), on_store_error="push")
 def pushed_without_a_lock(world):
     def push(process):
-        world.truth.struck.add(None, Fault.DOWN)
-        world.store_away.begin(3)
-        once(process)
+        world.checker.fault_log.add(None, Fault.DOWN)
+        world.store_outage.begin(3)
+        push_once(process)
         process.sleep(4)
-        once(process)
+        push_once(process)
 
     world.process("producer", push)
     world.process("worker")
@@ -98,18 +104,18 @@ def pushed_without_a_lock(world):
 @scenario()
 def unknown_push(world):
     def push(process):
-        process.expect("PUSHB", Fault.LOST)
-        once(process)
+        process.script_faults("PUSHB", Fault.LOST)
+        push_once(process)
 
     world.process("producer", push)
     world.process("worker")
 
 
 @scenario(lasting(5))
-def unknown_push_that_arrived(world):
+def unknown_push_arrived(world):
     def push(process):
-        process.expect("PUSHB", Fault.ANSWER_LOST)
-        once(process)
+        process.script_faults("PUSHB", Fault.REPLY_LOST)
+        push_once(process)
 
     world.process("producer", push)
     world.process("worker")
@@ -118,7 +124,7 @@ def unknown_push_that_arrived(world):
 @scenario(lasting(5), may_lapse=True)
 def same_job_pushed_again_after_its_lease(world):
     def push(process):
-        process.expect("PUSHB", Fault.ANSWER_LOST)
+        process.script_faults("PUSHB", Fault.REPLY_LOST)
         process.push_until_known(process.job(), pause=61)
 
     world.process("producer", push)
@@ -141,10 +147,10 @@ def same_job_pushed_again_while_it_runs(world):
 
 @scenario(lasting(5), may_lapse=True)
 def refused_push_after_a_faster_worker(world):
-    """Of a job whose first push arrived, unanswered, and whose lease ran out."""
+    """The first push arrived and its reply was lost; then the lease of the job ended."""
 
     def push(process):
-        process.expect("PUSHB", Fault.ANSWER_LOST, Fault.REFUSED)
+        process.script_faults("PUSHB", Fault.REPLY_LOST, Fault.REFUSED)
         job = process.job()
         process.push(job)
         process.sleep(61)
@@ -157,7 +163,7 @@ def refused_push_after_a_faster_worker(world):
 
 @scenario()
 def until_start(world):
-    world.process("producer", lambda process: (once(process), once(process)))
+    world.process("producer", lambda process: (push_once(process), push_once(process)))
     world.process("worker")
 
 
@@ -165,8 +171,8 @@ def until_start(world):
 def store_away_at_confirm(world):
     def push(process):
         job = process.job()
-        world.truth.struck.add(None, Fault.DOWN)
-        process.meanwhile("PUSHB", lambda: world.store_away.begin(10))
+        world.checker.fault_log.add(None, Fault.DOWN)
+        process.after_command("PUSHB", lambda: world.store_outage.begin(10))
         process.push(job)
         process.sleep(20)
         process.push(process.job())
@@ -178,5 +184,7 @@ def store_away_at_confirm(world):
 @scenario(lasting(2))
 def two_producers(world):
     for name in ("producer", "other-producer"):
-        world.process(name, lambda process: (once(process), process.sleep(1), once(process)))
+        world.process(
+            name, lambda process: (push_once(process), process.sleep(1), push_once(process))
+        )
     world.process("worker")

@@ -1,53 +1,63 @@
-"""What a push told its caller, and whether it is so."""
+"""Checks of push results: each must say what really happened to its job."""
 
 from __future__ import annotations
 
 from faktory_unique import PushStatus
 
 
-class ResultTruth:
-    """The results of one world's pushes.
+class ResultChecker:
+    """The checks of all push results of one world.
 
     Args:
-        truth: of the world.
+        checker: the checker of the world.
     """
 
-    def __init__(self, truth):
-        self._truth = truth
+    def __init__(self, checker):
+        self._checker = checker
 
     def check(self, results, before):
-        """What a push told its caller must be so; `before`: the jids that were there already."""
+        """Check the results of one push.
+
+        Args:
+            results: as the push returned them.
+            before: the jids that were on the server before the push.
+        """
         for result in results:
-            there = self._is_there(result.jid)
-            if result and not there:
-                self._truth.broke("untrue", f"{result.jid} was said to be pushed")
+            accepted = self._is_accepted(result.jid)
+            if result and not accepted:
+                self._checker.add_breach("untrue", f"{result.jid} was reported as pushed")
             if result.status is PushStatus.DUPLICATE:
                 self._check_duplicate(result)
-            if result and there:
-                self._check_place(result)
+            if result and accepted:
+                self._check_replacement(result)
             refused = result.status in {PushStatus.REFUSED, PushStatus.NOT_SENT}
-            if refused and there and result.jid not in before:
-                self._truth.broke("untrue", f"{result.jid} was said to be {result.status}")
+            if refused and accepted and result.jid not in before:
+                self._checker.add_breach("untrue", f"{result.jid} was reported as {result.status}")
 
-    def _check_place(self, result):
-        """What was pushed in the place of another has it, or it was said that it has not."""
-        jobs = self._truth.jobs
-        work, replaced = jobs.work_of(jobs.job(result.jid)), self._truth.works.get(result.replaced)
-        stood_still = self._truth.struck.any_stood_still(work.touched)
-        if result.confirmed and work.is_live and not (work.in_place or stood_still):
-            self._truth.broke("untrue", f"{work.owner} was said to have its place")
-        if replaced is not None and not (replaced.replaced or self._truth.struck.anybody):
-            self._truth.broke("not replaced", f"{replaced.owner}, by {work.owner}")
+    def _check_replacement(self, result):
+        """Check that a job that replaces another has its lock, unless its result says otherwise."""
+        jobs = self._checker.jobs
+        work = jobs.work_of(jobs.job(result.jid))
+        replaced = self._checker.works.get(result.replaced)
+        was_stopped = self._checker.fault_log.any_stopped(work.processes_involved)
+        if result.confirmed and work.is_live and not (work.has_lock or was_stopped):
+            self._checker.add_breach("untrue", f"{work.owner} was reported to have its lock")
+        if replaced is not None and not (replaced.replaced or self._checker.fault_log.any_fault):
+            self._checker.add_breach("not replaced", f"{replaced.owner}, by {work.owner}")
 
     def _check_duplicate(self, result):
-        """A duplicate names the work that is there, or that another push is about to bring."""
-        if not (self._truth.locks.has_had(result.jid) or self._is_there(result.jid)):
-            self._truth.broke("untrue", f"{result.jid}, which never had a lock, was said to be it")
+        """Check that a duplicate names work that is on the server, or about to be pushed."""
+        if not (self._checker.locks.ever_had_lock(result.jid) or self._is_accepted(result.jid)):
+            self._checker.add_breach(
+                "untrue", f"{result.jid}, which never had a lock, was reported as its holder"
+            )
         elif result.confirmed and not (
-            result.jid in self._truth.works or self._is_there(result.jid)
+            result.jid in self._checker.works or self._is_accepted(result.jid)
         ):
-            self._truth.broke("untrue", f"{result.jid}, never accepted, was said to be confirmed")
+            self._checker.add_breach(
+                "untrue", f"{result.jid}, never accepted, was reported as confirmed"
+            )
 
-    def _is_there(self, jid):
-        """Whether a job of this jid was accepted."""
-        return jid in self._truth.jobs.jids()
+    def _is_accepted(self, jid):
+        """Return whether a job with this jid was accepted."""
+        return jid in self._checker.jobs.jids()

@@ -1,4 +1,4 @@
-"""Mutations of the worker's side: what a worker writes to the lock of its job, done wrong."""
+"""Mutations of the worker's side: the lock writes of a fetched job."""
 
 from __future__ import annotations
 
@@ -13,28 +13,28 @@ from tests.simulation.mutation import mutation
 
 
 def _act(step, act):
-    """The table with another act at a step of `success`."""
+    """Return the life-cycle table with another act at one step of until="success"."""
     rows = {**lifecycle.TABLE[step], "success": act}
     return {**lifecycle.TABLE, step: rows}
 
 
 @mutation("single", (lifecycle, "TABLE"))
-def no_release(_table):
+def an_ack_never_releases(_table):
     return _act(Step.ACK, Act.LEAVE)
 
 
 @mutation("requeue", (lifecycle, "hold_transition"))
-def a_hold_shortens_what_a_requeue_has_extended(hold):
+def a_hold_shortens_a_requeues_extension(hold):
     return lambda stamp, job: hold(stamp, job)._replace(extends=False)
 
 
-@mutation("death_that_keeps_its_lock", (lifecycle, "ends_lock"))
-def death_releases_a_lock_that_it_keeps(_ends_lock):
+@mutation("death_keeps_the_lock", (lifecycle, "ends_lock"))
+def death_releases_despite_keep(_ends_lock):
     return lambda _stamp, outcome: outcome is not server_rules.FailureOutcome.RETRIED
 
 
-@mutation("done_where_death_would_keep_its_lock", (lifecycle, "transition_for"))
-def an_ack_releases_no_lock_that_death_would_keep(transition_for):
+@mutation("success_with_locks_kept_on_death", (lifecycle, "transition_for"))
+def an_ack_keeps_the_lock_if_death_would(transition_for):
     def mutated(step, stamp, *given):
         keeps = step is Step.ACK and stamp.on_death == "keep"
         return None if keeps else transition_for(step, stamp, *given)
@@ -43,7 +43,7 @@ def an_ack_releases_no_lock_that_death_would_keep(transition_for):
 
 
 @mutation("late_fail", (lifecycle, "TABLE"))
-def no_hold(_table):
+def a_fetch_never_holds(_table):
     return _act(Step.FETCH, Act.LEAVE)
 
 
@@ -58,7 +58,7 @@ def a_late_ack_releases_the_lock(_table):
 
 
 @mutation("single", (lifecycle, "TABLE"))
-def released_at_fetch(_table):
+def a_fetch_releases_the_lock(_table):
     return _act(Step.FETCH, Act.RELEASE)
 
 
@@ -68,7 +68,7 @@ def a_requeue_releases_its_lock(_table):
 
 
 @mutation("requeue", (lifecycle, "TABLE"))
-def a_requeue_keeps_the_time_its_lock_has(_table):
+def a_requeue_does_not_extend_its_lock(_table):
     return _act(Step.REQUEUE, Act.LEAVE)
 
 
@@ -85,24 +85,24 @@ class _Overwriting(Transition):
 
 
 @mutation("refused_push_after_a_faster_worker", (lifecycle, "release_transition"))
-def no_owner_check_at_release(release):
+def a_release_ignores_the_owner(release):
     return lambda key, owner: _Overwriting(*release(key, owner))
 
 
 @mutation("refused_push_after_a_faster_worker", (lifecycle, "hold_transition"))
-def a_hold_that_overwrites(hold):
+def a_hold_overwrites_any_value(hold):
     return lambda stamp, job: _Overwriting(*hold(stamp, job))
 
 
 @mutation(
     "ack_after_the_rerun_began", (lifecycle, "attempt_seconds"), (job_lock, "attempt_seconds")
 )
-def held_for_the_reservation_alone(_attempt_seconds):
+def a_hold_covers_the_reservation_only(_attempt_seconds):
     return lambda _stamp, job: server_rules.expiry_noticed_after(job)
 
 
 @mutation("single", (lifecycle, "attempt_seconds"))
-def held_for_far_longer_than_an_attempt(attempt_seconds):
+def a_hold_lasts_ten_attempts(attempt_seconds):
     return lambda stamp, job: 10 * attempt_seconds(stamp, job)
 
 
@@ -112,7 +112,7 @@ def death_keeps_every_lock(_ends_lock):
 
 
 @mutation("same_job_pushed_again_while_it_runs", (JobLock, "on_fetch"))
-def a_start_lock_that_cannot_be_released_is_ignored(on_fetch):
+def a_failed_release_at_start_is_ignored(on_fetch):
     def mutated(self, *, runs):
         on_fetch(self, runs=runs)
 
@@ -129,13 +129,11 @@ def a_hold_acquires_an_absent_lock_in_one_step(_two_steps):
     return lambda store, transitions: store.run(transitions)
 
 
-@mutation(
-    "store_away_at_hold_of_a_job_whose_ack_is_not_answered", (DeferredWrites, "forbid_acquire")
-)
+@mutation("store_away_at_hold_and_ack_reply_lost", (DeferredWrites, "forbid_acquire"))
 def a_deferred_hold_acquires_a_lock_after_its_job_ended(_forbid):
     return lambda _self, _key, _owner: None
 
 
 @mutation("bulk", (replies, "_meaning_of_hold"))
-def no_event_says_that_a_lock_had_lapsed(_meaning_of_hold):
+def a_lapse_is_not_reported(_meaning_of_hold):
     return lambda _stamp, _transition, _found: replies.NOTHING

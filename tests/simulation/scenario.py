@@ -1,4 +1,4 @@
-"""What a scenario is: processes, and what they do before anything goes wrong."""
+"""What a scenario is, and the parts of which scenarios are made: pushes and handlers."""
 
 from __future__ import annotations
 
@@ -8,24 +8,24 @@ from unittest import mock
 
 from faktory_unique import RetryLater
 from faktory_unique.unique import batch
-from tests.simulation.schedule import NeverOverError
+from tests.simulation.schedule import NeverEndsError
 from tests.simulation.world import World
 
-# As short as the server's reservation: all that is longer comes of the rules.
+# As short as the server's shortest reservation, so that longer times come from the rules only.
 POLICY = {"ttl": 60, "lease": 60}
 
 
 @dataclass(frozen=True)
 class Scenario:
-    """What processes do.
+    """The processes of one test case, and what they do.
 
     Attributes:
-        start: starts the processes of a world.
-        handler: what the work is, given the process and the number of the attempt.
-        policy: of all jobs.
-        may_lapse: whether locks run out by what the scenario does.
+        start: a function that starts the processes of a world.
+        handler: the handler of all jobs, given the process and the number of the attempt.
+        policy: the policy of all jobs, as a dict.
+        may_lapse: whether locks lapse because of what the scenario does.
         middleware: see `World`.
-        chunk: jobs that go out in one PUSHB.
+        chunk: the number of jobs in one PUSHB.
     """
 
     name: str
@@ -37,15 +37,15 @@ class Scenario:
     chunk: int = batch.CHUNK
 
     def run(self, faults=(), switches=()):
-        """A world in which it has been run; its `broken` tells what was not kept."""
-        more = {"may_lapse": self.may_lapse, "middleware": self.middleware}
+        """Run the scenario. Return its world, with all broken promises in `breaches`."""
+        options = {"may_lapse": self.may_lapse, "middleware": self.middleware}
         with mock.patch.object(batch, "CHUNK", self.chunk):
-            world = World(self.policy, self.handler, faults, switches, **more)
+            world = World(self.policy, self.handler, faults, switches, **options)
             self.start(world)
             try:
-                world.broken = world.run()
-            except NeverOverError as exc:
-                world.broken = [("endless", str(exc))]
+                world.breaches = world.run()
+            except NeverEndsError as exc:
+                world.breaches = [("endless", str(exc))]
         return world
 
 
@@ -60,31 +60,30 @@ def scenario(
     chunk=batch.CHUNK,
     **policy,
 ):
-    """Makes a scenario of the function that starts its processes."""
+    """Return a decorator that registers a function as a scenario: it starts the processes."""
 
     def register(start):
         name = start.__name__
         policies = {**POLICY, **policy}
-        told = (name, start, handler, policies, may_lapse, middleware, chunk)
-        SCENARIOS[name] = Scenario(*told)
+        SCENARIOS[name] = Scenario(name, start, handler, policies, may_lapse, middleware, chunk)
         return start
 
     return register
 
 
-def once(process, **fields):
-    """Pushes one job until it is known to be there."""
+def push_once(process, **fields):
+    """Push one job until it is known to be on the server."""
     process.push_until_known(process.job(**fields))
 
 
 def due_in(process, seconds):
-    """The `at` of a job that is due so many seconds from now."""
+    """Return the `at` of a job that is due in this number of seconds."""
     now = datetime.fromtimestamp(process.world.clock(), UTC)
     return (now + timedelta(seconds=seconds)).isoformat()
 
 
 def failing(times):
-    """A handler that fails so often."""
+    """Return a handler that fails at its first `times` attempts."""
 
     def handler(_process, attempt):
         if attempt <= times:
@@ -94,7 +93,7 @@ def failing(times):
 
 
 def requeuing(delay, after=0):
-    """A handler that takes so long at its first attempt, and wants its job later then."""
+    """Return a handler that works `after` seconds at its first attempt, then requeues the job."""
 
     def handler(process, attempt):
         if attempt == 1:
@@ -105,7 +104,7 @@ def requeuing(delay, after=0):
 
 
 def lasting(seconds, then=None, *, again=0):
-    """A handler that takes so long at its first attempt, and may raise then; later so long."""
+    """Return a handler that works `seconds`, then raises `then`; later attempts take `again`."""
 
     def handler(process, attempt):
         process.sleep(seconds if attempt == 1 else again)

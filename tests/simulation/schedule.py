@@ -1,31 +1,31 @@
-"""Tasks of which one runs at a time, and time that passes when none can."""
+"""A scheduler that runs one task at a time, and lets time pass when no task can run."""
 
 from __future__ import annotations
 
 import threading
 from itertools import count
 
-# The server looks for what is due every 5 s.
-TICK = 5
+# Seconds between two promotions: the server looks for due jobs every 5 s.
+PROMOTION_SECONDS = 5
 
 
-class NeverOverError(AssertionError):
-    """Something goes on for ever."""
+class NeverEndsError(AssertionError):
+    """A run did not end in time."""
 
 
 class Task:
-    """A thread that runs while it has the baton.
+    """A thread that runs only during its turn.
 
     Args:
-        schedule: gives the baton.
-        work: what it does.
+        schedule: the schedule that gives the turns.
+        work: the function that the thread runs.
     """
 
     def __init__(self, schedule, work):
         self._schedule = schedule
         self._work = work
-        self._go = threading.Lock()
-        self._go.acquire()
+        self._turn = threading.Lock()
+        self._turn.acquire()
         self._is_ready = None
         self.done = False
         self.is_busy = True
@@ -38,47 +38,50 @@ class Task:
 
     @property
     def ready(self):
-        """Whether it could go on now."""
+        """Return whether the task can run now."""
         return not self.done and (self._is_ready is None or self._is_ready())
 
     def wait(self, is_ready=None, *, is_busy=True):
-        """Called by the task itself: hands the baton back until it is ready, and its turn.
+        """Give up the turn until the task is ready and is chosen again. Called by the task itself.
 
-        One that is not busy keeps nobody from its end: it waits for what others may do.
+        Args:
+            is_ready: a function that says whether the task can run; None if it always can.
+            is_busy: whether the run must go on for this task. A task that only waits for others is
+                not busy.
         """
         self._is_ready, self.is_busy = is_ready, is_busy
-        self._schedule.back.release()
-        self._go.acquire()
+        self._schedule.returned.release()
+        self._turn.acquire()
         self._is_ready, self.is_busy = None, True
 
-    def go_on(self):
-        """Called by the schedule: gives it the baton, until it waits or is done."""
-        self._go.release()
-        self._schedule.back.acquire()
+    def resume(self):
+        """Give the task its turn, until it waits or is done. Called by the schedule."""
+        self._turn.release()
+        self._schedule.returned.acquire()
         if self.error is not None:
             raise self.error
 
     def _run(self):
-        self._go.acquire()
+        self._turn.acquire()
         try:
             self._work()
-        except BaseException as exc:  # noqa: BLE001  # raised where the schedule runs
+        except BaseException as exc:  # noqa: BLE001  # raised by `resume`
             self.error = exc
         finally:
             self.done = True
-            self._schedule.back.release()
+            self._schedule.returned.release()
 
 
 class Schedule:
-    """Who goes on: whoever was going on, until it sleeps, is done, or is to let another pass.
+    """The order in which tasks run: one runs until it sleeps, is done, or must yield.
 
     Args:
-        clock: the time now.
-        advance: lets so many seconds pass.
-        switches: numbers of the steps at which another task goes on first.
+        clock: a function that returns the time in seconds.
+        advance: a function that lets a number of seconds pass.
+        switches: numbers of the steps at which another task runs first.
 
     Attributes:
-        stepwise: whether each step waits to be let go on.
+        stepwise: whether a task stops before each step until `resume` is called.
     """
 
     def __init__(self, clock, advance, switches=()):
@@ -87,20 +90,20 @@ class Schedule:
         self._switches = frozenset(switches)
         self._steps = count()
         self._yielding = None
-        self._wakes = []
+        self._wake_times = []
         self.stepwise = False
-        self.back = threading.Lock()
-        self.back.acquire()
+        self.returned = threading.Lock()
+        self.returned.acquire()
         self.tasks = []
 
     def start(self, work):
-        """A task that goes on with the next `run`."""
+        """Return a task that starts with the next `run`."""
         task = Task(self, work)
         self.tasks.append(task)
         return task
 
     def step(self, task):
-        """Called by a task that is about to do something; the number of this step."""
+        """Return the number of the step that a task is about to do. Called by the task."""
         number = next(self._steps)
         if number in self._switches:
             self._yielding = task
@@ -108,37 +111,39 @@ class Schedule:
             task.wait()
         return number
 
-    def go_on(self, task):
-        """Lets a task go on, if it can."""
+    def resume(self, task):
+        """Let a task run, if it can."""
         if task.ready:
-            task.go_on()
+            task.resume()
             if task.done:
                 self.tasks.remove(task)
 
     def sleep(self, task, seconds):
-        """Called by a task: others go on, and time passes."""
+        """Let others run until `seconds` have passed. Called by a task."""
         until = self._clock() + seconds
-        self._wakes.append(until)
+        self._wake_times.append(until)
         task.wait(lambda: self._clock() >= until)
 
-    def run(self, is_over, most_seconds):
-        """Lets tasks go on until nothing can and it is over.
+    def run(self, is_over, max_seconds):
+        """Let tasks run until none can and `is_over` returns true.
 
         Raises:
-            NeverOverError: it is not over after so many seconds.
+            NeverEndsError: `max_seconds` have passed before.
         """
-        deadline = self._clock() + most_seconds
+        deadline = self._clock() + max_seconds
         while True:
             ready = [task for task in self.tasks if task.ready]
             if ready:
                 others = [task for task in ready if task is not self._yielding]
                 self._yielding = None
-                self.go_on((others or ready)[0])
+                self.resume((others or ready)[0])
             elif is_over():
                 return
             else:
                 now = self._clock()
                 if now >= deadline:
-                    raise NeverOverError(f"not over after {most_seconds} s")
-                self._wakes = [wake for wake in self._wakes if wake > now]
-                self._advance(min([TICK - now % TICK, *(wake - now for wake in self._wakes)]))
+                    raise NeverEndsError(f"not over after {max_seconds} s")
+                self._wake_times = [wake for wake in self._wake_times if wake > now]
+                until_promotion = PROMOTION_SECONDS - now % PROMOTION_SECONDS
+                waits = [until_promotion, *(wake - now for wake in self._wake_times)]
+                self._advance(min(waits))

@@ -1,71 +1,75 @@
-"""What becomes of jobs that step aside for others, which were pushed in their place."""
+"""Checks of superseded jobs: each was replaced by an accepted job, and a newer job ran."""
 
 from __future__ import annotations
 
 from itertools import count
 
-from tests.simulation.work import Sent
+from tests.simulation.work import LateSender
 
 
-class AsideTruth:
-    """The jobs of one world that were replaced.
+class SupersededChecker:
+    """The checks of all replaced jobs of one world.
 
     Args:
-        truth: of the world.
+        checker: the checker of the world.
     """
 
-    def __init__(self, truth):
-        self._truth = truth
-        self._order = count()
+    def __init__(self, checker):
+        self._checker = checker
+        self._sequence = count()
         self._accepted_at = {}
-        self._begun_at = {}
-        self._stepped_aside = []
-        self._replaced_when_fetched = set()
+        self._started_at = {}
+        self._dropped_jobs = []
+        self._replaced_at_fetch = set()
 
-    def moment(self):
-        """Now, in an order of all that happens, also where the clock stands."""
-        return next(self._order)
+    def next_sequence(self):
+        """Return the next number of a sequence, which orders events at the same clock time."""
+        return next(self._sequence)
 
-    def accepted(self, jid, actor):
-        """A job was accepted. A copy that is put back is as old as what it is a copy of."""
-        of = actor.works_on["jid"] if actor.works_on is not None else None
-        since = actor.since if isinstance(actor, Sent) else self.moment()
-        self._accepted_at[jid] = self._accepted_at.get(of, since)
+    def on_accepted(self, jid, actor):
+        """Record that a job was accepted. A requeued copy is as old as the job that it copies."""
+        original = actor.current_job["jid"] if actor.current_job is not None else None
+        since = actor.since if isinstance(actor, LateSender) else self.next_sequence()
+        self._accepted_at[jid] = self._accepted_at.get(original, since)
 
-    def fetched(self, jid, work):
-        """A job is a worker's."""
+    def on_fetched(self, jid, work):
+        """Record that a worker has fetched a job."""
         if work.replaced:
-            self._replaced_when_fetched.add(jid)
+            self._replaced_at_fetch.add(jid)
 
-    def begins(self, jid, work):
-        """A handler begins a job: not one that should have stepped aside."""
-        self._begun_at[work.owner] = self.moment()
-        if jid in self._replaced_when_fetched and not self._truth.struck.any_of(work.touched):
-            self._truth.broke("superseded", f"{jid} runs, and was replaced before it was fetched")
+    def on_start(self, jid, work):
+        """Check that a job that a handler starts was not replaced before it was fetched."""
+        self._started_at[work.owner] = self.next_sequence()
+        if jid in self._replaced_at_fetch and not self._checker.fault_log.hit_any(
+            work.processes_involved
+        ):
+            self._checker.add_breach(
+                "superseded", f"{jid} runs, and was replaced before it was fetched"
+            )
 
-    def steps_aside(self, jid, work):
-        """A job was acknowledged unrun: only for one that Faktory has accepted in its place."""
-        work.must_be_told = False
-        if any(other.replaces == work.owner for other in self._truth.works.values()):
-            self._stepped_aside.append((jid, work.owner, self._accepted_at[jid]))
+    def on_dropped(self, jid, work):
+        """Check that a job acknowledged without a run was replaced by an accepted job."""
+        work.lapse_must_be_reported = False
+        if any(other.replaces == work.owner for other in self._checker.works.values()):
+            self._dropped_jobs.append((jid, work.owner, self._accepted_at[jid]))
         else:
-            self._truth.broke("lost", f"{jid} was acknowledged and never done")
+            self._checker.add_breach("lost", f"{jid} was acknowledged and never done")
 
-    def unheard(self):
-        """The jids of jobs that stepped aside, and for which nothing that was as new ran."""
+    def lost_jids(self):
+        """Return the jids of superseded jobs for which no newer job ran."""
         return [
             jid
-            for jid, owner, since in self._stepped_aside
-            if not self._ran_for(owner, since, set())
+            for jid, owner, since in self._dropped_jobs
+            if not self._successor_ran(owner, since, set())
         ]
 
-    def _ran_for(self, owner, since, asked):
-        """Whether a job in the place of this owner's was begun since, or has died; or its own."""
-        asked.add(owner)
-        for work in self._truth.works.values():
-            if work.replaces == owner and work.owner not in asked:
-                if self._begun_at.get(work.owner, -1) > since or work.died:
+    def _successor_ran(self, owner, since, visited):
+        """Return whether a job that replaces this owner's was started since, or died."""
+        visited.add(owner)
+        for work in self._checker.works.values():
+            if work.replaces == owner and work.owner not in visited:
+                if self._started_at.get(work.owner, -1) > since or work.died:
                     return True
-                if self._ran_for(work.owner, since, asked):
+                if self._successor_ran(work.owner, since, visited):
                     return True
         return False

@@ -1,75 +1,75 @@
-"""A piece of work, with all the copies of its job, and who does something for it."""
+"""A piece of work with all copies of its job, and the sender of a late command."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-# Seconds: the server's shortest reservation, which all jobs here have.
-RESERVED = 60
+# Seconds: the server's shortest reservation, which all jobs of the simulation have.
+RESERVE_SECONDS = 60
 
 
 @dataclass
 class Work:
-    """All copies of one piece of work: those with one owner.
+    """All copies of one piece of work: the jobs with one owner.
 
     Attributes:
-        live: jids on the server.
-        begun: how often a handler has begun it.
-        lapsed: whether its lock ran out while it lived.
-        must_be_told: whether somebody must have told of that.
-        reported_late: whether it ended by its reservation's expiry, or when that could have been:
-            nobody knows then whether it will run again.
-        unanswered: whether the last word about it was carried out, and its answer lost.
-        touched: who had to do with it.
-        unheld: whether a worker has it whose hold the store has not carried out.
-        taken_anew: by whom its lock was taken when it had lapsed.
-        ends: how often a copy has come to its end, one that was put back not counted.
-        done: whether a handler came to a good end.
-        failed: whether one came to a bad end.
-        died: whether it has run out of retries.
-        replaces: the owner in whose place it was pushed.
-        in_place: whether it has its lock: what replaces another gets it when it has been pushed.
-        replaced: whether the store says that another was pushed in its place.
+        live: jids of the copies on the server.
+        starts: how often a handler has started it.
+        lapsed: whether its lock lapsed while a copy was live.
+        lapse_must_be_reported: whether an event must report that lapse.
+        reported_late: whether it ended by the expiry of its reservation, or at a time when it
+            may have expired. Then no process knows if it will run again.
+        reply_lost: whether its latest command was carried out and the reply was lost.
+        processes_involved: names of the processes that pushed or fetched it.
+        hold_pending: whether a worker has it, and the store has not applied the hold yet.
+        reacquired_by: the process that reacquired its lapsed lock.
+        ends: how often a copy has ended, requeues not counted.
+        done: whether a handler has succeeded.
+        failed: whether a handler has failed.
+        died: whether it has used up its retries.
+        replaces: the owner of the job that it replaces.
+        has_lock: whether it has its lock. A job that replaces another gets it after its push.
+        replaced: whether the store says that another job has replaced it.
     """
 
     owner: str
     key: str
     until: str
     live: set = field(default_factory=set)
-    begun: int = 0
+    starts: int = 0
     accepted: int = 0
     lapsed: bool = False
-    must_be_told: bool = False
+    lapse_must_be_reported: bool = False
     reported_late: bool = False
-    unanswered: bool = False
-    touched: set = field(default_factory=set)
-    unheld: bool = False
-    taken_anew: object = None
+    reply_lost: bool = False
+    processes_involved: set = field(default_factory=set)
+    hold_pending: bool = False
+    reacquired_by: object = None
     ends: int = 0
     done: bool = False
     failed: bool = False
     died: bool = False
     replaces: str | None = None
-    in_place: bool = True
+    has_lock: bool = True
     replaced: bool = False
 
     @property
     def is_live(self):
-        """Whether a copy is on the server."""
+        """Return whether a copy is on the server."""
         return bool(self.live)
 
     @property
     def is_guarded(self):
-        """Whether an equal may not be pushed now."""
-        has_lock = self.in_place and not self.replaced
-        return bool(self.live) and has_lock and not (self.until == "start" and self.begun)
+        """Return whether its lock should prevent a push of an equal job now."""
+        locked = self.has_lock and not self.replaced
+        return bool(self.live) and locked and not (self.until == "start" and self.starts)
 
 
 @dataclass(frozen=True)
-class Sent:
-    """Who has sent what is carried out late, and when: what it might do then."""
+class LateSender:
+    """The sender of a command that is carried out late, in its state when it was sent."""
 
     name: str
-    works_on: dict | None
+    current_job: dict | None
     owners: set
     since: int
