@@ -18,9 +18,9 @@ class ProcessStream(MemoryStream):
         self._stepped = False
         self._verb = None
 
-    def is_quiet(self):
+    def is_idle(self):
         """Return whether a command can be sent. The client asks first, so the step begins here."""
-        if not super().is_quiet():
+        if not super().is_idle():
             return False
         self._step()
         return self._fault is not Fault.NOT_SENT
