@@ -1,6 +1,7 @@
-"""Grounds to try the cells of docs/design.md §5 on: a fake with a clock that stands, and the real.
+"""Fixtures for the cells of docs/design.md §5: a worker that does one step at a time.
 
-`ground` runs a test on both; `fake` on the fake alone, where a cell takes longer than seconds.
+`harness` runs a test on the fake and on real servers. `fake` runs it on the fake alone, if a cell
+takes longer than seconds.
 """
 
 from __future__ import annotations
@@ -34,8 +35,8 @@ from faktory_unique.worker.reservation import Reservation
 ERROR = JobError("ValueError", "why")
 
 
-class Flaky:
-    """A store that can be away: either unasked, or having done what it was asked."""
+class FlakyStore:
+    """A store that can fail: `away` applies nothing, `mute` applies but does not reply."""
 
     def __init__(self, store):
         self._store = store
@@ -45,7 +46,7 @@ class Flaky:
 
     def run(self, transitions):
         if self.away:
-            raise StoreUnavailable("away")
+            raise StoreUnavailable("store is away")
         found = self._store.run(transitions)
         if self.mute:
             raise StoreUnavailable("no answer in time")
@@ -78,27 +79,27 @@ class Fetched:
 
 
 @dataclass
-class Ground:
-    """A Faktory and a store, a producer and a worker that does one step at a time."""
+class Harness:
+    """A Faktory, a store, a producer, and a worker that does one step at a time."""
 
     client: Client
-    store: Flaky
+    store: FlakyStore
     value_and_ttl: object
     sizes: object
     seen: list = field(default_factory=list)
 
     def unique(self, **policy):
-        """A `Unique` whose events are seen."""
+        """Return a `Unique` whose events are recorded in `seen`."""
         policy = {"ttl": 600, "lease": 40, **policy}
         return Unique(self.store, default=Policy(**policy), hooks=[self.seen.append])
 
     def push(self, unique, *middleware, **fields):
-        """Pushes the job, through other middleware if so wished; its result."""
+        """Push the job, also through other middleware if given. Return its result."""
         fields = {"jobtype": "Cell", "args": [1], "retry": 3, "reserve_for": 60, **fields}
         return Producer(self.client, [unique, *middleware]).push(Job(**fields))
 
     def fetch(self, unique, *middleware, queue="default"):
-        """The next job, begun as a consumer begins it."""
+        """Return the next job, started as a consumer starts it."""
         since = time.monotonic(), self.client.now()
         job = self.client._fetch([queue])
         assert job is not None
@@ -109,11 +110,11 @@ class Ground:
         return fetched
 
     def push_and_fetch(self, unique, **fields):
-        """A job that was pushed, and begun: its push's result, and it."""
+        """Push a job and start it. Return its result and the fetched job."""
         return self.push(unique, **fields), self.fetch(unique)
 
     def handle(self, fetched):
-        """Does with a job that is not to run what was decided."""
+        """Carry out the decision about a job that is not to run."""
         return fetched.processor.finish(fetched.reservation, fetched.step)
 
     def ack(self, fetched):
@@ -126,23 +127,23 @@ class Ground:
         return fetched.processor.finish(fetched.reservation, Requeue(delay))
 
     def lock(self, result):
-        """The value of a job's lock; None where there is none."""
+        """Return the value of a job's lock; None if it is absent."""
         return self.value_and_ttl(result.key)[0]
 
     def ttl(self, result):
-        """Seconds that it has left, rounded up."""
+        """Return the seconds that the lock has left, rounded up."""
         return self.value_and_ttl(result.key)[1]
 
     def run_lock(self, result):
-        """The value of its key's run lock, and the seconds that has left, rounded up."""
+        """Return the value of the run lock, and the seconds that it has left, rounded up."""
         return self.value_and_ttl(run_key(result.key))
 
     def tombstone(self, result, owner):
-        """Who stands for an owner whose job was replaced, and for how many seconds yet."""
+        """Return the successor of a replaced owner, and the seconds left, rounded up."""
         return self.value_and_ttl(tombstone_key(result.key, owner))
 
-    def between_runs(self, act):
-        """Does something once, after the next time that the store is asked."""
+    def after_next_run(self, act):
+        """Call `act` once, after the next call of the store."""
         run = self.store.run
 
         def once(transitions):
@@ -154,11 +155,11 @@ class Ground:
         self.store.run = once
 
     def events(self):
-        """The names of the events seen, oldest first."""
+        """Return the names of the recorded events, oldest first."""
         return [event.name.value for event in self.seen]
 
-    def losing(self, monkeypatch, verb, *, arrives):
-        """Lose the next command of a verb on its way, or the reply to it."""
+    def lose(self, monkeypatch, verb, *, arrives):
+        """Lose the next command of a verb; or, if it `arrives`, only its reply."""
         commands, lost = self.client._commands, Counter()
         call, send = commands.call, commands.send
 
@@ -206,17 +207,17 @@ def fake():
         }
 
     client = faktory.client("both", worker_id="cell-worker")
-    ground = Ground(client, Flaky(faktory.store), value_and_ttl, sizes)
-    ground.advance = faktory.advance
-    ground.faktory = faktory
-    yield ground
+    harness = Harness(client, FlakyStore(faktory.store), value_and_ttl, sizes)
+    harness.advance = faktory.advance
+    harness.faktory = faktory
+    yield harness
     faktory.close()
 
 
 @pytest.fixture
 def real(faktory_url, redis_url):
     server = redis.Redis.from_url(redis_url, decode_responses=True)
-    store = Flaky(RedisStore(redis_url))
+    store = FlakyStore(RedisStore(redis_url))
     with Client(faktory_url, role="both", worker_id="cell-worker") as client:
 
         def value_and_ttl(key):
@@ -224,13 +225,13 @@ def real(faktory_url, redis_url):
             return server.get(key), None if left < 0 else -(-left // 1000)
 
         def sizes():
-            told = client.info()["faktory"]
+            info = client.info()["faktory"]
             sets = {
-                name: told["sets"][name] for name in ("scheduled", "retries", "dead", "working")
+                name: info["sets"][name] for name in ("scheduled", "retries", "dead", "working")
             }
-            return {"queued": told["total_enqueued"], **sets}
+            return {"queued": info["total_enqueued"], **sets}
 
-        yield Ground(client, store, value_and_ttl, sizes)
+        yield Harness(client, store, value_and_ttl, sizes)
     store.close()
     server.close()
 
@@ -238,5 +239,5 @@ def real(faktory_url, redis_url):
 @pytest.fixture(
     params=["fake", pytest.param("real", marks=[pytest.mark.faktory, pytest.mark.redis])]
 )
-def ground(request):
+def harness(request):
     return request.getfixturevalue(request.param)

@@ -1,4 +1,4 @@
-"""What cells of replacing share: jobs that are pushed in each other's place, and their lock."""
+"""Helpers for cells of `on_conflict="replace"`: push a job and the job that replaces it."""
 
 from __future__ import annotations
 
@@ -7,19 +7,19 @@ import pytest
 from faktory_unique import Middleware
 from faktory_unique.locks.transition import held
 
-# Of a job with retries left: reserve_for 60, its reaping, its first backoff, its queue.
+# For a job with retries left: reserve_for 60, its reaping, its first backoff, its queue.
 ATTEMPT = 60 + 30 + (15 + 29 + 10) + 600
 
 UNTIL = pytest.mark.parametrize("until", ["success", "start", "expiry"])
 
-# What a lock is once its job has been fetched: the seconds for which it is held; None: freed.
+# The seconds for which the lock is held once its job has been fetched; None: it is released.
 FETCHED = pytest.mark.parametrize(
     ("until", "seconds"), [("success", ATTEMPT), ("start", None), ("expiry", 600)]
 )
 
 
-class After(Middleware):
-    """Does something between PUSHB and the producer's swap."""
+class AfterPush(Middleware):
+    """Calls `act` between PUSHB and the producer's swap."""
 
     def __init__(self, act):
         self.act = act
@@ -30,19 +30,19 @@ class After(Middleware):
         return results
 
 
-def replacing(ground, until="success", **policy):
-    return ground.unique(until=until, on_conflict="replace", **policy)
+def replacing(harness, until="success", **policy):
+    return harness.unique(until=until, on_conflict="replace", **policy)
 
 
-def old_and_new(ground, unique, *middleware):
-    """The results of a job, in a queue of its own, and of one pushed in its place."""
-    return ground.push(unique, queue="old"), ground.push(unique, *middleware)
+def push_old_and_new(harness, unique, *middleware):
+    """Push a job in its own queue, and a job that replaces it. Return both results."""
+    return harness.push(unique, queue="old"), harness.push(unique, *middleware)
 
 
-def lock(ground, result):
-    return ground.lock(result), ground.ttl(result)
+def lock(harness, result):
+    return harness.lock(result), harness.ttl(result)
 
 
 def held_for(result, seconds):
-    """A lock as `lock` tells it."""
+    """Return a lock as `lock` returns it."""
     return (None, None) if seconds is None else (held(result.jid), seconds)

@@ -1,4 +1,4 @@
-"""The rows of PUSH: take, confirm, give back, leave. They are alike for each `until`."""
+"""Cells of PUSH: acquire, confirm, roll back or leave. They are the same for each `until`."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from faktory_unique.locks.transition import held, leased
 pytestmark = pytest.mark.parametrize("until", ["success", "start", "expiry"])
 
 
-class Between(Middleware):
-    """Does something between the take and PUSHB, or between PUSHB and the confirm."""
+class AroundPush(Middleware):
+    """Calls a function between acquire and PUSHB, or between PUSHB and confirm."""
 
     def __init__(self, before=None, after=None):
         self.before, self.after = before, after
@@ -28,158 +28,158 @@ class Between(Middleware):
         return results
 
 
-class Spoil(Middleware):
-    """Makes a job one that the server refuses, past all validation."""
+class MakeRefused(Middleware):
+    """Changes a job after all validation, so that the server refuses it."""
 
     def push(self, jobs, call_next):
         return call_next([{**job, "reserve_for": 90_000} for job in jobs])
 
 
-def test_take_absent_becomes_leased_for_the_lease(ground, until):
-    unique = ground.unique(until=until)
+def test_absent_lock_is_acquired_for_the_lease(harness, until):
+    unique = harness.unique(until=until)
     seen = []
 
-    def look(jobs):
+    def record(jobs):
         [stamp] = [job["custom"]["unique"] for job in jobs]
-        seen.append((ground.value_and_ttl(stamp["key"]), stamp["owner"]))
+        seen.append((harness.value_and_ttl(stamp["key"]), stamp["owner"]))
 
-    ground.push(unique, Between(before=look))
+    harness.push(unique, AroundPush(before=record))
     [((value, ttl), owner)] = seen
     assert (value, ttl) == (leased(owner), 40)
 
 
-def test_take_own_lease_is_reentrant_under_a_new_jid(ground, until, monkeypatch):
-    unique = ground.unique(until=until)
-    ground.losing(monkeypatch, "PUSHB", arrives=False)
+def test_own_lease_is_renewed_under_a_new_jid(harness, until, monkeypatch):
+    unique = harness.unique(until=until)
+    harness.lose(monkeypatch, "PUSHB", arrives=False)
     with pytest.raises(PushOutcomeUnknown) as caught:
-        ground.push(unique, jid="jid-00000001")
+        harness.push(unique, jid="jid-00000001")
     [lost] = caught.value.results
-    again = ground.push(unique, jid="jid-00000001")
+    again = harness.push(unique, jid="jid-00000001")
     assert again
     assert lost.submitted_jid == again.submitted_jid == "jid-00000001" != again.jid
-    assert ground.lock(again) == held("jid-00000001")
-    assert ground.fetch(unique).job["jid"] == again.jid
+    assert harness.lock(again) == held("jid-00000001")
+    assert harness.fetch(unique).job["jid"] == again.jid
 
 
-def test_take_held_by_another_is_a_conflict(ground, until):
-    unique = ground.unique(until=until)
-    first = ground.push(unique)
-    again = ground.push(unique)
+def test_lock_held_by_another_is_a_duplicate(harness, until):
+    unique = harness.unique(until=until)
+    first = harness.push(unique)
+    again = harness.push(unique)
     assert (again.status, again.jid, again.confirmed) == (PushStatus.DUPLICATE, first.jid, True)
-    assert ground.sizes()["queued"] == 1
+    assert harness.sizes()["queued"] == 1
 
 
-def test_take_leased_by_another_is_a_conflict_that_may_pass(ground, until):
-    unique = ground.unique(until=until)
+def test_lock_leased_by_another_is_an_unconfirmed_duplicate(harness, until):
+    unique = harness.unique(until=until)
     results = []
-    again = Between(before=lambda _: results.append(ground.push(ground.unique(until=until))))
-    ground.push(unique, again)
+    again = AroundPush(before=lambda _: results.append(harness.push(harness.unique(until=until))))
+    harness.push(unique, again)
     [duplicate] = results
     assert duplicate.status is PushStatus.DUPLICATE
     assert (duplicate.confirmed, duplicate.retry_after) == (False, 40)
 
 
-def test_accepted_leased_becomes_held_for_its_wait(ground, until):
-    result = ground.push(ground.unique(until=until))
-    assert (ground.lock(result), ground.ttl(result)) == (held(result.jid), 600)
+def test_accepted_job_holds_its_lock_for_ttl(harness, until):
+    result = harness.push(harness.unique(until=until))
+    assert (harness.lock(result), harness.ttl(result)) == (held(result.jid), 600)
 
 
-def test_accepted_for_later_is_held_for_delay_margin_and_ttl(fake, until):
+def test_scheduled_job_holds_for_delay_margin_and_ttl(fake, until):
     at = (fake.faktory.clock.now() + timedelta(hours=1)).isoformat()
     result = fake.push(fake.unique(until=until), at=at)
     assert fake.ttl(result) == 3600 + 10 + 600
 
 
-@pytest.mark.parametrize("rest", ["freed", "held"])
-def test_accepted_after_a_faster_worker_changes_nothing(ground, until, rest):
-    unique = ground.unique(until=until)
+@pytest.mark.parametrize("left", ["released", "held"])
+def test_confirm_after_a_faster_worker_changes_nothing(harness, until, left):
+    unique = harness.unique(until=until)
 
     def work():
-        fetched = ground.fetch(unique)
-        if rest == "freed":
-            ground.ack(fetched)
+        fetched = harness.fetch(unique)
+        if left == "released":
+            harness.ack(fetched)
 
-    result = ground.push(unique, Between(after=work))
+    result = harness.push(unique, AroundPush(after=work))
     assert result
-    freed = until == "start" or (rest == "freed" and until == "success")
-    assert ground.lock(result) == (None if freed else held(result.jid))
+    released = until == "start" or (left == "released" and until == "success")
+    assert harness.lock(result) == (None if released else held(result.jid))
 
 
-def test_refused_it_is_freed_while_still_leased(ground, until):
+def test_refused_job_rolls_its_lease_back(harness, until):
     with pytest.raises(PushRefused) as caught:
-        ground.push(ground.unique(until=until), Spoil())
+        harness.push(harness.unique(until=until), MakeRefused())
     [result] = caught.value.results
-    assert ground.lock(result) is None
+    assert harness.lock(result) is None
 
 
-def test_refused_a_lease_that_this_push_did_not_take_stays(ground, until, monkeypatch):
-    """The push before it may have arrived: its job would wait unguarded."""
-    unique = ground.unique(until=until)
-    ground.losing(monkeypatch, "PUSHB", arrives=True)
+def test_refused_retry_keeps_the_lease_of_an_earlier_push(harness, until, monkeypatch):
+    """The earlier push may have arrived; without the lease its job would be unlocked."""
+    unique = harness.unique(until=until)
+    harness.lose(monkeypatch, "PUSHB", arrives=True)
     with pytest.raises(PushOutcomeUnknown):
-        ground.push(unique, jid="jid-00000001")
+        harness.push(unique, jid="jid-00000001")
     with pytest.raises(PushRefused) as caught:
-        ground.push(unique, Spoil(), jid="jid-00000001")
+        harness.push(unique, MakeRefused(), jid="jid-00000001")
     [result] = caught.value.results
-    assert ground.lock(result) == leased("jid-00000001")
+    assert harness.lock(result) == leased("jid-00000001")
 
 
-def test_refused_a_lock_that_is_held_by_now_stays(ground, until):
-    """A worker that was faster than the answer holds it for a job that runs."""
-    unique = ground.unique(until=until)
+def test_refused_job_keeps_a_lock_that_a_worker_holds(harness, until):
+    """A worker that was faster than the reply holds it for a running job."""
+    unique = harness.unique(until=until)
 
     def hold(jobs):
         stamp = jobs[0]["custom"]["unique"]
-        ground.store.run([confirm_transition(stamp["key"], stamp["owner"], 90)])
+        harness.store.run([confirm_transition(stamp["key"], stamp["owner"], 90)])
 
     with pytest.raises(PushRefused) as caught:
-        ground.push(unique, Between(before=hold), Spoil())
+        harness.push(unique, AroundPush(before=hold), MakeRefused())
     [result] = caught.value.results
-    assert (ground.lock(result), ground.ttl(result)) == (held(result.submitted_jid), 90)
+    assert (harness.lock(result), harness.ttl(result)) == (held(result.submitted_jid), 90)
 
 
-def test_unknown_it_is_left_to_its_lease(ground, until, monkeypatch):
-    unique = ground.unique(until=until)
-    ground.losing(monkeypatch, "PUSHB", arrives=True)
+def test_unknown_job_keeps_its_lease(harness, until, monkeypatch):
+    unique = harness.unique(until=until)
+    harness.lose(monkeypatch, "PUSHB", arrives=True)
     with pytest.raises(PushOutcomeUnknown) as caught:
-        ground.push(unique)
+        harness.push(unique)
     [result] = caught.value.results
-    assert (ground.lock(result), ground.ttl(result)) == (leased(result.jid), 40)
+    assert (harness.lock(result), harness.ttl(result)) == (leased(result.jid), 40)
     assert (result.confirmed, result.retry_after) == (False, 40)
 
 
-def test_with_the_store_away_nothing_is_pushed(ground, until):
-    unique = ground.unique(until=until)
-    ground.store.away = True
+def test_store_away_pushes_nothing(harness, until):
+    unique = harness.unique(until=until)
+    harness.store.away = True
     with pytest.raises(StoreUnavailable):
-        ground.push(unique)
-    assert ground.sizes()["queued"] == 0
+        harness.push(unique)
+    assert harness.sizes()["queued"] == 0
 
 
-def test_with_the_store_away_and_push_it_goes_out_unguarded(ground, until):
-    unique = ground.unique(until=until, on_store_error="push")
-    ground.store.away = True
-    result = ground.push(unique)
+def test_store_away_with_push_pushes_unguarded(harness, until):
+    unique = harness.unique(until=until, on_store_error="push")
+    harness.store.away = True
+    result = harness.push(unique)
     assert result
     assert (result.status, result.confirmed) == (PushStatus.UNGUARDED, False)
-    assert ground.events() == ["unguarded"]
-    ground.store.away = False
-    assert ground.lock(result) is None
-    fetched = ground.fetch(unique)
+    assert harness.events() == ["unguarded"]
+    harness.store.away = False
+    assert harness.lock(result) is None
+    fetched = harness.fetch(unique)
     assert fetched.runs
-    assert ground.lock(result) == (held(result.jid) if until == "success" else None)
+    assert harness.lock(result) == (held(result.jid) if until == "success" else None)
 
 
-def test_a_confirm_that_failed_is_made_at_the_next_push(ground, until):
-    unique = ground.unique(until=until)
+def test_failed_confirm_is_applied_at_the_next_push(harness, until):
+    unique = harness.unique(until=until)
 
     def go_away():
-        ground.store.away = True
+        harness.store.away = True
 
-    result = ground.push(unique, Between(after=go_away))
+    result = harness.push(unique, AroundPush(after=go_away))
     assert result
     assert (result.confirmed, result.retry_after) == (False, 40)
-    ground.store.away = False
-    assert ground.lock(result) == leased(result.jid)
-    ground.push(unique, args=[2])
-    assert (ground.lock(result), ground.ttl(result)) == (held(result.jid), 600)
+    harness.store.away = False
+    assert harness.lock(result) == leased(result.jid)
+    harness.push(unique, args=[2])
+    assert (harness.lock(result), harness.ttl(result)) == (held(result.jid), 600)

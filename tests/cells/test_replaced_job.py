@@ -1,4 +1,4 @@
-"""`on_conflict="replace"` at the worker: who was replaced steps aside."""
+"""`on_conflict="replace"` at the worker: a replaced job is dropped as superseded."""
 
 from __future__ import annotations
 
@@ -7,46 +7,46 @@ from datetime import timedelta
 import pytest
 
 from faktory_unique.locks.transition import held
-from tests.cells.replacement import ATTEMPT, UNTIL, lock, old_and_new, replacing
+from tests.cells.replacement import ATTEMPT, UNTIL, lock, push_old_and_new, replacing
 
 
-class TestTheReplaced:
+class TestReplacedJob:
     @UNTIL
-    def test_is_dropped_and_acknowledged_and_that_is_told(self, ground, until):
-        unique = replacing(ground, until)
-        old, new = old_and_new(ground, unique)
-        assert (new.replaced, ground.lock(old)) == (old.jid, held(new.jid))
-        fetched = ground.fetch(unique, queue="old")
+    def test_replaced_job_is_dropped_and_emits_superseded(self, harness, until):
+        unique = replacing(harness, until)
+        old, new = push_old_and_new(harness, unique)
+        assert (new.replaced, harness.lock(old)) == (old.jid, held(new.jid))
+        fetched = harness.fetch(unique, queue="old")
         assert not fetched.runs
-        ground.handle(fetched)
-        assert ground.events()[-1] == "superseded"
-        assert new.jid in ground.seen[-1].detail
-        assert "lapsed" not in ground.events()
-        assert ground.sizes()["queued"] == 1
-        assert ground.sizes()["working"] == 0
-        assert lock(ground, new) == (held(new.jid), 600)
+        harness.handle(fetched)
+        assert harness.events()[-1] == "superseded"
+        assert new.jid in harness.seen[-1].detail
+        assert "lapsed" not in harness.events()
+        assert harness.sizes()["queued"] == 1
+        assert harness.sizes()["working"] == 0
+        assert lock(harness, new) == (held(new.jid), 600)
 
     @UNTIL
-    def test_steps_aside_also_after_the_new_one_is_over(self, ground, until):
-        unique = replacing(ground, until)
-        old, _ = old_and_new(ground, unique)
-        ground.ack(ground.fetch(unique))
-        before = lock(ground, old)
-        fetched = ground.fetch(unique, queue="old")
+    def test_replaced_job_is_dropped_after_the_new_job_ended_too(self, harness, until):
+        unique = replacing(harness, until)
+        old, _ = push_old_and_new(harness, unique)
+        harness.ack(harness.fetch(unique))
+        before = lock(harness, old)
+        fetched = harness.fetch(unique, queue="old")
         assert not fetched.runs
-        ground.handle(fetched)
-        assert lock(ground, old) == before
-        assert sum(ground.sizes().values()) == 0
+        harness.handle(fetched)
+        assert lock(harness, old) == before
+        assert sum(harness.sizes().values()) == 0
 
-    def test_running_job_ends_and_releases_no_other_lock(self, ground):
-        unique = replacing(ground)
-        old, running = ground.push_and_fetch(unique)
-        new = ground.push(unique)
-        ground.ack(running)
-        assert lock(ground, new) == (held(new.jid), 600)
-        assert ground.tombstone(old, old.jid) == (new.jid, ATTEMPT)
+    def test_running_job_ends_and_releases_no_other_lock(self, harness):
+        unique = replacing(harness)
+        old, running = harness.push_and_fetch(unique)
+        new = harness.push(unique)
+        harness.ack(running)
+        assert lock(harness, new) == (held(new.jid), 600)
+        assert harness.tombstone(old, old.jid) == (new.jid, ATTEMPT)
 
-    def test_is_not_retried_where_it_had_begun_and_failed(self, fake):
+    def test_failed_job_that_was_replaced_is_not_retried(self, fake):
         unique = replacing(fake)
         _, running = fake.push_and_fetch(unique)
         new = fake.push(unique)
@@ -60,29 +60,29 @@ class TestTheReplaced:
         assert sum(fake.sizes().values()) == 0
         assert fake.lock(new) is None
 
-    def test_nor_run_again_where_it_had_been_requeued(self, ground):
-        unique = replacing(ground)
-        _, running = ground.push_and_fetch(unique, queue="default")
-        ground.requeue(running, 0)
-        ground.push(unique)
-        copy = ground.fetch(unique)
+    def test_requeued_job_that_was_replaced_is_not_run_again(self, harness):
+        unique = replacing(harness)
+        _, running = harness.push_and_fetch(unique, queue="default")
+        harness.requeue(running, 0)
+        harness.push(unique)
+        copy = harness.fetch(unique)
         assert not copy.runs
-        assert ground.events()[-1] == "superseded"
+        assert harness.events()[-1] == "superseded"
 
     @pytest.mark.parametrize("until", ["success", "expiry"])
-    def test_with_the_store_away_it_runs(self, ground, until):
-        """Two runs rather than none."""
-        unique = replacing(ground, until)
-        old_and_new(ground, unique)
-        ground.store.away = True
-        assert ground.fetch(unique, queue="old").runs
-        assert ground.events()[-1] == "store_error"
-        ground.store.away = False
+    def test_store_away_runs_the_replaced_job(self, harness, until):
+        """Two runs are better than none."""
+        unique = replacing(harness, until)
+        push_old_and_new(harness, unique)
+        harness.store.away = True
+        assert harness.fetch(unique, queue="old").runs
+        assert harness.events()[-1] == "store_error"
+        harness.store.away = False
         unique.close()
 
 
-def test_with_a_delay_the_newest_runs_once_it_is_quiet(fake):
-    """Debouncing."""
+def test_debounced_jobs_run_the_newest_only(fake):
+    """Each push has a delay and replaces the job before."""
     unique = replacing(fake)
     for n in range(3):
         at = (fake.faktory.clock.now() + timedelta(seconds=60)).isoformat()

@@ -1,4 +1,4 @@
-"""`on_conflict="replace"` at the worker: who replaces takes the place, whoever comes first."""
+"""`on_conflict="replace"` at the worker: a job that replaces another gets its lock."""
 
 from __future__ import annotations
 
@@ -7,129 +7,139 @@ import pytest
 from faktory_unique import Drop, Middleware, Requeue
 from faktory_unique.locks.lifecycle import release_transition
 from faktory_unique.locks.transition import Transition, held, leased
-from tests.cells.replacement import FETCHED, UNTIL, After, held_for, lock, old_and_new, replacing
+from tests.cells.replacement import (
+    FETCHED,
+    UNTIL,
+    AfterPush,
+    held_for,
+    lock,
+    push_old_and_new,
+    replacing,
+)
 
 
-class TestTheReplacing:
+class TestReplacingJob:
     @FETCHED
-    def test_after_the_swap_it_is_a_job_like_any(self, ground, until, seconds):
-        unique = replacing(ground, until)
-        _, new = old_and_new(ground, unique)
-        assert ground.fetch(unique).runs
-        assert lock(ground, new) == held_for(new, seconds)
+    def test_job_after_the_swap_is_held_like_any_other(self, harness, until, seconds):
+        unique = replacing(harness, until)
+        _, new = push_old_and_new(harness, unique)
+        assert harness.fetch(unique).runs
+        assert lock(harness, new) == held_for(new, seconds)
 
     @FETCHED
-    def test_worker_replaces_first_and_a_late_swap_does_nothing(self, ground, until, seconds):
+    def test_worker_replaces_first_and_a_late_swap_does_nothing(self, harness, until, seconds):
         """The worker is faster than its producer."""
-        unique = replacing(ground, until)
+        unique = replacing(harness, until)
         seen = []
 
         def work():
-            assert ground.fetch(unique).runs
-            seen.append(ground.value_and_ttl(seen[0]))
+            assert harness.fetch(unique).runs
+            seen.append(harness.value_and_ttl(seen[0]))
 
-        seen.append(ground.push(unique, queue="old").key)
-        new = ground.push(unique, After(work))
+        seen.append(harness.push(unique, queue="old").key)
+        new = harness.push(unique, AfterPush(work))
         assert seen[1] == held_for(new, seconds)
         assert (bool(new), new.confirmed) == (True, True)
-        assert lock(ground, new) == held_for(new, seconds)
-        assert ground.tombstone(new, new.replaced)[0] == new.jid
-        assert not ground.fetch(unique, queue="old").runs
+        assert lock(harness, new) == held_for(new, seconds)
+        assert harness.tombstone(new, new.replaced)[0] == new.jid
+        assert not harness.fetch(unique, queue="old").runs
 
     @pytest.mark.parametrize("until", ["success", "start"])
-    def test_over_before_the_swap_it_is_not_brought_back(self, ground, until):
-        unique = replacing(ground, until)
-        old, new = old_and_new(ground, unique, After(lambda: ground.ack(ground.fetch(unique))))
+    def test_late_swap_after_the_end_makes_no_lock(self, harness, until):
+        unique = replacing(harness, until)
+        old, new = push_old_and_new(
+            harness, unique, AfterPush(lambda: harness.ack(harness.fetch(unique)))
+        )
         assert new.confirmed
-        assert ground.lock(new) is None
-        assert ground.tombstone(old, old.jid)[0] == new.jid
-        assert ground.push(unique).replaced is None
+        assert harness.lock(new) is None
+        assert harness.tombstone(old, old.jid)[0] == new.jid
+        assert harness.push(unique).replaced is None
 
     @FETCHED
-    def test_where_the_old_one_is_over_it_is_a_job_like_any(self, ground, until, seconds):
-        unique = replacing(ground, until)
-        old = ground.push(unique, queue="old")
+    def test_job_holds_if_the_old_jobs_lock_is_gone(self, harness, until, seconds):
+        unique = replacing(harness, until)
+        old = harness.push(unique, queue="old")
 
         def work():
-            ground.store.run([release_transition(old.key, old.jid)])
-            assert ground.fetch(unique).runs
+            harness.store.run([release_transition(old.key, old.jid)])
+            assert harness.fetch(unique).runs
 
-        new = ground.push(unique, After(work))
-        assert lock(ground, new) == held_for(new, seconds)
-        assert ground.tombstone(old, old.jid)[0] == new.jid
+        new = harness.push(unique, AfterPush(work))
+        assert lock(harness, new) == held_for(new, seconds)
+        assert harness.tombstone(old, old.jid)[0] == new.jid
 
     @UNTIL
-    def test_third_holder_keeps_the_lock_and_the_old_job_drops(self, ground, until):
-        """A third was pushed once the old one's lock was gone."""
-        unique = replacing(ground, until)
-        old = ground.push(unique, queue="old")
+    def test_third_holder_keeps_the_lock_and_the_old_job_drops(self, harness, until):
+        """A third job was pushed after the old job's lock was gone."""
+        unique = replacing(harness, until)
+        old = harness.push(unique, queue="old")
 
         def work():
-            ground.store.run([Transition(old.key, (old.jid,), leased("another-jid"), 500)])
-            assert ground.fetch(unique).runs
+            harness.store.run([Transition(old.key, (old.jid,), leased("another-jid"), 500)])
+            assert harness.fetch(unique).runs
 
-        new = ground.push(unique, After(work))
-        assert new.confirmed  # as far as the push goes: the tombstone is its own
-        assert lock(ground, new) == (leased("another-jid"), 500)
-        assert ("lapsed" in ground.events()) is (until != "expiry")
-        assert not ground.fetch(unique, queue="old").runs
+        new = harness.push(unique, AfterPush(work))
+        assert new.confirmed  # the push did write its tombstone
+        assert lock(harness, new) == (leased("another-jid"), 500)
+        assert ("lapsed" in harness.events()) is (until != "expiry")
+        assert not harness.fetch(unique, queue="old").runs
 
     @pytest.mark.parametrize("until", ["success", "start"])
-    def test_not_renewed_it_keeps_the_time_of_its_push(self, ground, until):
-        unique = replacing(ground, until, renew=False)
+    def test_without_renew_the_lock_keeps_the_ttl_of_its_push(self, harness, until):
+        unique = replacing(harness, until, renew=False)
         seen = []
 
         def work():
-            ground.fetch(unique)
+            harness.fetch(unique)
             seen.append(True)
 
-        _, new = old_and_new(ground, unique, After(work))
+        _, new = push_old_and_new(harness, unique, AfterPush(work))
         assert seen
-        assert lock(ground, new) == ((held(new.jid), 600) if until == "success" else (None, None))
+        assert lock(harness, new) == ((held(new.jid), 600) if until == "success" else (None, None))
 
     @UNTIL
-    def test_with_the_store_away_it_is_requeued(self, ground, until):
-        """It must see to the tombstone before it runs."""
-        unique = replacing(ground, until)
-        _, new = old_and_new(ground, unique)
-        ground.store.away = True
-        fetched = ground.fetch(unique)
+    def test_store_away_requeues_the_job(self, harness, until):
+        """It must write the tombstone before it runs."""
+        unique = replacing(harness, until)
+        _, new = push_old_and_new(harness, unique)
+        harness.store.away = True
+        fetched = harness.fetch(unique)
         assert fetched.step == Requeue(10)
-        assert ground.events()[-1] == "store_error"
-        ground.handle(fetched)
-        ground.store.away = False
+        assert harness.events()[-1] == "store_error"
+        harness.handle(fetched)
+        harness.store.away = False
         unique.close()
-        assert ground.lock(new) == held(new.jid)
-        assert ground.sizes()["scheduled"] == 1
+        assert harness.lock(new) == held(new.jid)
+        assert harness.sizes()["scheduled"] == 1
 
-    def test_replaced_in_its_turn_it_steps_aside(self, ground):
-        unique = replacing(ground)
-        old, second = old_and_new(ground, unique)
-        third = ground.push(unique, queue="third")
+    def test_job_that_was_replaced_itself_is_dropped(self, harness):
+        unique = replacing(harness)
+        old, second = push_old_and_new(harness, unique)
+        third = harness.push(unique, queue="third")
         assert third.replaced == second.jid
         for queue in ("old", "default"):
-            assert not ground.fetch(unique, queue=queue).runs
-        fetched = ground.fetch(unique, queue="third")
+            assert not harness.fetch(unique, queue=queue).runs
+        fetched = harness.fetch(unique, queue="third")
         assert fetched.runs
-        ground.ack(fetched)
-        assert ground.lock(old) is None
+        harness.ack(fetched)
+        assert harness.lock(old) is None
 
     @pytest.mark.parametrize("until", ["success", "start"])
-    def test_where_a_middleware_drops_it_nothing_steps_aside_for_it(self, ground, until):
-        """Before the producer has made its swap: the old one is still the one that is to run."""
+    def test_dropped_job_replaces_no_other(self, harness, until):
+        """Before the producer's swap, the old job is still the one to run."""
 
-        class Dropping(Middleware):
+        class DropMiddleware(Middleware):
             def fetch(self, job, call_next):
                 return Drop("not wanted any more")
 
         def go_away():
-            ground.store.away = True
+            harness.store.away = True
 
-        unique = replacing(ground, until)
-        old, new = old_and_new(ground, unique, After(go_away))
-        ground.store.away = False
-        unique._context.deferred._writes.clear()  # its producer is killed
-        ground.handle(ground.fetch(unique, Dropping()))
-        assert ground.lock(new) == held(old.jid)
-        assert ground.tombstone(old, old.jid) == (None, None)
-        assert ground.fetch(unique, queue="old").runs
+        unique = replacing(harness, until)
+        old, new = push_old_and_new(harness, unique, AfterPush(go_away))
+        harness.store.away = False
+        unique._context.deferred._writes.clear()  # as if its producer was killed
+        harness.handle(harness.fetch(unique, DropMiddleware()))
+        assert harness.lock(new) == held(old.jid)
+        assert harness.tombstone(old, old.jid) == (None, None)
+        assert harness.fetch(unique, queue="old").runs

@@ -1,4 +1,4 @@
-"""The rows of ACK and FAIL, in all their bands, and what an unknown answer means."""
+"""Cells of ACK and FAIL: in time, late, withheld and with an unknown reply."""
 
 from __future__ import annotations
 
@@ -12,32 +12,32 @@ UNTIL_OTHERS = pytest.mark.parametrize("until", ["start", "expiry"])
 
 
 class TestAck:
-    def test_in_time_until_success_it_is_freed(self, ground):
-        unique = ground.unique()
-        result = ground.push(unique)
-        assert ground.ack(ground.fetch(unique)) is ReportStatus.ACCEPTED
-        assert ground.lock(result) is None
-        assert ground.sizes()["working"] == 0
-        assert ground.events()[-1] == "released"
+    def test_ack_in_time_releases_until_success(self, harness):
+        unique = harness.unique()
+        result = harness.push(unique)
+        assert harness.ack(harness.fetch(unique)) is ReportStatus.ACCEPTED
+        assert harness.lock(result) is None
+        assert harness.sizes()["working"] == 0
+        assert harness.events()[-1] == "released"
 
     @UNTIL_OTHERS
-    def test_in_time_else_nothing_is_done(self, ground, until):
-        unique = ground.unique(until=until)
-        result = ground.push(unique)
-        ground.ack(ground.fetch(unique))
-        assert ground.lock(result) == (held(result.jid) if until == "expiry" else None)
+    def test_ack_in_time_changes_no_other_lock(self, harness, until):
+        unique = harness.unique(until=until)
+        result = harness.push(unique)
+        harness.ack(harness.fetch(unique))
+        assert harness.lock(result) == (held(result.jid) if until == "expiry" else None)
 
     @pytest.mark.parametrize("arrives", [True, False])
-    def test_unknown_it_is_sent_again_and_then_freed(self, ground, monkeypatch, arrives):
-        unique = ground.unique()
-        result, fetched = ground.push_and_fetch(unique)
-        ground.losing(monkeypatch, "ACK", arrives=arrives)
-        assert ground.ack(fetched) is ReportStatus.ACCEPTED
-        assert ground.lock(result) is None
-        assert ground.sizes()["working"] == 0
+    def test_unknown_ack_is_resent_and_releases(self, harness, monkeypatch, arrives):
+        unique = harness.unique()
+        result, fetched = harness.push_and_fetch(unique)
+        harness.lose(monkeypatch, "ACK", arrives=arrives)
+        assert harness.ack(fetched) is ReportStatus.ACCEPTED
+        assert harness.lock(result) is None
+        assert harness.sizes()["working"] == 0
 
     @pytest.mark.parametrize("late", [60, 69])
-    def test_late_it_is_kept_for_the_rerun_which_frees_it(self, fake, late):
+    def test_late_ack_keeps_the_lock_for_the_rerun(self, fake, late):
         unique = fake.unique()
         result, fetched = fake.push_and_fetch(unique)
         fake.faktory.clock.advance(late)
@@ -45,30 +45,30 @@ class TestAck:
         assert fake.lock(result) == held(result.jid)
 
     @pytest.mark.parametrize("end", ENDS)
-    def test_late_where_the_expiry_was_the_end_it_is_freed(self, fake, end):
+    def test_late_ack_releases_if_the_expiry_ended_the_job(self, fake, end):
         unique = fake.unique()
         result, fetched = fake.push_and_fetch(unique, **end)
         fake.faktory.clock.advance(65)
         assert fake.ack(fetched) is ReportStatus.LATE
         assert fake.lock(result) is None
 
-    def test_late_where_death_keeps_it_it_is_kept(self, fake):
+    def test_late_ack_keeps_the_lock_if_death_keeps_it(self, fake):
         unique = fake.unique(on_death="keep")
         result, fetched = fake.push_and_fetch(unique, retry=-1)
         fake.faktory.clock.advance(65)
         assert fake.ack(fetched) is ReportStatus.LATE
         assert fake.lock(result) == held(result.jid)
 
-    def test_late_and_unknown_it_is_not_sent_again(self, fake, monkeypatch):
+    def test_late_unknown_ack_is_not_resent(self, fake, monkeypatch):
         unique = fake.unique()
         result, fetched = fake.push_and_fetch(unique)
         fake.faktory.clock.advance(61)
-        fake.losing(monkeypatch, "ACK", arrives=False)
+        fake.lose(monkeypatch, "ACK", arrives=False)
         assert fake.ack(fetched) is ReportStatus.UNKNOWN
         assert fake.lock(result) == held(result.jid)
 
-    def test_later_report_is_withheld_for_the_reruns_sake(self, fake):
-        """By then another worker can have the job: the ACK would end its run unfinished."""
+    def test_later_ack_is_withheld_because_of_the_rerun(self, fake):
+        """By then another worker may have the job: the ACK would end an unfinished run."""
         unique = fake.unique()
         result = fake.push(unique)
         slow = fake.fetch(unique)
@@ -83,7 +83,7 @@ class TestAck:
 
     @UNTIL_OTHERS
     @pytest.mark.parametrize("end", ENDS)
-    def test_late_else_nothing_is_done(self, fake, until, end):
+    def test_late_ack_changes_no_other_lock(self, fake, until, end):
         unique = fake.unique(until=until)
         result, fetched = fake.push_and_fetch(unique, **end)
         fake.faktory.clock.advance(65)
@@ -92,60 +92,60 @@ class TestAck:
 
 
 class TestFail:
-    def test_to_be_retried_the_hold_stands(self, ground):
-        unique = ground.unique()
-        result, fetched = ground.push_and_fetch(unique)
-        ttl = ground.ttl(result)
-        assert ground.fail(fetched) is ReportStatus.ACCEPTED
-        assert ground.sizes()["retries"] == 1
-        assert ground.lock(result) == held(result.jid)
-        assert ttl - 2 <= ground.ttl(result) <= ttl
-        assert not ground.push(unique)
+    def test_retried_job_keeps_its_hold(self, harness):
+        unique = harness.unique()
+        result, fetched = harness.push_and_fetch(unique)
+        ttl = harness.ttl(result)
+        assert harness.fail(fetched) is ReportStatus.ACCEPTED
+        assert harness.sizes()["retries"] == 1
+        assert harness.lock(result) == held(result.jid)
+        assert ttl - 2 <= harness.ttl(result) <= ttl
+        assert not harness.push(unique)
 
-    def test_dead_it_is_freed(self, ground):
-        unique = ground.unique()
-        result = ground.push(unique, retry=-1)
-        assert ground.fail(ground.fetch(unique)) is ReportStatus.ACCEPTED
-        assert ground.sizes()["dead"] == 1
-        assert ground.lock(result) is None
-        assert ground.events()[-1] == "released"
+    def test_dead_job_releases_its_lock(self, harness):
+        unique = harness.unique()
+        result = harness.push(unique, retry=-1)
+        assert harness.fail(harness.fetch(unique)) is ReportStatus.ACCEPTED
+        assert harness.sizes()["dead"] == 1
+        assert harness.lock(result) is None
+        assert harness.events()[-1] == "released"
 
-    def test_dead_and_kept_its_equal_is_a_duplicate_for_ttl(self, ground):
-        unique = ground.unique(on_death="keep")
-        result = ground.push(unique, retry=-1)
-        ground.fail(ground.fetch(unique))
-        assert ground.sizes()["dead"] == 1
-        assert (ground.lock(result), ground.ttl(result)) == (held(result.jid), 600)
-        assert not ground.push(unique)
+    def test_dead_job_with_keep_makes_duplicates_for_ttl(self, harness):
+        unique = harness.unique(on_death="keep")
+        result = harness.push(unique, retry=-1)
+        harness.fail(harness.fetch(unique))
+        assert harness.sizes()["dead"] == 1
+        assert (harness.lock(result), harness.ttl(result)) == (held(result.jid), 600)
+        assert not harness.push(unique)
 
     @pytest.mark.parametrize("until", ["success", "start"])
-    def test_one_that_was_never_begun_keeps_its_lock_for_its_retry(self, ground, until):
-        """For want of a handler, or by another middleware's exception: nothing has held it."""
-        unique = ground.unique(until=until)
-        result, fetched = ground.push_and_fetch(unique, jobtype="Unheard::Of")
+    def test_retried_job_that_never_started_keeps_its_lock(self, harness, until):
+        """It has no handler, or another middleware raised: no hold was applied."""
+        unique = harness.unique(until=until)
+        result, fetched = harness.push_and_fetch(unique, jobtype="Unheard::Of")
         assert not fetched.runs
-        assert ground.handle(fetched) is ReportStatus.ACCEPTED
-        assert ground.sizes()["retries"] == 1
-        assert ground.lock(result) == held(result.jid)
-        assert ground.ttl(result) == (15 + 29 + 10) + 600
+        assert harness.handle(fetched) is ReportStatus.ACCEPTED
+        assert harness.sizes()["retries"] == 1
+        assert harness.lock(result) == held(result.jid)
+        assert harness.ttl(result) == (15 + 29 + 10) + 600
 
     @pytest.mark.parametrize("until", ["success", "start"])
-    def test_one_that_was_never_begun_and_is_dead_has_no_lock(self, ground, until):
-        unique = ground.unique(until=until)
-        result = ground.push(unique, jobtype="Unheard::Of", retry=-1)
-        ground.handle(ground.fetch(unique))
-        assert ground.sizes()["dead"] == 1
-        assert ground.lock(result) is None
+    def test_dead_job_that_never_started_releases_its_lock(self, harness, until):
+        unique = harness.unique(until=until)
+        result = harness.push(unique, jobtype="Unheard::Of", retry=-1)
+        harness.handle(harness.fetch(unique))
+        assert harness.sizes()["dead"] == 1
+        assert harness.lock(result) is None
 
     @pytest.mark.parametrize("on_death", ["release", "keep"])
-    def test_dropped_it_is_freed(self, ground, on_death):
-        unique = ground.unique(on_death=on_death)
-        result = ground.push(unique, retry=0)
-        assert ground.fail(ground.fetch(unique)) is ReportStatus.ACCEPTED
-        assert sum(ground.sizes().values()) == 0
-        assert ground.lock(result) is None
+    def test_dropped_job_releases_its_lock(self, harness, on_death):
+        unique = harness.unique(on_death=on_death)
+        result = harness.push(unique, retry=0)
+        assert harness.fail(harness.fetch(unique)) is ReportStatus.ACCEPTED
+        assert sum(harness.sizes().values()) == 0
+        assert harness.lock(result) is None
 
-    def test_dead_after_its_retries_it_is_freed_then_and_not_before(self, fake):
+    def test_lock_is_released_at_death_after_the_retries_only(self, fake):
         unique = fake.unique()
         result = fake.push(unique, retry=2)
         for failures in range(2):
@@ -159,33 +159,33 @@ class TestFail:
 
     @UNTIL_OTHERS
     @pytest.mark.parametrize("retry", [0, -1, 3])
-    def test_else_nothing_is_done(self, ground, until, retry):
-        unique = ground.unique(until=until)
-        result = ground.push(unique, retry=retry)
-        ground.fail(ground.fetch(unique))
-        assert ground.lock(result) == (held(result.jid) if until == "expiry" else None)
+    def test_fail_changes_no_other_lock(self, harness, until, retry):
+        unique = harness.unique(until=until)
+        result = harness.push(unique, retry=retry)
+        harness.fail(harness.fetch(unique))
+        assert harness.lock(result) == (held(result.jid) if until == "expiry" else None)
 
     @pytest.mark.parametrize("arrives", [True, False])
     def test_unknown_fail_is_resent_and_not_found_means_accepted(
-        self, ground, monkeypatch, arrives
+        self, harness, monkeypatch, arrives
     ):
-        unique = ground.unique()
-        result, fetched = ground.push_and_fetch(unique, retry=-1)
-        ground.losing(monkeypatch, "FAIL", arrives=arrives)
-        assert ground.fail(fetched) is ReportStatus.ACCEPTED
-        assert ground.sizes()["dead"] == 1
-        assert ground.lock(result) is None
+        unique = harness.unique()
+        result, fetched = harness.push_and_fetch(unique, retry=-1)
+        harness.lose(monkeypatch, "FAIL", arrives=arrives)
+        assert harness.fail(fetched) is ReportStatus.ACCEPTED
+        assert harness.sizes()["dead"] == 1
+        assert harness.lock(result) is None
 
-    def test_not_found_at_the_first_it_is_kept(self, ground):
-        unique = ground.unique()
-        result, fetched = ground.push_and_fetch(unique, retry=-1)
-        ground.client._ack(fetched.job["jid"])
-        assert ground.fail(fetched) is ReportStatus.REFUSED
-        assert ground.lock(result) == held(result.jid)
+    def test_fail_not_found_at_once_keeps_the_lock(self, harness):
+        unique = harness.unique()
+        result, fetched = harness.push_and_fetch(unique, retry=-1)
+        harness.client._ack(fetched.job["jid"])
+        assert harness.fail(fetched) is ReportStatus.REFUSED
+        assert harness.lock(result) == held(result.jid)
 
     @pytest.mark.parametrize("end", ENDS)
-    def test_late_it_is_freed_where_it_was_the_end(self, fake, end):
-        fake.advance(5)  # expired reservations are looked for every 15 s: 5 s before, 10 s after
+    def test_late_fail_releases_if_it_ends_the_job(self, fake, end):
+        fake.advance(5)  # the server looks for expired reservations 5 s before and 10 s after
         unique = fake.unique()
         result, fetched = fake.push_and_fetch(unique, **end)
         fake.faktory.clock.advance(63)
@@ -202,7 +202,7 @@ class TestFail:
         fake.advance(30)
         assert fake.lock(result) is None
 
-    def test_late_to_be_retried_the_hold_stands(self, fake):
+    def test_late_fail_of_a_retried_job_keeps_its_hold(self, fake):
         fake.advance(5)
         unique = fake.unique()
         result, fetched = fake.push_and_fetch(unique)
@@ -211,8 +211,8 @@ class TestFail:
         assert fake.sizes()["retries"] == 1
         assert fake.lock(result) == held(result.jid)
 
-    def test_later_still_it_is_not_sent(self, fake):
-        """It would take the reservation of the worker that has the job by then."""
+    def test_later_fail_is_withheld(self, fake):
+        """It would end the reservation of the worker that has the job by then."""
         unique = fake.unique()
         result = fake.push(unique)
         slow = fake.fetch(unique)
@@ -225,7 +225,7 @@ class TestFail:
 
 
 def test_unreported_job_keeps_its_lock_until_its_rerun(fake):
-    """A worker that died: the longest silence is covered, at each of its attempts."""
+    """Its worker died. The hold covers the longest silence, at each of its attempts."""
     unique = fake.unique(ttl=1)
     result = fake.push(unique, retry=2)
     for _ in range(2):

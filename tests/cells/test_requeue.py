@@ -1,4 +1,4 @@
-"""The row of the put-back: a copy of another jid, the same owner, and a lock that lasts for it."""
+"""Cells of requeue: a copy with a new jid and the same owner, and a lock that lasts for it."""
 
 from __future__ import annotations
 
@@ -10,38 +10,38 @@ from faktory_unique.locks.transition import held
 ATTEMPT = 60 + 30 + (15 + 29 + 10) + 600
 
 
-def test_until_success_the_lock_lives_for_the_copys_wait(ground):
-    unique = ground.unique()
-    result, fetched = ground.push_and_fetch(unique)
-    assert ground.requeue(fetched, 900) is ReportStatus.ACCEPTED
-    assert (ground.lock(result), ground.ttl(result)) == (held(result.jid), 900 + 10 + 600)
-    assert ground.events()[-1] == "requeued"
-    assert ground.sizes()["scheduled"] == 1
-    assert ground.sizes()["working"] == 0
-    assert not ground.push(unique)
+def test_until_success_the_lock_lives_for_the_copys_wait(harness):
+    unique = harness.unique()
+    result, fetched = harness.push_and_fetch(unique)
+    assert harness.requeue(fetched, 900) is ReportStatus.ACCEPTED
+    assert (harness.lock(result), harness.ttl(result)) == (held(result.jid), 900 + 10 + 600)
+    assert harness.events()[-1] == "requeued"
+    assert harness.sizes()["scheduled"] == 1
+    assert harness.sizes()["working"] == 0
+    assert not harness.push(unique)
 
 
-def test_it_is_never_shortened(ground):
-    unique = ground.unique()
-    result = ground.push(unique)
-    assert ground.requeue(ground.fetch(unique), 1) is ReportStatus.ACCEPTED
-    assert ATTEMPT - 2 <= ground.ttl(result) <= ATTEMPT
+def test_requeue_never_shortens_the_lock(harness):
+    unique = harness.unique()
+    result = harness.push(unique)
+    assert harness.requeue(harness.fetch(unique), 1) is ReportStatus.ACCEPTED
+    assert ATTEMPT - 2 <= harness.ttl(result) <= ATTEMPT
 
 
-def test_copy_has_a_new_jid_and_releases_the_owners_lock(ground):
-    unique = ground.unique()
-    result = ground.push(unique)
-    first = ground.fetch(unique)
-    ground.requeue(first, 0)
-    copy = ground.fetch(unique)
+def test_copy_has_a_new_jid_and_releases_the_owners_lock(harness):
+    unique = harness.unique()
+    result = harness.push(unique)
+    first = harness.fetch(unique)
+    harness.requeue(first, 0)
+    copy = harness.fetch(unique)
     assert copy.job["jid"] != first.job["jid"] == result.jid
     assert copy.job["custom"] == first.job["custom"]
-    ground.ack(copy)
-    assert ground.lock(result) is None
-    assert sum(ground.sizes().values()) == 0
+    harness.ack(copy)
+    assert harness.lock(result) is None
+    assert sum(harness.sizes().values()) == 0
 
 
-def test_no_retry_is_spent(fake):
+def test_requeue_spends_no_retry(fake):
     unique = fake.unique()
     fake.push(unique, retry=1)
     fake.fail(fake.fetch(unique))
@@ -55,56 +55,56 @@ def test_no_retry_is_spent(fake):
 
 
 @pytest.mark.parametrize("until", ["start", "expiry"])
-def test_else_the_lock_is_left_alone(ground, until):
-    unique = ground.unique(until=until)
-    result = ground.push(unique)
-    ground.requeue(ground.fetch(unique), 900)
+def test_requeue_changes_no_other_lock(harness, until):
+    unique = harness.unique(until=until)
+    result = harness.push(unique)
+    harness.requeue(harness.fetch(unique), 900)
     if until == "start":
-        assert ground.lock(result) is None
+        assert harness.lock(result) is None
     else:
-        assert (ground.lock(result), ground.ttl(result)) == (held(result.jid), 600)
+        assert (harness.lock(result), harness.ttl(result)) == (held(result.jid), 600)
 
 
-def test_not_renewed_it_is_left_alone(ground):
-    unique = ground.unique(renew=False)
-    result = ground.push(unique)
-    ground.requeue(ground.fetch(unique), 900)
-    assert ground.ttl(result) == 600
+def test_without_renew_the_lock_keeps_its_ttl(harness):
+    unique = harness.unique(renew=False)
+    result = harness.push(unique)
+    harness.requeue(harness.fetch(unique), 900)
+    assert harness.ttl(result) == 600
 
 
 @pytest.mark.parametrize("arrives", [True, False])
-def test_a_push_unknown_is_followed_by_neither_ack_nor_fail(ground, monkeypatch, arrives):
-    unique = ground.unique()
-    result, fetched = ground.push_and_fetch(unique)
-    ground.losing(monkeypatch, "PUSHB", arrives=arrives)
-    assert ground.requeue(fetched, 900) is ReportStatus.UNKNOWN
-    assert ground.sizes()["working"] == 1
-    assert ground.sizes()["scheduled"] == int(arrives)
-    assert ground.lock(result) == held(result.jid)
+def test_unknown_push_of_the_copy_sends_neither_ack_nor_fail(harness, monkeypatch, arrives):
+    unique = harness.unique()
+    result, fetched = harness.push_and_fetch(unique)
+    harness.lose(monkeypatch, "PUSHB", arrives=arrives)
+    assert harness.requeue(fetched, 900) is ReportStatus.UNKNOWN
+    assert harness.sizes()["working"] == 1
+    assert harness.sizes()["scheduled"] == int(arrives)
+    assert harness.lock(result) == held(result.jid)
 
 
 @pytest.mark.parametrize("retry", [0, -1])
-def test_another_copy_is_pushed_if_expiry_would_end_the_job(ground, monkeypatch, retry):
-    unique = ground.unique()
-    result, fetched = ground.push_and_fetch(unique, retry=retry)
-    ground.losing(monkeypatch, "PUSHB", arrives=True)
-    assert ground.requeue(fetched, 900) is ReportStatus.ACCEPTED
-    assert ground.sizes()["scheduled"] == 2
-    assert ground.sizes()["working"] == 0
-    assert ground.lock(result) == held(result.jid)
+def test_another_copy_is_pushed_if_expiry_would_end_the_job(harness, monkeypatch, retry):
+    unique = harness.unique()
+    result, fetched = harness.push_and_fetch(unique, retry=retry)
+    harness.lose(monkeypatch, "PUSHB", arrives=True)
+    assert harness.requeue(fetched, 900) is ReportStatus.ACCEPTED
+    assert harness.sizes()["scheduled"] == 2
+    assert harness.sizes()["working"] == 0
+    assert harness.lock(result) == held(result.jid)
 
 
-def test_an_unknown_ack_is_sent_again(ground, monkeypatch):
-    unique = ground.unique()
-    ground.push(unique)
-    fetched = ground.fetch(unique)
-    ground.losing(monkeypatch, "ACK", arrives=False)
-    assert ground.requeue(fetched, 900) is ReportStatus.ACCEPTED
-    assert ground.sizes()["working"] == 0
+def test_unknown_ack_is_resent(harness, monkeypatch):
+    unique = harness.unique()
+    harness.push(unique)
+    fetched = harness.fetch(unique)
+    harness.lose(monkeypatch, "ACK", arrives=False)
+    assert harness.requeue(fetched, 900) is ReportStatus.ACCEPTED
+    assert harness.sizes()["working"] == 0
 
 
-def test_after_reserve_for_nothing_is_sent(fake):
-    """The expiry decides: it may have put the job back already."""
+def test_requeue_after_reserve_for_sends_nothing(fake):
+    """The reservation has expired: the server may have requeued the job already."""
     unique = fake.unique()
     result, fetched = fake.push_and_fetch(unique)
     fake.faktory.clock.advance(60)
@@ -113,11 +113,11 @@ def test_after_reserve_for_nothing_is_sent(fake):
     assert fake.lock(result) == held(result.jid)
 
 
-def test_store_away_requeues_and_extends_the_lock_later(ground, wait_for):
-    unique = ground.unique()
-    result, fetched = ground.push_and_fetch(unique)
-    ground.store.away = True
-    assert ground.requeue(fetched, 900) is ReportStatus.ACCEPTED
-    ground.store.away = False
-    wait_for(lambda: ground.ttl(result) > 1500)
-    assert ground.lock(result) == held(result.jid)
+def test_store_away_requeues_and_extends_the_lock_later(harness, wait_for):
+    unique = harness.unique()
+    result, fetched = harness.push_and_fetch(unique)
+    harness.store.away = True
+    assert harness.requeue(fetched, 900) is ReportStatus.ACCEPTED
+    harness.store.away = False
+    wait_for(lambda: harness.ttl(result) > 1500)
+    assert harness.lock(result) == held(result.jid)
