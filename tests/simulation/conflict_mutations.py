@@ -20,7 +20,7 @@ from tests.simulation.mutation import mutation
 
 
 @mutation("replaced_in_its_queue", (MemoryStore, "_write_tombstone"))
-def a_replacement_writes_no_marker(_write_tombstone):
+def a_replacement_writes_no_tombstone(_write_tombstone):
     return lambda _self, _transition, _replaced, _lock: None
 
 
@@ -30,12 +30,12 @@ def a_replaced_job_keeps_its_lock(replace):
 
 
 @mutation("replaced_after_the_new_job_ended", (lifecycle, "replace_transition"))
-def a_late_replacement_ignores_the_marker(replace):
+def a_late_swap_ignores_the_tombstone(replace):
     return lambda *given: replace(*given)._replace(once=False)
 
 
 @mutation("replaced_after_the_new_job_ended", (lifecycle, "transition_for"))
-def a_fetched_replacement_writes_no_marker(transition):
+def a_fetched_replacement_writes_no_tombstone(transition):
     def mutated(step, *given):
         made = transition(step, *given)
         return made and made._replace(replaces=None)

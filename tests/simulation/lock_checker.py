@@ -206,7 +206,7 @@ class LockChecker:
         """Return whether a lock may remain until its TTL ends although its job is over."""
         if key == run_key(key[1:].partition("}")[0]):
             return self._checker.fault_log.hit_any([self._run_lock_holders[value]])
-        if is_side_key(key):  # a replaced marker
+        if is_side_key(key):  # a tombstone
             return True
         fault_log, work = self._checker.fault_log, self._checker.works.get(owner_of(value))
         if self._may_outlive(work) or (is_leased(value) and fault_log.any_fault):
