@@ -86,12 +86,12 @@ class Harness:
     store: FlakyStore
     value_and_ttl: object
     sizes: object
-    seen: list = field(default_factory=list)
+    emitted: list = field(default_factory=list)
 
     def unique(self, **policy):
-        """Return a `Unique` whose events are recorded in `seen`."""
+        """Return a `Unique` whose events are recorded in `emitted`."""
         policy = {"ttl": 600, "lease": 40, **policy}
-        return Unique(self.store, default=Policy(**policy), hooks=[self.seen.append])
+        return Unique(self.store, default=Policy(**policy), hooks=[self.emitted.append])
 
     def push(self, unique, *middleware, **fields):
         """Push the job, also through other middleware if given. Return its result."""
@@ -156,7 +156,7 @@ class Harness:
 
     def events(self):
         """Return the names of the recorded events, oldest first."""
-        return [event.name.value for event in self.seen]
+        return [event.name.value for event in self.emitted]
 
     def lose(self, monkeypatch, verb, *, arrives):
         """Lose the next command of a verb; or, if it `arrives`, only its reply."""

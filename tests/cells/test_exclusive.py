@@ -123,7 +123,7 @@ class TestWaitingJob:
         unique = harness.unique(until=until, exclusive=True)
         first, _, second, waiting = start_one_and_fetch_equal(harness, unique)
         assert waiting.step == Requeue(5)
-        assert harness.seen[-1].detail == f"{first.jid} runs"
+        assert harness.emitted[-1].detail == f"{first.jid} runs"
         harness.handle(waiting)
         assert harness.events()[-2:] == ["run_blocked", "requeued"]
         assert (harness.sizes()["scheduled"], harness.sizes()["working"]) == (1, 1)

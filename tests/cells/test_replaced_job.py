@@ -20,7 +20,7 @@ class TestReplacedJob:
         assert not fetched.runs
         harness.handle(fetched)
         assert harness.events()[-1] == "superseded"
-        assert new.jid in harness.seen[-1].detail
+        assert new.jid in harness.emitted[-1].detail
         assert "lapsed" not in harness.events()
         assert harness.sizes()["queued"] == 1
         assert harness.sizes()["working"] == 0

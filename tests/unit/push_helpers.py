@@ -1,4 +1,4 @@
-"""What tests of `Unique.push` share: a clock, Faktory's side, a store that fails, a job."""
+"""Helpers for tests of `Unique.push`: a clock, a fake Faktory, a failing store, and a job."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class Clock:
 
 
 class Faktory:
-    """The innermost of the chain: notes what arrives, and answers as the test has told it."""
+    """The innermost part of the chain: it records the jobs, and replies as the test says."""
 
     def __init__(self):
         self.received = []
@@ -26,9 +26,9 @@ class Faktory:
     def __call__(self, jobs):
         self.received.append(list(jobs))
         self.meanwhile(jobs)
-        return [self.answer(job) for job in jobs]
+        return [self.result(job) for job in jobs]
 
-    def answer(self, job):
+    def result(self, job):
         status = self.errors.get(job["jid"], PushStatus.PUSHED)
         return PushResult(
             status=status,
@@ -71,7 +71,7 @@ def job(n=1, jid=None, **fields):
 
 
 def lock(unique, result):
-    """The lock behind a result: its value, and the seconds it has left."""
+    """Return the lock of a result: its value, and the seconds it has left."""
     return unique._context.store.run([read_transition(result.key)])[0], unique._context.store.ttl(
         result.key
     )

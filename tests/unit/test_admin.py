@@ -1,4 +1,4 @@
-"""Looking at locks and freeing them by hand, in memory and on a Redis."""
+"""`Unique.holder`, `locks`, `release` and `release_jids`, in memory and on Redis."""
 
 from __future__ import annotations
 
@@ -22,18 +22,18 @@ POLICIES = {
 
 
 @pytest.fixture(params=["memory", pytest.param("redis", marks=pytest.mark.redis)])
-def where(request):
+def store_url(request):
     return "memory://" if request.param == "memory" else request.getfixturevalue("redis_url")
 
 
 @pytest.fixture
-def seen():
+def events():
     return []
 
 
 @pytest.fixture
-def unique(where, seen):
-    with Unique(where, POLICIES, hooks=[seen.append]) as unique:
+def unique(store_url, events):
+    with Unique(store_url, POLICIES, hooks=[events.append]) as unique:
         yield unique
 
 
@@ -52,35 +52,35 @@ def owners(locks):
 
 
 class TestHolder:
-    def test_it_is_the_lock_of_the_work(self, unique, push):
+    def test_holder_is_the_lock_of_the_work(self, unique, push):
         result = push(1)
         lock = unique.holder("Email", [1])
         assert lock == Lock(result.key, "Email", result.jid, False, lock.ttl)
         assert 598 < lock.ttl <= 600
 
-    def test_there_is_none_where_nothing_is_locked(self, unique, push):
+    def test_holder_of_unlocked_work_is_none(self, unique, push):
         push(1)
         assert unique.holder("Email", [2]) is None
         assert unique.holder("Billing", (1,)) is None
 
-    def test_a_lease_is_told_as_one(self, unique, push):
+    def test_holder_of_a_lease_is_leased(self, unique, push):
         result = push(1)
         unique._context.store.run([Transition(result.key, (result.jid,), f"{result.jid}?", 30)])
         lock = unique.holder("Email", (1,))
         assert (lock.owner, lock.leased) == (result.jid, True)
 
-    def test_what_its_key_is_made_from_is_as_the_job_has_it(self, unique, push):
+    def test_holder_needs_the_queue_of_a_per_queue_policy(self, unique, push):
         result = push(1, jobtype="Billing::Invoice", queue="slow")
         assert unique.holder("Billing::Invoice", [1]) is None
         assert unique.holder("Billing::Invoice", [1], queue="slow").owner == result.jid
 
-    def test_so_is_what_it_says_itself(self, unique, push):
+    def test_holder_uses_the_custom_of_the_job(self, unique, push):
         custom = {"unique_for": 600}
         result = push(1, jobtype="Other", custom=custom)
         assert unique.holder("Other", [1], custom=custom).owner == result.jid
 
     @pytest.mark.parametrize(
-        ("jobtype", "args", "custom", "told"),
+        ("jobtype", "args", "custom", "message"),
         [
             ("Other", [1], None, "jobtype: 'Other' is not unique, so there is no lock"),
             ("Email", [float("nan")], None, r"args\[0\]: nan is not JSON"),
@@ -92,16 +92,16 @@ class TestHolder:
             (5, [1], None, "jobtype: 5 is empty or no text"),
         ],
     )
-    def test_where_there_can_be_no_key_the_error_says_why(
-        self, unique, jobtype, args, custom, told
+    def test_work_without_a_key_is_an_error_that_says_why(
+        self, unique, jobtype, args, custom, message
     ):
-        for ask in (unique.holder, unique.release):
-            with pytest.raises(InvalidJob, match=told):
-                ask(jobtype, args, custom=custom)
+        for call in (unique.holder, unique.release):
+            with pytest.raises(InvalidJob, match=message):
+                call(jobtype, args, custom=custom)
 
 
-def test_a_lock_that_somebody_has_made_last_for_ever_is_seen(redis_url):
-    """It keeps pushes away: by hand is how it goes."""
+def test_lock_without_ttl_is_shown_as_infinite_and_released(redis_url):
+    """Pushes stay duplicates until somebody releases it manually."""
     with Unique(redis_url, default=Policy()) as unique:
         [result] = unique.push([job(1)], Faktory())
         with redis.Redis.from_url(redis_url) as server:
@@ -111,63 +111,61 @@ def test_a_lock_that_somebody_has_made_last_for_ever_is_seen(redis_url):
 
 
 @pytest.mark.parametrize("jobtype", [5, "", b"Email"])
-def test_locks_are_those_of_a_jobtype(unique, jobtype):
+def test_invalid_jobtype_is_refused(unique, jobtype):
     with pytest.raises(InvalidJob, match="jobtype: "):
         list(unique.locks(jobtype))
 
 
 class TestRelease:
-    def test_the_lock_is_freed_whoever_has_it(self, unique, push, seen):
+    def test_release_removes_the_lock_of_any_owner(self, unique, push, events):
         result = push(1)
         lock = unique.release("Email", [1])
         assert (lock.key, lock.owner) == (result.key, result.jid)
         assert unique.holder("Email", [1]) is None
-        event = seen[-1]
+        event = events[-1]
         assert (event.name, event.key, event.owner, event.jobtype, event.detail) == (
             *("released", result.key, result.jid),
             *("Email", "manually"),
         )
 
-    def test_so_is_a_lease(self, unique, push):
+    def test_release_removes_a_lease(self, unique, push):
         result = push(1)
         unique._context.store.run([Transition(result.key, (result.jid,), f"{result.jid}?", 30)])
         assert unique.release("Email", [1]).leased
         assert unique.holder("Email", [1]) is None
 
-    def test_where_there_is_none_nothing_is_freed_or_told(self, unique, push, seen):
+    def test_release_of_unlocked_work_emits_nothing(self, unique, push, events):
         push(1)
-        seen.clear()
+        events.clear()
         assert unique.release("Email", [2]) is None
-        assert seen == []
+        assert events == []
         assert unique.holder("Email", [1])
 
-    def test_one_that_has_changed_hands_since_it_was_looked_at_stays(
-        self, unique, push, seen, monkeypatch
-    ):
+    def test_release_leaves_a_lock_whose_owner_changed(self, unique, push, events, monkeypatch):
         result = push(1)
         stale = unique.holder("Email", [1])
         unique._context.store.run([Transition(result.key, (result.jid,), "other-jid", 500)])
         monkeypatch.setattr(unique, "holder", lambda *_a, **_o: stale)
-        seen.clear()
+        events.clear()
         assert unique.release("Email", [1]) is None
-        assert seen == []
+        assert events == []
         assert owners(unique.locks()) == ["other-jid"]
 
 
 class TestLocks:
-    def test_they_are_all_of_a_jobtype_and_no_others(self, unique, push):
-        """Not those of a longer name, nor what stands beside a lock."""
+    def test_locks_of_a_jobtype_are_its_own_only(self, unique, push):
+        """Locks of a longer name are not included, nor are side keys."""
         result = push(1, jobtype="Billing")
         push(2, jobtype="Billing::Invoice")
         push(3)
-        beside = [tombstone_key(result.key, "x"), run_key(result.key)]
-        unique._context.store.run([Transition(key, (None,), "x", 60) for key in beside])
+        side_keys = [tombstone_key(result.key, "x"), run_key(result.key)]
+        unique._context.store.run([Transition(key, (None,), "x", 60) for key in side_keys])
         assert owners(unique.locks("Billing")) == ["jid-00000001"]
         assert owners(unique.locks("Billing::Invoice")) == ["jid-00000002"]
         assert owners(unique.locks()) == ["jid-00000001", "jid-00000002", "jid-00000003"]
         assert owners(unique.locks("Bill")) == []
 
-    def test_of_a_scope_they_are_those_of_all_that_share_it(self, unique, push):
+    def test_locks_of_a_scope_include_every_jobtype_that_shares_it(self, unique, push):
         push(1, jobtype="Letter")
         push(2, jobtype="Postcard")
         locks = list(unique.locks("Letter"))
@@ -178,13 +176,13 @@ class TestLocks:
         push(1, jobtype="Other", custom={"unique_for": 600})
         assert owners(unique.locks("Other")) == ["jid-00000001"]
 
-    def test_they_are_read_as_they_are_asked_for(self, unique, push):
+    def test_locks_are_read_lazily(self, unique, push):
         push(1)
         locks = unique.locks()
         push(2)
         assert owners(locks) == ["jid-00000001", "jid-00000002"]
 
-    def test_one_that_went_meanwhile_is_left_out(self, unique, push, monkeypatch):
+    def test_lock_that_vanished_during_the_scan_is_left_out(self, unique, push, monkeypatch):
         result = push(1)
         scanned = [[result.key, "unique:1:Email:gone"], [result.key]]
         monkeypatch.setattr(unique._context.store, "scan", lambda _beginning: iter(scanned))
@@ -192,31 +190,31 @@ class TestLocks:
 
 
 class TestReleaseJids:
-    def test_the_locks_of_these_jobs_are_freed_and_told(self, unique, push, seen):
+    def test_release_jids_releases_these_locks_and_emits_events(self, unique, push, events):
         for n in range(1, 4):
             push(n)
         push(4, jobtype="Billing")
-        seen.clear()
+        events.clear()
         jids = ["jid-00000001", "jid-00000003", "jid-00000004", "no-such-jid"]
-        freed = unique.release_jids("Email", iter(jids))
-        assert owners(freed) == ["jid-00000001", "jid-00000003"]
+        released = unique.release_jids("Email", iter(jids))
+        assert owners(released) == ["jid-00000001", "jid-00000003"]
         assert owners(unique.locks()) == ["jid-00000002", "jid-00000004"]
-        assert sorted(event.jid for event in seen) == ["jid-00000001", "jid-00000003"]
+        assert sorted(event.jid for event in events) == ["jid-00000001", "jid-00000003"]
 
-    def test_a_lock_that_scan_has_shown_twice_is_freed_once(self, unique, push, monkeypatch):
+    def test_lock_that_scan_returns_twice_is_released_once(self, unique, push, monkeypatch):
         result = push(1)
         monkeypatch.setattr(
             unique._context.store, "scan", lambda _b: iter([[result.key], [result.key]])
         )
         assert owners(unique.release_jids("Email", {result.jid})) == [result.jid]
 
-    def test_a_text_is_no_list_of_jids(self, unique):
+    def test_jids_given_as_a_string_are_refused(self, unique):
         with pytest.raises(TypeError, match=r"jids is a list: pass \['jid-00000001'\]"):
             unique.release_jids("Email", "jid-00000001")
 
 
 @pytest.mark.parametrize(
-    "ask",
+    "call",
     [
         lambda unique: unique.holder("Email", [1]),
         lambda unique: unique.release("Email", [1]),
@@ -225,6 +223,6 @@ class TestReleaseJids:
     ],
     ids=["holder", "release", "locks", "release_jids"],
 )
-def test_a_store_that_is_away_is_an_error(ask):
+def test_store_away_is_an_error(call):
     with Unique("redis://127.0.0.1:1/0", POLICIES) as unique, pytest.raises(StoreUnavailable):
-        ask(unique)
+        call(unique)

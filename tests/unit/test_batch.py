@@ -1,4 +1,4 @@
-"""`Unique.push` on a memory store, with what Faktory answers given by the test."""
+"""`Unique.push` on a memory store; the test sets Faktory's replies."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def unique(clock):
     return Unique(MemoryStore(clock), {"Email": Policy(ttl=600, lease=30)})
 
 
-def test_a_job_is_pushed_with_a_stamp_and_its_lock_held(unique, faktory):
+def test_job_is_pushed_with_a_stamp_and_its_lock_held(unique, faktory):
     [result] = unique.push([job()], faktory)
     assert result.status is PushStatus.PUSHED
     assert result
@@ -61,7 +61,7 @@ def test_a_job_is_pushed_with_a_stamp_and_its_lock_held(unique, faktory):
     }
 
 
-def test_an_equal_job_is_not_pushed_and_names_the_holder(unique, faktory):
+def test_equal_job_is_not_pushed_and_names_the_holder(unique, faktory):
     unique.push([job(jid="first-jid")], faktory)
     [again] = unique.push([job(jid="other-jid")], faktory)
     assert not again
@@ -71,7 +71,7 @@ def test_an_equal_job_is_not_pushed_and_names_the_holder(unique, faktory):
     assert faktory.jids == ["first-jid"]
 
 
-def test_a_duplicate_is_one_info_line_without_args(unique, faktory, caplog):
+def test_duplicate_is_one_info_line_without_args(unique, faktory, caplog):
     unique.push([job(jid="first-jid", args=["secret"])], faktory)
     with caplog.at_level(logging.INFO, "faktory_unique"):
         unique.push([job(jid="other-jid", args=["secret"])], faktory)
@@ -81,8 +81,8 @@ def test_a_duplicate_is_one_info_line_without_args(unique, faktory, caplog):
     assert "secret" not in caplog.text
 
 
-def test_the_holder_of_a_mere_lease_is_not_confirmed(unique, faktory):
-    """Another producer is between its take and its confirm: try again in retry_after."""
+def test_duplicate_of_a_lease_is_not_confirmed(unique, faktory):
+    """Another producer is between acquire and confirm: try again in retry_after."""
     [first] = unique.push([job(jid="first-jid")], faktory)
     unique._context.store.run([release_transition(first.key, "first-jid")])
     unique._context.store.run([acquire_transition(first.key, "first-jid", 30)])
@@ -91,16 +91,16 @@ def test_the_holder_of_a_mere_lease_is_not_confirmed(unique, faktory):
     assert again.jid == "first-jid"
 
 
-def test_the_callers_payload_is_never_changed(unique, faktory):
-    mine = job(custom={"trace": "t1"})
-    before = {**mine, "custom": dict(mine["custom"])}
-    unique.push([mine], faktory)
-    assert mine == before
+def test_payload_of_the_caller_is_never_changed(unique, faktory):
+    payload = job(custom={"trace": "t1"})
+    before = {**payload, "custom": dict(payload["custom"])}
+    unique.push([payload], faktory)
+    assert payload == before
     assert faktory.received[0][0]["custom"]["trace"] == "t1"
 
 
-def test_jobs_without_a_policy_pass_untouched(unique, faktory):
-    """Not even copied, and no lock."""
+def test_job_without_a_policy_passes_untouched(unique, faktory):
+    """It is not even copied, and has no lock."""
     plain = job(jobtype="Other", args=[float("nan")])
     [result] = unique.push([plain], faktory)
     assert faktory.received[0][0] is plain
@@ -108,8 +108,8 @@ def test_jobs_without_a_policy_pass_untouched(unique, faktory):
 
 
 @pytest.mark.parametrize("jobtype", ["Email", "Other"])
-def test_a_stamp_that_came_with_copied_custom_is_not_passed_on(unique, faktory, jobtype):
-    """Else the new job's ACK would free the lock of the job whose custom was copied."""
+def test_stamp_in_a_copied_custom_is_removed(unique, faktory, jobtype):
+    """Otherwise the new job's ACK would release the lock of the job whose custom was copied."""
     foreign = {"v": 1, "key": "unique:1:X:y", "owner": "foreign-jid", "until": "success", "ttl": 1}
     unique.push([job(jobtype=jobtype, custom={"unique": foreign, "a": 1})], faktory)
     sent = faktory.received[0][0]["custom"]
@@ -123,20 +123,20 @@ def test_scheduled_job_is_held_for_delay_margin_and_ttl(unique, faktory):
     assert lock(unique, result)[1] == pytest.approx(3600 + 10 + 600, abs=2)
 
 
-def test_a_refused_job_leaves_no_lock(unique, faktory):
+def test_refused_job_leaves_no_lock(unique, faktory):
     faktory.errors = {"jid-00000001": PushStatus.REFUSED}
     [result] = unique.push([job()], faktory)
     assert (result.status, result.error) == (PushStatus.REFUSED, "said Faktory")
     assert lock(unique, result) == (None, None)
 
 
-def test_a_job_that_was_not_sent_leaves_no_lock(unique, faktory):
+def test_job_that_was_not_sent_leaves_no_lock(unique, faktory):
     faktory.errors = {"jid-00000001": PushStatus.NOT_SENT}
     [result] = unique.push([job()], faktory)
     assert lock(unique, result) == (None, None)
 
 
-def test_an_unknown_outcome_leaves_the_lease_to_run_out(unique, faktory):
+def test_unknown_outcome_leaves_the_lease(unique, faktory):
     faktory.errors = {"jid-00000001": PushStatus.UNKNOWN}
     [result] = unique.push([job()], faktory)
     assert (result.confirmed, result.retry_after) == (False, 30)
@@ -144,7 +144,7 @@ def test_an_unknown_outcome_leaves_the_lease_to_run_out(unique, faktory):
 
 
 def test_unknown_outcome_then_same_job_gets_a_new_jid(unique, faktory, clock):
-    """One jid sent twice destroys reservations; the owner, and so the lock, stays."""
+    """One jid sent twice destroys reservations. The owner, and so the lock, stays the same."""
     faktory.errors = {"jid-00000001": PushStatus.UNKNOWN}
     unique.push([job()], faktory)
     clock.now += 20
@@ -167,21 +167,21 @@ def test_unknown_outcome_then_new_jid_after_the_lease_too(unique, faktory, clock
     assert faktory.jids[1] != "jid-00000001"
 
 
-def test_a_renewed_lease_lasts_a_whole_lease(unique, faktory, clock):
-    def answer_nothing(jobs):
+def test_renewed_lease_lasts_a_whole_lease(unique, faktory, clock):
+    def lose_reply(jobs):
         return [
             PushResult(status=PushStatus.UNKNOWN, jid=j["jid"], submitted_jid=j["jid"])
             for j in jobs
         ]
 
-    unique.push([job()], answer_nothing)
+    unique.push([job()], lose_reply)
     clock.now += 20
-    [again] = unique.push([job()], answer_nothing)
+    [again] = unique.push([job()], lose_reply)
     assert lock(unique, again) == ("jid-00000001?", 30)
 
 
 def test_refused_retry_keeps_an_earlier_pushs_lease(unique, faktory):
-    """That earlier push may have arrived; only what this push took is given back."""
+    """The earlier push may have arrived: only a lease that this push acquired is rolled back."""
     faktory.errors = {"jid-00000001": PushStatus.UNKNOWN}
     unique.push([job()], faktory)
 
@@ -195,16 +195,16 @@ def test_refused_retry_keeps_an_earlier_pushs_lease(unique, faktory):
     assert lock(unique, again)[0] == "jid-00000001?"
 
 
-def test_the_same_job_pushed_twice_is_a_duplicate_of_itself(unique, faktory):
+def test_same_job_pushed_twice_is_a_duplicate(unique, faktory):
     unique.push([job()], faktory)
     [again] = unique.push([job()], faktory)
     assert (again.status, again.jid) == (PushStatus.DUPLICATE, "jid-00000001")
 
 
-class TestAFasterWorker:
-    """FETCH, and ACK too, can come before the producer's confirm (reproduced on Faktory 1.10)."""
+class TestFasterWorker:
+    """FETCH and even ACK can come before the producer's confirm (reproduced on Faktory 1.10)."""
 
-    def test_confirm_leaves_a_lock_that_the_worker_has_freed(self, unique, faktory):
+    def test_confirm_leaves_a_lock_that_the_worker_released(self, unique, faktory):
         faktory.meanwhile = lambda jobs: unique._context.store.run(
             [release_transition(jobs[0]["custom"]["unique"]["key"], jobs[0]["jid"])]
         )
@@ -220,20 +220,20 @@ class TestAFasterWorker:
         assert result.confirmed
         assert lock(unique, result) == ("jid-00000001", 77)
 
-    def test_confirm_leaves_the_lock_of_the_job_that_came_after(self, unique, faktory):
-        """Freed by the worker, taken by the next push, before this push comes to its confirm."""
+    def test_confirm_leaves_the_lock_of_a_later_job(self, unique, faktory):
+        """The worker releases it and the next push acquires it, all before this push confirms."""
 
-        def free_and_take(jobs):
+        def release_and_acquire(jobs):
             key = jobs[0]["custom"]["unique"]["key"]
             unique._context.store.run([release_transition(key, jobs[0]["jid"])])
             unique._context.store.run([acquire_transition(key, "next-jid-1", 30)])
 
-        faktory.meanwhile = free_and_take
+        faktory.meanwhile = release_and_acquire
         [result] = unique.push([job()], faktory)
         assert lock(unique, result) == ("next-jid-1?", 30)
 
-    def test_a_refusal_after_a_faster_worker_frees_no_held_lock(self, unique, faktory):
-        """An error text that a job got although it was enqueued must not free its lock."""
+    def test_refusal_after_a_faster_worker_keeps_a_held_lock(self, unique, faktory):
+        """A job can be enqueued although its reply is an error: its lock must stay."""
         faktory.errors = {"jid-00000001": PushStatus.REFUSED}
         faktory.meanwhile = lambda jobs: unique._context.store.run(
             [confirm_transition(jobs[0]["custom"]["unique"]["key"], jobs[0]["jid"], 77)]
@@ -242,7 +242,7 @@ class TestAFasterWorker:
         assert lock(unique, result) == ("jid-00000001", 77)
 
 
-class TestABatch:
+class TestBatch:
     def test_equal_jobs_collapse_onto_the_first(self, unique, faktory):
         results = unique.push([job(1, "jid-a-000"), job(2), job(1, "jid-b-000")], faktory)
         assert [r.status for r in results] == ["pushed", "pushed", "duplicate"]
@@ -251,36 +251,36 @@ class TestABatch:
         assert faktory.jids == ["jid-a-000", "jid-00000002"]
 
     def test_equal_jobs_collapse_over_chunks(self, unique, faktory):
-        works = CHUNK + 100
-        jobs = [job(n % works, f"jid-{n:08}") for n in range(2 * works)]
+        distinct = CHUNK + 100
+        jobs = [job(n % distinct, f"jid-{n:08}") for n in range(2 * distinct)]
         results = unique.push(jobs, faktory)
         assert [len(batch) for batch in faktory.received] == [CHUNK, 100]
-        assert sum(bool(r) for r in results) == works
-        assert all(results[n].jid == results[n + works].jid for n in range(works))
+        assert sum(bool(r) for r in results) == distinct
+        assert all(results[n].jid == results[n + distinct].jid for n in range(distinct))
 
-    @pytest.mark.parametrize("kept", [1, "mine", None, [], {"key": "k"}])
-    def test_what_a_user_keeps_where_the_stamp_is_to_be_is_refused(self, unique, faktory, kept):
+    @pytest.mark.parametrize("value", [1, "mine", None, [], {"key": "k"}])
+    def test_users_value_under_the_stamps_name_is_refused(self, unique, faktory, value):
         with pytest.raises(InvalidJob, match=r"^custom\.unique: this name is reserved"):
-            unique.push([{**job(1), "custom": {"unique": kept}}], faktory)
+            unique.push([{**job(1), "custom": {"unique": value}}], faktory)
         assert faktory.received == []
 
-    def test_the_stamp_of_the_job_that_pushes_is_replaced(self, unique, faktory):
+    def test_stamp_of_the_pushing_job_is_replaced(self, unique, faktory):
         unique.push([job(1)], faktory)
         [[first]] = faktory.received
         assert unique.push([{**job(2), "custom": first["custom"]}], faktory)[0]
 
-    def test_locks_wait_until_the_chunk_before_is_sent(self, unique, faktory):
-        """So that none has to wait for more than one other."""
+    def test_chunk_is_locked_after_the_chunk_before_is_sent(self, unique, faktory):
+        """So no lock waits for more than one other chunk."""
         jobs = [job(n) for n in range(CHUNK + 1)]
         last_key = unique._requests.build(jobs)[CHUNK].key
-        seen = []
-        faktory.meanwhile = lambda _jobs: seen.append(
+        values = []
+        faktory.meanwhile = lambda _jobs: values.append(
             unique._context.store.run([read_transition(last_key)])[0]
         )
         unique.push(jobs, faktory)
-        assert seen == [None, f"jid-{CHUNK:08}?"]
+        assert values == [None, f"jid-{CHUNK:08}?"]
 
-    def test_a_follower_goes_out_when_its_leader_is_refused(self, unique, faktory):
+    def test_follower_is_pushed_if_its_leader_is_refused(self, unique, faktory):
         faktory.errors = {"jid-a-000": PushStatus.REFUSED, "jid-b-000": PushStatus.REFUSED}
         jobs = [job(1, "jid-a-000"), job(1, "jid-b-000"), job(1, "jid-c-000"), job(1, "jid-d-000")]
         results = unique.push(jobs, faktory)
@@ -288,20 +288,20 @@ class TestABatch:
         assert results[3].jid == "jid-c-000"
         assert lock(unique, results[2]) == ("jid-c-000", 600)
 
-    def test_a_follower_is_unknown_when_its_leader_is(self, unique, faktory):
+    def test_follower_is_unknown_if_its_leader_is(self, unique, faktory):
         faktory.errors = {"jid-a-000": PushStatus.UNKNOWN}
         results = unique.push([job(1, "jid-a-000"), job(1, "jid-b-000")], faktory)
         assert [r.status for r in results] == ["unknown", "unknown"]
         assert [r.submitted_jid for r in results] == ["jid-a-000", "jid-b-000"]
         assert faktory.jids == ["jid-a-000"]
 
-    def test_a_follower_of_a_duplicate_is_one_of_the_same_holder(self, unique, faktory):
+    def test_follower_of_a_duplicate_names_the_same_holder(self, unique, faktory):
         unique.push([job(1, "holder-01")], faktory)
         results = unique.push([job(1, "jid-a-000"), job(1, "jid-b-000")], faktory)
         assert [(r.status, r.jid) for r in results] == [("duplicate", "holder-01")] * 2
 
-    def test_after_an_unknown_chunk_nothing_more_is_sent(self, unique, faktory):
-        """Not even the follower whose leader was refused; the caller pushes the list again."""
+    def test_unknown_chunk_stops_the_push(self, unique, faktory):
+        """Not even a follower of a refused leader is sent: the caller pushes the list again."""
         faktory.errors = {"jid-00000003": PushStatus.UNKNOWN, "jid-a-000": PushStatus.REFUSED}
         jobs = [job(5000, "jid-a-000"), *(job(n) for n in range(CHUNK)), job(5000, "jid-b-000")]
         results = unique.push(jobs, faktory)
@@ -310,7 +310,7 @@ class TestABatch:
         assert {r.status for r in results[CHUNK:]} == {PushStatus.NOT_SENT}
         assert lock(unique, results[CHUNK]) == (None, None)
 
-    def test_pushing_such_a_list_again_pushes_what_is_missing_alone(self, unique, faktory):
+    def test_list_pushed_again_sends_missing_jobs_only(self, unique, faktory):
         faktory.errors = {"jid-00000003": PushStatus.UNKNOWN}
         jobs = [job(n) for n in range(CHUNK + 100)]
         unique.push(jobs, faktory)
@@ -320,7 +320,7 @@ class TestABatch:
         assert results[3].jid != "jid-00000003"
         assert all(results[CHUNK:])
 
-    def test_unique_and_other_jobs_go_out_together_in_order(self, unique, faktory):
+    def test_unique_and_other_jobs_are_sent_together_in_order(self, unique, faktory):
         jobs = [job(1), job(2, jobtype="Other"), job(3)]
         results = unique.push(jobs, faktory)
         assert [[j["jid"] for j in batch] for batch in faktory.received] == [
@@ -328,18 +328,18 @@ class TestABatch:
         ]
         assert [r.key is None for r in results] == [False, True, False]
 
-    def test_where_all_are_duplicates_nothing_is_sent(self, unique, faktory):
+    def test_batch_of_duplicates_sends_nothing(self, unique, faktory):
         unique.push([job(1, "holder-01")], faktory)
         faktory.received.clear()
         unique.push([job(1, "jid-a-000")], faktory)
         assert faktory.received == []
 
-    def test_one_jid_twice_is_refused_before_anything(self, unique, faktory):
+    def test_repeated_jid_is_refused_before_the_push(self, unique, faktory):
         with pytest.raises(InvalidJob, match=r"jobs\[1\]\.jid: 'jid-a-000' occurs twice"):
             unique.push([job(1, "jid-a-000"), job(2, "jid-a-000")], faktory)
         assert faktory.received == []
 
-    def test_one_bad_job_refuses_the_batch_before_anything(self, unique, faktory):
+    def test_invalid_job_refuses_the_batch_before_the_push(self, unique, faktory):
         with pytest.raises(InvalidJob, match=r"^jobs\[1\]\.args\[0\]: nan is not JSON"):
             unique.push([job(1), job(2, args=[float("nan")])], faktory)
         assert faktory.received == []
@@ -352,7 +352,7 @@ class TestABatch:
             unique.push(jobs, faktory)
         assert faktory.received == []
 
-    def test_a_failing_renewal_frees_no_lease_of_an_earlier_push(self, faktory):
+    def test_failed_renewal_keeps_the_lease_of_an_earlier_push(self, faktory):
         """The earlier push may have arrived."""
 
         class FailsRenewals(MemoryStore):
@@ -373,18 +373,18 @@ class TestABatch:
             unique.push([job()], faktory)
         assert lock(unique, first)[0] == "jid-00000001?"
 
-    def test_an_empty_batch_is_empty(self, unique, faktory):
+    def test_empty_batch_has_no_results(self, unique, faktory):
         assert unique.push([], faktory) == []
 
 
-class TestWhenTheStoreIsAway:
-    def test_at_the_take_nothing_is_pushed(self, faktory):
+class TestStoreAway:
+    def test_store_away_at_acquire_pushes_nothing(self, faktory):
         unique = Unique(FailingStore(fail_at={1}), default=Policy())
         with pytest.raises(StoreUnavailable):
             unique.push([job()], faktory)
         assert faktory.received == []
 
-    def test_at_a_later_take_the_results_tell_what_was_pushed(self, faktory):
+    def test_store_away_at_a_later_acquire_reports_pushed_jobs(self, faktory):
         unique = Unique(FailingStore(fail_at={2}), default=Policy())
         with pytest.raises(StoreUnavailable) as caught:
             unique.push([job(n) for n in range(CHUNK + 50)], faktory)
@@ -401,10 +401,10 @@ class TestWhenTheStoreIsAway:
         assert (result.confirmed, result.retry_after) == (False, 30)
         assert "store_error" in caplog.text
 
-    def test_what_an_erring_store_did_take_is_given_back(self, faktory):
-        """Out of memory for one key of two: the other is not left locked."""
+    def test_partly_failed_acquire_is_rolled_back(self, faktory):
+        """The store is out of memory for one key of two: the other must not stay locked."""
 
-        class Half(MemoryStore):
+        class FailsHalf(MemoryStore):
             def run(self, transitions):
                 if len(transitions) == 2 and all(
                     transition.expected == (None,) for transition in transitions
@@ -415,16 +415,16 @@ class TestWhenTheStoreIsAway:
                     raise error
                 return super().run(transitions)
 
-        unique = Unique(Half(), default=Policy())
+        unique = Unique(FailsHalf(), default=Policy())
         with pytest.raises(StoreError, match="out of memory"):
             unique.push([job(1), job(2)], faktory)
         assert unique._context.store._locks == {}
 
 
 class TestOtherMiddleware:
-    """What stands further in may veto, err or answer for itself."""
+    """Middleware inside of `Unique` may veto, raise, or return results of its own."""
 
-    def test_a_veto_gives_the_lock_back(self, unique):
+    def test_veto_rolls_the_lock_back(self, unique):
         def veto(_jobs):
             raise InvalidJob("not today")
 
@@ -433,22 +433,22 @@ class TestOtherMiddleware:
         assert unique._context.store._locks == {}
 
     @pytest.mark.parametrize("error", [RuntimeError, CommandNotSent, KeyboardInterrupt])
-    def test_any_other_error_leaves_the_lease_and_remembers_the_jid(self, unique, faktory, error):
+    def test_other_error_keeps_the_lease_and_remembers_the_jid(self, unique, faktory, error):
         """It may have been raised after the job was sent."""
 
-        def err(_jobs):
+        def fail(_jobs):
             raise error
 
         with pytest.raises(error):
-            unique.push([job()], err)
+            unique.push([job()], fail)
         [again] = unique.push([job()], faktory)
         assert again.jid != "jid-00000001"
 
-    def test_results_that_do_not_match_the_jobs_are_an_error(self, unique):
+    def test_wrong_number_of_results_is_an_error(self, unique):
         with pytest.raises(RuntimeError, match="0 results for 1 jobs"):
             unique.push([job()], lambda _jobs: [])
 
-    def test_an_answer_that_is_no_push_gives_the_lock_back(self, unique, faktory):
+    def test_result_that_is_no_push_rolls_the_lock_back(self, unique, faktory):
         faktory.errors = {"jid-00000001": PushStatus.DUPLICATE}
         [result] = unique.push([job()], faktory)
         assert lock(unique, result) == (None, None)
@@ -459,29 +459,29 @@ def test_push_longer_than_its_lease_emits_lapsed(faktory, clock, caplog):
     store.now = clock
     unique = Unique(store, {"Email": Policy(ttl=600, lease=30)})
 
-    def dawdle(_jobs):
+    def be_slow(_jobs):
         clock.now += 30
 
-    faktory.meanwhile = dawdle
+    faktory.meanwhile = be_slow
     [result] = unique.push([job()], faktory)
     assert result
     assert not result.confirmed
     assert "lapsed: jobtype=" in caplog.text
 
 
-@pytest.mark.parametrize("of", ["unknown", "arrived"])
-def test_push_history_is_bounded_and_forgets_the_oldest(of):
+@pytest.mark.parametrize("kind", ["unknown", "arrived"])
+def test_push_history_is_bounded_and_forgets_the_oldest(kind):
     pushes = PushHistory(most=2)
-    remember, asked = {
+    record, is_known = {
         "unknown": (lambda jid: pushes.record_unknown(jid, "owner"), pushes.is_unknown),
         "arrived": (pushes.record_pushed, pushes.was_pushed),
-    }[of]
+    }[kind]
     for jid in ("a", "b", "a", "c"):
-        remember(jid)
-    assert [asked("a"), asked("b"), asked("c")] == [True, False, True]
+        record(jid)
+    assert [is_known("a"), is_known("b"), is_known("c")] == [True, False, True]
 
 
-def test_a_job_pushed_again_once_its_lock_is_gone_is_other_work(unique, faktory):
+def test_job_pushed_again_after_release_is_new_work(unique, faktory):
     """Its first copy may still run (until="start"): one jid sent twice destroys reservations."""
     [first] = unique.push([job()], faktory)
     unique._context.store.run([release_transition(first.key, first.jid)])

@@ -1,4 +1,4 @@
-"""Chunks of a push that overlap: what is done while Faktory has one, and what goes wrong then."""
+"""Chunks of a push that overlap: the order of their steps, and errors at each step."""
 
 from __future__ import annotations
 
@@ -27,69 +27,71 @@ from faktory_unique.unique.batch import CHUNK
 from tests.unit.push_helpers import Clock, job
 
 LEASE = 60
-SECOND = CHUNK  # the place of the first job of the second chunk
+SECOND = CHUNK  # index of the first job of the second chunk
 
 
-class Pending:
-    """A push that was begun."""
+class FakePendingPush:
+    """A push that has begun."""
 
     def __init__(self, send, receive):
         self.send, self.receive = send, receive
 
 
 class Steps:
-    """The innermost of the chain, and a store: notes what is asked of either, in order.
+    """The innermost part of the chain and a store, which record their steps in order.
 
-    `at` has what is to happen at a step, such as "receive 0": it may raise.
+    `at` has functions to call at a step, such as "receive 0"; they may raise.
     """
 
     def __init__(self):
         self.clock = Clock()
         self.store = MemoryStore(self.clock)
-        self.store.now = self.clock  # by which `Unique` tells the age of a lease
-        self.seen = []
-        self.keys = {}  # of the locks that a step is about
+        self.store.now = self.clock  # the clock by which `Unique` measures the age of a lease
+        self.log = []
+        self.keys = {}  # the keys of each step's transitions
         self.at = {}
         self.errors = {}
         self._number = 0
         run = self.store.run
 
-        def noted(transitions):
-            step = self._told(transitions)
+        def run_logged(transitions):
+            step = self._label(transitions)
             self.keys[step] = [transition.key for transition in transitions]
-            self._see(step)
+            self._log_step(step)
             return run(transitions)
 
         self.run = run
-        self.store.run = noted
+        self.store.run = run_logged
 
     def begin(self, jobs):
         number, self._number = self._number, self._number + 1
-        self._see(f"begin {number}")
-        return Pending(lambda: self._see(f"send {number}"), lambda: self._receive(number, jobs))
+        self._log_step(f"begin {number}")
+        return FakePendingPush(
+            lambda: self._log_step(f"send {number}"), lambda: self._receive(number, jobs)
+        )
 
     def push(self, unique, count=SECOND + 3):
         return unique.push([job(n) for n in range(count)], InnermostPush(self.begin))
 
     def _receive(self, number, jobs):
-        self._see(f"receive {number}")
+        self._log_step(f"receive {number}")
         return [self._result(job) for job in jobs]
 
     def values(self):
         return set(self.store.values().values())
 
-    def _see(self, step):
-        self.seen.append(step)
+    def _log_step(self, step):
+        self.log.append(step)
         self.at.pop(step, lambda: None)()
 
-    def _told(self, transitions):
+    def _label(self, transitions):
         transition = transitions[0]
         number = int(transition.owner.removeprefix("jid-")) // CHUNK
         if transition.value is None:
-            return f"give back {number}"
+            return f"roll back {number}"
         if transition.value == held(transition.owner):
             return f"confirm {number}"
-        return f"{'take' if transition.expected == (None,) else 'renew'} {number}"
+        return f"{'acquire' if transition.expected == (None,) else 'renew'} {number}"
 
     def _result(self, sent):
         status = self.errors.get(sent["jid"], PushStatus.PUSHED)
@@ -114,16 +116,16 @@ def raising(error):
 
 
 def statuses(results):
-    """Those of the first and of the second chunk."""
+    """Return the statuses of the first chunk, and of the second."""
     return {r.status for r in results[:SECOND]}, {r.status for r in results[SECOND:]}
 
 
 def test_chunks_overlap_while_faktory_is_busy(steps, unique):
     results = steps.push(unique, 2 * CHUNK + 1)
-    assert steps.seen == [
-        *("take 0", "begin 0", "send 0"),
-        *("take 1", "begin 1", "receive 0", "send 1"),
-        *("confirm 0", "take 2", "begin 2", "receive 1", "send 2"),
+    assert steps.log == [
+        *("acquire 0", "begin 0", "send 0"),
+        *("acquire 1", "begin 1", "receive 0", "send 1"),
+        *("confirm 0", "acquire 2", "begin 2", "receive 1", "send 2"),
         *("confirm 1", "receive 2", "confirm 2"),
     ]
     assert all(results)
@@ -137,16 +139,16 @@ def test_inner_middleware_finalizes_chunks_one_by_one(steps, unique):
 
     chain = compose([unique, Inner()], "push", InnermostPush(steps.begin))
     assert all(chain([job(n) for n in range(SECOND + 1)]))
-    assert steps.seen == [
-        *("take 0", "begin 0", "send 0", "receive 0"),
-        *("take 1", "confirm 0", "begin 1", "send 1", "receive 1", "confirm 1"),
+    assert steps.log == [
+        *("acquire 0", "begin 0", "send 0", "receive 0"),
+        *("acquire 1", "confirm 0", "begin 1", "send 1", "receive 1", "confirm 1"),
     ]
 
 
 def test_unknown_outcome_rolls_back_the_next_chunk(steps, unique):
     steps.errors["jid-00000001"] = PushStatus.UNKNOWN
     results = steps.push(unique)
-    assert "send 1" not in steps.seen
+    assert "send 1" not in steps.log
     assert statuses(results)[1] == {PushStatus.NOT_SENT}
     assert steps.values() == {
         leased("jid-00000001"),
@@ -155,7 +157,7 @@ def test_unknown_outcome_rolls_back_the_next_chunk(steps, unique):
 
 
 def test_failed_acquire_leaves_the_chunk_before_finalized(steps, unique):
-    steps.at["take 1"] = raising(StoreUnavailable("away"))
+    steps.at["acquire 1"] = raising(StoreUnavailable("away"))
     with pytest.raises(StoreUnavailable) as caught:
         steps.push(unique)
     assert statuses(caught.value.results) == ({PushStatus.PUSHED}, {PushStatus.NOT_SENT})
@@ -163,7 +165,7 @@ def test_failed_acquire_leaves_the_chunk_before_finalized(steps, unique):
 
 
 def test_failed_acquire_leaves_followers_of_pushed_jobs(steps, unique):
-    steps.at["take 1"] = raising(StoreUnavailable("away"))
+    steps.at["acquire 1"] = raising(StoreUnavailable("away"))
     jobs = [job(n) for n in range(SECOND + 1)]
     followers = [{**job(n), "jid": f"follower-{n}"} for n in (0, SECOND)]
     with pytest.raises(StoreUnavailable) as caught:
@@ -174,12 +176,12 @@ def test_failed_acquire_leaves_followers_of_pushed_jobs(steps, unique):
 
 
 @pytest.mark.parametrize("step", ["begin 1", "send 1"])
-def test_a_veto_leaves_the_chunk_before_pushed_and_settled(steps, unique, step):
+def test_veto_leaves_the_chunk_before_finalized(steps, unique, step):
     steps.at[step] = raising(InvalidJob("no"))
     with pytest.raises(InvalidJob) as caught:
         steps.push(unique)
     assert statuses(caught.value.results) == ({PushStatus.PUSHED}, {PushStatus.NOT_SENT})
-    assert steps.seen.count("receive 0") == 1
+    assert steps.log.count("receive 0") == 1
     assert steps.values() == {held(job(n)["jid"]) for n in range(CHUNK)}
 
 
@@ -194,10 +196,10 @@ def test_interrupted_send_leaves_the_locks_leased(steps, unique, step):
 
 
 def test_interrupt_after_the_send_still_reads_the_reply(steps, unique):
-    steps.at["take 1"] = raising(KeyboardInterrupt)
+    steps.at["acquire 1"] = raising(KeyboardInterrupt)
     with pytest.raises(KeyboardInterrupt):
         steps.push(unique)
-    assert steps.seen[-2:] == ["receive 0", "confirm 0"]
+    assert steps.log[-2:] == ["receive 0", "confirm 0"]
 
 
 def test_interrupt_before_the_send_rolls_back(steps, unique):
@@ -214,8 +216,8 @@ def test_interrupt_anywhere_leaves_no_push_in_progress(steps, unique):
     assert unique._context.pushes._in_progress == {}
 
 
-class TestAfterALongWait:
-    """A quarter of a lease is over when Faktory has answered for the chunk before."""
+class TestSlowReply:
+    """A quarter of a lease has passed when Faktory replies to the chunk before."""
 
     @pytest.fixture(autouse=True)
     def _slow(self, steps):
@@ -225,43 +227,43 @@ class TestAfterALongWait:
     def wait(steps, seconds):
         steps.clock.now += seconds
 
-    def test_stale_chunk_is_finalized_and_the_next_renewed(self, steps, unique):
+    def test_stale_chunk_is_renewed_before_it_is_sent(self, steps, unique):
         results = steps.push(unique)
-        assert steps.seen[steps.seen.index("receive 0") :] == [
+        assert steps.log[steps.log.index("receive 0") :] == [
             *("receive 0", "confirm 0", "renew 1", "begin 2", "send 2", "receive 2", "confirm 1"),
         ]
         assert all(results)
 
-    def test_what_another_has_taken_meanwhile_is_not_sent(self, steps, unique):
-        taken = job(SECOND + 1)["jid"]
+    def test_job_whose_lease_was_lost_is_a_duplicate(self, steps, unique):
+        own_jid = job(SECOND + 1)["jid"]
 
-        def another_takes():
+        def another_acquires():
             self.wait(steps, LEASE + 1)
             key = unique._requests.key(job(SECOND + 1))
             steps.store._set(key, held("another"), 600)
 
-        steps.at["receive 0"] = another_takes
+        steps.at["receive 0"] = another_acquires
         results = steps.push(unique)
         duplicate = results[SECOND + 1]
         assert (duplicate.status, duplicate.jid) == (PushStatus.DUPLICATE, "another")
-        assert held(taken) not in steps.values()
+        assert held(own_jid) not in steps.values()
         assert held("another") in steps.values()
         assert all(results[SECOND + 2 :])
 
-    def test_a_lease_that_is_over_is_taken_again(self, steps, unique):
+    def test_lapsed_lease_is_acquired_again(self, steps, unique):
         steps.at["receive 0"] = lambda: self.wait(steps, LEASE + 1)
         results = steps.push(unique)
         assert all(results[SECOND:])
         assert all(result.confirmed for result in results[SECOND:])
 
-    def test_it_gives_back_what_it_took_again(self, steps, unique):
+    def test_refused_job_rolls_back_a_reacquired_lease(self, steps, unique):
         steps.at["receive 0"] = lambda: self.wait(steps, LEASE + 1)
         steps.errors[job(SECOND)["jid"]] = PushStatus.REFUSED
         results = steps.push(unique)
         assert results[SECOND].status is PushStatus.REFUSED
         assert not {leased(job(SECOND)["jid"]), held(job(SECOND)["jid"])} & steps.values()
 
-    def test_where_the_store_is_away_then_nothing_more_is_sent(self, steps, unique):
+    def test_store_away_at_the_renewal_stops_the_push(self, steps, unique):
         steps.at["renew 1"] = raising(StoreUnavailable("away"))
         with pytest.raises(StoreUnavailable) as caught:
             steps.push(unique)
@@ -275,23 +277,23 @@ class TestAfterALongWait:
         assert statuses(results) == ({PushStatus.PUSHED}, {PushStatus.PUSHED})
         assert all(result.confirmed for result in results)
 
-    def test_without_the_store_a_lease_that_is_over_by_then_is_told(self, steps):
-        """The age of a lease is counted from when it was had, not from when that was tried."""
+    def test_lease_that_lapsed_after_a_failed_renewal_is_reported(self, steps):
+        """The age of a lease counts from its last success, not from the last try."""
         unique = Unique(steps.store, default=Policy(ttl=600, lease=LEASE, on_store_error="push"))
         steps.at["renew 1"] = raising(StoreUnavailable("away"))
         steps.at["receive 2"] = lambda: self.wait(steps, LEASE - 1)
         results = steps.push(unique)
         assert {result.confirmed for result in results[SECOND:]} == {False}
 
-    def test_without_leases_nothing_is_renewed_or_written_twice(self, steps):
+    def test_chunk_without_leases_is_not_renewed(self, steps):
         unique = Unique(steps.store, default=Policy(ttl=600, lease=LEASE, enforce=False))
         steps.store._set(unique._requests.key(job(SECOND)), held("another"), 600)
         results = steps.push(unique, SECOND + 1)
         assert statuses(results) == ({PushStatus.PUSHED}, {PushStatus.OBSERVED})
-        assert steps.seen[-2:] == ["send 1", "receive 1"]
-        assert "begin 2" not in steps.seen
+        assert steps.log[-2:] == ["send 1", "receive 1"]
+        assert "begin 2" not in steps.log
 
-    def test_a_job_that_is_only_observed_is_not_leased(self, steps):
+    def test_observed_job_is_not_renewed(self, steps):
         unique = Unique(steps.store, default=Policy(ttl=600, lease=LEASE, enforce=False))
         steps.store._set(unique._requests.key(job(SECOND)), held("another"), 600)
         results = steps.push(unique)
@@ -300,100 +302,98 @@ class TestAfterALongWait:
         assert steps.keys["renew 1"] == own
 
     def test_replacing_job_is_not_renewed(self, steps):
-        """Until its push is confirmed the place is that job's, or whose equal is pushed then."""
+        """Until its push is confirmed, the lock is the old job's, or that of a later equal."""
         unique = Unique(steps.store, default=Policy(ttl=600, lease=LEASE, on_conflict="replace"))
-        place = unique._requests.key(job(SECOND))
-        steps.store._set(place, held("another"), 600)
+        key = unique._requests.key(job(SECOND))
+        steps.store._set(key, held("another"), 600)
 
         def another_ends():
             self.wait(steps, LEASE / 4)
-            steps.run([release_transition(place, "another")])
+            steps.run([release_transition(key, "another")])
 
         steps.at["receive 0"] = another_ends
         results = steps.push(unique)
         assert all(results)
-        assert place not in steps.keys["renew 1"]
+        assert key not in steps.keys["renew 1"]
         assert steps.values() >= {held(result.jid) for result in results}
 
 
 def test_unguarded_is_emitted_before_the_send(steps):
-    """A process that dies then hides nothing: an equal can be there, and nobody could tell why."""
+    """If the process dies after the send, the event is out: equal jobs can be explained."""
     policy = Policy(ttl=600, lease=LEASE, on_store_error="push")
-    unique = Unique(
-        steps.store, default=policy, hooks=[lambda event: steps.seen.append(event.name)]
-    )
-    steps.at["take 0"] = raising(StoreUnavailable("away"))
+    unique = Unique(steps.store, default=policy, hooks=[lambda event: steps.log.append(event.name)])
+    steps.at["acquire 0"] = raising(StoreUnavailable("away"))
     steps.push(unique, 1)
-    assert steps.seen.index("unguarded") < steps.seen.index("send 0")
+    assert steps.log.index("unguarded") < steps.log.index("send 0")
 
 
-def test_when_a_chunk_is_settled_its_jobs_can_be_pushed_anew(steps, unique):
-    """Amid the same list: their work can be done by then."""
-    going_on = []
-    steps.at["receive 2"] = lambda: going_on.append(
+def test_job_of_a_finalized_chunk_can_be_pushed_again(steps, unique):
+    """Even during the same push: the job may have finished by then."""
+    in_progress = []
+    steps.at["receive 2"] = lambda: in_progress.append(
         {jid for _, jid in unique._context.pushes._in_progress}
     )
     steps.push(unique, 2 * CHUNK + 1)
-    assert job(0)["jid"] not in going_on[0]
-    assert job(CHUNK)["jid"] not in going_on[0]
+    assert job(0)["jid"] not in in_progress[0]
+    assert job(CHUNK)["jid"] not in in_progress[0]
 
 
-def test_senseless_reply_leaves_the_locks_leased(steps, unique):
-    """It came after the send."""
+def test_invalid_reply_leaves_the_locks_leased(steps, unique):
+    """The reply came after the send."""
 
-    def answers_for_one(jobs):
+    def push_one_result(jobs):
         result = PushResult(PushStatus.PUSHED, jobs[0]["jid"], jobs[0]["jid"])
-        return Pending(lambda: None, lambda: [result])
+        return FakePendingPush(lambda: None, lambda: [result])
 
     with pytest.raises(ValueError, match="zip"):
-        unique.push([job(1), job(2)], InnermostPush(answers_for_one))
+        unique.push([job(1), job(2)], InnermostPush(push_one_result))
     assert steps.values() == {leased(job(1)["jid"]), leased(job(2)["jid"])}
     assert unique._context.pushes.is_unknown(job(1)["jid"])
 
 
-def test_one_result_for_eight_jobs_is_no_list_of_results(unique):
-    """Itself it is a tuple of eight."""
+def test_one_result_is_not_a_list_of_results(unique):
+    """A `PushResult` is a tuple of eight fields."""
     one = PushResult(PushStatus.PUSHED, "jid", "jid")
     with pytest.raises(RuntimeError, match="no list of results for 8 jobs"):
         unique.push([job(n) for n in range(len(one))], lambda _jobs: one)
 
 
 def test_forked_child_of_a_hook_undoes_nothing(steps):
-    hooked = []
+    pids = []
 
     def fork_once(event):
-        if event.jid == job(SECOND)["jid"] and not hooked:
-            hooked.append(os.fork())
-            if hooked == [0]:
+        if event.jid == job(SECOND)["jid"] and not pids:
+            pids.append(os.fork())
+            if pids == [0]:
                 sys.exit()
 
     unique = Unique(steps.store, default=Policy(), hooks=[fork_once])
     try:
         results = steps.push(unique)
     except SystemExit:
-        os._exit(len(steps.seen) - steps.seen.index("take 1") - 1)
-    assert os.waitstatus_to_exitcode(os.waitpid(hooked[0], 0)[1]) == 0  # steps after it
+        os._exit(len(steps.log) - steps.log.index("acquire 1") - 1)
+    assert os.waitstatus_to_exitcode(os.waitpid(pids[0], 0)[1]) == 0  # steps after it
     assert all(results)
 
 
-def test_what_it_undoes_is_told_by_the_process_that_it_is_in(steps, unique, monkeypatch):
-    def fork_and_end():
+def test_exit_in_a_forked_child_undoes_nothing(steps, unique, monkeypatch):
+    def fork_and_exit():
         monkeypatch.setattr(os, "getpid", lambda: -1)
         raise SystemExit
 
-    steps.at["take 1"] = fork_and_end
+    steps.at["acquire 1"] = fork_and_exit
     with pytest.raises(SystemExit):
         steps.push(unique)
-    assert steps.seen[-1] == "take 1"
+    assert steps.log[-1] == "acquire 1"
 
 
-def test_a_producer_pushes_in_steps():
-    """When the answer for the first chunk is asked for, the second has its locks."""
+def test_producer_pushes_in_steps():
+    """When the first chunk's reply is received, the second chunk has its locks."""
     with FakeFaktory() as faktory, Unique(faktory.store, default=Policy()) as unique:
         client = faktory.client()
         send, locked = client._commands.send, []
 
-        class Noting:
+        class RecordingReply:
             def __init__(self, reply):
                 self._reply = reply
 
@@ -401,7 +401,7 @@ def test_a_producer_pushes_in_steps():
                 locked.append(len(faktory.store.values()))
                 return self._reply.receive()
 
-        client._commands.send = lambda command: Noting(send(command))
+        client._commands.send = lambda command: RecordingReply(send(command))
         bulk = Producer(client, [unique]).push_bulk(
             [Job(jobtype="Email", args=[n]) for n in range(SECOND + 1)]
         )

@@ -1,4 +1,4 @@
-"""The life of what stands beside a lock (docs/design.md §5): tombstones and run locks."""
+"""Transitions of side keys (docs/design.md §5): tombstones and run locks."""
 
 from __future__ import annotations
 
@@ -28,21 +28,21 @@ def replacing(until="success", **fields):
     return stamp(until, replaces="old", **fields)
 
 
-def only_where_it_stands(transition):
-    """The same change, but where its own owner has been replaced."""
+def unless_own_replaced(transition):
+    """Return the same transition, which does not apply if its own owner was replaced."""
     return transition._replace(unless_replaced="new")
 
 
-class TestTake:
+class TestAcquire:
     def test_replaceable_acquires_nothing_for_a_replaced_owner(self):
-        taken = lifecycle.acquire_transition("k", "new", 60, replaceable=True)
-        assert taken == Transition("k", (None,), "new?", 60, unless_replaced="new")
+        transition = lifecycle.acquire_transition("k", "new", 60, replaceable=True)
+        assert transition == Transition("k", (None,), "new?", 60, unless_replaced="new")
 
-    def test_what_cannot_looks_for_no_tombstone(self):
+    def test_not_replaceable_reads_no_tombstone(self):
         assert lifecycle.acquire_transition("k", "new", 60).unless_replaced is None
 
 
-def test_the_producer_swaps_where_the_replaced_has_no_tombstone():
+def test_swap_applies_if_the_replaced_owner_has_no_tombstone():
     transition = lifecycle.replace_transition("k", "new", "old", 600.5)
     assert transition == Transition(
         "k", (None,), "new", 601, unless_replaced="new", replaces="old", once=True
@@ -56,26 +56,26 @@ def test_the_producer_swaps_where_the_replaced_has_no_tombstone():
     ]
 
 
-class TestFetchOfWhatCanBeReplaced:
-    def test_until_success_it_is_held_unless_it_has_been(self):
+class TestFetchReplaceable:
+    def test_until_success_holds_unless_replaced(self):
         held = Transition("k", ("new?", "new", None), "new", ATTEMPT, extends=True)
-        assert lifecycle.transition_for(Step.FETCH, stamp(), JOB) == only_where_it_stands(held)
+        assert lifecycle.transition_for(Step.FETCH, stamp(), JOB) == unless_own_replaced(held)
 
-    def test_until_start_it_is_freed_unless_it_has_been(self):
-        freed = Transition("k", ("new?", "new"), None, 0)
-        assert lifecycle.transition_for(Step.FETCH, stamp("start"), JOB) == only_where_it_stands(
-            freed
+    def test_until_start_releases_unless_replaced(self):
+        release = Transition("k", ("new?", "new"), None, 0)
+        assert lifecycle.transition_for(Step.FETCH, stamp("start"), JOB) == unless_own_replaced(
+            release
         )
 
     @pytest.mark.parametrize("job", [JOB, ONE_SHOT])
-    def test_until_expiry_it_is_only_looked_for(self, job):
+    def test_until_expiry_reads_only(self, job):
         transition = lifecycle.transition_for(Step.FETCH, stamp("expiry"), job)
-        assert transition == only_where_it_stands(read_transition("k"))
+        assert transition == unless_own_replaced(read_transition("k"))
         assert transition.is_read_only
 
 
-class TestFetchOfWhatReplaces:
-    def test_until_success_it_is_held_if_mine_his_or_absent(self):
+class TestFetchReplacing:
+    def test_until_success_holds_its_own_the_old_or_no_lock(self):
         transition = lifecycle.transition_for(Step.FETCH, replacing(), JOB)
         assert transition == Transition(
             *("k", ("new?", "new", None), "new", ATTEMPT),
@@ -90,7 +90,7 @@ class TestFetchOfWhatReplaces:
             "k", ("new?",), "new", TTL, unless_replaced="new", replaces="old"
         )
 
-    def test_until_start_it_is_freed_if_mine_or_his(self):
+    def test_until_start_releases_its_own_or_the_old_lock(self):
         transition = lifecycle.transition_for(Step.FETCH, replacing("start"), JOB)
         assert transition == Transition(
             "k", ("new?", "new"), None, 0, unless_replaced="new", replaces="old"
@@ -98,14 +98,14 @@ class TestFetchOfWhatReplaces:
         assert transition.applied("old")
         assert not transition.applied("x")
 
-    def test_until_expiry_his_is_taken_over_for_its_ttl(self):
+    def test_until_expiry_replaces_the_old_lock_for_its_ttl(self):
         transition = lifecycle.transition_for(Step.FETCH, replacing("expiry"), JOB)
         assert transition == Transition("k", (), "new", TTL, unless_replaced="new", replaces="old")
         assert not transition.is_read_only
 
     @pytest.mark.parametrize("step", [step for step in Step if step is not Step.FETCH])
     @pytest.mark.parametrize("until", ["success", "start", "expiry"])
-    def test_after_fetch_it_is_a_job_like_others(self, step, until):
+    def test_after_fetch_it_is_a_job_like_any_other(self, step, until):
         plain = Stamp("k", "new", until, TTL)
         for job in (JOB, ONE_SHOT):
             assert lifecycle.transition_for(
@@ -113,14 +113,14 @@ class TestFetchOfWhatReplaces:
             ) == lifecycle.transition_for(step, plain, job)
 
 
-class TestTakePlace:
-    """Of a job that is not to run yet."""
+class TestReplaceWithoutRun:
+    """A fetched job that does not run yet."""
 
     @pytest.mark.parametrize("until", ["success", "start", "expiry"])
-    def test_what_replaces_nobody_only_looks_for_its_tombstone(self, until):
-        looked = lifecycle.replace_transition_at_fetch(stamp(until), JOB)
-        assert looked == only_where_it_stands(read_transition("k"))
-        assert looked.is_read_only
+    def test_job_that_replaces_no_other_reads_its_tombstone(self, until):
+        transition = lifecycle.replace_transition_at_fetch(stamp(until), JOB)
+        assert transition == unless_own_replaced(read_transition("k"))
+        assert transition.is_read_only
 
     @pytest.mark.parametrize(
         ("until", "renew", "ttl"),
@@ -132,29 +132,29 @@ class TestTakePlace:
             ("start", False, TTL),
         ],
     )
-    def test_what_replaces_takes_his_lock_alone(self, until, renew, ttl):
+    def test_job_that_replaces_another_gets_its_held_lock_only(self, until, renew, ttl):
         transition = lifecycle.replace_transition_at_fetch(replacing(until, renew=renew), JOB)
         assert transition == Transition("k", (), "new", ttl, unless_replaced="new", replaces="old")
         assert not transition.applied(None)
 
-    def test_its_time_is_whole_seconds_rounded_up(self):
+    def test_ttl_is_whole_seconds_rounded_up(self):
         short = replacing("expiry")._replace(ttl=0.2)
         assert lifecycle.replace_transition_at_fetch(short, JOB).ttl == 1
 
 
-class TestTheRunLock:
-    def test_it_is_taken_for_a_moment(self):
+class TestRunLock:
+    def test_run_lock_is_acquired_for_30_seconds(self):
         assert RUN_LEASE == 30
         assert lifecycle.acquire_run_transition("k", TOKEN) == Transition(
             "{k}:run", (None,), TOKEN, 30
         )
 
-    def test_it_is_held_for_the_reservation_by_whoever_has_it(self):
+    def test_run_lock_is_held_for_the_reservation_by_its_token(self):
         assert lifecycle.hold_run_transition("k", TOKEN, JOB) == Transition(
             "{k}:run", (TOKEN,), TOKEN, RESERVE
         )
 
-    def test_it_is_freed_by_whoever_has_it(self):
+    def test_run_lock_is_released_by_its_token(self):
         assert lifecycle.release_run_transition("k", TOKEN) == Transition(
             "{k}:run", (TOKEN,), None, 0
         )

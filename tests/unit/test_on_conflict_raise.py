@@ -1,4 +1,4 @@
-"""`on_conflict="raise"`: who wants an exception where an equal job is there already."""
+"""`on_conflict="raise"`: a push raises `DuplicateJob` if an equal job exists."""
 
 from __future__ import annotations
 
@@ -22,20 +22,20 @@ from faktory_unique.testing import FakeFaktory
 from tests.unit.push_helpers import Faktory, job
 
 
-class Answering(Middleware):
-    """Answers in Faktory's stead, by jid, and passes the others on."""
+class StatusMiddleware(Middleware):
+    """Returns a fixed status for some jids, and passes the other jobs on."""
 
-    def __init__(self, **answers):
-        self.answers = answers
+    def __init__(self, **statuses):
+        self.statuses = statuses
 
     def push(self, jobs, call_next):
-        passed = [job for job in jobs if job["jid"] not in self.answers]
+        passed = [job for job in jobs if job["jid"] not in self.statuses]
         pushed = {result.jid: result for result in call_next(passed)}
-        return [pushed.get(job["jid"]) or self._answer(job["jid"]) for job in jobs]
+        return [pushed.get(job["jid"]) or self._result(job["jid"]) for job in jobs]
 
-    def _answer(self, jid):
-        status = self.answers[jid]
-        return PushResult(status=status, jid=jid, submitted_jid=jid, error=f"{status} it is")
+    def _result(self, jid):
+        status = self.statuses[jid]
+        return PushResult(status=status, jid=jid, submitted_jid=jid, error=f"status {status}")
 
 
 @pytest.fixture
@@ -65,7 +65,7 @@ def email(n, jobtype="Email", **fields):
     return Job(jobtype=jobtype, args=[n], **fields)
 
 
-def test_a_duplicate_raises_and_tells_which_job_is_there(push, faktory):
+def test_duplicate_raises_and_names_the_holder(push, faktory):
     first = push.push(email(1))
     with pytest.raises(
         DuplicateJob, match=rf"an equal job is queued or running \(jid {first.jid}\)"
@@ -77,7 +77,7 @@ def test_a_duplicate_raises_and_tells_which_job_is_there(push, faktory):
     assert len(faktory.jobs) == 1
 
 
-def test_of_a_list_the_others_are_pushed_and_all_results_told(push, faktory):
+def test_duplicate_in_a_list_leaves_the_others_pushed(push, faktory):
     first = push.push(email(1))
     with pytest.raises(DuplicateJob, match=r"^2 of 4 jobs were not pushed") as caught:
         push.push_bulk([email(2), email(1), email(3), email(3)])
@@ -87,11 +87,11 @@ def test_of_a_list_the_others_are_pushed_and_all_results_told(push, faktory):
     assert [job["args"] for job in faktory.jobs] == [[1], [2], [3]]
 
 
-def test_a_list_without_a_duplicate_raises_nothing(push):
+def test_list_without_a_duplicate_raises_nothing(push):
     assert len(push.push_bulk([email(1), email(2)]).pushed) == 2
 
 
-def test_a_duplicate_of_another_policy_raises_nothing(push):
+def test_duplicate_of_another_policy_raises_nothing(push):
     push.push(email(1, "Skipped"))
     bulk = push.push_bulk([email(1, "Skipped"), email(1)])
     assert [(r.status, r.error) for r in bulk.results] == [("duplicate", None), ("pushed", None)]
@@ -101,26 +101,26 @@ def test_a_duplicate_of_another_policy_raises_nothing(push):
     ("status", "error"),
     [(PushStatus.UNKNOWN, PushOutcomeUnknown), (PushStatus.NOT_SENT, PushNotSent)],
 )
-def test_what_may_be_there_or_was_not_tried_goes_before_it(client, unique, status, error):
-    """The list is to be pushed again in both cases, and the duplicates will be told then."""
+def test_unknown_or_unsent_job_is_raised_before_a_duplicate(client, unique, status, error):
+    """In both cases the list must be pushed again, and that reports the duplicates."""
     Producer(client, [unique]).push(email(1))
-    answering = Producer(client, [unique, Answering(**{"jid-lost-1": status})])
-    with pytest.raises(error, match=f"{status} it is") as caught:
-        answering.push_bulk([email(1), email(2, jid="jid-lost-1")])
+    producer = Producer(client, [unique, StatusMiddleware(**{"jid-lost-1": status})])
+    with pytest.raises(error, match=f"status {status}") as caught:
+        producer.push_bulk([email(1), email(2, jid="jid-lost-1")])
     assert [r.status for r in caught.value.results] == ["duplicate", status]
 
 
-def test_it_goes_before_what_was_refused(client, unique):
-    """Which `push_bulk` returns where nothing is raised."""
+def test_duplicate_is_raised_before_a_refused_job(client, unique):
+    """`push_bulk` returns refused jobs if nothing is raised."""
     Producer(client, [unique]).push(email(1))
-    answering = Producer(client, [unique, Answering(**{"jid-bad-01": PushStatus.REFUSED})])
+    producer = Producer(client, [unique, StatusMiddleware(**{"jid-bad-01": PushStatus.REFUSED})])
     with pytest.raises(DuplicateJob) as caught:
-        answering.push_bulk([email(2, jid="jid-bad-01"), email(1)])
+        producer.push_bulk([email(2, jid="jid-bad-01"), email(1)])
     assert [r.status for r in caught.value.results] == ["refused", "duplicate"]
 
 
-def test_through_the_chain_it_is_a_result_and_no_exception(unique):
-    """So that each middleware sees what became of every job."""
+def test_duplicate_in_the_chain_is_a_result(unique):
+    """So each middleware sees the result of every job."""
     faktory = Faktory()
     unique.push([job(1)], faktory)
     [again] = unique.push([job(1, jid="other-jid")], faktory)

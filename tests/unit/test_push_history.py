@@ -1,11 +1,11 @@
-"""Which jids a process is pushing: one that is being pushed by one thread is not by another."""
+"""`PushHistory`: while one thread pushes a jid, no other thread of the process does."""
 
 from __future__ import annotations
 
 from faktory_unique.unique.push_history import PushHistory
 
 
-def test_whoever_comes_second_does_not_push_it():
+def test_second_thread_does_not_push_a_jid_in_progress():
     pushes, first = PushHistory(), object()
     assert pushes.begin(["a", "b"], first) == {"a", "b"}
     assert pushes.begin(["b", "c"], object()) == {"c"}
@@ -13,8 +13,8 @@ def test_whoever_comes_second_does_not_push_it():
     assert pushes.begin(["b"], object()) == {"b"}
 
 
-def test_whoever_comes_second_does_not_end_it():
-    """Each ends what it has tried to begin."""
+def test_second_thread_does_not_end_the_first_push():
+    """Each thread ends all jids that it has tried to begin."""
     pushes, second = PushHistory(), object()
     pushes.begin(["a"], object())
     pushes.begin(["a"], second)

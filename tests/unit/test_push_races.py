@@ -1,4 +1,4 @@
-"""What comes between two steps of a push, and what it still owes then."""
+"""Races between two steps of a push, and writes that are deferred then."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from tests.unit.push_helpers import Clock, Faktory, job, lock
 POLICY = Policy(ttl=600, lease=30)
 
 
-class Interrupted(MemoryStore):
-    """Before one of its next calls is carried out, something else happens."""
+class InterruptedStore(MemoryStore):
+    """A store that calls a function before one of its next calls."""
 
     def __init__(self, clock):
         super().__init__(clock)
@@ -30,7 +30,7 @@ class Interrupted(MemoryStore):
         return super().run(transitions)
 
 
-def away():
+def fail():
     raise StoreUnavailable("away")
 
 
@@ -41,11 +41,11 @@ def clock():
 
 @pytest.fixture
 def unique(clock):
-    return Unique(Interrupted(clock), default=POLICY)
+    return Unique(InterruptedStore(clock), default=POLICY)
 
 
 def test_own_lease_confirmed_before_renewal_is_a_duplicate(unique):
-    """By a worker that has got the job of the push whose outcome was unknown."""
+    """The earlier push had an unknown outcome; now a worker fetches its job and holds the lock."""
     faktory = Faktory()
     faktory.errors = {"jid-00000001": PushStatus.UNKNOWN}
     [first] = unique.push([job()], faktory)
@@ -57,8 +57,8 @@ def test_own_lease_confirmed_before_renewal_is_a_duplicate(unique):
     assert len(faktory.jids) == 1
 
 
-def test_a_confirm_that_is_owed_yields_to_what_a_worker_owes(unique):
-    """Of this process: it has fetched the job, and could not free its lock."""
+def test_deferred_confirm_yields_to_a_workers_deferred_write(unique):
+    """This process has fetched the job as well, and could not release its lock."""
     faktory = Faktory()
 
     def work(jobs):
@@ -66,7 +66,7 @@ def test_a_confirm_that_is_owed_yields_to_what_a_worker_owes(unique):
         unique._context.deferred.defer(
             release_transition(stamp["key"], stamp["owner"]), 60, lambda _c, _f: None, yields=False
         )
-        unique._context.store.before(1, away)
+        unique._context.store.before(1, fail)
 
     faktory.meanwhile = work
     [result] = unique.push([job()], faktory)
@@ -74,19 +74,19 @@ def test_a_confirm_that_is_owed_yields_to_what_a_worker_owes(unique):
     assert lock(unique, result) == (None, None)
 
 
-@pytest.mark.parametrize(("after", "made"), [(19, True), (20, False)])
-def test_a_confirm_is_owed_for_what_is_left_of_the_lease(unique, clock, after, made):
-    """Which has run since before the take, and is longer in the store of this test."""
+@pytest.mark.parametrize(("after", "applied"), [(19, True), (20, False)])
+def test_confirm_is_deferred_for_the_rest_of_the_lease(unique, clock, after, applied):
+    """The lease counts from before the acquire. In this test's store it lasts longer."""
     faktory = Faktory()
 
-    def dawdle(_jobs):
+    def be_slow(_jobs):
         clock.now += 10
-        unique._context.store.before(1, away)
+        unique._context.store.before(1, fail)
 
-    faktory.meanwhile = dawdle
+    faktory.meanwhile = be_slow
     [result] = unique.push([job()], faktory)
     value, expiry = unique._context.store._locks[result.key]
     unique._context.store._set(result.key, value, expiry + 1_000)
     clock.now += after
     unique.close()
-    assert lock(unique, result)[0] == ("jid-00000001" if made else "jid-00000001?")
+    assert lock(unique, result)[0] == ("jid-00000001" if applied else "jid-00000001?")

@@ -1,4 +1,4 @@
-"""What the store's replies mean for a fetched job; tests/cells has what a worker makes of them."""
+"""The meaning of the store's replies for a fetched job; tests/cells has what a worker does then."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ FAILED_ONCE = {**FRESH, "failure": {"retry_count": 0}}
 COPY = {**FRESH, "jid": "copy-jid-1"}
 
 LAPSED = Meaning(EventName.LAPSED, "the lock had expired")
-TAKEN = Meaning(EventName.LAPSED, "x has the lock")
+ANOTHER_OWNER = Meaning(EventName.LAPSED, "x has the lock")
 REPLACED = Meaning(EventName.SUPERSEDED, "replaced by x", Drop("replaced by x"))
 
 
@@ -33,8 +33,8 @@ def meaning(step, stamp, job, found):
         (leased("o"), Meaning(EventName.RENEWED)),
         (held("o"), Meaning(EventName.RENEWED)),
         (None, Meaning(EventName.REACQUIRED)),
-        (held("x"), TAKEN),
-        (leased("x"), TAKEN),
+        (held("x"), ANOTHER_OWNER),
+        (leased("x"), ANOTHER_OWNER),
         (replaced_marker("x"), REPLACED),
     ],
 )
@@ -48,7 +48,7 @@ def test_hold_renews_reacquires_lapses_or_drops(found, expected):
         (leased("o"), Meaning(EventName.CONFIRMED)),
         (held("o"), NOTHING),
         (None, LAPSED),
-        (held("x"), TAKEN),
+        (held("x"), ANOTHER_OWNER),
     ],
 )
 def test_hold_without_renew_only_confirms(found, expected):
@@ -60,7 +60,7 @@ def test_hold_without_renew_only_confirms(found, expected):
     [
         (FRESH, held("o"), Meaning(EventName.RELEASED)),
         (FRESH, None, LAPSED),
-        (FRESH, held("x"), TAKEN),
+        (FRESH, held("x"), ANOTHER_OWNER),
         (FAILED_ONCE, None, NOTHING),
         (COPY, None, NOTHING),
         (COPY, held("x"), NOTHING),
@@ -78,7 +78,7 @@ def test_release_at_fetch_lapses_only_at_a_first_attempt(job, found, expected):
         ("expiry", held("x"), NOTHING),
         ("expiry", None, NOTHING),
         ("expiry", "old", Meaning(EventName.RENEWED)),
-        ("success", held("x"), TAKEN),
+        ("success", held("x"), ANOTHER_OWNER),
         ("success", None, Meaning(EventName.REACQUIRED)),
     ],
 )

@@ -1,4 +1,4 @@
-"""The run lock of one fetched job, on a memory store; tests/cells has what it is good for."""
+"""The run lock of one fetched job, on a memory store; tests/cells has its effect on jobs."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ STAMP = Stamp("unique:1:Email:x", "jid-00000001", "success", 600, exclusive=True
 JOB = {"jid": "jid-00000002", "jobtype": "Email", "reserve_for": 90}
 
 
-class Away(MemoryStore):
+class AwayStore(MemoryStore):
     away = False
 
     def run(self, transitions):
@@ -39,75 +39,75 @@ def clock():
 
 @pytest.fixture
 def store(clock):
-    return Away(clock)
+    return AwayStore(clock)
 
 
 @pytest.fixture
 def context(store, clock):
-    kept = DeferredWrites(store, clock, sleep=lambda _seconds: None)
-    yield UniqueContext(store, kept, PushHistory(), Hooks([]), clock)
+    deferred = DeferredWrites(store, clock, sleep=lambda _seconds: None)
+    yield UniqueContext(store, deferred, PushHistory(), Hooks([]), clock)
     store.away = False
-    kept.close()
+    deferred.close()
 
 
-def of(context, jid="jid-00000002", on_error=lambda _told: None):
-    """Made anew at each step of a job, as `Unique` does."""
+def run_lock(context, jid="jid-00000002", on_error=lambda _error: None):
+    """Return the run lock of a job, a new object at each step, as in `Unique`."""
     return RunLock(context, {**JOB, "jid": jid}, STAMP, on_error)
 
 
-def begun(context, **job):
-    """The token of a job that has begun to run."""
-    transition = of(context, **job).acquire_transition()
+def acquire(context, **job):
+    """Acquire the run lock for a job. Return its token."""
+    transition = run_lock(context, **job).acquire_transition()
     assert context.store.run([transition]) == [None]
     return transition.value
 
 
-def test_its_token_tells_the_job_and_is_of_this_attempt_alone(context):
-    first, second = of(context).acquire_transition(), of(context).acquire_transition()
+def test_token_has_the_jid_and_is_new_for_each_attempt(context):
+    first, second = run_lock(context).acquire_transition(), run_lock(context).acquire_transition()
     assert re.fullmatch("jid-00000002:[0-9a-f]{16}", first.value)
     assert first.value != second.value
     assert (first.key, first.expected, first.ttl) == (KEY, (None,), 30)
 
 
 @pytest.mark.parametrize("jid", ["jid-00000002", "a:b:c-jid"])
-def test_the_job_that_runs_can_be_read_off_it(context, jid):
-    assert runner(begun(context, jid=jid)) == jid
+def test_runner_of_a_token_is_the_running_jid(context, jid):
+    assert runner(acquire(context, jid=jid)) == jid
 
 
-def test_it_is_held_by_the_token_that_was_taken(context, store):
-    token = begun(context)
-    assert store.run([of(context).hold_transition()]) == [token]
+def test_hold_uses_the_acquired_token(context, store):
+    token = acquire(context)
+    assert store.run([run_lock(context).hold_transition()]) == [token]
     assert store.ttl(KEY) == 90 + 30
 
 
-def test_its_end_frees_it_and_is_done_once(context, store):
-    begun(context)
-    of(context).release()
+def test_release_removes_the_run_lock_once(context, store):
+    acquire(context)
+    run_lock(context).release()
     assert store.values() == {}
-    begun(context, jid="other-jid")
-    of(context).release()
+    acquire(context, jid="other-jid")
+    run_lock(context).release()
     assert len(store.values()) == 1
 
 
-def test_a_job_that_has_none_frees_nothing(context, store):
-    begun(context, jid="other-jid")
-    of(context).release()
-    of(context).release_later()
+def test_job_without_a_run_lock_releases_nothing(context, store):
+    acquire(context, jid="other-jid")
+    run_lock(context).release()
+    run_lock(context).release_later()
     assert len(store.values()) == 1
 
 
-def test_what_another_has_is_not_freed_at_the_end(context, store):
-    token = begun(context, jid="other-jid")
-    lost = of(context)
-    assert store.run([lost.acquire_transition()]) == [token]
-    lost.discard()
-    lost.discard()
-    lost.release()
+def test_discarded_run_lock_releases_nothing(context, store):
+    token = acquire(context, jid="other-jid")
+    discarded = run_lock(context)
+    assert store.run([discarded.acquire_transition()]) == [token]
+    discarded.discard()
+    discarded.discard()
+    discarded.release()
     assert store.values() == {KEY: token}
     assert len(context.deferred) == 0
 
 
-def freed(store):
+def released_in_time(store):
     deadline = time.monotonic() + 5
     while store.values():
         if time.monotonic() > deadline:
@@ -116,36 +116,36 @@ def freed(store):
     return True
 
 
-def test_with_the_store_away_its_end_is_made_later(context, store):
-    begun(context)
-    store.away, told = True, []
-    of(context, on_error=told.append).release()
-    assert told == ["run lock: away; released once the store is back"]
+def test_release_while_the_store_is_away_is_deferred(context, store):
+    acquire(context)
+    store.away, errors = True, []
+    run_lock(context, on_error=errors.append).release()
+    assert errors == ["run lock: away; released once the store is back"]
     assert len(context.deferred) == 1
     store.away = False
-    assert freed(store)
+    assert released_in_time(store)
 
 
-def test_given_up_it_is_freed_later_where_it_had_been_taken(context, store):
-    token = begun(context)
+def test_release_later_removes_an_acquired_run_lock(context, store):
+    token = acquire(context)
     store.away = True
-    of(context).release_later()
+    run_lock(context).release_later()
     assert store.values() == {KEY: token}
     store.away = False
-    assert freed(store)
+    assert released_in_time(store)
 
 
 @pytest.mark.parametrize("end", ["release", "release_later"])
-@pytest.mark.parametrize(("after", "freed"), [(119, True), (120, False)])
-def test_it_is_owed_for_as_long_as_it_can_stand(
-    context, store, clock, monkeypatch, end, after, freed
+@pytest.mark.parametrize(("after", "released"), [(119, True), (120, False)])
+def test_release_is_deferred_for_as_long_as_the_lock_can_last(
+    context, store, clock, monkeypatch, end, after, released
 ):
     monkeypatch.setattr(context.deferred, "flush_in_background", lambda: None)
-    begun(context)
-    store.run([of(context).hold_transition()._replace(ttl=1_000)])
+    acquire(context)
+    store.run([run_lock(context).hold_transition()._replace(ttl=1_000)])
     store.away = True
-    getattr(of(context), end)()
+    getattr(run_lock(context), end)()
     clock.now += after
     store.away = False
     context.deferred.flush()
-    assert (store.values() == {}) is freed
+    assert (store.values() == {}) is released

@@ -1,4 +1,4 @@
-"""The stamp: written at push, read at the worker."""
+"""The stamp: written at the push, read by the worker."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ STAMP = Stamp(key="unique:1:Email:x", owner="jid-00000001", until="success", ttl
 
 
 @pytest.mark.parametrize("custom", [None, {}, {"mine": 1}, {"unique": "old"}])
-def test_a_stamp_is_read_as_written_and_the_rest_of_custom_kept(custom):
+def test_stamp_is_read_as_written_and_custom_is_preserved(custom):
     job = {"jid": "j", "custom": custom}
     stamped = STAMP.written_on(job)
     assert read_stamp(stamped) == STAMP
@@ -42,42 +42,42 @@ def test_a_stamp_is_read_as_written_and_the_rest_of_custom_kept(custom):
         {"unique": {"v": 1, "key": "k", "owner": "o", "until": "success"}},
     ],
 )
-def test_what_is_no_stamp_of_this_version_is_none(custom):
+def test_invalid_or_newer_stamp_is_read_as_none(custom):
     assert read_stamp({"custom": custom}) is None
 
 
-def test_a_payload_without_a_stamp_is_not_copied():
+def test_payload_without_a_stamp_is_not_copied():
     for job in ({}, {"custom": None}, {"custom": {"a": 1}}):
         assert without_stamp(job) is job
 
 
-def test_a_stamp_can_be_taken_off():
+def test_stamp_can_be_removed():
     stamped = STAMP.written_on({"custom": {"a": 1}})
     assert without_stamp(stamped) == {"custom": {"a": 1}}
     assert read_stamp(stamped) == STAMP
 
 
-@pytest.mark.parametrize("kept", [1, "mine", None, [], {"key": "k"}])
-def test_what_is_the_users_own_is_not_taken_off(kept):
-    job = {"custom": {"unique": kept}}
+@pytest.mark.parametrize("value", [1, "mine", None, [], {"key": "k"}])
+def test_users_own_value_is_not_removed(value):
+    job = {"custom": {"unique": value}}
     assert without_stamp(job) is job
 
 
-@pytest.mark.parametrize("kept", [1, "mine", None, [], {"key": "k"}])
-def test_what_is_the_users_own_is_refused_where_a_stamp_is_to_be(kept):
+@pytest.mark.parametrize("value", [1, "mine", None, [], {"key": "k"}])
+def test_users_own_value_is_refused_at_a_push(value):
     with pytest.raises(InvalidJob, match=r"^custom\.unique: this name is reserved"):
-        refuse_reserved_name({"custom": {"unique": kept}})
+        refuse_reserved_name({"custom": {"unique": value}})
 
 
 @pytest.mark.parametrize("job", [{}, {"custom": None}, {"custom": "text"}, {"custom": {"a": 1}}])
-def test_a_place_for_a_stamp_is_free(job):
+def test_missing_or_old_stamp_is_accepted_at_a_push(job):
     refuse_reserved_name(job)
     refuse_reserved_name(STAMP.written_on({**job, "custom": {}}))
     refuse_reserved_name({"custom": {"unique": {"v": 99}}})
 
 
-def test_what_is_usual_is_not_written():
-    """Nearly every job bears a stamp, and Faktory keeps them in memory."""
+def test_default_values_are_not_written():
+    """Nearly every job has a stamp, and Faktory keeps all jobs in memory."""
     written = STAMP.written_on({})["custom"]["unique"]
     assert written == {
         "v": 2,
@@ -102,7 +102,7 @@ def test_what_is_usual_is_not_written():
         {"replaceable": True, "replaces": "jid-00000000"},
     ],
 )
-def test_what_is_unusual_is(fields):
+def test_other_values_are_written(fields):
     stamp = STAMP._replace(**fields)
     stamped = stamp.written_on({})
     assert read_stamp(stamped) == stamp
@@ -138,14 +138,16 @@ def test_stamp_with_an_unknown_value_is_left_alone(wrong):
 OLD = {"v": 1, "key": "k", "owner": "o", "until": "success", "ttl": 60}
 
 
-def test_a_stamp_of_version_1_is_read_as_it_was_meant():
-    """It knew of nothing that came since, and all of that is as usual."""
+def test_version_1_is_read_with_its_own_meaning():
+    """It has none of the newer fields, so all of them have their defaults."""
     assert read_stamp({"custom": {"unique": OLD}}) == Stamp("k", "o", "success", 60.0)
-    told = {**OLD, "until": "start", "renew": False, "on_death": "keep"}
-    assert read_stamp({"custom": {"unique": told}}) == Stamp("k", "o", "start", 60.0, False, "keep")
+    written = {**OLD, "until": "start", "renew": False, "on_death": "keep"}
+    assert read_stamp({"custom": {"unique": written}}) == Stamp(
+        "k", "o", "start", 60.0, False, "keep"
+    )
 
 
-class TestUnknown:
+class TestUnsupported:
     @pytest.mark.parametrize(
         "written",
         [{"v": 3}, {**OLD, "v": VERSION + 1}, {**OLD, "v": "2"}, {**OLD, "until": "soon"}],
@@ -154,11 +156,11 @@ class TestUnknown:
         assert unsupported_stamp({"custom": {"unique": written}}) == written
 
     @pytest.mark.parametrize("written", [OLD, {**OLD, "v": 2}])
-    def test_what_can_be_read_is_not(self, written):
+    def test_readable_stamp_is_not_returned(self, written):
         assert unsupported_stamp({"custom": {"unique": written}}) is None
 
     @pytest.mark.parametrize(
         "custom", [None, "text", {}, {"unique": True}, {"unique": {"key": "k"}}, {"unique": {}}]
     )
-    def test_what_is_the_users_own_is_not(self, custom):
+    def test_users_own_value_is_not_returned(self, custom):
         assert unsupported_stamp({"custom": custom}) is None

@@ -1,4 +1,4 @@
-"""A lock's value tells whose it is and in which state; a change names what it expects."""
+"""The value of a lock, and transitions: when one applies, and how it acquires an absent lock."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from faktory_unique.locks.transition import (
 
 
 @pytest.mark.parametrize("owner", ["jid-00000001", "a?b-jid-1", "é"])
-def test_a_value_tells_its_owner_and_state(owner):
+def test_value_has_owner_and_state(owner):
     assert owner_of(leased(owner)) == owner
     assert owner_of(held(owner)) == owner
     assert is_leased(leased(owner))
@@ -40,38 +40,38 @@ def test_a_value_tells_its_owner_and_state(owner):
     ],
 )
 def test_ttl_is_rounded_up_to_seconds_redis_accepts(duration, expected):
-    """EX takes whole seconds, 0 is an error, and so is what overflows its clock."""
+    """EX takes whole seconds from 1, and not more than Redis's clock can hold."""
     assert whole_seconds(duration) == expected
 
 
-def test_a_change_happened_if_it_found_what_it_expected():
+def test_transition_applies_if_it_finds_an_expected_value():
     transition = Transition("k", ("o?", None), "o", 60)
     assert transition.applied("o?")
     assert transition.applied(None)
     assert not transition.applied("o")
 
 
-def test_a_change_to_mine_makes_no_lock_where_none_is():
+def test_transition_without_acquire_skips_an_absent_lock():
     assert Transition("k", ("o?", "o", None), "o", 60).without_acquire() == Transition(
         "k", ("o?", "o"), "o", 60
     )
 
 
-def test_a_look_expects_nothing_and_so_changes_nothing():
+def test_read_transition_expects_and_changes_nothing():
     assert read_transition("k") == Transition("k", (), None, 0)
 
 
-def test_a_change_shortens_a_lock_unless_it_says_otherwise():
+def test_transition_may_shorten_a_lock_by_default():
     assert not Transition("k", ("o",), "o", 60).extends
 
 
 @pytest.mark.parametrize("owner", ["jid-00000001", "a?b-jid-1", "é"])
-def test_a_reply_tells_who_has_replaced_the_owner(owner):
+def test_replaced_marker_names_the_successor(owner):
     assert replaced_by(replaced_marker(owner)) == owner
 
 
 @pytest.mark.parametrize("found", [None, held("jid-00000001"), leased("jid-00000001"), "a??b"])
-def test_no_value_of_a_lock_is_taken_for_such_a_reply(found):
+def test_no_value_of_a_lock_is_a_replaced_marker(found):
     assert replaced_by(found) is None
 
 
@@ -84,12 +84,12 @@ def test_no_value_of_a_lock_is_taken_for_such_a_reply(found):
         (Transition("k", ("o?", "o"), None, 0, replaces="x"), "o"),
     ],
 )
-def test_a_change_is_about_the_lock_of_one_owner(transition, owner):
+def test_transition_has_one_owner(transition, owner):
     assert transition.owner == owner
 
 
 @pytest.mark.parametrize(
-    ("expected", "found", "left"),
+    ("expected", "found", "remainder"),
     [
         (("o?", "o", None), None, (None,)),
         (("o?", "o", None), "o", None),
@@ -102,19 +102,19 @@ def test_a_change_is_about_the_lock_of_one_owner(transition, owner):
         ((), "x", None),
     ],
 )
-def test_absent_lock_is_acquired_only_if_expected(expected, found, left):
+def test_absent_lock_is_acquired_only_if_expected(expected, found, remainder):
     transition = Transition("k", expected, "o", 60)
     assert transition.acquire_remainder(found) == (
-        None if left is None else transition._replace(expected=left)
+        None if remainder is None else transition._replace(expected=remainder)
     )
 
 
 class TestReplacing:
-    CHANGE = Transition("k", ("o?", "o", None), "o", 60, replaces="x")
+    TRANSITION = Transition("k", ("o?", "o", None), "o", 60, replaces="x")
 
-    def test_it_happens_to_the_replaced_owners_held_lock_too(self):
+    def test_replacing_applies_to_the_replaced_owners_held_lock(self):
         assert [
-            self.CHANGE.applied(found) for found in ("x", None, "x?", replaced_marker("x"), "y")
+            self.TRANSITION.applied(found) for found in ("x", None, "x?", replaced_marker("x"), "y")
         ] == [
             True,
             True,
@@ -126,38 +126,38 @@ class TestReplacing:
     def test_transition_without_replaces_skips_an_absent_lock(self):
         assert not Transition("k", ("o",), "o", 60).applied(None)
 
-    def test_it_is_no_mere_look(self):
+    def test_replacing_is_not_read_only(self):
         assert not read_transition("k")._replace(replaces="x").is_read_only
         assert not Transition("k", (None,), "o", 60).is_read_only
         assert read_transition("k")._replace(unless_replaced="o").is_read_only
 
-    def test_one_that_replaces_once_is_made_late_as_it_is(self):
-        """Whether it comes too late is told by the tombstone."""
-        swap = self.CHANGE._replace(once=True)
+    def test_swap_is_the_same_when_it_is_deferred(self):
+        """Its tombstone says whether it comes too late."""
+        swap = self.TRANSITION._replace(once=True)
         assert swap.without_acquire() is swap
         assert [swap.acquire_remainder(found) for found in (None, "y")] == [None, None]
 
-    def test_else_what_is_mine_comes_first(self):
-        assert self.CHANGE.without_acquire() == Transition("k", ("o?", "o"), "o", 60)
+    def test_deferred_replacing_starts_with_its_own_lock(self):
+        assert self.TRANSITION.without_acquire() == Transition("k", ("o?", "o"), "o", 60)
         assert [
-            self.CHANGE.acquire_remainder(found) for found in ("o", "o?", replaced_marker("y"))
+            self.TRANSITION.acquire_remainder(found) for found in ("o", "o?", replaced_marker("y"))
         ] == [None] * 3
 
-    def test_a_place_that_is_taken_and_not_held_comes_second_too(self):
-        place = Transition("k", (), "o", 60, replaces="x")
-        assert place.without_acquire() == Transition("k", (), "o", 60)
-        assert place.acquire_remainder("x") == place
+    def test_replacing_without_expected_values_comes_second(self):
+        replacing = Transition("k", (), "o", 60, replaces="x")
+        assert replacing.without_acquire() == Transition("k", (), "o", 60)
+        assert replacing.acquire_remainder("x") == replacing
 
     @pytest.mark.parametrize("found", ["x", "x?", "y", None])
-    def test_then_his_place(self, found):
-        """Also where a third has it: the tombstone is still to be written."""
-        assert self.CHANGE.acquire_remainder(found) == Transition(
+    def test_replacing_comes_after_the_own_lock(self, found):
+        """Also if a third owner has the lock: the tombstone must still be written."""
+        assert self.TRANSITION.acquire_remainder(found) == Transition(
             "k", (None,), "o", 60, replaces="x"
         )
 
-    def test_without_a_value_it_is_known_whose_it_is(self):
+    def test_transition_without_a_value_has_an_owner(self):
         transition = Transition("k", (), None, 0, unless_replaced="o", replaces="x")
         assert transition.owner == "o"
 
-    def test_a_tombstone_outlives_the_time_for_which_a_swap_is_kept(self):
+    def test_tombstone_outlives_a_deferred_swap(self):
         assert (TOMBSTONE_SECONDS, SWAP_DEFER_SECONDS) == (90, 60)

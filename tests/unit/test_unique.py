@@ -1,4 +1,4 @@
-"""`Unique.ack`: what is freed, and when not."""
+"""`Unique` at the worker: which lock an ACK releases, and when it does not."""
 
 from __future__ import annotations
 
@@ -27,57 +27,57 @@ def value(unique):
     return unique._context.store.run([read_transition(KEY)])[0]
 
 
-def test_an_accepted_ack_frees_the_lock_of_the_stamps_owner(unique):
-    """Not of the jid: a put-back copy has another."""
+def test_accepted_ack_releases_the_lock_of_the_stamps_owner(unique):
+    """The jid is not the owner: a requeued copy has another jid."""
     assert unique.ack(stamped(), lambda _job: ReportStatus.ACCEPTED) is ReportStatus.ACCEPTED
     assert value(unique) is None
 
 
-def test_the_lock_is_freed_after_the_ack_and_not_before(unique):
-    seen = []
-    unique.ack(stamped(), lambda _job: seen.append(value(unique)) or ReportStatus.ACCEPTED)
-    assert seen == ["jid-00000001"]
+def test_lock_is_released_after_the_ack(unique):
+    values = []
+    unique.ack(stamped(), lambda _job: values.append(value(unique)) or ReportStatus.ACCEPTED)
+    assert values == ["jid-00000001"]
 
 
-@pytest.mark.parametrize("answer", [a for a in ReportStatus if a is not ReportStatus.ACCEPTED])
-def test_any_other_answer_keeps_it(unique, answer):
-    """The server says +OK to an ACK that comes too late, too."""
-    unique.ack(stamped(), lambda _job: answer)
+@pytest.mark.parametrize("status", [a for a in ReportStatus if a is not ReportStatus.ACCEPTED])
+def test_ack_with_another_status_keeps_the_lock(unique, status):
+    """The server replies +OK to an ACK that comes too late as well."""
+    unique.ack(stamped(), lambda _job: status)
     assert value(unique) == "jid-00000001"
 
 
 @pytest.mark.parametrize(
     "job", [stamped(owner="other-jid"), stamped(until="start"), {"jid": "jid-00000001"}]
 )
-def test_a_lock_that_is_not_the_jobs_to_free_is_kept(unique, job):
+def test_ack_keeps_a_lock_that_is_not_the_jobs(unique, job):
     unique.ack(job, lambda _job: ReportStatus.ACCEPTED)
     assert value(unique) == "jid-00000001"
 
 
-def test_an_error_on_the_way_keeps_it(unique):
-    def err(_job):
+def test_error_during_the_ack_keeps_the_lock(unique):
+    def fail(_job):
         raise RuntimeError
 
     with pytest.raises(RuntimeError):
-        unique.ack(stamped(), err)
+        unique.ack(stamped(), fail)
     assert value(unique) == "jid-00000001"
 
 
-def test_a_store_that_is_away_is_no_error_of_the_job(caplog):
+def test_store_away_is_not_an_error_of_the_job(caplog):
     with Unique("redis://127.0.0.1:1/0") as unique:
         assert unique.ack(stamped(), lambda _job: ReportStatus.ACCEPTED) is ReportStatus.ACCEPTED
     assert "store_error: jobtype=Email jid=jid-00000002 owner=jid-00000001" in caplog.text
     assert f"dropped lock write, lock stays until its TTL: key={KEY} reason=" in caplog.text
 
 
-def test_it_is_a_context_manager_and_may_be_used_again(unique):
+def test_context_manager_leaves_unique_usable(unique):
     with unique as entered:
         assert entered is unique
     assert value(unique) == "jid-00000001"
 
 
-def test_locks_that_nobody_asks_for_leave_the_memory_store_too():
-    """Also those that were freed, or set anew, before they lapsed."""
+def test_lapsed_locks_leave_the_memory_store():
+    """Also those that were released, or set again, before they lapsed."""
     now = [0.0]
     store = MemoryStore(lambda: now[0])
     store.run([Transition("a", (None,), "x", 10), Transition("b", (None,), "x", 10)])
@@ -92,7 +92,7 @@ def test_locks_that_nobody_asks_for_leave_the_memory_store_too():
 
 
 @pytest.mark.parametrize("unstamped", [{"jid": "jid-00000001"}, {"jid": "j", "custom": {"a": 1}}])
-def test_a_job_without_a_stamp_passes_untouched(unique, unstamped):
+def test_job_without_a_stamp_passes_untouched(unique, unstamped):
     error = JobError("E", "why")
     assert unique.fetch(unstamped, lambda _job: Run()) == Run()
     assert (
@@ -103,15 +103,15 @@ def test_a_job_without_a_stamp_passes_untouched(unique, unstamped):
     assert value(unique) == "jid-00000001"
 
 
-def test_a_job_that_another_middleware_puts_back_is_not_begun(unique):
+def test_job_requeued_by_another_middleware_is_not_started(unique):
     assert unique.fetch(stamped("start"), lambda _job: Requeue(5)) == Requeue(5)
     assert unique._context.store.ttl(KEY) > 590
 
 
-def test_a_refused_copy_is_no_requeue():
-    seen = []
-    unique = Unique(MemoryStore(), hooks=[seen.append])
+def test_refused_copy_emits_no_requeued():
+    events = []
+    unique = Unique(MemoryStore(), hooks=[events.append])
     unique.requeue(stamped(), 5, lambda _job, _delay: ReportStatus.REFUSED)
-    assert [event.name for event in seen] == []
+    assert [event.name for event in events] == []
     unique.requeue(stamped(), 5, lambda _job, _delay: ReportStatus.ACCEPTED)
-    assert [event.name for event in seen] == ["requeued"]
+    assert [event.name for event in events] == ["requeued"]
