@@ -122,7 +122,7 @@ class TestFail:
     def test_retried_job_that_never_started_keeps_its_lock(self, harness, until):
         """It has no handler, or another middleware raised: no hold was applied."""
         unique = harness.unique(until=until)
-        result, fetched = harness.push_and_fetch(unique, jobtype="Unheard::Of")
+        result, fetched = harness.push_and_fetch(unique, jobtype="Unknown::Job")
         assert not fetched.runs
         assert harness.handle(fetched) is ReportStatus.ACCEPTED
         assert harness.sizes()["retries"] == 1
@@ -132,7 +132,7 @@ class TestFail:
     @pytest.mark.parametrize("until", ["success", "start"])
     def test_dead_job_that_never_started_releases_its_lock(self, harness, until):
         unique = harness.unique(until=until)
-        result = harness.push(unique, jobtype="Unheard::Of", retry=-1)
+        result = harness.push(unique, jobtype="Unknown::Job", retry=-1)
         harness.handle(harness.fetch(unique))
         assert harness.sizes()["dead"] == 1
         assert harness.lock(result) is None

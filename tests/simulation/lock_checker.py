@@ -143,11 +143,11 @@ class LockChecker:
             starts or rolls_back or has_copies or was_stopped
         ):
             self._checker.add_breach(
-                "freed", f"the lock of {owner} was released while its job was live"
+                "released", f"the lock of {owner} was released while its job was live"
             )
         if self._policy.get("on_death") == "keep" and work.died:
             self._checker.add_breach(
-                "freed", f"the lock of {owner} was released despite on_death=keep"
+                "released", f"the lock of {owner} was released despite on_death=keep"
             )
 
     def _check_write(self, transition, owner, found):
