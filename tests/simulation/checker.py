@@ -91,7 +91,7 @@ class Checker:
         for jid in self.jobs.unended_jids():
             self.add_breach("lost", f"{jid} was accepted, and is gone")
         for jid in self.jobs.superseded.lost_jids():
-            self.add_breach("lost", f"{jid} stepped aside, and nothing ran in its place")
+            self.add_breach("lost", f"{jid} was superseded, and no newer job ran")
         for work in self.jobs.unfinished_works():
             self.add_breach("lost", f"{work.owner} was started, and never done")
         for work in self.works.values():
