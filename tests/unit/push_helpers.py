@@ -34,7 +34,7 @@ class Faktory:
             status=status,
             jid=job["jid"],
             submitted_jid=job["jid"],
-            error=None if status is PushStatus.PUSHED else "said Faktory",
+            error=None if status is PushStatus.PUSHED else "error of Faktory",
         )
 
     @property

@@ -126,7 +126,7 @@ def test_scheduled_job_is_held_for_delay_margin_and_ttl(unique, faktory):
 def test_refused_job_leaves_no_lock(unique, faktory):
     faktory.errors = {"jid-00000001": PushStatus.REFUSED}
     [result] = unique.push([job()], faktory)
-    assert (result.status, result.error) == (PushStatus.REFUSED, "said Faktory")
+    assert (result.status, result.error) == (PushStatus.REFUSED, "error of Faktory")
     assert lock(unique, result) == (None, None)
 
 

@@ -95,7 +95,7 @@ class Steps:
 
     def _result(self, sent):
         status = self.errors.get(sent["jid"], PushStatus.PUSHED)
-        return PushResult(status, sent["jid"], sent["jid"], error="said Faktory")
+        return PushResult(status, sent["jid"], sent["jid"], error="error of Faktory")
 
 
 @pytest.fixture

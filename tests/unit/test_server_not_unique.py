@@ -13,10 +13,10 @@ from tests.unit.push_helpers import Faktory, job
 class NotUniqueFaktory(Faktory):
     """Answers as a Producer has it from a server that has an equal job, but does not say which."""
 
-    def answer(self, job):
+    def result(self, job):
         if job["jid"] in self.errors:
             return PushResult(status=PushStatus.DUPLICATE, jid="", submitted_jid=job["jid"])
-        return super().answer(job)
+        return super().result(job)
 
 
 @pytest.fixture
