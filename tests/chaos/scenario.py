@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 from tests.chaos.audit import Audit
-from tests.chaos.details import REPLACES, ALSO_REPLACED, REPLACED_BY, run_blocked_detail
+from tests.chaos.details import ALSO_REPLACED, REPLACED_BY, REPLACES, run_blocked_detail
 from tests.chaos.history import History
 
 EXCLUSIVE_KEY = "u:ChaosExclusive:k"
