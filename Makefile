@@ -1,35 +1,35 @@
-# `make demo` and `make test` set up all they need: a virtual environment and, for the tests,
+# `make demo` and `make test` install all requirements: a virtual environment and, for the tests,
 # redis-server, Faktory, and the packages of programs in other languages.
 PYTHON ?= python3
 BIN := .venv/bin
 INSTALLED := .venv/.installed
 
-# What the promises rest on: no branch of it may be untested.
+# The promises rest on these files: every branch must be tested.
 COVERED := _durations.py _environment.py _util.py errors.py events.py middleware.py results.py
 COVERED += policy/*.py locks/*.py stores/*.py unique/*.py
 COVERED := $(COVERED:%=faktory_unique/%)
-# Of a chaos run: seconds for which there are faults, and what they are drawn from.
+# A chaos run: seconds with faults, and the seed from which they are drawn.
 SECONDS ?= 60
 SEED ?= 1
-# Of a fuzz run: values that are canonicalized.
+# A fuzz run: number of values that are canonicalized.
 INPUTS ?= 1000000
 comma := ,
 space := $(subst ,, )
 
-.PHONY: help demo test conformance chaos fuzz check lint types floors servers languages peers watched beside bench clean
+.PHONY: help demo test conformance chaos fuzz check lint types layers servers languages peers measured unmeasured bench clean
 
 help:
-	@echo "make demo          the main job, done before your eyes on a Faktory in memory"
+	@echo "make demo          pushes and runs jobs on a Faktory in memory, with a live table"
 	@echo "make test          every test"
 	@echo "make conformance   one suite on the in-memory Faktory and on a real one"
-	@echo "make chaos         real servers and processes under faults: SECONDS=60 SEED=1"
-	@echo "make fuzz          the canonicalizer against another one: INPUTS=1000000"
-	@echo "make check         what CI runs: ruff, mypy, floors, tests, coverage, a short benchmark"
-	@echo "make bench         the benchmarks: ten minutes on a machine that does nothing else"
-	@echo "make servers       a redis-server and a Faktory, .servers/bin/faktory; the others do this themselves"
-	@echo "make clean         forgets what was installed here"
+	@echo "make chaos         real servers and processes with injected faults: SECONDS=60 SEED=1"
+	@echo "make fuzz          compares canonical JSON with another implementation: INPUTS=1000000"
+	@echo "make check         what CI runs: ruff, mypy, import layers, tests, coverage, a short benchmark"
+	@echo "make bench         the benchmarks: ten minutes on an otherwise idle machine"
+	@echo "make servers       installs redis-server and .servers/bin/faktory; the other targets do it themselves"
+	@echo "make clean         deletes everything that was installed here"
 
-# In memory, whatever servers the shell points at.
+# In memory, also if the shell has the addresses of real servers.
 demo: $(INSTALLED)
 	env -u FAKTORY_URL -u FAKTORY_UNIQUE_STORE $(BIN)/python -m faktory_unique demo
 
@@ -45,19 +45,18 @@ chaos: $(INSTALLED) servers
 fuzz: $(INSTALLED)
 	$(BIN)/python -m tests.fuzz.canonical $(INPUTS)
 
-# Beside the tests that are watched for coverage, which wait for servers most of the time: the
-# recipes and the vectors, which wait, too, and the simulation, which does nothing that the others do
-# not cover.
-check: lint types floors servers languages peers
+# Two jobs at once, since most tests wait for servers: the tests that are measured for coverage, and
+# the recipes, vectors and simulation, which cover nothing that the others do not.
+check: lint types layers servers languages peers
 	$(BIN)/python -m benchmarks --quick
-	$(MAKE) --jobs 2 --output-sync=line watched beside
+	$(MAKE) --jobs 2 --output-sync=line measured unmeasured
 	$(BIN)/coverage report
 	$(BIN)/coverage report --fail-under=100 --include='$(subst $(space),$(comma),$(COVERED))'
 
-watched: $(INSTALLED)
+measured: $(INSTALLED)
 	$(BIN)/coverage run -m pytest --ignore tests/simulation --ignore tests/recipes --ignore tests/vectors
 
-beside: $(INSTALLED)
+unmeasured: $(INSTALLED)
 	$(BIN)/pytest tests/vectors
 	$(BIN)/pytest tests/recipes
 	$(BIN)/pytest tests/simulation
@@ -72,7 +71,7 @@ lint: $(INSTALLED)
 types: $(INSTALLED)
 	$(BIN)/mypy
 
-floors: $(INSTALLED)
+layers: $(INSTALLED)
 	$(BIN)/lint-imports
 
 servers:

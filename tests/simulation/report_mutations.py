@@ -1,4 +1,4 @@
-"""What a worker reports, and when, done wrong."""
+"""Mutations of a worker's reports: ACK, FAIL and requeue, done wrong."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from tests.simulation.mutation import mutation
 
 
 @mutation("ack_after_the_rerun_began", (reservation, "LATE_GRACE"))
-def an_ack_is_sent_too_late(_band):
+def an_ack_is_sent_too_late(_grace):
     return 10_000
 
 
 @mutation("fail_around_expiry", (reservation, "RESEND_GRACE"), (reservation, "LATE_GRACE"))
-def a_fail_is_sent_again_past_its_band(_band):
+def a_fail_is_sent_again_after_its_grace(_grace):
     return 10_000
 
 
@@ -59,9 +59,9 @@ def a_requeue_forgets_its_stamp(copy_due_in):
 @mutation("requeue", (reservation.Reservation, "requeue"))
 def acknowledged_before_its_copy_is_pushed(_requeue):
     def mutated(self, job, delay):
-        answer = self.ack(job)
+        status = self.ack(job)
         self._push(requeue.copy_due_in(job, delay, self._client.now()))
-        return answer
+        return status
 
     return mutated
 
@@ -69,8 +69,8 @@ def acknowledged_before_its_copy_is_pushed(_requeue):
 @mutation("requeue", (reservation.Reservation, "_push"))
 def a_copy_whose_push_is_unknown_counts_as_pushed(push):
     def mutated(self, copy):
-        answer = push(self, copy)
-        return ReportStatus.ACCEPTED if answer is ReportStatus.UNKNOWN else answer
+        status = push(self, copy)
+        return ReportStatus.ACCEPTED if status is ReportStatus.UNKNOWN else status
 
     return mutated
 

@@ -1,4 +1,4 @@
-"""A server that keeps jobs unique itself: what its NOTUNIQUE means for a push and its lock."""
+"""NOTUNIQUE from a server that keeps jobs unique itself: its effect on a push and its lock."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tests.unit.push_helpers import Faktory, job
 
 
 class NotUniqueFaktory(Faktory):
-    """Answers as a Producer has it from a server that has an equal job, but does not say which."""
+    """Returns the result for a server that has an equal job and does not report its jid."""
 
     def result(self, job):
         if job["jid"] in self.errors:
@@ -34,9 +34,7 @@ def faktory():
         ("raise", "an equal job is queued or running (Faktory does not report its jid)"),
     ],
 )
-def test_the_job_is_a_duplicate_of_nobody_knows_which_and_leaves_no_lock(
-    faktory, on_conflict, error
-):
+def test_not_unique_is_a_duplicate_without_jid_and_lock(faktory, on_conflict, error):
     seen = []
     unique = Unique("memory://", default=Policy(on_conflict=on_conflict), hooks=[seen.append])
     [result] = unique.push([job()], faktory)
@@ -47,7 +45,7 @@ def test_the_job_is_a_duplicate_of_nobody_knows_which_and_leaves_no_lock(
     assert seen[-1].detail == "Faktory itself keeps jobs unique"
 
 
-def test_those_that_follow_it_in_a_batch_are_duplicates_too(faktory):
+def test_followers_in_a_batch_are_duplicates_too(faktory):
     unique = Unique("memory://", default=Policy())
     results = unique.push([job(), job(jid="jid-b-000")], faktory)
     assert [(r.status, r.jid) for r in results] == [("duplicate", ""), ("duplicate", "")]
@@ -58,11 +56,11 @@ def test_those_that_follow_it_in_a_batch_are_duplicates_too(faktory):
     ("error", "expected"),
     [("NOTUNIQUE Job not unique", True), ("NOTUNIQUE", True), ("OOM not unique", False)],
 )
-def test_it_is_told_by_its_code(error, expected):
+def test_not_unique_is_recognized_by_its_code(error, expected):
     assert is_not_unique(error) is expected
 
 
-def test_observing_raises_nothing(faktory):
+def test_observing_policy_raises_nothing(faktory):
     unique = Unique("memory://", default=Policy(enforce=False, on_conflict="raise"))
     [result] = unique.push([job(1)], faktory)
     assert (result.status, result.error) == ("duplicate", None)
