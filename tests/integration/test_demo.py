@@ -63,7 +63,7 @@ def test_demo_without_addresses_runs_in_memory():
     ended = run_demo(PATH="")
     assert (ended.returncode, ended.stderr) == (0, "")
     lines = ended.stdout.splitlines()
-    assert lines[0] == "demo: on a Faktory and a store in memory, since it was pointed at none"
+    assert lines[0] == "demo: no servers given, using a Faktory and a store in memory"
     assert lines[-1] == "demo: pushed=7 duplicates=5 executed=7 locks_left=0"
 
 

@@ -43,14 +43,14 @@ def test_lock_of_python_stops_a_push_there(foreign, client, push, language):
     ours = push(*ARGS)
     assert foreign.push(language, job("job-of-theirs", *reversed(ARGS))) == "job-of-theirs"
     assert foreign.push(language, job("job-of-theirs-2", *ARGS)) == ours.jid
-    assert sizes(client).queues == {"default": 2}
+    assert sizes(client).queues["default"] == 2
 
 
 @pytest.mark.parametrize(("one", "other"), list(permutations(LANGUAGES)))
 def test_other_languages_stop_each_other(foreign, client, one, other):
     assert foreign.push(one, job("job-of-the-one", *ARGS)) == "job-of-the-one"
     assert foreign.push(other, job("job-of-the-other", *ARGS)) == "job-of-the-one"
-    assert sizes(client).queues == {"default": 1}
+    assert sizes(client).queues["default"] == 1
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
