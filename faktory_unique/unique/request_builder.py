@@ -86,8 +86,8 @@ class RequestBuilder:
         policy = job_policy(job, self._policies.for_jobtype(jobtype))
         if policy is None:
             raise InvalidJob(
-                f"jobtype: {jobtype!r} is not unique, so there is no lock; give it a policy, or pass "
-                "the custom= of its jobs, with unique_for"
+                f"jobtype: {jobtype!r} is not unique, so there is no lock; give it a policy, or "
+                "pass the custom= of its jobs, with unique_for"
             )
         return lock_key(policy, job)
 
