@@ -91,7 +91,7 @@ def fetch_write(stamp: Stamp, job: dict[str, Any], *, runs: bool) -> FetchWrite 
         runs: whether the job is to run; False if a middleware drops it.
     """
     if not runs:
-        stamp = stamp._replace(replaces=None)  # no job steps aside for one that does not run
+        stamp = stamp._replace(replaces=None)  # a job that does not run supersedes no other
     transition = transition_for(Step.FETCH, stamp, job)
     if transition is None:
         return None
@@ -106,35 +106,39 @@ def transition_for(
 ) -> Transition | None:
     """Return what a step writes to the lock of a fetched job; None if it leaves the lock alone.
 
-    At FETCH nothing is written for a job that was replaced; the reply names its replacement. A job
-    that replaces another takes over its lock, unless its producer has done so.
+    At FETCH nothing is written for a job that was replaced; the reply names its successor. A job
+    that replaces another gets the other's lock by a swap, unless its producer has made the swap.
 
     Args:
-        step: what happens.
-        stamp: the job's own.
+        step: the step in the life of the job.
+        stamp: the job's stamp.
         job: the payload as fetched.
-        delay: seconds until the copy of a requeued job is due.
+        delay: seconds until the copy of a requeued job is due; ignored at other steps.
     """
     transition = _transition_of(TABLE[step][stamp.until], stamp, job, delay)
     if step is not Step.FETCH or not (stamp.replaceable or stamp.replaces):
         return transition
     if transition is None:
-        return replace_transition_at_fetch(stamp, job)
+        return swap_transition_at_fetch(stamp, job)
     return transition._replace(unless_replaced=stamp.owner, replaces=stamp.replaces)
 
 
-def replace_transition_at_fetch(stamp: Stamp, job: dict[str, Any]) -> Transition:
-    """FETCH of a job that replaces or can be replaced, and writes nothing else (yet).
+def swap_transition_at_fetch(stamp: Stamp, job: dict[str, Any]) -> Transition:
+    """Return the transition of FETCH for a job that can replace or be replaced: a swap or a read.
 
-    It replaces the other job, if that still has the lock. The reply says whether this job is
-    itself replaced.
+    The swap gives the lock of the replaced job to this job, if the replaced job still has it. A job
+    that replaces none only reads. In both cases the reply says if this job itself was replaced.
+
+    Args:
+        stamp: the job's stamp.
+        job: the payload as fetched.
     """
     if stamp.replaces is None:
         return read_transition(stamp.key)._replace(unless_replaced=stamp.owner)
     fixed = stamp.until == "expiry" or not stamp.renew
     ttl = whole_seconds(stamp.ttl if fixed else attempt_seconds(stamp, job))
-    replacing = Transition(stamp.key, (), held(stamp.owner), ttl)
-    return replacing._replace(unless_replaced=stamp.owner, replaces=stamp.replaces)
+    swap = Transition(stamp.key, (), held(stamp.owner), ttl)
+    return swap._replace(unless_replaced=stamp.owner, replaces=stamp.replaces)
 
 
 def _transition_of(act: Act, stamp: Stamp, job: dict[str, Any], delay: float) -> Transition | None:
@@ -199,9 +203,10 @@ def ends_lock(stamp: Stamp, outcome: FailureOutcome) -> bool:
 def acquire_transition(
     key: str, owner: str, lease: float, *, replaceable: bool = False
 ) -> Transition:
-    """Before PUSHB: absent → leased for `lease` seconds.
+    """Return the transition before PUSHB: absent → leased for `lease` seconds.
 
-    An owner that was replaced once needs a new name: its job would step aside. The reply says so.
+    If the job is replaceable and its owner has a tombstone, nothing is written: the job would be
+    superseded. It needs a new owner.
     """
     unless = owner if replaceable else None
     return Transition(key, (None,), leased(owner), whole_seconds(lease), unless_replaced=unless)
@@ -217,10 +222,11 @@ def confirm_transition(key: str, owner: str, ttl: float) -> Transition:
     return Transition(key, (leased(owner),), held(owner), whole_seconds(ttl))
 
 
-def replace_transition(key: str, owner: str, replaced: str, ttl: float) -> Transition:
-    """PUSHB accepted for a job that replaces another: the other's, or absent → held.
+def swap_transition(key: str, owner: str, replaced: str, ttl: float) -> Transition:
+    """Return the transition after an accepted PUSHB of a replacing job: the other's → held.
 
-    If the other is marked as replaced, the worker was faster, or a third job replaced it.
+    An absent lock becomes held, too, for `ttl` seconds. If the replaced owner has a tombstone,
+    nothing is written: the worker was faster, or a third job replaced that owner's job.
     """
     swap = Transition(key, (None,), held(owner), whole_seconds(ttl))
     return swap._replace(unless_replaced=owner, replaces=replaced, once=True)

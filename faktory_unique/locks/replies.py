@@ -52,9 +52,9 @@ def meaning_of(
         transition: as it was sent.
         found: the reply.
     """
-    replacement = replaced_by(found)
-    if replacement is not None:
-        detail = f"replaced by {replacement}"
+    successor = replaced_by(found)
+    if successor is not None:
+        detail = f"replaced by {successor}"
         return Meaning(EventName.SUPERSEDED, detail, Drop(detail))
     if transition.is_read_only:
         return NOTHING

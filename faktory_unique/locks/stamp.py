@@ -36,7 +36,7 @@ class Stamp(NamedTuple):
         on_death: what the death of the job does to the lock; see `Policy`.
         enforce: whether the job may be delayed for the sake of its lock; see `Policy`.
         exclusive: whether no other job of its key may run meanwhile; see `Policy`.
-        replaceable: whether it steps aside for a newer job of its key.
+        replaceable: whether a newer job of its key can replace it.
         replaces: the owner of the job that it replaces, if any.
     """
 

@@ -1,8 +1,8 @@
 """A lock's value (leased or held, by which owner), and `Transition`: a compared write of it.
 
-Every transition names the values that the lock may have for it to apply, so that a late one undoes
-nothing. A producer that confirms after a fast worker has released the lock changes nothing, and no
-transition touches another owner's lock.
+A transition is applied only if the lock has one of the values that it expects, so a late transition
+undoes nothing. A confirm that comes after a fast worker has released the lock changes nothing, and
+no transition touches another owner's lock.
 """
 
 from __future__ import annotations
@@ -12,13 +12,13 @@ from typing import NamedTuple
 
 from faktory_unique._durations import MAX_SECONDS
 
-# Seconds that a replaced marker lives at least: longer than a producer tries to write its
-# replacement (`SWAP_DEFER_SECONDS`), and a command that timed out can be carried out late.
+# Seconds that a tombstone lives at least: longer than a producer retries its swap
+# (`SWAP_DEFER_SECONDS`), plus a margin: a command that timed out can still be carried out.
 TOMBSTONE_SECONDS = 90
 SWAP_DEFER_SECONDS = 60
 
-# The suffix of a reply that is not the lock's value. No owner ends in "?", so no value ends in two.
-_REPLACED = "??"
+# The suffix of a replaced marker. No owner ends in "?", so no value of a lock ends in "??".
+_MARKER_SUFFIX = "??"
 
 
 class Transition(NamedTuple):
@@ -26,20 +26,22 @@ class Transition(NamedTuple):
 
     Attributes:
         key: the Redis key of the lock.
-        expected: the lock must have one of these values (None: absent) for the write to apply.
-        value: the value it gets; None releases it.
-        ttl: whole seconds that the new value lives; without meaning if value is None.
-        extends: whether a lock that would have lived longer keeps its time.
-        unless_replaced: the owner of this transition. If that owner has a replaced marker, nothing
-            is written, and the reply is the `replaced_marker` of its replacement. So no two jobs
-            can replace each other.
-        replaces: an owner to be replaced. Its held lock is expected, too, and it gets a replaced
-            marker that names the owner of this transition and lives as long as its lock would have,
-            unless it has one, or the lock is already this owner's. It gets the marker also if the
-            lock is a third job's: Faktory has accepted the job of this transition. When it gets
-            one, an absent lock is expected, too.
-        once: whether nothing is written if the owner to be replaced has a marker; the reply is
-            then the `replaced_marker` of the owner that it names.
+        expected: the values that the lock may have for the write to apply (None: absent). Empty if
+            only the lock of `replaces` is expected, or if the transition only reads.
+        value: the lock's new value; None releases the lock.
+        ttl: the TTL of the new value, in whole seconds; ignored if `value` is None.
+        extends: whether the lock keeps its present TTL if that is longer than `ttl`.
+        unless_replaced: the owner of this transition; None if it reads no tombstone. If this owner
+            has a tombstone, nothing is written, and the reply is the `replaced_marker` of its
+            successor. So no two jobs can replace each other.
+        replaces: an owner that this transition replaces; None if it replaces none. The held lock of
+            the replaced owner is expected, too. The replaced owner gets a tombstone that names this
+            transition's owner, except in two cases: it already has one, or this transition's owner
+            already has the lock. If a third owner has the lock, the tombstone is written as well,
+            since Faktory has accepted the job of this transition. If a tombstone is written, an
+            absent lock is expected, too.
+        once: whether a tombstone of the replaced owner forbids the write. The reply is then the
+            `replaced_marker` of the successor that the tombstone names.
     """
 
     key: str
@@ -59,11 +61,11 @@ class Transition(NamedTuple):
 
     @property
     def is_read_only(self) -> bool:
-        """Whether it only reads."""
+        """Whether the transition only reads: its reply is the value found, and nothing changes."""
         return not self.expected and self.replaces is None
 
     def applied(self, found: str | None) -> bool:
-        """Whether the write was applied, by the value that was found."""
+        """Return whether the write was applied, given the value that was found."""
         return found in self.expected or (found is not None and found == self.replaces)
 
     @property
@@ -71,17 +73,21 @@ class Transition(NamedTuple):
         return None in self.expected or self.replaces is not None
 
     def without_acquire(self) -> Transition:
-        """Return the same transition for a lock that stands: it acquires no absent lock.
+        """Return the part of this transition that acquires no absent lock.
 
-        A transition that replaces once stays as it is: the marker says whether it comes late.
+        A transition with `once` is returned unchanged: if it is late, the tombstone forbids it.
         """
         if self.once or not self._may_acquire:
             return self
-        own = tuple(value for value in self.expected if value is not None)
-        return self._replace(expected=own, replaces=None)
+        present = tuple(value for value in self.expected if value is not None)
+        return self._replace(expected=present, replaces=None)
 
     def acquire_remainder(self, found: str | None) -> Transition | None:
-        """Return what is left to do after `without_acquire` found a value; None if nothing is."""
+        """Return the transition that is left to apply after `without_acquire`; None if none is.
+
+        Args:
+            found: the reply to `without_acquire`.
+        """
         if self.once or not self._may_acquire:
             return None
         if self.without_acquire().applied(found) or replaced_by(found) is not None:
@@ -93,7 +99,7 @@ class Transition(NamedTuple):
 
 
 def whole_seconds(duration: float) -> int:
-    """Return a TTL for Redis: whole seconds, rounded up, at most as long as `Policy` allows."""
+    """Return a TTL for Redis: seconds, rounded up to an integer, ten years at most."""
     return ceil(min(duration, MAX_SECONDS))
 
 
@@ -113,20 +119,20 @@ def owner_of(value: str) -> str:
 
 
 def is_leased(value: str) -> bool:
-    """Whether the push of the job with this lock value is still unconfirmed."""
+    """Return whether the push of the job with this lock value is still unconfirmed."""
     return value.endswith("?")
 
 
-def replaced_marker(replacement: str) -> str:
-    """Return the reply to a transition whose owner was replaced by this one."""
-    return replacement + _REPLACED
+def replaced_marker(successor: str) -> str:
+    """Return the reply to a transition that a tombstone forbids: it names the successor."""
+    return successor + _MARKER_SUFFIX
 
 
 def replaced_by(found: str | None) -> str | None:
-    """Return which owner has replaced the transition's own; None if none has."""
-    return (
-        found.removesuffix(_REPLACED) if found is not None and found.endswith(_REPLACED) else None
-    )
+    """Return the successor that a replaced marker names; None if the reply is no such marker."""
+    if found is None or not found.endswith(_MARKER_SUFFIX):
+        return None
+    return found.removesuffix(_MARKER_SUFFIX)
 
 
 def read_transition(key: str) -> Transition:

@@ -32,13 +32,13 @@ def command_for(transition: Transition, *, nx_get: bool) -> Command:
     expected_values = [e or "" for e in expected]
     if unless_replaced is None:
         return ("EVALSHA", COMPARE_AND_SET.sha, 1, key, *write, *expected_values)
-    keys, replacement = _replacement(transition, unless_replaced)
+    keys, tombstone_args = _tombstone_arguments(transition, unless_replaced)
     sha = COMPARE_AND_SET_UNLESS_REPLACED.sha
-    return ("EVALSHA", sha, len(keys), *keys, *write, *replacement, *expected_values)
+    return ("EVALSHA", sha, len(keys), *keys, *write, *tombstone_args, *expected_values)
 
 
-def _replacement(transition: Transition, unless_replaced: str) -> tuple[list[str], Command]:
-    """Return the keys and ARGV[4] to ARGV[7] of the script that reads and writes tombstones."""
+def _tombstone_arguments(transition: Transition, unless_replaced: str) -> tuple[list[str], Command]:
+    """Return KEYS and ARGV[4] to ARGV[7] of the script that reads and writes tombstones."""
     keys = [transition.key, tombstone_key(transition.key, unless_replaced)]
     if transition.replaces is None:
         return keys, ("", "", 0, 0)

@@ -193,7 +193,7 @@ class ChunkLocks:
             self._emit(request, EventName.CONFIRMED, detail)
             return result
         self._emit(request, EventName.LAPSED, lost)
-        # If a third job has replaced the other, the other steps aside for the third.
+        # If a third job has replaced the other, the third job supersedes it, not this one.
         replaced = request.replaces if replaced_by(found) is None else None
         return result._replace(confirmed=False, replaced=replaced)
 

@@ -112,7 +112,7 @@ class JobLock:
         transitions = [self._run_lock.acquire_transition()]
         if stamp.replaceable or stamp.replaces:
             # Now, not when the job runs: by then nobody may know any more which job it replaces.
-            transitions.append(lifecycle.replace_transition_at_fetch(stamp, self._job))
+            transitions.append(lifecycle.swap_transition_at_fetch(stamp, self._job))
         token, *found = store.run(transitions)
         if found and replaced_by(*found) is not None:
             decision = self._on_reply(Step.FETCH, transitions[1], *found)

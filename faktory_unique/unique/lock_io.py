@@ -32,7 +32,7 @@ def acquire_locks(
     context.deferred.flush_keys([request.key for request in requests.values()])
     found = _acquire(context, requests)
     replaced = {i: requests[i] for i, value in found.items() if replaced_by(value) is not None}
-    if replaced:  # a Job that was replaced once: under its old owner it would step aside again
+    if replaced:  # a Job that was replaced once: under its old owner it would be superseded
         for request in replaced.values():
             request.use_new_owner()
         found |= _acquire(context, replaced)
@@ -90,7 +90,7 @@ def apply_or_defer(
         for request, transition in writes:
             if transition not in exc.done:
                 seconds = request.policy.lease - elapsed
-                if transition.replaces is not None:  # the replaced marker lives no longer
+                if transition.replaces is not None:  # later, the tombstone may have expired
                     seconds = min(seconds, SWAP_DEFER_SECONDS)
                 on_applied = partial(_emit_applied, context, request)
                 context.deferred.defer(transition, seconds, on_applied, yields=True)

@@ -62,7 +62,7 @@ class LockRequest:
 
     @property
     def is_replaceable(self) -> bool:
-        """Whether the job steps aside for a newer one of its key."""
+        """Whether a newer job of its key can replace this job."""
         return self.policy.enforce and self.policy.on_conflict == "replace"
 
     @property
@@ -125,7 +125,7 @@ class LockRequest:
     def confirm_transition(self) -> Transition:
         """Return the transition for a job that Faktory has accepted."""
         if self.replaces is not None:
-            return lifecycle.replace_transition(self.key, self.owner, self.replaces, self.ttl)
+            return lifecycle.swap_transition(self.key, self.owner, self.replaces, self.ttl)
         return lifecycle.confirm_transition(self.key, self.owner, self.ttl)
 
     def rollback_transition(self) -> Transition:

@@ -117,7 +117,7 @@ class TestASwap:
 
     @pytest.mark.parametrize("present", [OTHER, f"{OTHER}?", f"{OLD}?"])
     def test_leaves_another_owners_lock_but_writes_the_tombstone(self, store, present):
-        """The new job was accepted by Faktory, so the old one must step aside."""
+        """Faktory has accepted the new job, so the old job must be superseded."""
         put(store, present, 100)
         assert store.run([swap(600)]) == [present]
         assert (value(store), value(store, OF_OLD)) == (present, OWNER)
@@ -147,7 +147,7 @@ class TestASwap:
         assert 598 < ttl(store) <= 600
 
     def test_changes_nothing_for_an_owner_replaced_by_the_other(self, store):
-        """Else both jobs would step aside, each for the other."""
+        """Otherwise each job would supersede the other, and none would run."""
         put(store, OWNER, 100)
         assert store.run([swap(new=OLD, unless_replaced=OLD, replaces=OWNER)]) == [OWNER]
         assert store.run([at_fetch()]) == [replaced_marker(OLD)]

@@ -24,14 +24,14 @@ def a_replacement_writes_no_tombstone(_write_tombstone):
     return lambda _self, _transition, _replaced, _lock: None
 
 
-@mutation("replaced_in_its_queue", (lifecycle, "replace_transition"))
-def a_replaced_job_keeps_its_lock(replace):
-    return lambda *given: replace(*given)._replace(expected=("nobody",), replaces=None, once=False)
+@mutation("replaced_in_its_queue", (lifecycle, "swap_transition"))
+def a_replaced_job_keeps_its_lock(swap):
+    return lambda *given: swap(*given)._replace(expected=("nobody",), replaces=None, once=False)
 
 
-@mutation("replaced_after_the_new_job_ended", (lifecycle, "replace_transition"))
-def a_late_swap_ignores_the_tombstone(replace):
-    return lambda *given: replace(*given)._replace(once=False)
+@mutation("replaced_after_the_new_job_ended", (lifecycle, "swap_transition"))
+def a_late_swap_ignores_the_tombstone(swap):
+    return lambda *given: swap(*given)._replace(once=False)
 
 
 @mutation("replaced_after_the_new_job_ended", (lifecycle, "transition_for"))

@@ -43,7 +43,7 @@ class TestAcquire:
 
 
 def test_swap_applies_if_the_replaced_owner_has_no_tombstone():
-    transition = lifecycle.replace_transition("k", "new", "old", 600.5)
+    transition = lifecycle.swap_transition("k", "new", "old", 600.5)
     assert transition == Transition(
         "k", (None,), "new", 601, unless_replaced="new", replaces="old", once=True
     )
@@ -118,7 +118,7 @@ class TestReplaceWithoutRun:
 
     @pytest.mark.parametrize("until", ["success", "start", "expiry"])
     def test_job_that_replaces_no_other_reads_its_tombstone(self, until):
-        transition = lifecycle.replace_transition_at_fetch(stamp(until), JOB)
+        transition = lifecycle.swap_transition_at_fetch(stamp(until), JOB)
         assert transition == unless_own_replaced(read_transition("k"))
         assert transition.is_read_only
 
@@ -133,13 +133,13 @@ class TestReplaceWithoutRun:
         ],
     )
     def test_job_that_replaces_another_gets_its_held_lock_only(self, until, renew, ttl):
-        transition = lifecycle.replace_transition_at_fetch(replacing(until, renew=renew), JOB)
+        transition = lifecycle.swap_transition_at_fetch(replacing(until, renew=renew), JOB)
         assert transition == Transition("k", (), "new", ttl, unless_replaced="new", replaces="old")
         assert not transition.applied(None)
 
     def test_ttl_is_whole_seconds_rounded_up(self):
         short = replacing("expiry")._replace(ttl=0.2)
-        assert lifecycle.replace_transition_at_fetch(short, JOB).ttl == 1
+        assert lifecycle.swap_transition_at_fetch(short, JOB).ttl == 1
 
 
 class TestRunLock:

@@ -6,7 +6,7 @@ import pytest
 
 from faktory_unique import Policy, PushStatus, Unique
 from faktory_unique.locks.keys import tombstone_key
-from faktory_unique.locks.lifecycle import replace_transition
+from faktory_unique.locks.lifecycle import swap_transition
 from faktory_unique.locks.stamp import read_stamp
 from faktory_unique.locks.transition import Transition
 from faktory_unique.stores.memory import MemoryStore
@@ -128,7 +128,7 @@ class TestSwap:
 
     def test_swap_leaves_the_lock_to_a_faster_worker(self, unique, faktory, events, old):
         self.meanwhile(
-            faktory, lambda: unique._context.store.run([replace_transition(old.key, NEW, OLD, 77)])
+            faktory, lambda: unique._context.store.run([swap_transition(old.key, NEW, OLD, 77)])
         )
         [new] = unique.push([job(jid=NEW)], faktory)
         assert (new.confirmed, new.replaced) == (True, OLD)
@@ -137,7 +137,7 @@ class TestSwap:
 
     def test_swap_leaves_a_lock_that_a_worker_released(self, unique, faktory, old):
         def work():
-            unique._context.store.run([replace_transition(old.key, NEW, OLD, 77)])
+            unique._context.store.run([swap_transition(old.key, NEW, OLD, 77)])
             set_lock(unique, old, None)
 
         self.meanwhile(faktory, work)
@@ -148,7 +148,7 @@ class TestSwap:
     def test_third_replacement_leaves_two_jobs_and_says_so(self, unique, faktory, events, old):
         self.meanwhile(
             faktory,
-            lambda: unique._context.store.run([replace_transition(old.key, "third-jid", OLD, 77)]),
+            lambda: unique._context.store.run([swap_transition(old.key, "third-jid", OLD, 77)]),
         )
         [new] = unique.push([job(jid=NEW)], faktory)
         assert (bool(new), new.confirmed, new.replaced) == (True, False, None)

@@ -6,7 +6,7 @@ import pytest
 
 from faktory_unique import Policy, StoreUnavailable, Unique
 from faktory_unique.locks.keys import tombstone_key
-from faktory_unique.locks.lifecycle import replace_transition
+from faktory_unique.locks.lifecycle import swap_transition
 from faktory_unique.stores.memory import MemoryStore
 from tests.unit.push_helpers import Clock, Faktory, job, lock
 
@@ -79,7 +79,7 @@ def test_deferred_swap_is_applied_at_the_next_push(unique, events):
 def test_deferred_swap_leaves_the_lock_of_a_faster_worker(unique, events):
     new = push_with_deferred_swap(unique)
     unique._context.store.away = False
-    unique._context.store.run([replace_transition(new.key, NEW, OLD, 77)])
+    unique._context.store.run([swap_transition(new.key, NEW, OLD, 77)])
     unique.push([job(2)], Faktory())
     assert lock(unique, new) == (NEW, 77)
     assert event_names(events) == ["store_error"]
