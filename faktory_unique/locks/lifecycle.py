@@ -1,8 +1,8 @@
 """The life cycle of a lock: what each step of a job (push, FETCH, ACK, FAIL, requeue) writes to it.
 
-The rows of docs/design.md §5. The rows before FETCH are the same for each `until`, and are
-functions. From FETCH on, `TABLE` says what each step does for each `until`; `replies` says what
-the store's reply means. Pure: no clock, no I/O.
+These are the rows of docs/design.md §5. The rows before FETCH are the same for each `until`, and
+are functions. From FETCH on, `TABLE` has the effect of each step for each `until`. `replies` says
+what the store's reply means. Pure functions, without clock or I/O.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 class Step(Enum):
     """A step in the life of a job that has a lock, from FETCH on."""
 
-    FETCH = "FETCH: the job is to run"
+    FETCH = "a worker has fetched the job"
     ACK = "ACK accepted within reserve_for"
     ACK_LATE = "ACK accepted up to 10 s later, when the reservation may have expired"
     FAIL = "FAIL accepted, also up to 10 s late: the expiry would have meant the same"
@@ -40,7 +40,7 @@ class Act(Enum):
     HOLD = "own or absent → held for as long as the attempt can take; another's is left alone"
     RELEASE = "own → released"
     RELEASE_IF_OVER = "own → released, if a failure means that the job is not retried"
-    AFTER_FAILURE = "own → released; or held while the retry can wait, or while the dead is kept"
+    AFTER_FAILURE = "own → released, or held while the job waits for a retry, or held after death"
     EXTEND = "own → held for as long as the copy, or this attempt, can take; never shortened"
 
 
@@ -50,12 +50,12 @@ TABLE: Mapping[Step, Mapping[Until, Act]] = {
     Step.ACK_LATE: {"success": Act.RELEASE_IF_OVER, "start": Act.LEAVE, "expiry": Act.LEAVE},
     # A job that failed before its handler started still has its lock, also under "start".
     Step.FAIL: {"success": Act.AFTER_FAILURE, "start": Act.AFTER_FAILURE, "expiry": Act.LEAVE},
-    # So has a job that waits for a run lock, or whose lock could not be released.
+    # A job that waits for a run lock still has its lock, and so has one that failed to release it.
     Step.REQUEUE: {"success": Act.EXTEND, "start": Act.EXTEND, "expiry": Act.LEAVE},
 }
 
-# Seconds that a run lock lives until its worker knows that it has it and starts the job: if the
-# reply is lost, other jobs wait no longer.
+# Seconds that a run lock lives until its worker has received the reply and holds it. If the reply
+# is lost, other jobs wait no longer than this.
 RUN_LEASE = 30
 
 
@@ -82,11 +82,12 @@ class FetchWrite(NamedTuple):
 def fetch_write(stamp: Stamp, job: dict[str, Any], *, runs: bool) -> FetchWrite | None:
     """Return what FETCH writes to the lock; None if it leaves the lock alone.
 
-    It is required if the job excludes others, if it replaces another, or if it releases a lock:
-    while that stands, a push would be a duplicate of work that this run may have missed.
+    The write is required in three cases: the job is exclusive, it replaces another job, or it
+    releases its lock. While that lock stands, a push is a duplicate of a run that may have missed
+    its change.
 
     Args:
-        stamp: the job's own.
+        stamp: the job's stamp.
         job: the payload as fetched.
         runs: whether the job is to run; False if a middleware drops it.
     """
@@ -148,7 +149,7 @@ def _transition_of(act: Act, stamp: Stamp, job: dict[str, Any], delay: float) ->
         case Act.EXTEND:
             return extend_transition(stamp, requeue_seconds(stamp, job, delay))
         case Act.AFTER_FAILURE:
-            return after_failure(stamp, job)
+            return failure_transition(stamp, job)
         case Act.RELEASE:
             return release_transition(stamp.key, stamp.owner)
         case Act.RELEASE_IF_OVER if ends_lock(stamp, failure_outcome(job)):
@@ -158,31 +159,31 @@ def _transition_of(act: Act, stamp: Stamp, job: dict[str, Any], delay: float) ->
 
 
 def hold_transition(stamp: Stamp, job: dict[str, Any]) -> Transition:
-    """FETCH: own or absent → held for one attempt."""
+    """Return the transition of FETCH: own or absent → held for one attempt."""
     if not stamp.renew:
-        # Its time runs from the push. Only a confirm can still be missing.
+        # The TTL counts from the push. Only a confirm can still be missing.
         return confirm_transition(stamp.key, stamp.owner, stamp.ttl)
     ttl = whole_seconds(attempt_seconds(stamp, job))
-    # The write may be applied late, after a requeue gave the lock a longer time. The lock of a job
-    # that is not retried has a shorter one from here on.
+    # The write may be applied late, after a requeue gave the lock a longer TTL. If the job will not
+    # be retried, the TTL is shorter from here on.
     extends = failure_outcome(job) is FailureOutcome.RETRIED
-    return Transition(stamp.key, (*_own(stamp), None), held(stamp.owner), ttl, extends)
+    return Transition(stamp.key, (*_own_values(stamp), None), held(stamp.owner), ttl, extends)
 
 
-def _own(stamp: Stamp) -> tuple[str, str]:
+def _own_values(stamp: Stamp) -> tuple[str, str]:
     return leased(stamp.owner), held(stamp.owner)
 
 
 def extend_transition(stamp: Stamp, ttl: float) -> Transition | None:
-    """Own → held for `ttl` seconds more, never for less; None if its time is fixed."""
+    """Return the transition own → held for `ttl` seconds, never shortened; None if it is fixed."""
     if not stamp.renew:
         return None
     value = held(stamp.owner)
-    return Transition(stamp.key, _own(stamp), value, whole_seconds(ttl), extends=True)
+    return Transition(stamp.key, _own_values(stamp), value, whole_seconds(ttl), extends=True)
 
 
-def after_failure(stamp: Stamp, job: dict[str, Any]) -> Transition | None:
-    """FAIL: what the failure means for the lock."""
+def failure_transition(stamp: Stamp, job: dict[str, Any]) -> Transition | None:
+    """Return the transition after an accepted FAIL; None if the failure leaves the lock alone."""
     outcome = failure_outcome(job)
     if ends_lock(stamp, outcome):
         return release_transition(stamp.key, stamp.owner)
@@ -190,11 +191,11 @@ def after_failure(stamp: Stamp, job: dict[str, Any]) -> Transition | None:
         return extend_transition(stamp, retry_seconds(stamp, job))
     if not stamp.renew:
         return None
-    return Transition(stamp.key, _own(stamp), held(stamp.owner), whole_seconds(stamp.ttl))
+    return Transition(stamp.key, _own_values(stamp), held(stamp.owner), whole_seconds(stamp.ttl))
 
 
 def ends_lock(stamp: Stamp, outcome: FailureOutcome) -> bool:
-    """Whether a failure with this outcome ends the work that the lock stands for."""
+    """Return whether a failure with this outcome ends the work, and so releases the lock."""
     if outcome is FailureOutcome.DEAD:
         return stamp.on_death == "release"
     return outcome is FailureOutcome.DROPPED
@@ -213,12 +214,12 @@ def acquire_transition(
 
 
 def renew_transition(key: str, owner: str, lease: float) -> Transition:
-    """Before PUSHB of a job whose own lease still stands, or has just run out: leased again."""
+    """Return the transition before PUSHB of a job with a lease: own lease or absent → leased."""
     return Transition(key, (leased(owner), None), leased(owner), whole_seconds(lease))
 
 
 def confirm_transition(key: str, owner: str, ttl: float) -> Transition:
-    """PUSHB accepted: own lease → held. Anything else is left alone: the worker was faster."""
+    """Return the transition after an accepted PUSHB: own lease → held, if no worker was faster."""
     return Transition(key, (leased(owner),), held(owner), whole_seconds(ttl))
 
 
@@ -233,25 +234,25 @@ def swap_transition(key: str, owner: str, replaced: str, ttl: float) -> Transiti
 
 
 def rollback_transition(key: str, owner: str) -> Transition:
-    """PUSHB refused or not sent: own lease → released; a lock that is held stays."""
+    """Return the transition after PUSHB was refused or not sent: own lease → absent."""
     return Transition(key, (leased(owner),), None, 0)
 
 
 def release_transition(key: str, owner: str) -> Transition:
-    """The job is over: own → released, leased (a worker faster than its producer) or held."""
+    """Return the transition at the end of a job: own (leased, if not confirmed yet) → absent."""
     return Transition(key, (leased(owner), held(owner)), None, 0)
 
 
 def acquire_run_transition(key: str, token: str) -> Transition:
-    """FETCH of an exclusive job: no job of the key runs → this attempt does, for `RUN_LEASE`."""
+    """Return the transition of an exclusive job's FETCH: the run lock, absent → `token`."""
     return Transition(run_key(key), (None,), token, RUN_LEASE)
 
 
 def hold_run_transition(key: str, token: str, job: dict[str, Any]) -> Transition:
-    """FETCH of an exclusive job that has the run lock: held for its reservation."""
+    """Return the transition that holds an acquired run lock for the reservation."""
     return Transition(run_key(key), (token,), token, expiry_noticed_after(job))
 
 
 def release_run_transition(key: str, token: str) -> Transition:
-    """ACK, FAIL or requeue of an exclusive job: the next job of the key may run."""
+    """Return the transition that releases a run lock: the next job of the key may run."""
     return Transition(run_key(key), (token,), None, 0)

@@ -1,6 +1,6 @@
-"""How long a lock lives: TTLs while a job waits, runs, failed and will be retried, or is requeued.
+"""The TTLs of a lock: while its job waits, runs, waits for a retry, or is requeued.
 
-Pure: the present is an argument. docs/design.md §5 has the formulas.
+Pure functions: the present time is an argument. docs/design.md 5.1 has the formulas.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ if TYPE_CHECKING:
 
 
 def attempt_seconds(stamp: Stamp, job: dict[str, Any]) -> float:
-    """Return the longest silence, in seconds, that a fetched job can honestly have.
+    """Return the longest time, in seconds, for which a fetched job can be silent without a fault.
 
-    The reservation expires unreported, the job waits for its retry, then in its queue. If death
-    keeps the lock, the wait is for somebody who brings the dead job back.
+    The reservation expires without a report. Then the job waits for its retry, and then in its
+    queue. If death keeps the lock, `ttl` is the time in which somebody can revive the dead job.
     """
     match failure_outcome(job):
         case FailureOutcome.RETRIED:
@@ -38,39 +38,44 @@ def attempt_seconds(stamp: Stamp, job: dict[str, Any]) -> float:
 
 
 def retry_seconds(stamp: Stamp, job: dict[str, Any]) -> float:
-    """Return the seconds until a job that has just failed is surely retried."""
+    """Return the longest time, in seconds, until a job that has just failed is fetched again.
+
+    That is its wait for the retry, and then `ttl` seconds in its queue.
+    """
     return latest_retry(failures_before(job)) + stamp.ttl
 
 
 def requeue_seconds(stamp: Stamp, job: dict[str, Any], delay: float) -> float:
-    """Return the seconds that the copy of a job can wait, or its present attempt can be silent.
+    """Return the TTL, in seconds, of the lock of a job that is about to be requeued.
 
-    If the worker dies now, the job is left to its reservation. For a job that was never held,
-    nothing else covers that silence.
+    It is the longer of two times: the copy's wait, and the silence of the present attempt. If the
+    worker dies now, the reservation must expire first. The lock may not have been held yet.
 
     Args:
-        stamp: the job's own.
+        stamp: the job's stamp.
         job: the payload as fetched.
         delay: seconds until the copy is due.
     """
-    return max(add_promotion_margin(delay) + stamp.ttl, attempt_seconds(stamp, job))
+    return max(promotion_delay(delay) + stamp.ttl, attempt_seconds(stamp, job))
 
 
 def seconds_until_queued(due: datetime | None, now: datetime) -> float:
-    """Return the seconds until a job pushed now is surely in its queue: 0, or with the margin.
+    """Return the seconds until a job that is pushed now is certainly in its queue.
+
+    0 if the job is due at once, else the time until it is due and the margin of a promotion.
 
     Args:
         due: when the job is due, with a time zone; None for at once.
         now: the present, with a time zone.
     """
-    return add_promotion_margin(seconds_until_due(due, now))
+    return promotion_delay(seconds_until_due(due, now))
 
 
 def seconds_until_due(due: datetime | None, now: datetime) -> float:
-    """Return the seconds until a job pushed now is due, 0 if it is; see `seconds_until_queued`."""
+    """Return the seconds until a job is due, never negative; see `seconds_until_queued`."""
     return 0.0 if due is None else max((due - now).total_seconds(), 0.0)
 
 
-def add_promotion_margin(delay: float) -> float:
-    """Return the seconds after which a job due in `delay` seconds is surely in its queue."""
+def promotion_delay(delay: float) -> float:
+    """Return the seconds until a job that is due in `delay` seconds is certainly in its queue."""
     return delay + PROMOTION_MARGIN if delay > 0 else 0.0

@@ -1,7 +1,7 @@
 """The meaning of a store's reply for a fetched job: run, requeue or drop it, and which event.
 
-A reply is the value that the lock had before the transition. Pure: `unique/job_lock` carries out
-what these functions return.
+A reply is the value that the lock had before the transition. Pure functions: `unique/job_lock`
+emits the event and returns the decision.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from .stamp import Stamp
     from .transition import Transition
 
-# Seconds after which a job is fetched again while another job of its key runs. The server looks
-# for due jobs every 5.
+# Seconds until a job is due again if another job of its key is running. The server looks for due
+# jobs every 5 s.
 RUN_LOCK_RETRY = 5.0
 
 
@@ -37,7 +37,7 @@ class Meaning(NamedTuple):
     decision: Drop | Requeue | None = None
 
 
-NOTHING = Meaning()
+NO_MEANING = Meaning()
 
 
 def meaning_of(
@@ -46,18 +46,18 @@ def meaning_of(
     """Return what the reply to a write of the job's own lock means.
 
     Args:
-        step: at which the transition was applied.
-        stamp: the job's own.
+        step: the step at which the transition was sent.
+        stamp: the job's stamp.
         job: the payload as fetched.
-        transition: as it was sent.
-        found: the reply.
+        transition: the transition that was sent.
+        found: the reply: the value found, or a replaced marker.
     """
     successor = replaced_by(found)
     if successor is not None:
         detail = f"replaced by {successor}"
         return Meaning(EventName.SUPERSEDED, detail, Drop(detail))
     if transition.is_read_only:
-        return NOTHING
+        return NO_MEANING
     if transition.value is None:
         if transition.applied(found):
             return Meaning(EventName.RELEASED)
@@ -65,21 +65,21 @@ def meaning_of(
             return _lapsed(found)
     elif step is Step.FETCH:
         return _meaning_of_hold(stamp, transition, found)
-    return NOTHING
+    return NO_MEANING
 
 
-def run_lock_taken(token: str | None) -> Meaning:
-    """Return what it means that the run lock was not acquired, or was lost before its hold.
+def meaning_of_run_lock(token: str | None) -> Meaning:
+    """Return the meaning of a run lock that was not acquired, or lapsed before it was held.
 
     Args:
-        token: the value found; None if the lease of the run lock ran out.
+        token: the value found, another attempt's token; None if the run lock lapsed.
     """
-    detail = "the run lock was not held in time" if token is None else f"{runner(token)} runs"
+    detail = "the run lock was not held in time" if token is None else f"{jid_in_token(token)} runs"
     return Meaning(EventName.RUN_BLOCKED, detail, Requeue(RUN_LOCK_RETRY))
 
 
-def runner(token: str) -> str:
-    """Return the jid of the job that has the run lock."""
+def jid_in_token(token: str) -> str:
+    """Return the jid in the token of a run lock: the job that is running."""
     return token.rpartition(":")[0]
 
 
@@ -89,7 +89,7 @@ def _meaning_of_hold(stamp: Stamp, transition: Transition, found: str | None) ->
             return Meaning(EventName.REACQUIRED)
         return Meaning(EventName.RENEWED if stamp.renew else EventName.CONFIRMED)
     is_own = found is not None and owner_of(found) == stamp.owner
-    return NOTHING if is_own or stamp.until == "expiry" else _lapsed(found)
+    return NO_MEANING if is_own or stamp.until == "expiry" else _lapsed(found)
 
 
 def _lapsed(found: str | None) -> Meaning:
@@ -98,5 +98,5 @@ def _lapsed(found: str | None) -> Meaning:
 
 
 def _may_have_started(stamp: Stamp, job: dict[str, Any]) -> bool:
-    """Whether an earlier attempt can have released the lock: it failed, or was requeued."""
+    """Return whether an earlier attempt may have released the lock: it failed or was requeued."""
     return bool(job.get("failure")) or job["jid"] != stamp.owner

@@ -18,13 +18,13 @@ _MAX_RESERVATION = 86_400
 # The server looks for expired reservations every 15 s (server/task_runner.go); it may skip a round.
 _EXPIRY_MARGIN = 30
 
-# It looks for due retries and due scheduled jobs every 5 s, and may skip a round.
+# The server looks for due retries and due scheduled jobs every 5 s; it may skip a round.
 PROMOTION_MARGIN = 10
 
-# A failed or expired job is queued again after at least 15 s. In a shorter time no other worker can
-# have it, so a report that is late, or sent again, cannot end another worker's reservation.
-LATE_GRACE = 10.0
-RESEND_GRACE = 10.0
+# A failed or expired job is queued again after at least 15 s. Before that, no other worker can have
+# it, so a report that is late, or is sent again, cannot end another worker's reservation.
+LATE_GRACE = 10.0  # how long after reserve_for a report may be sent
+RESEND_GRACE = 10.0  # how long after its first send a FAIL may be sent again
 
 
 class FailureOutcome(Enum):
@@ -45,12 +45,12 @@ class ReservationPhase(Enum):
 
 def reserve_for(job: dict[str, Any]) -> int:
     """Return for how many seconds the server reserves the job."""
-    asked = job.get("reserve_for") or _DEFAULT_RESERVATION
-    return min(max(int(asked), _MIN_RESERVATION), _MAX_RESERVATION)
+    requested = job.get("reserve_for") or _DEFAULT_RESERVATION
+    return min(max(int(requested), _MIN_RESERVATION), _MAX_RESERVATION)
 
 
 def expiry_noticed_after(job: dict[str, Any]) -> int:
-    """Return after how many seconds the server has certainly noticed an expired reservation."""
+    """Return the seconds after FETCH until the server has certainly noticed the expiry."""
     return reserve_for(job) + _EXPIRY_MARGIN
 
 
@@ -100,7 +100,7 @@ def retry_backoff(failures: int) -> tuple[int, int]:
 
 
 def latest_retry(failures: int) -> int:
-    """Return after how many seconds the server has certainly queued a failed job again.
+    """Return the seconds until the server has certainly queued a failed job again.
 
     Args:
         failures: the number n of the failure, counted from 0.

@@ -14,7 +14,7 @@ from faktory_unique.events import Event, EventName
 from faktory_unique.locks import lifecycle
 from faktory_unique.locks.lifecycle import Need, Step
 from faktory_unique.locks.lock_ttl import attempt_seconds
-from faktory_unique.locks.replies import meaning_of, run_lock_taken
+from faktory_unique.locks.replies import meaning_of, meaning_of_run_lock
 from faktory_unique.locks.server_rules import reserve_for
 from faktory_unique.locks.transition import replaced_by
 from faktory_unique.middleware import Drop, ReportStatus, Requeue
@@ -47,7 +47,7 @@ class JobLock:
     Args:
         context: shared by all jobs of one `Unique`.
         job: the payload as fetched.
-        stamp: the job's own.
+        stamp: the job's stamp.
     """
 
     def __init__(self, context: UniqueContext, job: Payload, stamp: Stamp) -> None:
@@ -124,7 +124,7 @@ class JobLock:
             if hold.applied(token):
                 return None
         self._run_lock.discard()
-        return self._carry_out(run_lock_taken(token))
+        return self._carry_out(meaning_of_run_lock(token))
 
     def _write_at_fetch(self, write: FetchWrite) -> Requeue | Drop | None:
         transition, need = write

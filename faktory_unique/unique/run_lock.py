@@ -29,7 +29,7 @@ class RunLock:
     Args:
         context: shared by all jobs of one `Unique`; it has the token from FETCH to the report.
         job: the payload as fetched.
-        stamp: the job's own.
+        stamp: the job's stamp.
         on_error: called with a text if the lock cannot be released now.
     """
 

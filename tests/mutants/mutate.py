@@ -102,7 +102,7 @@ def _called(node):
     match node:
         case ast.Call(func=ast.Name(id=name)) if name in _CALLED:
             yield _with(node, func=ast.Name(_CALLED[name], ast.Load()))
-        case ast.Call(func=ast.Name(id="add_promotion_margin"), args=[delay]):
+        case ast.Call(func=ast.Name(id="promotion_delay"), args=[delay]):
             yield delay
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from faktory_unique import Drop, EventName, Requeue
 from faktory_unique.locks.lifecycle import Need, Step, fetch_write, transition_for
-from faktory_unique.locks.replies import NOTHING, Meaning, meaning_of, run_lock_taken
+from faktory_unique.locks.replies import NO_MEANING, Meaning, meaning_of, meaning_of_run_lock
 from faktory_unique.locks.stamp import Stamp
 from faktory_unique.locks.transition import held, leased, read_transition, replaced_marker
 
@@ -46,7 +46,7 @@ def test_hold_renews_reacquires_lapses_or_drops(found, expected):
     ("found", "expected"),
     [
         (leased("o"), Meaning(EventName.CONFIRMED)),
-        (held("o"), NOTHING),
+        (held("o"), NO_MEANING),
         (None, LAPSED),
         (held("x"), ANOTHER_OWNER),
     ],
@@ -61,9 +61,9 @@ def test_hold_without_renew_only_confirms(found, expected):
         (FRESH, held("o"), Meaning(EventName.RELEASED)),
         (FRESH, None, LAPSED),
         (FRESH, held("x"), ANOTHER_OWNER),
-        (FAILED_ONCE, None, NOTHING),
-        (COPY, None, NOTHING),
-        (COPY, held("x"), NOTHING),
+        (FAILED_ONCE, None, NO_MEANING),
+        (COPY, None, NO_MEANING),
+        (COPY, held("x"), NO_MEANING),
     ],
 )
 def test_release_at_fetch_lapses_only_at_a_first_attempt(job, found, expected):
@@ -74,9 +74,9 @@ def test_release_at_fetch_lapses_only_at_a_first_attempt(job, found, expected):
 @pytest.mark.parametrize(
     ("until", "found", "expected"),
     [
-        ("expiry", held("o"), NOTHING),
-        ("expiry", held("x"), NOTHING),
-        ("expiry", None, NOTHING),
+        ("expiry", held("o"), NO_MEANING),
+        ("expiry", held("x"), NO_MEANING),
+        ("expiry", None, NO_MEANING),
         ("expiry", "old", Meaning(EventName.RENEWED)),
         ("success", held("x"), ANOTHER_OWNER),
         ("success", None, Meaning(EventName.REACQUIRED)),
@@ -90,13 +90,13 @@ def test_replacing_job_reports_its_hold(until, found, expected):
 @pytest.mark.parametrize("found", [None, held("o"), held("x")])
 def test_read_only_write_means_nothing_unless_replaced(found):
     read = read_transition("k")._replace(unless_replaced="o")
-    assert meaning_of(Step.FETCH, stamp("expiry"), FRESH, read, found) == NOTHING
+    assert meaning_of(Step.FETCH, stamp("expiry"), FRESH, read, found) == NO_MEANING
     assert meaning_of(Step.FETCH, stamp("expiry"), FRESH, read, replaced_marker("x")) == REPLACED
 
 
 @pytest.mark.parametrize(
     ("found", "expected"),
-    [(held("o"), Meaning(EventName.RELEASED)), (None, NOTHING), (held("x"), NOTHING)],
+    [(held("o"), Meaning(EventName.RELEASED)), (None, NO_MEANING), (held("x"), NO_MEANING)],
 )
 def test_release_after_ack_reports_only_its_own(found, expected):
     assert meaning(Step.ACK, stamp(), FRESH, found) == expected
@@ -105,7 +105,7 @@ def test_release_after_ack_reports_only_its_own(found, expected):
 @pytest.mark.parametrize("step", [Step.FAIL, Step.REQUEUE])
 @pytest.mark.parametrize("found", [None, held("o"), held("x")])
 def test_extension_reports_nothing(step, found):
-    assert meaning(step, stamp(), FRESH, found) == NOTHING
+    assert meaning(step, stamp(), FRESH, found) == NO_MEANING
 
 
 @pytest.mark.parametrize(
@@ -113,7 +113,7 @@ def test_extension_reports_nothing(step, found):
     [("a:b-jid:0123456789abcdef", "a:b-jid runs"), (None, "the run lock was not held in time")],
 )
 def test_taken_run_lock_requeues_for_five_seconds(token, detail):
-    assert run_lock_taken(token) == Meaning(EventName.RUN_BLOCKED, detail, Requeue(5))
+    assert meaning_of_run_lock(token) == Meaning(EventName.RUN_BLOCKED, detail, Requeue(5))
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ import pytest
 
 from faktory_unique import StoreUnavailable
 from faktory_unique.events import Hooks
-from faktory_unique.locks.replies import runner
+from faktory_unique.locks.replies import jid_in_token
 from faktory_unique.locks.stamp import Stamp
 from faktory_unique.stores.deferred import DeferredWrites
 from faktory_unique.stores.memory import MemoryStore
@@ -70,8 +70,8 @@ def test_token_has_the_jid_and_is_new_for_each_attempt(context):
 
 
 @pytest.mark.parametrize("jid", ["jid-00000002", "a:b:c-jid"])
-def test_runner_of_a_token_is_the_running_jid(context, jid):
-    assert runner(acquire(context, jid=jid)) == jid
+def test_jid_in_a_token_is_the_running_jid(context, jid):
+    assert jid_in_token(acquire(context, jid=jid)) == jid
 
 
 def test_hold_uses_the_acquired_token(context, store):
