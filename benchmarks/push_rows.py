@@ -80,7 +80,7 @@ class PushRows:
     def _stamped(self) -> Row:
         """Return the row that limits the one before: it has only Faktory's own cost of a stamp."""
         stamp = Stamp(key=self._setup.keys(1)[0], owner=OWNER, until=POLICY.until, ttl=POLICY.ttl)
-        custom = stamp.written_on({})["custom"]
+        custom = stamp.stamped_copy({})["custom"]
 
         def stamped(count: int) -> None:
             for start in range(0, count, BATCH):

@@ -32,12 +32,12 @@ _Place: TypeAlias = "str | tuple[_Place, int | str]"
 # RFC 8785 section 3.1 requires I-JSON: integers that a double holds exactly (RFC 7493 section 2.2).
 _MAX_INT = 2**53 - 1
 
-# Fewer levels than orjson (254) and json.dumps (the recursion limit minus the stack in use) allow.
-# So the limit depends neither on the encoder used below nor on the caller's stack.
+# orjson allows 254 levels, json.dumps the recursion limit minus the stack in use. This limit is
+# lower than both, so it depends neither on the encoder used below nor on the caller's stack.
 _MAX_DEPTH = 200
 
 # Sorted keys and 53-bit integers. The other options repeat what `_is_plain` checks.
-_STRICT = (
+_ORJSON_OPTIONS = (
     orjson.OPT_SORT_KEYS
     | orjson.OPT_STRICT_INTEGER
     | orjson.OPT_PASSTHROUGH_SUBCLASS
@@ -46,7 +46,7 @@ _STRICT = (
 )
 _PLAIN_SCALARS = frozenset({str, int, bool, type(None)})
 
-# Python refuses to print integers of thousands of digits, and nobody would read them.
+# Longer integers are not shown in messages: Python refuses to print thousands of digits.
 _MAX_SHOWN_BITS = 128
 
 # The advice for a value of these types; `{}` is the value. The first matching row counts.
@@ -79,18 +79,21 @@ def canonical_json(value: object, *, path: str = "value") -> bytes:
             what to pass instead. Of the value, it shows only keys and a number out of range.
     """
     try:
-        plain = orjson.dumps(value, option=_STRICT) if _is_plain(value, _MAX_DEPTH) else None
+        plain = (
+            orjson.dumps(value, option=_ORJSON_OPTIONS) if _is_plain(value, _MAX_DEPTH) else None
+        )
     except (orjson.JSONEncodeError, RecursionError):
         plain = None  # such as a surrogate or a large integer; the slow encoder finds its place
-    return _encode_slowly(value, path) if plain is None else plain
+    return _json_with_places(value, path) if plain is None else plain
 
 
 def _is_plain(value: object, depth: int) -> bool:
     """Return whether orjson either writes RFC 8785 for the value, or refuses it.
 
-    That is so for exact types only, since orjson encodes dates, UUIDs, Enums and more its own way.
-    No floats: their layout is not ECMAScript's. Only ASCII keys: orjson sorts by code point,
-    section 3.2.3 by UTF-16 code unit. And at most `depth` levels.
+    It does so only for values of these exact types: it encodes dates, UUIDs, Enums and more in its
+    own way. Floats are not plain, since orjson does not write them as ECMAScript does. Keys must be
+    ASCII: orjson sorts them by code point, section 3.2.3 by UTF-16 code unit. Values that are
+    nested deeper than `depth` levels are not plain.
     """
     if type(value) is list or type(value) is tuple:
         items: Iterable[object] = value
@@ -110,8 +113,12 @@ def _is_plain(value: object, depth: int) -> bool:
     return True
 
 
-def _encode_slowly(value: object, path: str) -> bytes:
-    """Return the RFC 8785 bytes of any JSON value. Slower, but it knows the place of an error."""
+def _json_with_places(value: object, path: str) -> bytes:
+    """Return the RFC 8785 bytes of any JSON value. It is slower, but an error names its place.
+
+    Raises:
+        InvalidJob: as `canonical_json`.
+    """
     out: list[bytes] = []
     try:
         _append(value, path, out, set())
@@ -151,6 +158,7 @@ def _append(value: object, place: _Place, out: list[bytes], ancestors: set[int])
 
 
 def _enter(value: object, place: _Place, ancestors: set[int]) -> None:
+    """Add a list or dict to `ancestors`. Raise InvalidJob if it contains itself or is too deep."""
     if id(value) in ancestors:
         problem = f"{type(value).__name__} contains itself"
         raise _invalid(place, problem, "pass an id instead")
@@ -182,7 +190,7 @@ def _sorted_members(value: dict[object, object], place: _Place) -> list[tuple[by
 def _scalar_json(value: Any, place: _Place) -> bytes:  # noqa: ANN401 - issubclass narrows nothing
     """Return the bytes of a value that is neither an array nor an object.
 
-    It reads the value by the methods of the base class, as json.dumps does. Overrides do not count.
+    It reads the value by the methods of the base class, as json.dumps does, and ignores overrides.
     """
     kind = type(value)
     if value is None or kind is bool:
@@ -217,6 +225,7 @@ def _string_json(text: str) -> bytes | None:
 
 
 def _advice(kind: type) -> str:
+    """Return the Python code that makes a JSON value of a value of this type, called `{}`."""
     if hasattr(kind, "model_dump"):  # pydantic
         return '{}.model_dump(mode="json")'
     if is_dataclass(kind):

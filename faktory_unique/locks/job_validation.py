@@ -1,4 +1,4 @@
-"""Checks of a job before its push: jobtype, jid, args, `at`, queue names; and their messages.
+"""Checks of a job before its push: jobtype, jid, args, queue, reserve_for, custom and `at`.
 
 The rules are the server's (manager/manager.go:193-221, storage/redis.go:253,276 of Faktory 1.10).
 They are checked here since the server checks a queue's name only when the job is due: it replies
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 _QUEUE_NAME = re.compile(r"[a-zA-Z0-9._-]+")
 _MIN_JID_BYTES = 8
-_MAX_RESERVATION = 86_400  # seconds
+_MAX_RESERVATION_SECONDS = 86_400
 
 
 def check_job(job: dict[str, Any]) -> None:
@@ -36,7 +36,7 @@ def check_job(job: dict[str, Any]) -> None:
     if not jid.isascii() and any("\ud800" <= char <= "\udfff" for char in jid):
         raise InvalidJob(f"jid: {jid!r} has a surrogate, which is not Unicode text; let Job set it")
     if jid.endswith("?"):
-        # A lock's value is the jid; while the lock is only leased, the jid and a question mark.
+        # The value of a held lock is the jid. The value of a leased lock is the jid and "?".
         raise InvalidJob(f"jid: {jid!r} ends in '?', which marks a lease; choose another jid")
     if not isinstance(job.get("args"), list | tuple):
         raise InvalidJob("args: not a list; pass args=[…], or args=[] for no arguments")
@@ -46,7 +46,7 @@ def check_job(job: dict[str, Any]) -> None:
             f"queue: {queue!r} is not a queue name; use letters, digits, '.', '_' and '-'"
         )
     reserve_for = job.get("reserve_for")
-    if reserve_for is not None and reserve_for > _MAX_RESERVATION:
+    if reserve_for is not None and reserve_for > _MAX_RESERVATION_SECONDS:
         raise InvalidJob(
             f"reserve_for: {reserve_for} is more than a day; pass at most 86400 seconds"
         )
@@ -59,10 +59,10 @@ def check_jobtype(jobtype: object) -> str:
     """Return the jobtype unchanged.
 
     Raises:
-        InvalidJob: it is empty or not a str.
+        InvalidJob: the jobtype is empty or not a str.
     """
     if not isinstance(jobtype, str) or not jobtype:
-        raise InvalidJob(f"jobtype: {jobtype!r} is empty or no text; pass a non-empty str")
+        raise InvalidJob(f"jobtype: {jobtype!r} is empty or not a str; pass a non-empty str")
     return jobtype
 
 
@@ -88,10 +88,10 @@ def is_queue_name(name: object) -> bool:
 
 
 def due_time(job: dict[str, Any]) -> datetime | None:
-    """Return when the job is due in its queue; None if it is due at once.
+    """Return when the job is due in its queue, with a time zone; None if it is due at once.
 
     Raises:
-        InvalidJob: `at` is no RFC 3339 time.
+        InvalidJob: `at` is not an RFC 3339 time.
     """
     at = job.get("at")
     if not at:

@@ -30,9 +30,9 @@ _DIGEST_BYTES = 16
 _URL_SAFE = bytes.maketrans(b"+/", b"-_")
 
 # A Redis Cluster chooses a key's slot by the text in its first pair of braces. Side keys are
-# `{<key>}:gone:…`, so braces in the key itself are escaped, and so is the escape sign.
-_ESCAPED = (("{", "%7B"), ("}", "%7D"), ("%", "%25"))
-_ESCAPES = str.maketrans(dict(_ESCAPED))
+# `{<key>}:gone:…`, so braces in the key itself are escaped, and so is the escape character.
+_ESCAPE_PAIRS = (("{", "%7B"), ("}", "%7D"), ("%", "%25"))
+_ESCAPE_TABLE = str.maketrans(dict(_ESCAPE_PAIRS))
 
 
 def lock_key(policy: Policy, job: dict[str, Any]) -> str:
@@ -43,8 +43,8 @@ def lock_key(policy: Policy, job: dict[str, Any]) -> str:
         job: a payload with `jobtype`, `args` and, if the policy says `per_queue`, `queue`.
 
     Raises:
-        InvalidJob: a selected value is missing, or Faktory cannot carry an argument unchanged. The
-            message names it.
+        InvalidJob: a selected value is missing, Faktory cannot carry an argument unchanged, or the
+            function of `Policy.key` raised. The message names it.
     """
     scope = policy.scope
     name, prefix = _name_and_prefix(job["jobtype"] if scope is None else scope)
@@ -71,18 +71,18 @@ def _name_and_prefix(name: str) -> tuple[bytes, str]:
 
 
 def name_in_key(key: str) -> str | None:
-    """Return the jobtype or scope in the key of a lock; None if the key is not of this library."""
+    """Return the jobtype or scope in the key of a lock; None if it is not a key of a lock."""
     name, _, _ = key.removeprefix(f"{PREFIX}:").rpartition(":")
     if not name or not key.startswith(f"{PREFIX}:"):
         return None
-    for sign, escaped in _ESCAPED:
+    for sign, escaped in _ESCAPE_PAIRS:
         name = name.replace(escaped, sign)
     return name
 
 
 def key_prefix(name: str | None) -> str:
     """Return the common prefix of the lock keys of a jobtype or scope; of all locks if None."""
-    return f"{PREFIX}:" if name is None else f"{PREFIX}:{name.translate(_ESCAPES)}:"
+    return f"{PREFIX}:" if name is None else f"{PREFIX}:{name.translate(_ESCAPE_TABLE)}:"
 
 
 def tombstone_key(key: str, owner: str) -> str:
@@ -96,12 +96,12 @@ def run_key(key: str) -> str:
 
 
 def is_side_key(key: str) -> bool:
-    """Return whether a key is of a tombstone or a run lock, not of a lock itself."""
+    """Return whether a key is a side key: of a tombstone or a run lock."""
     return key.startswith("{")
 
 
 def _selected_value(args: list[Any], path: int | str) -> object:
-    """Return the value that a path of `Policy.by` selects."""
+    """Return the value that a path of `Policy.by` selects. Raise InvalidJob if there is none."""
     value: Any = args
     place = "args"
     for step in str(path).split("."):
@@ -118,10 +118,12 @@ def _selected_value(args: list[Any], path: int | str) -> object:
 
 
 def _queue_member(job: dict[str, Any]) -> bytes:
+    """Return the member `"queue"` of the JSON object, with a comma before it."""
     return b',"queue":%b' % canonical_json(job.get("queue") or "default", path="queue")
 
 
 def _key_function_json(key: Callable[[list[Any]], object], args: list[Any]) -> bytes:
+    """Return the JSON of the value that the function of `Policy.key` returns for the args."""
     try:
         value = key(args)
     except Exception as exc:

@@ -13,15 +13,15 @@ from faktory_unique.errors import InvalidJob
 if TYPE_CHECKING:
     from faktory_unique.policy.policy import OnDeath, Until
 
-# Version 1 had no jobs that exclude or replace each other; its stamps are read with that meaning.
+# Version 1 had no exclusive and no replacing jobs. Its stamps are read with that meaning.
 VERSION = 2
 
 _FIELD = "unique"
 
-# Tuples, like those below: the value in a payload may be a list, which has no hash.
+# These are tuples, not sets: the value in a payload may be a list, which has no hash.
 _READABLE = (1, 2)
-_UNTILS = ("success", "start", "expiry")
-_ON_DEATHS = ("release", "keep")
+_UNTIL_VALUES = ("success", "start", "expiry")
+_ON_DEATH_VALUES = ("release", "keep")
 
 
 class Stamp(NamedTuple):
@@ -32,12 +32,12 @@ class Stamp(NamedTuple):
         owner: the jid under which the work was first pushed: the value of the lock.
         until: when the lock is released; see `Policy`.
         ttl: seconds that the job may wait in its queue.
-        renew: whether FETCH counts the lock's time again; see `Policy`.
-        on_death: what the death of the job does to the lock; see `Policy`.
-        enforce: whether the job may be delayed for the sake of its lock; see `Policy`.
-        exclusive: whether no other job of its key may run meanwhile; see `Policy`.
+        renew: whether the lock gets a new TTL at FETCH; see `Policy`.
+        on_death: whether the lock is released or kept if the job dies; see `Policy`.
+        enforce: whether the job may be requeued because of its lock; see `Policy`.
+        exclusive: whether no other job of its key may run at the same time; see `Policy`.
         replaceable: whether a newer job of its key can replace it.
-        replaces: the owner of the job that it replaces, if any.
+        replaces: the owner of the job that it replaces; None if it replaces none.
     """
 
     key: str
@@ -51,7 +51,7 @@ class Stamp(NamedTuple):
     replaceable: bool = False
     replaces: str | None = None
 
-    def written_on(self, job: dict[str, Any]) -> dict[str, Any]:
+    def stamped_copy(self, job: dict[str, Any]) -> dict[str, Any]:
         """Return a copy of the payload with this stamp; the payload itself does not change."""
         fields = {
             "v": VERSION,
@@ -66,18 +66,18 @@ class Stamp(NamedTuple):
         return {**job, "custom": {**(job.get("custom") or {}), _FIELD: fields}}
 
 
-# A stamp leaves these out if they have their default, to be short.
+# A written stamp omits fields that have their default value, to be short.
 _DEFAULTS = Stamp._field_defaults
 _DEFAULT_VALUES = tuple(_DEFAULTS.values())
 _NAMES = ("v", *Stamp._fields)
 
 
 def read_stamp(job: dict[str, Any]) -> Stamp | None:
-    """Return a payload's stamp; None without one, or if this version cannot read it."""
-    written = _written(job)
-    if written is None:
+    """Return a payload's stamp; None if it has none, or if this version cannot read it."""
+    fields = _stamp_fields(job)
+    if fields is None:
         return None
-    values: list[Any] = list(map({**_DEFAULTS, **written}.get, _NAMES))
+    values: list[Any] = list(map({**_DEFAULTS, **fields}.get, _NAMES))
     version, key, owner, until, ttl, renew, on_death, enforce, exclusive, replaceable, replaces = (
         values
     )
@@ -86,9 +86,9 @@ def read_stamp(job: dict[str, Any]) -> Stamp | None:
         (version in _READABLE and version is not True)
         and (isinstance(key, str) and key != "")
         and (isinstance(owner, str) and _is_owner(owner))
-        and until in _UNTILS
+        and until in _UNTIL_VALUES
         and (isinstance(ttl, int | float) and ttl >= 1 and ttl is not True)
-        and on_death in _ON_DEATHS
+        and on_death in _ON_DEATH_VALUES
         and all(isinstance(flag, bool) for flag in (renew, enforce, exclusive, replaceable))
         and (replaces is None or isinstance(replaces, str))
     ):
@@ -102,45 +102,46 @@ def read_stamp(job: dict[str, Any]) -> Stamp | None:
 def unsupported_stamp(job: dict[str, Any]) -> dict[str, Any] | None:
     """Return the fields of a stamp that this version cannot read; None if there is none.
 
-    Only a value that says its version counts as a stamp: `custom["unique"]` can be the user's.
+    Only a value with a version counts as a stamp: `custom["unique"]` can be the user's own.
     """
-    written = _written(job)
-    return None if written is None or "v" not in written or read_stamp(job) else written
+    fields = _stamp_fields(job)
+    return None if fields is None or "v" not in fields or read_stamp(job) else fields
 
 
 def without_stamp(job: dict[str, Any]) -> dict[str, Any]:
-    """Return the payload without a stamp of whatever version, copied only if it had one.
+    """Return the payload without a stamp of any version. It is copied only if it had one.
 
-    A handler that pushes a job with the `custom` it was given would send its own job's stamp along,
-    and the ACK of the new job would release a lock that is not its own.
+    A handler may push a new job with the `custom` of the job that it runs. The new job would carry
+    the stamp of the running job, and its ACK would release the running job's lock.
     """
-    written = _written(job)
-    if written is None or "v" not in written:
+    fields = _stamp_fields(job)
+    if fields is None or "v" not in fields:
         return job
     custom = {name: value for name, value in job["custom"].items() if name != _FIELD}
     return {**job, "custom": custom}
 
 
 def refuse_reserved_name(job: dict[str, Any]) -> None:
-    """Refuse a payload that has something else under the stamp's name.
+    """Refuse a payload that has a value other than a stamp in `custom["unique"]`.
 
     Raises:
-        InvalidJob: the message says where.
+        InvalidJob: it has such a value. The message names the field.
     """
     custom = job.get("custom")
-    if isinstance(custom, dict) and _FIELD in custom and "v" not in (_written(job) or ()):
+    if isinstance(custom, dict) and _FIELD in custom and "v" not in (_stamp_fields(job) or ()):
         raise InvalidJob(
             f"custom.{_FIELD}: this name is reserved for the stamp of the job's lock; use another "
             "name for your own value"
         )
 
 
-def _written(job: dict[str, Any]) -> dict[str, Any] | None:
+def _stamp_fields(job: dict[str, Any]) -> dict[str, Any] | None:
+    """Return the dict in `custom["unique"]`, a stamp or not; None if there is none."""
     custom = job.get("custom")
-    written = custom.get(_FIELD) if isinstance(custom, dict) else None
-    return written if isinstance(written, dict) else None
+    fields = custom.get(_FIELD) if isinstance(custom, dict) else None
+    return fields if isinstance(fields, dict) else None
 
 
 def _is_owner(owner: str) -> bool:
-    """Whether a lock can have this owner: another value would look like none, or like a lease."""
+    """Return whether this can be an owner: not empty, and no `?` at its end, as a lease has."""
     return owner != "" and not owner.endswith("?")

@@ -168,7 +168,7 @@ class LockRequest:
             exclusive=enforce and policy.exclusive,
             replaceable=self.is_replaceable,
             replaces=self.replaces,
-        ).written_on(job)
+        ).stamped_copy(job)
 
     def emit(self, hooks: Hooks, name: EventName, detail: str = "") -> None:
         """Emit an event about the lock, if any hook wants it."""

@@ -20,7 +20,7 @@ STAMP = Stamp(key="unique:1:Email:x", owner="jid-00000001", until="success", ttl
 @pytest.mark.parametrize("custom", [None, {}, {"mine": 1}, {"unique": "old"}])
 def test_stamp_is_read_as_written_and_custom_is_preserved(custom):
     job = {"jid": "j", "custom": custom}
-    stamped = STAMP.written_on(job)
+    stamped = STAMP.stamped_copy(job)
     assert read_stamp(stamped) == STAMP
     assert {n: v for n, v in stamped["custom"].items() if n != "unique"} == {
         n: v for n, v in (custom or {}).items() if n != "unique"
@@ -52,7 +52,7 @@ def test_payload_without_a_stamp_is_not_copied():
 
 
 def test_stamp_can_be_removed():
-    stamped = STAMP.written_on({"custom": {"a": 1}})
+    stamped = STAMP.stamped_copy({"custom": {"a": 1}})
     assert without_stamp(stamped) == {"custom": {"a": 1}}
     assert read_stamp(stamped) == STAMP
 
@@ -72,13 +72,13 @@ def test_users_own_value_is_refused_at_a_push(value):
 @pytest.mark.parametrize("job", [{}, {"custom": None}, {"custom": "text"}, {"custom": {"a": 1}}])
 def test_missing_or_old_stamp_is_accepted_at_a_push(job):
     refuse_reserved_name(job)
-    refuse_reserved_name(STAMP.written_on({**job, "custom": {}}))
+    refuse_reserved_name(STAMP.stamped_copy({**job, "custom": {}}))
     refuse_reserved_name({"custom": {"unique": {"v": 99}}})
 
 
 def test_default_values_are_not_written():
     """Nearly every job has a stamp, and Faktory keeps all jobs in memory."""
-    written = STAMP.written_on({})["custom"]["unique"]
+    written = STAMP.stamped_copy({})["custom"]["unique"]
     assert written == {
         "v": 2,
         "key": "unique:1:Email:x",
@@ -104,7 +104,7 @@ def test_default_values_are_not_written():
 )
 def test_other_values_are_written(fields):
     stamp = STAMP._replace(**fields)
-    stamped = stamp.written_on({})
+    stamped = stamp.stamped_copy({})
     assert read_stamp(stamped) == stamp
     assert fields.items() <= stamped["custom"]["unique"].items()
 
@@ -130,7 +130,7 @@ def test_other_values_are_written(fields):
     ],
 )
 def test_stamp_with_an_unknown_value_is_left_alone(wrong):
-    stamped = STAMP.written_on({})
+    stamped = STAMP.stamped_copy({})
     stamped["custom"]["unique"].update(wrong)
     assert read_stamp(stamped) is None
 

@@ -13,7 +13,7 @@ KEY = "unique:1:Email:x"
 
 
 def stamped(until="success", owner="jid-00000001"):
-    return Stamp(KEY, owner, until, 600).written_on({"jid": "jid-00000002", "jobtype": "Email"})
+    return Stamp(KEY, owner, until, 600).stamped_copy({"jid": "jid-00000002", "jobtype": "Email"})
 
 
 @pytest.fixture
