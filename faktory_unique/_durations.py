@@ -11,7 +11,7 @@ from pydantic import TypeAdapter, ValidationError
 from ._util import short_repr
 
 _UNITS = {"d": 86_400, "h": 3_600, "m": 60, "s": 1}
-_UNITS_TEXT = re.compile(
+_UNITS_PATTERN = re.compile(
     "".join(rf"(?:(?P<{unit}>\d+(?:\.\d+)?)\s*{unit}\s*)?" for unit in _UNITS), re.IGNORECASE
 )
 _TIMEDELTA = TypeAdapter(timedelta)
@@ -22,13 +22,13 @@ MAX_SECONDS = 315_360_000
 
 
 def parse_duration(duration: object) -> float:
-    """Return a duration as seconds.
+    """Return a duration as seconds. It may be negative, infinite or NaN if the number is.
 
     Args:
         duration: a number of seconds, `"90"`, `"90s"`, `"1h30m"`, `"PT1H30M"` or a timedelta.
 
     Raises:
-        ValueError: the value is none of these. The message shows it.
+        ValueError: the value is none of these. The message shows it, shortened.
     """
     if isinstance(duration, timedelta):
         return duration.total_seconds()
@@ -41,7 +41,7 @@ def parse_duration(duration: object) -> float:
         text = duration.strip()
         if re.fullmatch(r"\d+(\.\d+)?", text):
             return float(text)
-        counts = _UNITS_TEXT.fullmatch(text)
+        counts = _UNITS_PATTERN.fullmatch(text)
         if text and counts:
             return sum(float(n) * _UNITS[u] for u, n in counts.groupdict().items() if n)
         if text[:1] in {"P", "p"}:

@@ -17,42 +17,50 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-_NONE: Mapping[str, str] = MappingProxyType({})
+_NO_VALUES: Mapping[str, str] = MappingProxyType({})
 
 _mutex = threading.Lock()
-_blocks: list[tuple[Mapping[str, str], dict[str, str | None]]] = []  # open ones: values, before
-_own: ContextVar[Mapping[str, str]] = ContextVar("faktory_unique_environment", default=_NONE)
+# The open blocks, in the order in which they were entered: their values, and the values before.
+_blocks: list[tuple[Mapping[str, str], dict[str, str | None]]] = []
+# The values of the innermost open block of this thread or task.
+_values_here: ContextVar[Mapping[str, str]] = ContextVar(
+    "faktory_unique_environment", default=_NO_VALUES
+)
 
 
 def variable(name: str) -> str | None:
-    """Return the value of an environment variable, or None if it is not set."""
+    """Return the value of an environment variable for this thread or task; None if it is not set.
+
+    The value of this thread's own block comes before that of another thread's block.
+    """
     value = os.environ.get(name)
     # A value that no block has set is the test's own (monkeypatch.setenv), and counts.
     set_by_block = any(value == values.get(name) for values, _ in tuple(_blocks))
-    return _own.get().get(name, value) if set_by_block else value
+    return _values_here.get().get(name, value) if set_by_block else value
 
 
 @contextmanager
-def overridden(values: Mapping[str, str]) -> Iterator[None]:
+def override(values: Mapping[str, str]) -> Iterator[None]:
     """Set environment variables for a block, and restore them at its end.
 
     Blocks nest. Blocks of several threads may end in any order.
     """
-    outer = _own.get()
+    outer = _values_here.get()
     with _mutex:
         block = (values, {name: os.environ.get(name) for name in values})
         _blocks.append(block)
         os.environ.update(values)
-    _own.set(values)
+    _values_here.set(values)
     try:
         yield
     finally:
-        _own.set(outer)
+        _values_here.set(outer)
         with _mutex:
-            _leave(block)
+            _end_block(block)
 
 
-def _leave(block: tuple[Mapping[str, str], dict[str, str | None]]) -> None:
+def _end_block(block: tuple[Mapping[str, str], dict[str, str | None]]) -> None:
+    """Remove a block. Restore the values before it, now or at the end of a later block."""
     position = _blocks.index(block)
     del _blocks[position]
     _, before = block

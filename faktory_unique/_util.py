@@ -35,6 +35,6 @@ def short_text(text: str) -> str:
 def held_by_this_thread(lock: RLock) -> bool:
     """Return whether the current thread holds the lock.
 
-    Code of a signal handler may run while its own thread holds the lock. It must not wait for it.
+    A signal handler may run while its own thread holds the lock. The handler must not wait for it.
     """
     return lock._is_owned()  # type: ignore[attr-defined,no-any-return]  # noqa: SLF001  # as threading.Condition does: there is no public way

@@ -108,9 +108,9 @@ class Hooks:
         self._wants = wants
 
     def wants(self, name: EventName) -> bool:
-        """Return whether an event of this name is worth making.
+        """Return whether any hook uses events of this name. If not, the event need not be built.
 
-        A successful push has two events, logged at DEBUG: most often nobody reads them.
+        A successful push has two events that are logged at DEBUG, which is usually off.
         """
         return self._wants is None or self._wants(name)
 
@@ -120,7 +120,9 @@ class Hooks:
             try:
                 hook(event)
             except Exception:  # of any kind: a user's hook must not break the push or the job
-                log.exception("the hook %r raised at %s of key=%s", hook, event.name, event.key)
+                log.exception(
+                    "hook failed: hook=%r event=%s key=%s", hook, event.name.value, event.key
+                )
 
 
 # A duplicate is the purpose of the library, and the one event after which a push has no job. A
@@ -146,7 +148,10 @@ def is_logged(name: EventName) -> bool:
 
 
 def log_event(event: Event) -> None:
-    """Log an event under `faktory_unique`: `duplicate: jobtype=… jid=… owner=… key=…: detail`."""
+    """Log an event to the logger `faktory_unique`, if its level is enabled.
+
+    The line is `duplicate: jobtype=… jid=… owner=… key=…: detail`.
+    """
     level = _LEVELS.get(event.name, logging.DEBUG)
     if log.isEnabledFor(level):
         detail = f": {event.detail}" if event.detail else ""

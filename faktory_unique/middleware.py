@@ -200,7 +200,8 @@ class InnermostPush:
     batch. Any middleware can also call it like an ordinary `call_next`.
 
     Attributes:
-        begin: encodes a batch and returns it, ready to be sent. Raises `InvalidJob`.
+        begin: encodes a batch and returns it, ready to be sent. Raises `InvalidJob` if a job
+            cannot be encoded.
     """
 
     begin: Callable[[Sequence[Payload]], PendingPush]
@@ -248,7 +249,7 @@ def validated_chain(middleware: Iterable[object]) -> tuple[Middleware, ...]:
     for each in middleware:
         if not isinstance(each, Middleware):
             hint = f"; pass {each.__name__}()" if isinstance(each, type) else ""
-            raise TypeError(f"{each!r} is no instance of a Middleware subclass{hint}")
+            raise TypeError(f"{each!r} is not an instance of a Middleware subclass{hint}")
         if each in chain:
             raise ValueError(f"{each!r} is in the chain twice; pass it once")
         chain.append(each)

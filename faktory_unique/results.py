@@ -39,15 +39,15 @@ class PushResult(NamedTuple):
         status: what happened to the job.
         jid: the jid under which this work was first pushed: the job's own, or that of the equal
             job. On the server it may have another jid, if it was requeued or pushed again after an
-            unknown outcome. Empty if the server itself found a duplicate: it does not say of which
-            job.
+            unknown outcome. Empty if the server itself found a duplicate: the server does not say
+            which job it is.
         submitted_jid: the jid of the Job object that was pushed.
         key: the key of the lock; None if the job is not unique.
         confirmed: whether the lock lasts for as long as the job waits. False if it is only leased,
             by a push that has not ended or whose outcome is unknown.
         retry_after: seconds until an unconfirmed lock is confirmed or has lapsed.
-        error: Faktory's error text, or another reason why the job was not pushed. Also why an
-            `unguarded` or `observed` job has no lock. A duplicate has one only if the policy says
+        error: why the job was not pushed, such as Faktory's error text; or why an `unguarded` or
+            `observed` job has no lock. A duplicate has an error only if the policy says
             `on_conflict="raise"`.
         replaced: the jid under which the replaced job was first pushed; None if no job was
             replaced.
@@ -67,10 +67,10 @@ class PushResult(NamedTuple):
 
 
 def require_one_result_each(results: list[PushResult], jobs: Sequence[object]) -> list[PushResult]:
-    """Return the results of a push chain unchanged.
+    """Return the results of a push chain unchanged, if there is one for each job.
 
     Raises:
-        RuntimeError: there is not one result for each job, because a push middleware is wrong.
+        RuntimeError: the number of results differs, because a push middleware is wrong.
     """
     given: object = results  # from a middleware, which may not be type-checked
     # A result is a tuple itself.

@@ -47,7 +47,7 @@ class Policy(BaseModel):
             push, and return the status `duplicate`. "raise": raise `DuplicateJob`. "replace": push
             the job; a worker then acknowledges the older job without running it. With `at`, this
             is debouncing: the newest job runs once the pushes stop. Do not combine it with
-            until="expiry": that lock outlives the job, and every push would go out.
+            until="expiry": that lock outlives the job, so no push would be a duplicate.
         enforce: False only observes. Every job is pushed and run, and a job that would be a
             duplicate emits the event `observed`. A push still waits for the store's time-out if
             the store is unavailable.
@@ -55,18 +55,20 @@ class Policy(BaseModel):
             wait for it can take. Without it, the ttl counts from the push, and a job that takes
             longer runs without a lock.
         on_death: "release" the lock of a job that has no retries left, or "keep" it for ttl. While
-            it is kept, an equal job is a duplicate, and the dead job can be brought back safely.
+            it is kept, an equal job is a duplicate, and somebody can revive the dead job safely.
         on_store_error: what a push does if the store is unavailable: "raise" `StoreError` and push
             nothing, or "push" the job without a lock (status `unguarded`).
-        lease: seconds that a new lock lasts until Faktory has confirmed the push. If a producer
-            dies before that, its key stays locked for this long. Must be longer than a push takes.
+        lease: the time, in seconds, for which a new lock lasts until the push is confirmed. If a
+            producer dies before that, its key stays locked for this long. It must be longer than a
+            push takes. The same forms and limits as for `ttl`.
         per_queue: whether equal jobs in two queues are different work.
         scope: a name that replaces the jobtype in the key, so that several jobtypes exclude each
             other.
         by: the arguments that count, as paths into args, such as `(0, "1.user_id")`. All others
             are ignored.
         key: a function that takes the list of args. The JSON value that it returns counts instead
-            of the args. Only in code, not in the environment or a TOML file.
+            of the args. It can be set only in code, not in the environment or a TOML file. A policy
+            has `by` or `key`, not both.
 
     Raises:
         pydantic.ValidationError: a field is unknown, or its value is not allowed. The message names
@@ -129,14 +131,15 @@ class Policy(BaseModel):
 
 
 def is_position(step: str) -> bool:
-    """Return whether a step of a path is a position in a list.
+    """Return whether a step of a path is a position in a list, in its only spelling.
 
-    There is only one spelling of a position, since it is part of the key: "01" is none.
+    A position is part of the key, so "01" is no position.
     """
     return re.fullmatch(r"0|[1-9][0-9]{0,15}", step, re.ASCII) is not None
 
 
 def _path(path: object) -> int | str:
+    """Return a path in its only spelling: an int, or steps joined by dots."""
     if isinstance(path, str) and is_position(path):
         path = int(path)
     if isinstance(path, int) and not isinstance(path, bool) and 0 <= path <= _LAST_POSITION:
@@ -147,16 +150,16 @@ def _path(path: object) -> int | str:
             return path
     raise ValueError(
         f"{short_repr(path)} is not a path into args; begin with the position of an argument, "
-        "counted from 0, and go on with keys or positions behind dots: 0 or '1.user_id'"
+        "counted from 0, then add keys or positions after dots: 0 or '1.user_id'"
     )
 
 
 class Policies:
     """The policies of all jobtypes, by exact name or by glob.
 
-    The exact name comes first. Else it is the matching glob with the most characters that are not
-    wildcards, so that the order of the settings' sources does not matter. If two have equally
-    many, it is the first.
+    The exact name comes first. Otherwise the matching glob with the most characters that are not
+    wildcards counts, so that the order of the settings' sources does not matter. If two globs have
+    equally many, the first of them counts.
 
     Args:
         policies: the policy of each name or glob.

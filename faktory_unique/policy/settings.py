@@ -30,7 +30,7 @@ PREFIX = "FAKTORY_UNIQUE_"
 
 
 class _Environment(PydanticBaseSettingsSource):
-    """One variable for each setting, by its exact name. An empty variable counts as unset."""
+    """The settings in environment variables, one for each. An empty variable counts as unset."""
 
     def __call__(self) -> dict[str, Any]:
         fields = self.settings_cls.model_fields.items()
@@ -38,7 +38,10 @@ class _Environment(PydanticBaseSettingsSource):
         return {name: value for name, value in values.items() if value is not None}
 
     def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:  # noqa: ARG002  # pydantic-settings passes it
-        """Return the variable's value or None, the field, and that it is decoded already."""
+        """Return the value of a field's variable (None: unset), the field's name, and False.
+
+        False means that the value is already decoded from JSON.
+        """
         name = f"{PREFIX}{field_name.upper()}"
         text = variable(name) or None
         if text is None or field_name in {"store", "config"}:
@@ -59,7 +62,8 @@ class Settings(BaseSettings):
             `FAKTORY_UNIQUE_POLICIES`, as JSON.
         default: the policy of all other jobtypes. Without it they are not unique. Variable
             `FAKTORY_UNIQUE_DEFAULT`, as JSON.
-        config: the path of a TOML file with the three above. Variable `FAKTORY_UNIQUE_CONFIG`.
+        config: the path of a TOML file with the three settings above. Variable
+            `FAKTORY_UNIQUE_CONFIG`.
     """
 
     model_config = SettingsConfigDict(case_sensitive=True, extra="forbid", frozen=True)
@@ -78,7 +82,10 @@ class Settings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003  # pydantic-settings passes it
         file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003  # likewise
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Return the sources: code before environment before TOML. Tables are merged by field."""
+        """Return the sources, the first has priority: code, environment, TOML file.
+
+        Tables are merged by field.
+        """
         environment = _Environment(settings_cls)
         config = init_settings().get("config") or variable(f"{PREFIX}CONFIG")
         if not config:
@@ -87,14 +94,16 @@ class Settings(BaseSettings):
 
 
 def load_settings(**code: object) -> Settings:
-    """Return the settings from code, the environment and the TOML file, in this order.
+    """Return the settings from code, the environment and the TOML file.
+
+    Code overrides the environment, and the environment overrides the file.
 
     Args:
         **code: the settings that code gives. None counts as not given.
 
     Raises:
         InvalidSettings: a variable FAKTORY_UNIQUE_… is unknown, a value is not allowed, or the
-            file is missing or unreadable. The message names it.
+            file is missing or unreadable. The message names the setting.
     """
     _refuse_unknown_names()
     given = {name: value for name, value in code.items() if value is not None}
@@ -108,7 +117,7 @@ def load_settings(**code: object) -> Settings:
 
 
 def _toml_source(settings_cls: type[BaseSettings], config: Any) -> PydanticBaseSettingsSource:  # noqa: ANN401  # any value that code gives
-    """Return the TOML file as a source of settings."""
+    """Return the TOML file as a source of settings. Raise InvalidSettings if it cannot be read."""
     try:
         path = Path(config)
     except TypeError:
@@ -126,6 +135,7 @@ def _toml_source(settings_cls: type[BaseSettings], config: Any) -> PydanticBaseS
 
 
 def _refuse_unknown_names() -> None:
+    """Raise InvalidSettings if a variable has our prefix and is no setting."""
     known = [f"{PREFIX}{field.upper()}" for field in Settings.model_fields]
     for name in os.environ:
         if name.upper().startswith(PREFIX) and name not in known:
@@ -136,7 +146,7 @@ def _refuse_unknown_names() -> None:
 
 
 def _message(exc: ValidationError, code: Mapping[str, object]) -> str:
-    """Return one part for each wrong value: its place, what is wrong, and the value.
+    """Return the error message: for each wrong value its place, the mistake, and the value.
 
     The value of an unknown name is not shown: it could be a URL with a password.
     """
@@ -158,7 +168,10 @@ def _message(exc: ValidationError, code: Mapping[str, object]) -> str:
 
 
 def _source_suffix(loc: tuple[int | str, ...], code: Mapping[str, object]) -> str:
-    """Return " in" and the source of a wrong value; empty if it is code, or several sources."""
+    """Return " in" and the source of a wrong value.
+
+    It is empty if code gave the value, or if no single source did.
+    """
     if not loc or _has(code, loc):
         return ""
     if _has(_Environment(Settings)(), loc):

@@ -36,13 +36,13 @@ class MemoryStore:
     def run(self, transitions: Sequence[Transition]) -> list[str | None]:
         """Apply each transition; see `Store.run`."""
         with self._mutex:
-            self._lapse()
+            self._delete_lapsed()
             return [self._apply(transition) for transition in transitions]
 
     def read(self, keys: Sequence[str]) -> list[tuple[str, float] | None]:
         """Return the value of each lock and the seconds until it lapses; see `Store.read`."""
         with self._mutex:
-            self._lapse()
+            self._delete_lapsed()
             locks, now = [self._locks.get(key) for key in keys], self._clock()
         return [lock and (lock[0], lock[1] - now) for lock in locks]
 
@@ -53,14 +53,14 @@ class MemoryStore:
     def ttl(self, key: str) -> float | None:
         """Return the seconds until the lock lapses; None if there is no lock."""
         with self._mutex:
-            self._lapse()
+            self._delete_lapsed()
             lock = self._locks.get(key)
             return None if lock is None else lock[1] - self._clock()
 
     def values(self) -> dict[str, str]:
         """Return the value of each lock, by key."""
         with self._mutex:
-            self._lapse()
+            self._delete_lapsed()
             return {key: value for key, (value, _) in self._locks.items()}
 
     def clear(self) -> None:
@@ -118,7 +118,7 @@ class MemoryStore:
         self._locks[key] = value, expiry
         heapq.heappush(self._expiries, (expiry, key))
 
-    def _lapse(self) -> None:
+    def _delete_lapsed(self) -> None:
         """Delete the locks whose TTL is over."""
         now = self._clock()
         while self._expiries and self._expiries[0][0] <= now:
@@ -128,14 +128,14 @@ class MemoryStore:
                 del self._locks[key]
 
 
-_named: WeakValueDictionary[tuple[int, str], MemoryStore] = WeakValueDictionary()
+_stores_by_name: WeakValueDictionary[tuple[int, str], MemoryStore] = WeakValueDictionary()
 
 
 def register_store(name: str, store: MemoryStore) -> None:
     """Make `memory://name` return this store, while the caller keeps a reference to it."""
-    _named[os.getpid(), name] = store
+    _stores_by_name[os.getpid(), name] = store
 
 
 def lookup_store(name: str) -> MemoryStore | None:
     """Return the store of `memory://name`; None if this process, not its parent, has none."""
-    return _named.get((os.getpid(), name))
+    return _stores_by_name.get((os.getpid(), name))

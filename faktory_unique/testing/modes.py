@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from faktory_unique._environment import overridden
+from faktory_unique._environment import override
 
 from .fake import FakeFaktory
 
@@ -31,7 +31,7 @@ def fake(clock: Clock | None = None, *, seed: int | None = None) -> Iterator[Fak
     """
     with FakeFaktory(clock, seed=seed) as faktory:
         variables = {"FAKTORY_URL": faktory.url, "FAKTORY_UNIQUE_STORE": faktory.store_url}
-        with overridden(variables):
+        with override(variables):
             yield faktory
 
 

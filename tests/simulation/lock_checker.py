@@ -246,9 +246,9 @@ class Store(FakeStore):
         super()._write_tombstone(transition, replaced, lock)
         self.checker.on_replaced(replaced)
 
-    def _lapse(self):
+    def _delete_lapsed(self):
         before = dict(self._locks)
-        super()._lapse()
+        super()._delete_lapsed()
         for key, (value, _) in before.items():
             if key not in self._locks and not is_side_key(key):
                 self.checker.on_lapsed(value)

@@ -8,7 +8,7 @@ from contextlib import ExitStack
 
 import pytest
 
-from faktory_unique._environment import overridden, variable
+from faktory_unique._environment import override, variable
 
 NAME = "FAKTORY_UNIQUE_TEST_VARIABLE"
 
@@ -33,41 +33,41 @@ def test_outside_of_blocks_os_environ_counts(monkeypatch):
 
 
 def test_a_block_sets_a_variable_and_restores_it(monkeypatch):
-    with overridden({NAME: "block"}):
+    with override({NAME: "block"}):
         assert variable(NAME) == os.environ[NAME] == "block"
     assert os.environ[NAME] == "outside"
     monkeypatch.delenv(NAME)
-    with overridden({NAME: "block"}):
+    with override({NAME: "block"}):
         pass
     assert NAME not in os.environ
 
 
 def test_blocks_nest():
-    with overridden({NAME: "outer"}):
-        with overridden({NAME: "inner"}):
+    with override({NAME: "outer"}):
+        with override({NAME: "inner"}):
             assert variable(NAME) == "inner"
         assert variable(NAME) == os.environ[NAME] == "outer"
 
 
 def test_another_variable_is_not_affected():
-    with overridden({"FAKTORY_UNIQUE_TEST_OTHER": "x"}):
+    with override({"FAKTORY_UNIQUE_TEST_OTHER": "x"}):
         assert variable(NAME) == "outside"
 
 
 def test_a_thread_without_a_block_sees_the_last_one():
-    with overridden({NAME: "block"}):
+    with override({NAME: "block"}):
         assert in_another_thread(lambda: variable(NAME)) == "block"
 
 
 def test_a_thread_inside_a_block_sees_its_own():
     def own():
-        with overridden({NAME: "of the thread"}):
+        with override({NAME: "of the thread"}):
             seen.append(variable(NAME))
             entered.set()
             leave.wait(10)
 
     seen, entered, leave = [], threading.Event(), threading.Event()
-    with overridden({NAME: "of the test"}):
+    with override({NAME: "of the test"}):
         thread = threading.Thread(target=own)
         thread.start()
         entered.wait(10)
@@ -79,7 +79,7 @@ def test_a_thread_inside_a_block_sees_its_own():
 
 
 def test_a_value_set_manually_inside_a_block_counts(monkeypatch):
-    with overridden({NAME: "block"}), monkeypatch.context() as patch:
+    with override({NAME: "block"}), monkeypatch.context() as patch:
         patch.setenv(NAME, "manual")
         assert variable(NAME) == "manual"
 
@@ -89,7 +89,7 @@ def test_blocks_that_end_in_any_order_restore_the_variable(order):
     """Blocks of several threads may end in any order."""
     stacks = [ExitStack() for _ in range(3)]
     for n, stack in enumerate(stacks):
-        stack.enter_context(overridden({NAME: f"block {n}"}))
+        stack.enter_context(override({NAME: f"block {n}"}))
     left = {0, 1, 2}
     for n in order:
         stacks[n].close()

@@ -61,9 +61,9 @@ class TestOwnOptions:
     @pytest.mark.parametrize(
         ("custom", "message"),
         [
-            ({"unique_for": "10m"}, "custom.unique_for: '10m' is no number of seconds"),
-            ({"unique_for": True}, "custom.unique_for: True is no number of seconds"),
-            ({"unique_for": [60]}, "custom.unique_for: [60] is no number of seconds"),
+            ({"unique_for": "10m"}, "custom.unique_for: '10m' is not a number of seconds"),
+            ({"unique_for": True}, "custom.unique_for: True is not a number of seconds"),
+            ({"unique_for": [60]}, "custom.unique_for: [60] is not a number of seconds"),
             ({"unique_for": 0}, "custom.unique_for: 0 seconds; write 1 to 315360000"),
             ({"unique_for": 0.9}, "custom.unique_for: 0.9 seconds; write 1 to"),
             ({"unique_for": -5}, "custom.unique_for: -5 seconds; write 1 to"),
@@ -148,13 +148,15 @@ class TestPushed:
     def test_a_wrong_option_refuses_the_batch_before_any_write(self, unique):
         faktory = Faktory()
         wrong = job(2, jobtype="Other", custom={"unique_for": "10m"})
-        with pytest.raises(InvalidJob, match=r"^jobs\[1\]\.custom\.unique_for: '10m' is no number"):
+        with pytest.raises(
+            InvalidJob, match=r"^jobs\[1\]\.custom\.unique_for: '10m' is not a number"
+        ):
             unique.push([job(1), wrong], faktory)
         assert faktory.received == []
         assert unique._context.store.values() == {}
 
     def test_the_error_of_a_single_job_has_no_index(self, unique):
-        with pytest.raises(InvalidJob, match=r"^custom\.unique_for: '10m' is no number"):
+        with pytest.raises(InvalidJob, match=r"^custom\.unique_for: '10m' is not a number"):
             unique.push([job(1, custom={"unique_for": "10m"})], Faktory())
 
     @pytest.mark.parametrize("until", [["start"], {}, 5, True])

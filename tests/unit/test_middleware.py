@@ -48,7 +48,7 @@ def test_the_base_class_passes_on_the_error_of_fail():
 
 
 @pytest.mark.parametrize(
-    ("wrong", "message"), [(Named, r"pass Named\(\)"), (bare, "is no instance"), (None, "None")]
+    ("wrong", "message"), [(Named, r"pass Named\(\)"), (bare, "is not an instance"), (None, "None")]
 )
 def test_an_item_that_is_no_middleware_is_named(wrong, message):
     with pytest.raises(TypeError, match=message):
