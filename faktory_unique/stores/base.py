@@ -12,7 +12,10 @@ if TYPE_CHECKING:
 
 @runtime_checkable
 class Store(Protocol):
-    """Holds locks. Thread-safe. Connects at its first use, and again after a fork."""
+    """The place where locks live. It is safe to share between threads.
+
+    It connects at its first use, and again after a fork.
+    """
 
     def run(self, transitions: Sequence[Transition]) -> list[str | None]:
         """Apply each transition, if the lock has one of the values that it expects.
@@ -25,16 +28,17 @@ class Store(Protocol):
             lock.
 
         Raises:
-            StoreUnavailable: no reply in time; any of the transitions may have been applied.
-            StoreError: the store replied to some of them with an error; `done` of the exception
-                has those that were applied.
+            StoreUnavailable: the store did not reply in time. Any of the transitions may have been
+                applied, or may still be applied.
+            StoreError: the store replied to some of them with an error. The attribute `done` of the
+                exception has those that were applied.
         """
         ...
 
     def read(self, keys: Sequence[str]) -> list[tuple[str, float] | None]:
         """Return the value of each lock and the seconds until it lapses; None if there is no lock.
 
-        This is for people. It is no snapshot: a lock can change while others are read.
+        This is for people: a lock can change while others are read.
 
         Raises:
             StoreError: as `run`.
@@ -44,7 +48,7 @@ class Store(Protocol):
     def scan(self, prefix: str) -> Iterator[Sequence[str]]:
         """Yield the keys that start with a prefix, in pages, without blocking other clients.
 
-        Keys that are created or deleted during the scan may be missing. A key may appear twice.
+        Keys that are created or deleted during the scan may be missing. A key can appear twice.
 
         Raises:
             StoreError: as `run`.

@@ -35,14 +35,14 @@ _THREAD_NAME = "faktory-unique-deferred"
 # Seconds between retries of the background thread: each pause is twice the one before.
 _FIRST_RETRY_SECONDS, _LONGEST_RETRY_SECONDS = 0.2, 5.0
 
-# Seconds between the retries at the end of a process, and after which none is begun: long enough
-# for a store that is just coming back. Service managers do not wait much longer.
+# Seconds between the retries of `close`, and the time after which no retry begins. That is enough
+# for a store that is about to be back. Service managers do not wait much longer.
 _CLOSE_RETRY_SECONDS = (0.1, 0.2, 0.3, 0.4)
 _CLOSE_SECONDS = 1.0
 
 _LockId: TypeAlias = tuple[str, str]  # key and owner
 OnApplied: TypeAlias = "Callable[[Transition, str | None], None]"
-"""Called with a transition that was sent later, and the value that it found."""
+"""Called with a deferred transition once the store has replied, and with the value found."""
 
 
 class _Write(NamedTuple):
@@ -57,7 +57,7 @@ class DeferredWrites:
     Args:
         store: applies the writes.
         clock: returns seconds since any start. Writes expire by it.
-        limit: how many writes are kept. Beyond it, the oldest is dropped.
+        limit: the maximum number of writes that are kept. If it is exceeded, the oldest is dropped.
         sleep: waits for some seconds between the retries of `close`.
     """
 
@@ -90,15 +90,15 @@ class DeferredWrites:
         """Apply a transition now, superseding a deferred write for the same lock.
 
         Args:
-            transition: what to write.
-            seconds: how long the write makes sense, if it has to be deferred.
-            on_applied: called if the transition is applied later.
+            transition: the write.
+            seconds: the time, in seconds, after which a deferred write expires.
+            on_applied: called if the transition is deferred and the store replies to it later.
 
         Returns:
             The value found under the key; None if there was no lock.
 
         Raises:
-            StoreError: the transition was not applied, and is deferred.
+            StoreError: the store failed. The transition is deferred.
         """
         if self._writes:
             self._reset_after_fork()
@@ -113,7 +113,7 @@ class DeferredWrites:
     def defer(
         self, transition: Transition, seconds: float, on_applied: OnApplied, *, yields: bool
     ) -> None:
-        """Keep a transition for some seconds, to apply it once the store is back.
+        """Keep a transition, to apply it once the store is back. Arguments as `apply_or_defer`.
 
         If it yields, a write that is already deferred for this lock is kept instead. A producer
         that learns late that its push was accepted must not confirm a lock that a worker released.
@@ -135,7 +135,7 @@ class DeferredWrites:
     def forbid_acquire(self, key: str, owner: str) -> None:
         """Stop a deferred write from acquiring this lock: the job has finished.
 
-        The job may be run, and its lock released, by another worker before the store is back.
+        Before the store is back, another worker may run the job again and release its lock.
         """
         if self._writes:
             self._reset_after_fork()
@@ -149,7 +149,7 @@ class DeferredWrites:
         """Apply the deferred writes for these keys, before the keys are locked again.
 
         Raises:
-            StoreError: the store is still unavailable.
+            StoreError: the store is still unavailable, or this thread already applies writes.
         """
         if self._writes:
             wanted = set(keys)
@@ -207,7 +207,7 @@ class DeferredWrites:
                     if not self._writes:
                         self._thread = None
                         return
-        except BaseException:  # raised by a hook, say: the next thread goes on
+        except BaseException:  # such as a hook's: `flush_in_background` starts another thread
             with self._mutex:
                 self._thread = None
             raise
@@ -247,7 +247,7 @@ class DeferredWrites:
             write.on_applied(write.transition, value)  # without the mutex: a hook may push
 
     def _reset_after_fork(self) -> None:
-        """Forget, in a forked child, the writes of its parent, and the parent's mutex."""
+        """In a forked child, forget the writes of its parent and the parent's mutex."""
         if self._pid != os.getpid():
             self._reset()
 

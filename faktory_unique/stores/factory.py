@@ -1,4 +1,4 @@
-"""`open_store`: the store for a setting, a redis://, rediss://, unix:// or memory:// URL, say."""
+"""`open_store`: the store for a setting, such as a redis:// or memory:// URL or a redis.Redis."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def open_store(setting: object) -> Store:
             a `Store`, which is returned as it is.
 
     Raises:
-        InvalidSettings: the setting is none of these.
+        InvalidSettings: the setting is none of these, or a part of its URL is not allowed.
     """
     if isinstance(setting, str):
         if setting.startswith("memory://"):
@@ -50,7 +50,11 @@ def open_store(setting: object) -> Store:
 
 
 def _memory_store(name: str) -> MemoryStore:
-    """Return the store of this process that has the name; a new one if the name is empty."""
+    """Return the store that this process registered under the name; a new one if it is empty.
+
+    Raises:
+        InvalidSettings: this process has no store of this name.
+    """
     store = lookup_store(name) if name else MemoryStore()
     if store is None:
         raise InvalidSettings(
@@ -62,7 +66,7 @@ def _memory_store(name: str) -> MemoryStore:
 
 
 def _description(setting: object) -> str:
-    """Return what kind of value the setting is, without text that could be a password."""
+    """Return a description of a wrong setting, without text that could be a password."""
     if isinstance(setting, Mapping):
         return "a mapping (meant as policies=?)"
     if not isinstance(setting, str):

@@ -28,9 +28,9 @@ class MemoryStore:
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._mutex = threading.RLock()  # a signal handler may push, too
-        # Value and expiry, a time of the clock, by key. Tombstones are among them.
+        # By key: the value, and its expiry as a time of the clock. Side keys are here, too.
         self._locks: dict[str, tuple[str, float]] = {}
-        # Every expiry ever set that is still to come, so that all lapsed locks are deleted in time.
+        # A heap of all future expiries, also of overwritten values, to find the lapsed locks.
         self._expiries: list[tuple[float, str]] = []
 
     def run(self, transitions: Sequence[Transition]) -> list[str | None]:
@@ -64,7 +64,7 @@ class MemoryStore:
             return {key: value for key, (value, _) in self._locks.items()}
 
     def clear(self) -> None:
-        """Delete all locks, of all owners."""
+        """Delete all locks and side keys."""
         with self._mutex:
             self._locks.clear()
             self._expiries.clear()
@@ -108,7 +108,13 @@ class MemoryStore:
     def _write_tombstone(
         self, transition: Transition, replaced: str, lock: tuple[str, float] | None
     ) -> None:
-        """Record that the transition's owner has replaced another, whose lock may be present."""
+        """Record that the transition's owner has replaced another owner.
+
+        Args:
+            transition: the transition that replaces.
+            replaced: the owner that it replaces.
+            lock: the value and expiry under the key; None if there is no lock.
+        """
         expiry = self._clock() + max(transition.ttl, TOMBSTONE_SECONDS)
         if lock is not None and lock[0] == held(replaced):
             expiry = max(expiry, lock[1])
@@ -119,7 +125,7 @@ class MemoryStore:
         heapq.heappush(self._expiries, (expiry, key))
 
     def _delete_lapsed(self) -> None:
-        """Delete the locks whose TTL is over."""
+        """Delete the lapsed locks and expired side keys."""
         now = self._clock()
         while self._expiries and self._expiries[0][0] <= now:
             _, key = heapq.heappop(self._expiries)
@@ -132,10 +138,13 @@ _stores_by_name: WeakValueDictionary[tuple[int, str], MemoryStore] = WeakValueDi
 
 
 def register_store(name: str, store: MemoryStore) -> None:
-    """Make `memory://name` return this store, while the caller keeps a reference to it."""
+    """Make `memory://name` mean this store, for as long as the caller keeps a reference to it."""
     _stores_by_name[os.getpid(), name] = store
 
 
 def lookup_store(name: str) -> MemoryStore | None:
-    """Return the store of `memory://name`; None if this process, not its parent, has none."""
+    """Return the store of `memory://name`; None if this process itself registered none.
+
+    A forked child does not find the stores of its parent.
+    """
     return _stores_by_name.get((os.getpid(), name))

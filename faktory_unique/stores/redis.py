@@ -58,7 +58,7 @@ class RedisStore:
             connections of its own.
 
     Raises:
-        ValueError: the URL has an impossible part; the message names it.
+        ValueError: a part of the URL is not allowed, or an option is unknown. The message names it.
     """
 
     def __init__(self, server: str | redis.Redis) -> None:
@@ -78,7 +78,7 @@ class RedisStore:
         self._idle: deque[RedisConnection] = deque()
         self._busy: set[RedisConnection] = set()
         self._pid = os.getpid()
-        self._has_set_nx_get = True  # Redis ≥ 7.0; false once a server has replied that it has not
+        self._has_set_nx_get = True  # Redis ≥ 7.0; False once a server has replied with an error
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self._address}>"
@@ -103,11 +103,11 @@ class RedisStore:
         """Return the value of each lock and the seconds until it lapses; see `Store.read`."""
         commands = [command for key in keys for command in (("GET", key), ("PTTL", key))]
         replies = self._with_connection(partial(self._send, commands=commands))
-        # A key of another type is somebody else's, and not a lock.
+        # A key of another type is not a lock: another program wrote it.
         replies = [None if _is_wrong_type(reply) else reply for reply in replies]
         self._raise_errors(replies)
         return [
-            # -1: it has no TTL. Every lock of ours has one.
+            # -1: the key has no TTL. Another program removed it: every lock of ours has one.
             value and (value.decode("utf-8", "replace"), inf if left < 0 else left / 1_000)
             for value, left in zip(replies[::2], replies[1::2], strict=True)
         ]
@@ -149,10 +149,13 @@ class RedisStore:
             connection.close()
 
     def _with_connection(self, exchange: Callable[[RedisConnection], list[Reply]]) -> list[Reply]:
-        """Run an exchange on a connection that no other thread uses meanwhile.
+        """Run an exchange on a connection that no other thread uses at the same time.
+
+        Args:
+            exchange: sends commands on the connection and returns their replies.
 
         Raises:
-            StoreUnavailable: no reply in time.
+            StoreUnavailable: no connection could be made, or Redis did not reply in time.
             StoreError: Redis refused the login.
         """
         try:
@@ -173,9 +176,9 @@ class RedisStore:
         return replies
 
     def _send(self, connection: RedisConnection, commands: Iterable[Command]) -> list[Reply]:
-        """Send commands and return their replies.
+        """Send commands and return their replies. Poll only if no other thread waits for a reply.
 
-        If another thread waits for a reply, too, polling would take the processor from it.
+        Polling would take the processor from the other thread.
         """
         return connection.exchange(commands, busy_poll=len(self._busy) == 1)
 
@@ -192,7 +195,7 @@ class RedisStore:
     ) -> None:
         """Send again the commands that an older or restarted server did not know.
 
-        Their first send changed nothing. Their replies are put into `replies`.
+        Their first send changed nothing. Their new replies replace the old ones in `replies`.
         """
         if any(_is_syntax_error(reply) for reply in replies):
             self._has_set_nx_get = False
@@ -219,7 +222,7 @@ class RedisStore:
             ) from errors[0]
 
     def _reset_after_fork(self) -> None:
-        """Forget, in a forked child, the connections of its parent."""
+        """In a forked child, forget the connections of its parent."""
         if self._pid != os.getpid():
             self._idle, self._busy = deque(), set()
             self._pid = os.getpid()

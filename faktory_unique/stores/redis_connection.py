@@ -1,7 +1,7 @@
 """A connection to Redis, opened by redis-py, then written and read directly with hiredis.
 
-redis-py spends more time on a command than a Redis on the same host does: its connections care for
-much that a plain connection, which sends one command after the other, does not need.
+redis-py spends more time on a command than a Redis on the same host does. Its connections support
+features that are not needed to send one command after the other.
 """
 
 from __future__ import annotations
@@ -28,16 +28,16 @@ Reply: TypeAlias = Any  # bytes, a number, a list, None, or a ResponseError
 
 _READ_BUFFER_BYTES = 65_536
 
-# Commands in one send. Redis carries them out while the next ones are packed. The replies to a
-# thousand commands are far from filling the buffers in between, so it never waits for us to read.
+# Commands in one send. Redis executes them while the next commands are packed. The replies to a
+# thousand commands are much smaller than the socket's buffers, so Redis never waits for a read.
 _COMMANDS_PER_SEND = 100
 
 # Seconds for which a thread polls for a reply before it blocks in the kernel. A Redis on the same
-# host has replied by then, if neither side is busy. To fall asleep and be woken takes as long
-# again, and as much of the processor as polling does.
+# host has replied by then, if neither side is busy. To block and be woken takes just as long, and
+# as much processor time as polling does.
 _BUSY_POLL_SECONDS = 40e-6
 
-# Reads that block at once after a busy poll ended without a reply: Redis is farther away, or busy.
+# Number of reads that block at once after a poll without a reply: Redis is remote, or busy.
 _BLOCKING_READS_AFTER_BUSY_POLL = 100
 
 
@@ -49,8 +49,8 @@ class RedisConnection:
             each read.
 
     Raises:
-        redis.exceptions.RedisError: it cannot be opened, or Redis refused the login.
-        OSError: likewise.
+        redis.exceptions.RedisError: the connection cannot be opened, or Redis refused the login.
+        OSError: the connection cannot be opened.
     """
 
     def __init__(self, connection: redis.Connection) -> None:
@@ -70,8 +70,8 @@ class RedisConnection:
 
         Args:
             commands: the commands, in order.
-            busy_poll: whether to poll for a reply for 40 µs before blocking. Saves time only if no
-                other thread needs the processor.
+            busy_poll: whether to poll for a reply for 40 µs before blocking. This saves time only
+                if no other thread needs the processor.
 
         Returns:
             One reply for each command, in order. An error reply is a value, and is not raised.
@@ -116,7 +116,7 @@ class RedisConnection:
                 return
 
     def is_idle(self) -> bool:
-        """Whether the connection is open and no bytes wait to be read."""
+        """Return whether the connection is open and no bytes wait to be read."""
         return not (self._reader.has_data() or self._readable.poll(0))
 
     def close(self) -> None:

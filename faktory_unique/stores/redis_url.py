@@ -1,6 +1,6 @@
-"""Parse a `redis://`, `rediss://` or `unix://` URL and its options, with redis-py.
+"""A connection pool of redis-py for a `redis://`, `rediss://` or `unix://` URL with options.
 
-Reports mistakes that redis-py would silently ignore: unknown options, a wrong database number.
+Mistakes that redis-py would ignore are errors here: unknown options, a wrong database number.
 """
 
 from __future__ import annotations
@@ -18,14 +18,15 @@ def connection_pool(url: str) -> redis.ConnectionPool:
     """Return a pool, not yet connected, for the URL of a Redis server.
 
     Raises:
-        ValueError: a part of the URL is impossible, or an option unknown. The message shows no
-            part of a URL that an unescaped password has cut: each part can be a piece of it.
+        ValueError: a part of the URL is not allowed, or an option is unknown. If an unescaped
+            password makes the URL unreadable, the message shows no part of the URL: each part can
+            be a piece of the password.
     """
     try:
         parts = urlsplit(url)
     except ValueError:
         raise _unescaped_password_error(url) from None
-    if "@" in parts.path + parts.query + parts.fragment:  # a /, ? or # stood before it
+    if "@" in parts.path + parts.query + parts.fragment:  # the password has a /, ? or #
         raise _unescaped_password_error(url)
     if parts.scheme != "unix" and not re.fullmatch(r"(/\d*)?", parts.path):
         raise ValueError(

@@ -1,4 +1,4 @@
-"""Send transitions in two steps, so that a command carried out too late acquires no lock."""
+"""Transitions in two steps, so that a command that is executed too late acquires no lock."""
 
 from __future__ import annotations
 
@@ -13,18 +13,19 @@ if TYPE_CHECKING:
 
 
 def run_in_two_steps(store: Store, transitions: Sequence[Transition]) -> list[str | None]:
-    """Apply transitions; acquire an absent lock only once the store has said that it is absent.
+    """Apply transitions. Acquire an absent lock only once the store has replied that it is absent.
 
-    A store may carry out a command after its sender gave up waiting. By then the job may be done
-    and its lock released, so the command must not acquire the lock again. The first step therefore
-    acquires nothing. The step that can acquire is sent by itself, right after a reply.
+    A store may execute a command after its sender has stopped waiting. By then the job may be done
+    and its lock released, so the command must not acquire the lock again. Therefore the first step
+    acquires nothing. The second step, which can acquire, is sent right after the reply to the
+    first.
 
     Returns:
-        The value found under each key, in order.
+        The value found under each key, in order; None if there was no lock.
 
     Raises:
-        StoreError: as `Store.run`. It is safe to apply a transition again if one of its steps was
-            carried out.
+        StoreError: as `Store.run`. A transition can be applied again, even if one of its steps was
+            applied.
     """
     found = store.run([transition.without_acquire() for transition in transitions])
     remainders = {
