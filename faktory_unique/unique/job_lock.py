@@ -1,7 +1,7 @@
-"""The worker's side of a lock: one fetched job's lock, from FETCH to its report.
+"""`JobLock`: the lock of one fetched job, from FETCH to its report.
 
-`locks/lifecycle` says what each step writes, `locks/replies` what the reply means. This module
-sends the writes, emits the events and decides when a failing store matters.
+`locks/lifecycle` says what each step writes, and `locks/replies` what the reply means. This module
+sends the writes, emits the events, and requeues the job if the store fails and the write is needed.
 """
 
 from __future__ import annotations
@@ -34,15 +34,15 @@ if TYPE_CHECKING:
 _STEP_AFTER_ACK = {ReportStatus.ACCEPTED: Step.ACK, ReportStatus.LATE: Step.ACK_LATE}
 _STEP_AFTER_FAIL = {ReportStatus.ACCEPTED: Step.FAIL, ReportStatus.LATE: Step.FAIL}
 
-# Seconds after which a job is fetched again whose lock must be written first, if the store fails.
+# Seconds until a job is due again, if the store failed and the job must not run before its write.
 _STORE_RETRY = 10.0
 
 
 class JobLock:
     """The lock of one fetched job.
 
-    The job comes first: a failing store keeps no job from being reported, and keeps a job from
-    running only if its write is required. A write that failed is deferred until the store is back.
+    A failing store never prevents a report. It prevents a run only if the write at FETCH is
+    required. Other writes that failed are deferred until the store is back.
 
     Args:
         context: shared by all jobs of one `Unique`.
@@ -57,7 +57,7 @@ class JobLock:
         self._run_lock = RunLock(context, job, stamp, partial(self._emit, EventName.STORE_ERROR))
 
     def on_fetch(self, *, runs: bool) -> Requeue | Drop | None:
-        """Write the lock at FETCH. Return what to do instead of running the job, if anything.
+        """Write the lock at FETCH. Return the decision that replaces the run; None to go on.
 
         Args:
             runs: whether the job is to run; False if a middleware drops it.
@@ -70,28 +70,31 @@ class JobLock:
                     return decision
             return None if write is None else self._write_at_fetch(write)
         except StoreError as exc:
-            self._run_lock.release_later()
+            self._run_lock.defer_release()
             self._emit(EventName.STORE_ERROR, f"FETCH: {exc}; the job is requeued")
             return Requeue(_STORE_RETRY)
 
     def before_report(self) -> None:
-        """Stop deferred writes from acquiring the lock: another worker may soon have the job."""
+        """Stop deferred writes from acquiring the lock: the job may soon be done elsewhere."""
         self._context.deferred.forbid_acquire(self._stamp.key, self._stamp.owner)
 
     def on_ack(self, status: ReportStatus) -> None:
-        """Write the lock after ACK was sent, or not."""
+        """Write the lock by the status of the job's ACK, and release the run lock."""
         self._after_report(_STEP_AFTER_ACK.get(status))
 
     def on_fail(self, status: ReportStatus) -> None:
-        """Write the lock after FAIL was sent, or not."""
+        """Write the lock by the status of the job's FAIL, and release the run lock."""
         self._after_report(_STEP_AFTER_FAIL.get(status))
 
     def report_failed(self) -> None:
-        """Release the run lock after an exception: the result is unknown, the handler is over."""
+        """Release the run lock after an exception in the report chain: the handler has finished.
+
+        The lock of the key stays: it is unknown if Faktory got the report.
+        """
         self._run_lock.release()
 
     def before_requeue(self, delay: float) -> None:
-        """Extend the lock for a copy of the job that is about to be pushed.
+        """Release the run lock, and extend the lock for the copy that is about to be pushed.
 
         Args:
             delay: seconds until the copy is due.
@@ -107,26 +110,35 @@ class JobLock:
             self._emit(EventName.REQUEUED, f"due in {delay:g} s ({status.value})")
 
     def _acquire_run_lock(self) -> Requeue | Drop | None:
-        """Acquire the run lock of an exclusive job. Return what to do instead of running it."""
+        """Acquire the run lock of an exclusive job. Return the decision instead of a run, or None.
+
+        Raises:
+            StoreError: the store failed. The run lock may be acquired.
+        """
         stamp, store = self._stamp, self._context.store
-        transitions = [self._run_lock.acquire_transition()]
+        transitions = [self._run_lock.prepare_acquire()]
         if stamp.replaceable or stamp.replaces:
-            # Now, not when the job runs: by then nobody may know any more which job it replaces.
+            # Now, not when the job runs: by then it may be unknown which job it replaces (5.67).
             transitions.append(lifecycle.swap_transition_at_fetch(stamp, self._job))
         token, *found = store.run(transitions)
         if found and replaced_by(*found) is not None:
             decision = self._on_reply(Step.FETCH, transitions[1], *found)
-            self._run_lock.release() if token is None else self._run_lock.discard()
+            self._run_lock.release() if token is None else self._run_lock.forget_token()
             return decision
         if token is None:
             hold = self._run_lock.hold_transition()
             [token] = store.run([hold])
             if hold.applied(token):
                 return None
-        self._run_lock.discard()
+        self._run_lock.forget_token()
         return self._carry_out(meaning_of_run_lock(token))
 
     def _write_at_fetch(self, write: FetchWrite) -> Requeue | Drop | None:
+        """Write the lock. Return the decision instead of a run, or None.
+
+        Raises:
+            StoreError: the store failed, and the job must not run before this write.
+        """
         transition, need = write
         if need is Need.DEFERRABLE:
             return self._apply(Step.FETCH, transition, reserve_for(self._job))
@@ -148,11 +160,11 @@ class JobLock:
             return
         transition = lifecycle.transition_for(step, self._stamp, self._job)
         if transition is not None:
-            # No longer than the lock lives, counted from when it was last written.
+            # The write expires after the longest TTL that the lock can have had until now.
             self._apply(step, transition, attempt_seconds(self._stamp, self._job))
 
     def _apply(self, step: Step, transition: Transition, seconds: float) -> Requeue | Drop | None:
-        """Apply a transition; if the store fails, defer it for at most some seconds."""
+        """Apply a transition; if the store fails, defer it for `seconds` at most."""
         try:
             found = self._context.deferred.apply_or_defer(
                 transition, seconds, partial(self._on_deferred_reply, step)
@@ -170,17 +182,17 @@ class JobLock:
         return self._carry_out(meaning_of(step, self._stamp, self._job, transition, found))
 
     def _on_deferred_reply(self, step: Step, transition: Transition, found: str | None) -> None:
-        """Emit what a deferred write did. The job runs already: it is not dropped any more."""
+        """Emit the event of a deferred write. A decision has no effect: the job runs already."""
         meaning = meaning_of(step, self._stamp, self._job, transition, found)
         if meaning.decision is None:
             self._carry_out(meaning)
 
     def _carry_out(self, meaning: Meaning) -> Requeue | Drop | None:
-        """Emit the event that a reply means. Return what to do instead of running the job."""
+        """Emit the event of a reply. Return its decision. Release the lock of a dropped job."""
         if meaning.event is not None:
             self._emit(meaning.event, meaning.detail)
         if isinstance(meaning.decision, Drop) and self._stamp.until == "start":
-            # Otherwise the ACK of the dropped job does it, if the lock is its own again.
+            # Under "success", the ACK of the dropped job releases the lock, if it is its own again.
             release = lifecycle.release_transition(self._stamp.key, self._stamp.owner)
             self._apply(Step.ACK, release, self._stamp.ttl)
         return meaning.decision

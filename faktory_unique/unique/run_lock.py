@@ -1,7 +1,7 @@
 """The run lock of an exclusive job: while it stands, no other job of its key runs.
 
-It is acquired for a moment first, and held for the reservation only once its worker knows that it
-has it. If the reply to the acquire is lost, other jobs wait for seconds, not for an hour.
+The run lock is acquired for 30 s first. It is held for the reservation once its worker has received
+the reply. If the reply to the acquire is lost, other jobs wait for seconds, not for an hour.
 """
 
 from __future__ import annotations
@@ -27,10 +27,10 @@ class RunLock:
     """The run lock of one fetched job.
 
     Args:
-        context: shared by all jobs of one `Unique`; it has the token from FETCH to the report.
+        context: shared by all jobs of one `Unique`. It keeps the token from FETCH to the report.
         job: the payload as fetched.
         stamp: the job's stamp.
-        on_error: called with a text if the lock cannot be released now.
+        on_error: called with a text if the run lock cannot be released now.
     """
 
     def __init__(
@@ -40,52 +40,57 @@ class RunLock:
         self._on_error = on_error
         self._job = job
         self._key = stamp.key
-        # One worker can have two attempts at the same jid, if the first outlived its reservation.
+        # One worker can have two attempts of the same jid, if the first outlived its reservation.
         # Each was enqueued at another time.
         self._attempt = (job["jid"], job.get("enqueued_at"), failures_before(job))
 
-    def acquire_transition(self) -> Transition:
-        """Return the transition that acquires the lock for a moment, with a new token."""
-        # The jid says which job runs. The rest makes the token this attempt's alone.
+    def prepare_acquire(self) -> Transition:
+        """Record a new token. Return the transition that acquires the run lock for 30 s."""
+        # The jid says which job runs. The rest makes the token unique to this attempt.
         token = f"{self._job['jid']}:{uuid.uuid4().hex[:16]}"
         self._context.run_tokens[self._attempt] = token
         return lifecycle.acquire_run_transition(self._key, token)
 
     def hold_transition(self) -> Transition:
-        """Return the transition that holds the lock for the reservation."""
+        """Return the transition that holds the run lock for the reservation."""
         token = self._context.run_tokens[self._attempt]
         return lifecycle.hold_run_transition(self._key, token, self._job)
 
-    def discard(self) -> None:
-        """Forget the token: another job has the lock."""
+    def forget_token(self) -> None:
+        """Forget the token: another job has the run lock, so this job does not release it."""
         self._context.run_tokens.pop(self._attempt, None)
 
     def release(self) -> None:
-        """Release the lock if this job has it; once the store is back, if it is unavailable."""
-        transition = self._release_transition()
+        """Release the run lock if this job has it. If the store is unavailable, defer that."""
+        transition = self._pop_release_transition()
         if transition is not None:
             try:
-                self._context.deferred.apply_or_defer(transition, self._seconds, _ignore_reply)
+                self._context.deferred.apply_or_defer(
+                    transition, self._expiry_seconds, _ignore_reply
+                )
             except StoreError as exc:
                 self._on_error(f"run lock: {exc}; released once the store is back")
                 self._context.deferred.flush_in_background()
 
-    def release_later(self) -> None:
-        """Release the lock once the store is back, if this job turns out to have acquired it."""
-        transition = self._release_transition()
+    def defer_release(self) -> None:
+        """Release the run lock once the store is back: this job may have acquired it."""
+        transition = self._pop_release_transition()
         if transition is not None:
-            self._context.deferred.defer(transition, self._seconds, _ignore_reply, yields=False)
+            self._context.deferred.defer(
+                transition, self._expiry_seconds, _ignore_reply, yields=False
+            )
             self._context.deferred.flush_in_background()
 
     @property
-    def _seconds(self) -> float:
-        """Seconds after which the lock has expired anyway."""
+    def _expiry_seconds(self) -> float:
+        """Seconds after which the run lock has lapsed anyway, so that a release can expire."""
         return expiry_noticed_after(self._job)
 
-    def _release_transition(self) -> Transition | None:
+    def _pop_release_transition(self) -> Transition | None:
+        """Forget the token. Return the transition that releases it; None if there was no token."""
         token = self._context.run_tokens.pop(self._attempt, None)
         return None if token is None else lifecycle.release_run_transition(self._key, token)
 
 
 def _ignore_reply(_transition: Transition, _found: str | None) -> None:
-    """Nothing follows from the release of a run lock."""
+    """Do nothing: the release of a run lock has no event."""

@@ -118,8 +118,8 @@ def a_run_lock_is_not_extended(hold_run_transition):
     return lambda *given: hold_run_transition(*given)._replace(ttl=lifecycle.RUN_LEASE)
 
 
-@mutation("exclusive_job_waits_for_another", (RunLock, "discard"))
-def a_waiting_job_releases_the_run_lock(_discard):
+@mutation("exclusive_job_waits_for_another", (RunLock, "forget_token"))
+def a_waiting_job_releases_the_run_lock(_forget_token):
     def mutated(self):
         [token] = self._context.store.run([read_transition(run_key(self._key))])
         self._context.store.run([lifecycle.release_run_transition(self._key, token)])

@@ -57,13 +57,13 @@ def run_lock(context, jid="jid-00000002", on_error=lambda _error: None):
 
 def acquire(context, **job):
     """Acquire the run lock for a job. Return its token."""
-    transition = run_lock(context, **job).acquire_transition()
+    transition = run_lock(context, **job).prepare_acquire()
     assert context.store.run([transition]) == [None]
     return transition.value
 
 
 def test_token_has_the_jid_and_is_new_for_each_attempt(context):
-    first, second = run_lock(context).acquire_transition(), run_lock(context).acquire_transition()
+    first, second = run_lock(context).prepare_acquire(), run_lock(context).prepare_acquire()
     assert re.fullmatch("jid-00000002:[0-9a-f]{16}", first.value)
     assert first.value != second.value
     assert (first.key, first.expected, first.ttl) == (KEY, (None,), 30)
@@ -92,17 +92,17 @@ def test_release_removes_the_run_lock_once(context, store):
 def test_job_without_a_run_lock_releases_nothing(context, store):
     acquire(context, jid="other-jid")
     run_lock(context).release()
-    run_lock(context).release_later()
+    run_lock(context).defer_release()
     assert len(store.values()) == 1
 
 
-def test_discarded_run_lock_releases_nothing(context, store):
+def test_run_lock_with_a_forgotten_token_releases_nothing(context, store):
     token = acquire(context, jid="other-jid")
-    discarded = run_lock(context)
-    assert store.run([discarded.acquire_transition()]) == [token]
-    discarded.discard()
-    discarded.discard()
-    discarded.release()
+    blocked = run_lock(context)
+    assert store.run([blocked.prepare_acquire()]) == [token]
+    blocked.forget_token()
+    blocked.forget_token()
+    blocked.release()
     assert store.values() == {KEY: token}
     assert len(context.deferred) == 0
 
@@ -126,16 +126,16 @@ def test_release_while_the_store_is_away_is_deferred(context, store):
     assert released_in_time(store)
 
 
-def test_release_later_removes_an_acquired_run_lock(context, store):
+def test_deferred_release_removes_an_acquired_run_lock(context, store):
     token = acquire(context)
     store.away = True
-    run_lock(context).release_later()
+    run_lock(context).defer_release()
     assert store.values() == {KEY: token}
     store.away = False
     assert released_in_time(store)
 
 
-@pytest.mark.parametrize("end", ["release", "release_later"])
+@pytest.mark.parametrize("end", ["release", "defer_release"])
 @pytest.mark.parametrize(("after", "released"), [(119, True), (120, False)])
 def test_release_is_deferred_for_as_long_as_the_lock_can_last(
     context, store, clock, monkeypatch, end, after, released
