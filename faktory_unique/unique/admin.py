@@ -1,7 +1,7 @@
-"""Look at locks and release them manually: `holder`, `locks`, `release`, `release_jids`.
+"""`LockAdmin`: shows locks and releases them manually; `Lock`: a lock as it was read.
 
-For whoever has discarded jobs, or wants to know. The open-source server cannot list jobs, so
-nothing here guesses which locks are orphans.
+Use it after jobs were deleted, or to see which job has a lock. The open-source server cannot list
+jobs, so nothing here guesses which locks are orphans.
 """
 
 from __future__ import annotations
@@ -27,11 +27,11 @@ class Lock(NamedTuple):
     """A lock as it was when it was read.
 
     Attributes:
-        key: its Redis key.
-        name: the jobtype of its work, or the scope of its policy.
+        key: the Redis key of the lock.
+        name: the jobtype of the work, or the scope of its policy.
         owner: the jid under which the work was first pushed.
         leased: whether the push is still unconfirmed.
-        ttl: seconds that it has left; infinity if somebody else removed its TTL.
+        ttl: seconds until the lock lapses; infinity if another program removed its TTL.
     """
 
     key: str
@@ -42,16 +42,18 @@ class Lock(NamedTuple):
 
 
 def lock_of(key: str, value: str, ttl: float) -> Lock:
-    """Return the lock that the store has under a key."""
+    """Return a lock from its key, its value and the seconds until it lapses."""
     return Lock(key, name_in_key(key) or "", owner_of(value), is_leased(value), ttl)
 
 
 class LockAdmin:
-    """The manual part of `Unique`. Each release compares the owner that was read before.
+    """The methods of `Unique` that show and release locks.
+
+    A lock is released only if it still has the owner that was read before.
 
     Args:
         context: shared by all parts of one `Unique`.
-        requests: derives keys.
+        requests: derives the keys of locks.
     """
 
     def __init__(self, context: UniqueContext, requests: RequestBuilder) -> None:
@@ -66,22 +68,25 @@ class LockAdmin:
         queue: str = "default",
         custom: Mapping[str, Any] | None = None,
     ) -> Lock | None:
-        """Return the lock of this work, and so which job has it; None if no job has.
+        """Return the lock of this work: its owner is the job that has it. None if there is none.
 
         Args:
-            jobtype: the job's, like all that its key is made from:
-            args: its arguments.
-            queue: its queue, if its policy says `per_queue`, or if it says `unique_for` itself.
-            custom: its own words about being unique: `unique_for` and `unique_until`.
+            jobtype: the jobtype of the job.
+            args: the arguments of the job.
+            queue: the queue of the job. It counts only if the policy says `per_queue`, or if the
+                job has its own `unique_for`.
+            custom: the `custom` of the job, if it has its own `unique_for` or `unique_until`.
 
         Raises:
-            InvalidJob: there is no key: the jobtype is not unique, or the args are impossible.
-            StoreError: the store is unavailable.
+            InvalidJob: there is no key: the jobtype is not unique, or the args are not valid.
+            StoreError: the store is unavailable, or replied with an error.
         """
         if not isinstance(args, list | tuple):
-            raise InvalidJob(f"args: {type(args).__name__} is no list; pass the job's args")
+            raise InvalidJob(f"args: {type(args).__name__} is not a list; pass the job's args")
         if custom is not None and not isinstance(custom, Mapping):
-            raise InvalidJob(f"custom: {type(custom).__name__} is no dict; pass the job's custom")
+            raise InvalidJob(
+                f"custom: {type(custom).__name__} is not a dict; pass the job's custom"
+            )
         job = {"jobtype": jobtype, "args": args, "queue": queue, "custom": dict(custom or {})}
         return next(self._read([self._requests.key(job)]), None)
 
@@ -95,9 +100,10 @@ class LockAdmin:
     ) -> Lock | None:
         """Release the lock of this work, whichever job has it.
 
-        For a job that was discarded in the Web UI, of which the server informs nobody. A job that
-        still exists runs all the same, and an equal job can be pushed beside it. The run lock of an
-        `exclusive` job stays; it ends with the reservation. Arguments and errors as for `holder`.
+        Use it if a job was deleted in the Web UI: the server reports that to nobody. If the job
+        still exists, it runs all the same, and an equal job can be pushed beside it. The run lock
+        of an `exclusive` job stays until the reservation is over. Arguments and errors are those of
+        `holder`.
 
         Returns:
             The lock that was released; None if there was none.
@@ -106,13 +112,14 @@ class LockAdmin:
         return next(iter(self._release([] if lock is None else [lock])), None)
 
     def locks(self, jobtype: str | None = None) -> Iterator[Lock]:
-        """Iterate over the locks of a jobtype, or over all, by SCAN, which does not block Redis.
+        """Yield the locks of a jobtype, or all locks. This uses SCAN, which does not block Redis.
 
-        A lock that comes or goes meanwhile may be missing, and a lock may come twice. If the policy
-        of the jobtype has a scope, these are the locks of all jobtypes that share it.
+        A lock that is acquired or released during the scan may be missing. A lock can appear twice.
+        If the policy of the jobtype has a scope, the locks of all jobtypes with this scope appear.
 
         Raises:
-            StoreError: the store is unavailable.
+            InvalidJob: the jobtype is empty or not a str.
+            StoreError: the store is unavailable, or replied with an error.
         """
         for name in (None,) if jobtype is None else self._requests.names(jobtype):
             for keys in self._context.store.scan(key_prefix(name)):
@@ -121,20 +128,20 @@ class LockAdmin:
                 )
 
     def release_jids(self, jobtype: str, jids: Iterable[str]) -> list[Lock]:
-        """Release the locks of jobs that were discarded manually.
+        """Release the locks of jobs that were deleted manually.
 
         Args:
-            jobtype: the jobs'; locks of other jobtypes stay.
-            jids: those under which the jobs were first pushed. If a job was requeued, or pushed
+            jobtype: the jobtype of the jobs. Locks of other jobtypes stay.
+            jids: the jids under which the jobs were first pushed. If a job was requeued, or pushed
                 again after an unknown outcome, that is `custom.unique.owner` in its payload.
 
         Returns:
             The locks that were released.
 
         Raises:
-            InvalidJob: there is no such jobtype.
-            TypeError: jids is a text, not a list.
-            StoreError: the store is unavailable; locks that were released stay released.
+            InvalidJob: the jobtype is empty or not a str.
+            TypeError: `jids` is a str, not a list.
+            StoreError: the store is unavailable. Locks that were released stay released.
         """
         check_jobtype(jobtype)
         if isinstance(jids, str | bytes):

@@ -1,7 +1,7 @@
-"""`Unique`: the middleware that keeps equal jobs from being queued twice.
+"""`Unique`: the middleware that prevents equal jobs from being queued twice.
 
-The producer's side acquires a lock before PUSHB and confirms it or rolls it back by Faktory's
-reply. The worker's side releases the lock once Faktory has acknowledged the job.
+In a producer it acquires a lock before PUSHB. Faktory's reply decides if it confirms the lock or
+rolls it back. In a worker it releases the lock once Faktory has acknowledged the job.
 """
 
 from __future__ import annotations
@@ -39,26 +39,26 @@ if TYPE_CHECKING:
 
 
 class Unique(Middleware, LockAdmin):
-    """Keeps equal jobs from being queued twice; give one to `Producer` and to `Consumer`.
+    """Prevents equal jobs from being queued twice. Pass one to `Producer` and to `Consumer`.
 
     Settings that are not passed are read from the environment (`FAKTORY_UNIQUE_STORE`,
     `FAKTORY_UNIQUE_POLICIES`, `FAKTORY_UNIQUE_DEFAULT`), else from the TOML file that `config` or
     `FAKTORY_UNIQUE_CONFIG` names.
 
-    Safe over threads and forks. Connections are opened when first used; `close`, or the end of a
-    `with` block, closes them.
+    It is safe to share between threads, and after a fork. Connections are opened at first use.
+    `close`, or the end of a `with` block, closes them.
 
     Args:
-        store: where locks live: a `redis://`, `rediss://`, `unix://` or `memory://` URL, a ready
-            `redis.Redis`, or a `Store`.
-        policies: what unique means for each jobtype, by exact name or glob.
-        default: what it means for all other jobtypes; without it their jobs pass untouched.
-        config: path of a TOML file with the same names.
-        hooks: called with an `Event` whenever something happens to a lock; each event is logged
-            as well.
+        store: the place where locks live: a `redis://`, `rediss://`, `unix://` or `memory://` URL,
+            a ready `redis.Redis`, or a `Store`.
+        policies: the policy of each jobtype, by exact name or glob.
+        default: the policy of all other jobtypes. Without it, their jobs are not unique.
+        config: the path of a TOML file with the same settings.
+        hooks: each is called with each `Event`. Events are logged as well.
 
     Raises:
-        InvalidSettings: a setting is unknown, impossible or missing; the message names it.
+        InvalidSettings: a setting is unknown or missing, or its value is not allowed. The message
+            names it.
     """
 
     owns_locks = True
@@ -94,8 +94,9 @@ class Unique(Middleware, LockAdmin):
         """Push the jobs that are not duplicates; see `BatchPush.run`.
 
         Raises:
-            InvalidJob: a unique job cannot be carried faithfully; nothing of the batch was pushed.
-            StoreError: a lock could not be acquired; `results` says what was pushed before.
+            InvalidJob: Faktory cannot carry a unique job unchanged, or would lose it. Nothing of
+                the batch was pushed. For refusals by other middleware see `InvalidJob`.
+            StoreError: a lock could not be acquired. `results` has the jobs pushed before.
         """
         requests = self._requests.build(jobs)
         if not requests:
@@ -105,9 +106,9 @@ class Unique(Middleware, LockAdmin):
     def fetch(self, job: Payload, call_next: Callable[[Payload], FetchDecision]) -> FetchDecision:
         """Hold the lock of a job that is to run, or release it if `until` is "start".
 
-        A lock that cannot be released, because the store is unavailable, requeues its job: while
-        the lock stands, a push would be a duplicate of work that this run may have missed. An
-        exclusive job is requeued while an equal one runs. A job that was replaced is dropped.
+        If the store is unavailable and the lock cannot be released, the job is requeued: while the
+        lock stands, a push is a duplicate of a run that may have missed its change. An exclusive
+        job is requeued while an equal job runs. A job that was replaced is dropped.
         """
         decision = call_next(job)
         if isinstance(decision, Requeue):
@@ -116,23 +117,26 @@ class Unique(Middleware, LockAdmin):
         if lock is None:
             self._emit_unsupported_stamp(job)
             return decision
-        # A dropped job is over, too: its ACK releases the lock, or this did.
+        # A dropped job is over, too: its ACK releases the lock, or `on_fetch` has released it.
         return lock.on_fetch(runs=isinstance(decision, Run)) or decision
 
     def ack(self, job: Payload, call_next: Callable[[Payload], ReportStatus]) -> ReportStatus:
-        """Release the job's lock once Faktory has acknowledged it, within its reservation."""
+        """Release the job's lock once Faktory has acknowledged the job within its reservation."""
         return self._report(job, partial(call_next, job), JobLock.on_ack)
 
     def fail(
         self, job: Payload, error: JobError, call_next: Callable[[Payload, JobError], ReportStatus]
     ) -> ReportStatus:
-        """Release the job's lock once Faktory has its FAIL, if that was its last retry."""
+        """After FAIL, extend the job's lock for its retry, or release it if no retry is left.
+
+        With `on_death="keep"` the lock of a dead job is kept for `ttl`.
+        """
         return self._report(job, partial(call_next, job, error), JobLock.on_fail)
 
     def requeue(
         self, job: Payload, delay: float, call_next: Callable[[Payload, float], ReportStatus]
     ) -> ReportStatus:
-        """Extend the lock for as long as the copy can wait."""
+        """Extend the job's lock for as long as the copy can wait, before the copy is pushed."""
         lock = self._job_lock(job)
         if lock is None:
             return call_next(job, delay)
@@ -143,9 +147,10 @@ class Unique(Middleware, LockAdmin):
         return status
 
     def close(self) -> None:
-        """Apply deferred writes, if the store is back, and close its connections.
+        """Apply deferred writes, if the store is back, and close the connections of the store.
 
-        A later use opens new ones.
+        If the store is unavailable, this retries for about a second, and then drops the writes. A
+        later use opens new connections.
         """
         self._context.deferred.close()
         self._context.store.close()
@@ -162,26 +167,26 @@ class Unique(Middleware, LockAdmin):
         send: Callable[[], ReportStatus],
         after: Callable[[JobLock, ReportStatus], None],
     ) -> ReportStatus:
-        """Send a report, then write the job's lock by its status."""
+        """Send a report, then call `after` with the job's lock and the status of the report."""
         lock = self._job_lock(job)
         if lock is None:
             return send()
         lock.before_report()
         try:
             status = send()
-        except BaseException:  # of whatever kind: the handler is over all the same
+        except BaseException:  # of any kind: the handler has finished anyway
             lock.report_failed()
             raise
         after(lock, status)
         return status
 
     def _job_lock(self, job: Payload) -> JobLock | None:
-        """Return the lock of a fetched job; None if it has no stamp that can be read."""
+        """Return the lock of a fetched job; None if the job has no stamp that can be read."""
         stamp = read_stamp(job)
         return None if stamp is None else JobLock(self._context, job, stamp)
 
     def _emit_unsupported_stamp(self, job: Payload) -> None:
-        """Report a stamp of a later version: its producer knows more of the lock than this."""
+        """Emit `unsupported_stamp` if the job has a stamp that this version cannot read."""
         stamp = unsupported_stamp(job)
         if stamp is not None:
             key, owner = str(stamp.get("key", "")), str(stamp.get("owner", ""))

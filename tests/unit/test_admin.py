@@ -84,11 +84,11 @@ class TestHolder:
         [
             ("Other", [1], None, "jobtype: 'Other' is not unique, so there is no lock"),
             ("Email", [float("nan")], None, r"args\[0\]: nan is not JSON"),
-            ("Email", "1", None, "args: str is no list"),
-            ("Email", 1, None, "args: int is no list"),
+            ("Email", "1", None, "args: str is not a list"),
+            ("Email", 1, None, "args: int is not a list"),
             ("Email", [1], {"unique_for": "10m"}, "custom.unique_for: '10m'"),
             ("Email", [1], {"unique_for": False}, "jobtype: 'Email' is not unique"),
-            ("Email", [1], "unique_for", "custom: str is no dict"),
+            ("Email", [1], "unique_for", "custom: str is not a dict"),
             (5, [1], None, "jobtype: 5 is empty or not a str"),
         ],
     )
