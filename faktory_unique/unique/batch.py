@@ -1,8 +1,8 @@
-"""`BatchPush`: one push of a batch, cut into chunks; equal jobs follow the first of them.
+"""`BatchPush`: one push of a batch in chunks. Of equal jobs one is the leader, the others follow.
 
-The order makes it safe. All jobs are validated before any lock is acquired. Locks are acquired a
-chunk at a time, while Faktory has the chunk before, and leased again if they waited for long. What
-Faktory replied for a job decides whether its lock is confirmed, rolled back, or left to its lease.
+The order of the steps makes it safe. All jobs are validated before any lock is acquired. Locks are
+acquired a chunk at a time, while Faktory has the previous chunk, and renewed if they had to wait.
+Faktory's reply for a job decides if its lock is confirmed, rolled back, or left to its lease.
 """
 
 from __future__ import annotations
@@ -23,10 +23,11 @@ if TYPE_CHECKING:
     from .context import UniqueContext
     from .lock_request import LockRequest
 
-# Jobs of one PUSHB, and locks acquired before it. Small enough that most of a list of a thousand is
-# done while Faktory has another chunk; large enough that the cost of a command does not count. Far
-# below the 1,000 that Faktory recommends at most, and far from filling a lease.
-CHUNK = 200
+# The number of jobs of one PUSHB, and of locks acquired before it. It is small enough that most
+# work on a list of a thousand is done while Faktory has another chunk. It is large enough that the
+# cost of a command does not matter. Faktory recommends at most 1,000, and 200 take far less time
+# than a lease lasts.
+CHUNK_SIZE = 200
 
 _ON_SERVER = {
     *(PushStatus.PUSHED, PushStatus.UNGUARDED, PushStatus.OBSERVED),
@@ -40,8 +41,8 @@ class BatchPush:
     Args:
         context: shared by all pushes of one `Unique`.
         jobs: the payloads, in order.
-        requests: the lock requests of those that are unique, by their place in `jobs`.
-        call_next: pushes payloads onwards and returns a result for each.
+        requests: the lock requests of the unique jobs, by their index in `jobs`.
+        call_next: the next `push` of the chain. It returns a result for each payload.
     """
 
     def __init__(
@@ -56,17 +57,18 @@ class BatchPush:
         self._requests = requests
         self._call_next = call_next
         self._results: dict[int, PushResult] = {}
-        self._open: list[ChunkPush] = []
+        self._open_chunks: list[ChunkPush] = []
 
     def run(self) -> list[PushResult]:
         """Push the jobs that are not duplicates. Return a result for each job, in order.
 
-        Equal jobs of the batch follow the first of them. They are duplicates if it is pushed; if it
-        is refused, one of them is pushed instead. After an unknown outcome nothing more is sent.
+        Of equal jobs in the batch one is the leader, and the others are its followers. If the
+        leader is pushed, its followers are duplicates. If it is refused, one of them is pushed
+        instead. After an unknown outcome nothing more is sent.
 
         Raises:
-            StoreError: a lock could not be acquired; `results` says what was pushed before.
-            InvalidJob: an inner middleware has refused some jobs; likewise.
+            StoreError: a lock could not be acquired. `results` has the jobs pushed before.
+            InvalidJob: an inner middleware refused some jobs. `results` likewise.
         """
         pending: Sequence[int] = range(len(self._jobs))
         followers: Sequence[tuple[int, int]] = ()
@@ -82,9 +84,9 @@ class BatchPush:
             exc.results = tuple(self._all_results())
             raise
         finally:
-            # Once more: an interrupt can come just before a chunk is ended, and a Job that counts
-            # as being pushed for ever could not be pushed again.
-            for chunk in self._open:
+            # Again: an interrupt can come just before a chunk is ended. A Job that stays marked as
+            # being pushed could never be pushed again.
+            for chunk in self._open_chunks:
                 chunk.close()
         return self._all_results()
 
@@ -102,10 +104,16 @@ class BatchPush:
         )
 
     def _split(self, pending: Sequence[int]) -> tuple[list[int], list[tuple[int, int]]]:
-        """Return the first job of each key with all that are not unique, and who follows whom.
+        """Split jobs into leaders and followers. Emit `observed` for would-be duplicates.
 
-        If the newest job wins, the last job of a key leads. If duplicates are only observed, all
-        jobs are sent.
+        The first job of each key is its leader, or the last if the newest job wins. A job that is
+        not unique is a leader, too. With `enforce=False` all jobs are.
+
+        Args:
+            pending: the indices of the jobs.
+
+        Returns:
+            The leaders, and pairs of a follower and its leader.
         """
         leader_of: dict[str, int] = {}
         for i in pending:
@@ -128,7 +136,7 @@ class BatchPush:
         return leaders, followers
 
     def _follow(self, i: int, leader: int) -> bool:
-        """Derive a follower's result from its leader's. Return False if it must lead itself."""
+        """Set a follower's result by its leader's. Return False if it must be pushed instead."""
         result = self._result(leader)
         if result.status is PushStatus.REFUSED:
             return False
@@ -146,29 +154,29 @@ class BatchPush:
     def _push(self, leaders: Sequence[int]) -> bool:
         """Push these jobs, a chunk at a time. Return whether more may be sent.
 
-        While Faktory has one chunk, the locks of the chunk before are finalized, and those of the
-        next are acquired.
+        While Faktory has one chunk, the locks of the previous chunk are finalized, and those of the
+        next chunk are acquired.
         """
-        before: ChunkPush | None = None
-        self._open = []
+        previous: ChunkPush | None = None
+        self._open_chunks = []
         try:
-            for start in range(0, len(leaders), CHUNK):
-                chunk = self._chunk(leaders[start : start + CHUNK])
-                self._open.append(chunk)
+            for start in range(0, len(leaders), CHUNK_SIZE):
+                chunk = self._chunk(leaders[start : start + CHUNK_SIZE])
+                self._open_chunks.append(chunk)
                 chunk.acquire()
-                if before is not None:
-                    if not before.receive():
+                if previous is not None:
+                    if not previous.receive():
                         return False
-                    if before.must_finalize_first:
-                        before.finalize()
+                    if previous.must_finalize_first:
+                        previous.finalize()
                 chunk.send()
-                if before is not None:
-                    before.finalize()
-                    self._open.remove(before)
-                before = chunk
-            return before is None or before.receive()
+                if previous is not None:
+                    previous.finalize()
+                    self._open_chunks.remove(previous)
+                previous = chunk
+            return previous is None or previous.receive()
         finally:
-            _end(self._open)
+            _end(self._open_chunks)
 
     def _chunk(self, places: Sequence[int]) -> ChunkPush:
         jobs = {i: self._jobs[i] for i in places}
@@ -177,7 +185,7 @@ class BatchPush:
 
 
 def _end(chunks: Sequence[ChunkPush]) -> None:
-    """End all chunks, the last one first, whatever an end may raise."""
+    """End all chunks, the last chunk first, even if the end of one raises."""
     if chunks:
         try:
             chunks[-1].end()

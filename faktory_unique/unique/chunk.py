@@ -26,27 +26,27 @@ _STOPPING = (PushStatus.UNKNOWN, PushStatus.NOT_SENT)
 
 
 class Progress(Enum):
-    """How far the push of a chunk is."""
+    """The state of the push of a chunk."""
 
     BEGUN = "no lock is acquired"
     ACQUIRED = "the locks are acquired, nothing is sent"
     UNKNOWN = "the jobs may have been sent; their results are unknown"
-    SENT = "the jobs are sent, the reply is not read"
-    RECEIVED = "the results are there, the locks are not finalized"
+    SENT = "the jobs are sent, the reply is not received"
+    RECEIVED = "the results are received, the locks are not finalized"
     FINALIZED = "nothing is left to do"
 
 
 class ChunkPush:
     """The push of one chunk in steps, so that other chunks can make progress in between.
 
-    Call `end` in any case.
+    Call `end` in any case, even after an exception.
 
     Args:
         context: shared by all pushes of one `Unique`.
-        jobs: the chunk's payloads, by their place in the batch.
-        requests: the lock requests of those that are unique.
-        results: those of the batch by place; the results of the chunk are added here.
-        call_next: pushes payloads onwards.
+        jobs: the chunk's payloads, by their index in the batch.
+        requests: the lock requests of the unique jobs, by the same index.
+        results: the results of the batch by the same index. The chunk's results are added here.
+        call_next: the next `push` of the chain.
     """
 
     def __init__(
@@ -64,16 +64,16 @@ class ChunkPush:
         self._locks = ChunkLocks(context, requests)
         self._pid = os.getpid()
         self._progress = Progress.BEGUN
-        self._sending: list[int] = []
+        self._places: list[int] = []
         self._pending: PendingPush | None = None
 
     def end(self) -> None:
-        """Leave nothing half done, whatever has been raised before.
+        """Finish the chunk after success or an exception.
 
         If the jobs were sent, receive the reply and finalize the locks. If not, roll them back.
         """
         if self._pid != os.getpid():
-            return  # a hook has forked, and its child ends: the chunk is the parent's
+            return  # a hook has forked, and this is its child: the chunk belongs to the parent
         try:
             if self._progress is Progress.ACQUIRED:
                 self._locks.roll_back()
@@ -83,35 +83,35 @@ class ChunkPush:
             self.close()
 
     def close(self) -> None:
-        """Allow other pushes of the same jobs."""
+        """Allow other pushes of the same jobs: this chunk is over."""
         self._locks.close()
 
     @property
     def must_finalize_first(self) -> bool:
-        """Whether its locks must be finalized before another chunk is sent."""
+        """Whether the chunk's locks must be finalized before another chunk is sent."""
         return self._locks.are_stale or not isinstance(self._call_next, InnermostPush)
 
     def acquire(self) -> None:
-        """Acquire the locks and write the batch. Add the results of duplicates.
+        """Acquire the locks and encode the jobs. Add the results of duplicates.
 
         Raises:
-            StoreError: they could not be acquired; those that were are rolled back.
-            InvalidJob: a job is not JSON.
+            StoreError: a lock could not be acquired. Those that were acquired are rolled back.
+            InvalidJob: a job cannot be written as JSON.
         """
         self._results.update(self._locks.acquire())
         self._progress = Progress.ACQUIRED
-        self._write()
+        self._encode()
 
     def send(self) -> None:
-        """Send the jobs whose lock is acquired; lease the locks again if they waited for long.
+        """Send the jobs that are not duplicates. Renew their leases first if they are stale.
 
         Raises:
-            InvalidJob: a veto: nothing was sent.
-            StoreError: the locks could not be leased again: nothing was sent.
+            InvalidJob: an inner middleware refused the jobs. Nothing was sent.
+            StoreError: the leases could not be renewed. Nothing was sent.
         """
         if self._locks.are_stale:
             self._results.update(self._locks.renew())
-            self._write()
+            self._encode()
         if self._pending is None:
             return
         self._progress = Progress.UNKNOWN
@@ -121,21 +121,24 @@ class ChunkPush:
         except InvalidJob:
             self._progress = Progress.ACQUIRED
             raise
-        except BaseException:  # raised perhaps after the send, by a Ctrl-C too
+        except BaseException:  # also a Ctrl-C; it may have come after the send
             self._locks.leave_leased()
             raise
 
     def receive(self) -> bool:
-        """Wait for the reply, and add the results. Return whether more chunks may be sent."""
+        """Wait for the reply and add the results. Return whether more chunks may be sent.
+
+        It does nothing if there is no reply to wait for.
+        """
         if self._progress is not Progress.SENT or self._pending is None:
             return True
         self._progress = Progress.UNKNOWN
         try:
-            received = dict(zip(self._sending, self._pending.receive(), strict=True))
+            received = dict(zip(self._places, self._pending.receive(), strict=True))
             results = {i: self._result(i, result) for i, result in received.items()}
             self._results.update(results)
             self._progress = Progress.RECEIVED
-        except BaseException:  # also by a Ctrl-C
+        except BaseException:  # also a Ctrl-C
             self._locks.leave_leased()
             raise
         return not any(result.status in _STOPPING for result in results.values())
@@ -148,8 +151,8 @@ class ChunkPush:
         self.close()
 
     def _result(self, i: int, result: PushResult) -> PushResult:
-        accepted = self._locks.accepted
-        key = accepted[i].key if i in accepted else None
+        included = self._locks.included
+        key = included[i].key if i in included else None
         # A new tuple: `_replace` takes twice as long.
         return PushResult(
             result.status,
@@ -162,12 +165,13 @@ class ChunkPush:
             result.replaced,
         )
 
-    def _write(self) -> None:
-        accepted = self._locks.accepted
-        self._sending = [i for i in self._jobs if i not in self._requests or i in accepted]
+    def _encode(self) -> None:
+        """Encode the jobs that are to be sent, with their stamps."""
+        included = self._locks.included
+        self._places = [i for i in self._jobs if i not in self._requests or i in included]
         payloads = [
-            accepted[i].payload() if i in accepted else without_stamp(self._jobs[i])
-            for i in self._sending
+            included[i].payload() if i in included else without_stamp(self._jobs[i])
+            for i in self._places
         ]
         if not payloads:
             self._pending = None
@@ -178,7 +182,7 @@ class ChunkPush:
 
 
 class _ChainedPush:
-    """A push through other middleware, which is over when `send` returns."""
+    """A push through other middleware. Its `send` also waits for the results."""
 
     def __init__(
         self,

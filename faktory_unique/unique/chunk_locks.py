@@ -1,4 +1,4 @@
-"""The locks of one chunk of a push: acquired before PUSHB, finalized by Faktory's reply."""
+"""`ChunkLocks`: the locks of one chunk, acquired before PUSHB and finalized after its reply."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ if TYPE_CHECKING:
     from .context import UniqueContext
     from .lock_request import LockRequest
 
-Results = dict[int, PushResult]
+Results = dict[int, PushResult]  # by the job's index in the batch
 
-# The share of a lease after which a lock that waits for another chunk is leased again, or finalized
-# at once. The rest covers a PUSHB that takes half a lease, a Client's default time-out.
-_STALE_SHARE = 0.25
+# The fraction of a lease after which it is renewed before its job is sent, or finalized before
+# another chunk is sent. The rest covers a PUSHB that takes half a lease (a Client's time-out).
+_STALE_FRACTION = 0.25
 
-# Any other status says that the job is not on the server, or that nothing was sent.
+# With any other status the job is not on the server.
 _MAY_BE_ON_SERVER = {PushStatus.PUSHED, PushStatus.UNKNOWN}
 
 
@@ -34,18 +34,19 @@ class ChunkLocks:
 
     Args:
         context: shared by all pushes of one `Unique`.
-        requests: the requests of the chunk's unique jobs, by their place in the batch.
+        requests: the requests of the chunk's unique jobs, by their index in the batch.
 
     Attributes:
-        accepted: the requests of the jobs that are to be pushed, once the locks are acquired.
+        included: the requests of the jobs that are to be pushed: all but the duplicates. It is
+            complete once the locks are acquired.
     """
 
     def __init__(self, context: UniqueContext, requests: Mapping[int, LockRequest]) -> None:
         self._context = context
         self._requests = requests
-        self.accepted: dict[int, LockRequest] = {}
-        self._begun: list[str] = []
-        self._since = context.clock()
+        self.included: dict[int, LockRequest] = {}
+        self._submitted_jids: list[str] = []
+        self._leased_at = context.clock()
 
     def acquire(self) -> Results:
         """Acquire the locks. Return the results of the duplicates.
@@ -55,15 +56,15 @@ class ChunkLocks:
         """
         results: Results = {}
         requests: dict[int, LockRequest] = {}
-        # Noted first, so that `close` ends these pushes also if an interrupt comes during `begin`.
-        self._begun = [request.submitted_jid for request in self._requests.values()]
-        begun = self._context.pushes.begin(self._begun, self)
+        # Set first, so that `close` ends these pushes even if an interrupt comes during `begin`.
+        self._submitted_jids = [request.submitted_jid for request in self._requests.values()]
+        begun = self._context.pushes.begin(self._submitted_jids, self)
         for i, request in self._requests.items():
             if request.submitted_jid not in begun:
-                # A second thread with the same Job must not take the lease for its own.
+                # Another thread pushes the same Job. Its lease is not this push's lease.
                 results |= self._on_conflict(i, leased(request.submitted_jid))
             elif request.status_if_pushed is PushStatus.OBSERVED:
-                self._accept(i)
+                self._include(i)
             else:
                 requests[i] = request
         try:
@@ -72,12 +73,12 @@ class ChunkLocks:
             if not all(request.may_push_unlocked for request in requests.values()):
                 self.roll_back()
                 raise
-            self._accept_unlocked(requests, exc)
+            self._include_unlocked(requests, exc)
             return results
         self._context.deferred.flush()  # the store has just replied
         for i, value in found.items():
             if value is None or value == leased(requests[i].owner):
-                self._accept(i)
+                self._include(i)
                 self._emit(requests[i], EventName.ACQUIRED)
             else:
                 results |= self._on_conflict(i, value)
@@ -85,52 +86,55 @@ class ChunkLocks:
 
     @property
     def are_stale(self) -> bool:
-        """Whether so much of a lease is over that the next step could outlast it."""
-        age = self._context.clock() - self._since
-        requests = self.accepted.values()
-        return any(age >= _STALE_SHARE * r.policy.lease for r in requests if r.has_lease)
+        """Whether a quarter of a lease is over, so that the next step could outlast the lease."""
+        age = self._context.clock() - self._leased_at
+        requests = self.included.values()
+        return any(age >= _STALE_FRACTION * r.policy.lease for r in requests if r.has_lease)
 
     def renew(self) -> Results:
-        """Lease the locks again: another chunk took long, and this one is still to be sent.
+        """Renew the leases: another chunk took long, and this chunk is not sent yet.
 
         Returns:
-            The results of jobs whose lease ran out and whose lock another job has now.
+            The results of duplicates: their lease lapsed, and another job has the lock now.
 
         Raises:
-            StoreError: they could not be leased again; they are to be rolled back.
+            StoreError: the leases could not be renewed. The caller must roll them back.
         """
-        since = self._context.clock()
-        requests = {i: request for i, request in self.accepted.items() if request.has_lease}
+        leased_at = self._context.clock()
+        requests = {i: request for i, request in self.included.items() if request.has_lease}
         renewals = [request.renew_transition() for request in requests.values()]
         try:
             found = self._context.store.run(renewals)
         except StoreError:
             if not all(request.may_push_unlocked for request in requests.values()):
                 raise
-            return {}  # they are sent on the rest of their leases; the confirm reports it
-        self._since = since
+            return {}  # sent with the rest of the leases; the confirm reports a lapse
+        self._leased_at = leased_at
         results: Results = {}
         for (i, request), value in zip(requests.items(), found, strict=True):
             if value is None:
                 request.mark_acquired()
             elif value != leased(request.owner):
-                del self.accepted[i]
+                del self.included[i]
                 results |= self._on_conflict(i, value)
         return results
 
     def roll_back(self) -> None:
-        """Release the locks that this push has acquired: nothing was pushed."""
+        """Roll back the locks that this push has acquired: nothing was pushed."""
         acquired = [request for request in self._requests.values() if request.acquired]
         writes = [(request, request.rollback_transition()) for request in acquired]
-        apply_or_defer(self._context, writes, self._since)
+        apply_or_defer(self._context, writes, self._leased_at)
 
     def leave_leased(self) -> None:
-        """Leave the locks to their leases, after an error that may have come after the send."""
-        for request in self.accepted.values():
+        """Leave the locks to their leases, after an exception: the jobs may have been sent."""
+        for request in self.included.values():
             self._context.pushes.record_unknown(request.submitted_jid, request.owner)
 
     def finalize(self, results: Mapping[int, PushResult]) -> Results:
-        """Confirm the locks of pushed jobs, roll back those of jobs that were not pushed.
+        """Confirm the locks of pushed jobs, and roll back those of jobs that were not pushed.
+
+        Args:
+            results: the results of the batch, by index.
 
         Returns:
             The results that changed while locks were confirmed or rolled back.
@@ -138,7 +142,7 @@ class ChunkLocks:
         changed: Results = {}
         pushed: dict[int, LockRequest] = {}
         writes: list[tuple[LockRequest, Transition]] = []
-        for i, request in self.accepted.items():
+        for i, request in self.included.items():
             status = results[i].status
             if status is PushStatus.PUSHED:
                 self._context.pushes.record_pushed(request.submitted_jid)
@@ -147,11 +151,11 @@ class ChunkLocks:
                 writes.append((request, request.confirm_transition()))
             else:
                 changed[i] = self._result_without_lock(request, results[i])
-        for i, request in self.accepted.items():
+        for i, request in self.included.items():
             if request.acquired and results[i].status not in _MAY_BE_ON_SERVER:
                 writes.append((request, request.rollback_transition()))
-        found = apply_or_defer(self._context, writes, self._since)
-        elapsed = self._context.clock() - self._since
+        found = apply_or_defer(self._context, writes, self._leased_at)
+        elapsed = self._context.clock() - self._leased_at
         for n, (i, request) in enumerate(pushed.items()):
             result = results[i]
             if request.replaces is not None:
@@ -164,9 +168,9 @@ class ChunkLocks:
         return changed
 
     def close(self) -> None:
-        """End the push: another push of the same jobs is a push of its own."""
-        self._context.pushes.end(self._begun, self)
-        self._begun = []
+        """Remove the marks that these jobs are being pushed, so that they can be pushed again."""
+        self._context.pushes.end(self._submitted_jids, self)
+        self._submitted_jids = []
 
     def _result_without_lock(self, request: LockRequest, result: PushResult) -> PushResult:
         """Return the result of a job that has no lock to confirm."""
@@ -187,58 +191,59 @@ class ChunkLocks:
         self, request: LockRequest, result: PushResult, found: str | None, elapsed: float
     ) -> PushResult:
         """Return the result of a job whose confirm got the reply `found`."""
-        lost = request.lost_reason(found, elapsed)
-        if not lost:
+        reason = request.lapse_reason(found, elapsed)
+        if not reason:
             detail = f"replaces {request.replaces}" if request.replaces else ""
             self._emit(request, EventName.CONFIRMED, detail)
             return result
-        self._emit(request, EventName.LAPSED, lost)
+        self._emit(request, EventName.LAPSED, reason)
         # If a third job has replaced the other, the third job supersedes it, not this one.
         replaced = request.replaces if replaced_by(found) is None else None
         return result._replace(confirmed=False, replaced=replaced)
 
-    def _accept_unlocked(self, requests: Mapping[int, LockRequest], exc: StoreError) -> None:
-        """Accept jobs while the store is unavailable; without a lock if they have none."""
+    def _include_unlocked(self, requests: Mapping[int, LockRequest], exc: StoreError) -> None:
+        """Include jobs while the store is unavailable. Those without a lock go unlocked."""
         for i, request in requests.items():
-            self._accept(i)
+            self._include(i)
             if not request.acquired:
                 request.go_unlocked(self._context.hooks, PushStatus.UNGUARDED, str(exc))
 
-    def _accept(self, i: int) -> None:
-        """Accept a job for the push; under a new jid if this process may have sent its own."""
-        request = self.accepted[i] = self._requests[i]
+    def _include(self, i: int) -> None:
+        """Include a job in the push. It gets a new jid if this process may have sent its own."""
+        request = self.included[i] = self._requests[i]
         if self._context.pushes.is_unknown(request.submitted_jid):
             request.use_new_jid()
 
     def _on_conflict(self, i: int, value: str) -> Results:
-        """Handle a key that another job has. Return the result of a duplicate; none if accepted.
+        """Handle a lock that another job has. Return the result of a duplicate, by index.
 
-        A lease is not replaced: nobody knows yet whether its job will be pushed.
+        Return nothing if the job is included all the same: it is observed, or replaces the other.
+        A lease is not replaced: its job may not be pushed at all. The job then goes unlocked.
         """
         request, owner = self._requests[i], owner_of(value)
         is_itself = owner in {request.owner, request.submitted_jid}
         if not request.policy.enforce:
             if is_itself:  # its jid has been sent, or is being sent
                 request.use_new_jid()
-            self._accept(i)
+            self._include(i)
             detail = f"{owner} has the lock"
             request.go_unlocked(self._context.hooks, PushStatus.OBSERVED, detail)
         elif not request.is_replaceable or is_itself:
             return {i: self._duplicate(request, value)}
         elif is_leased(value):
-            self._accept(i)
+            self._include(i)
             detail = f"{owner} has the lock, and cannot be replaced before its push is confirmed"
             request.go_unlocked(self._context.hooks, PushStatus.UNGUARDED, detail)
         else:
             request.replace_holder(owner)
-            self._accept(i)
+            self._include(i)
         return {}
 
     def _duplicate(self, request: LockRequest, value: str) -> PushResult:
-        owner, on_lease = owner_of(value), is_leased(value)
+        owner, leased_only = owner_of(value), is_leased(value)
         self._emit(request, EventName.DUPLICATE, f"{owner} has the lock")
-        retry_after = request.policy.lease if on_lease else None
-        return request.duplicate(owner, confirmed=not on_lease, retry_after=retry_after)
+        retry_after = request.policy.lease if leased_only else None
+        return request.duplicate(owner, confirmed=not leased_only, retry_after=retry_after)
 
     def _emit(self, request: LockRequest, name: EventName, detail: str = "") -> None:
         request.emit(self._context.hooks, name, detail)

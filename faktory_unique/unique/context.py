@@ -1,4 +1,4 @@
-"""`UniqueContext`: the store, deferred writes, hooks and memory that one `Unique` shares."""
+"""`UniqueContext`: the store, deferred writes, push history, hooks and clock of one `Unique`."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ class UniqueContext:
     """State shared by all pushes and all fetched jobs of one `Unique`.
 
     Attributes:
-        store: where the locks are.
-        deferred: writes that wait until the store is back.
+        store: the place where the locks live.
+        deferred: the lock writes that failed and are retried once the store is back.
         pushes: the jids that are being pushed, or must not be sent again.
-        hooks: where events are emitted.
-        clock: seconds from any start, by which leases run.
-        run_tokens: the tokens of the run locks that jobs of this process have, by attempt.
+        hooks: get each event.
+        clock: returns seconds since any start. Leases are measured by it.
+        run_tokens: the tokens of the run locks that jobs of this process may have, by attempt.
     """
 
     store: Store

@@ -1,4 +1,4 @@
-"""The store writes of a push: acquire the locks of a chunk, then confirm them or roll them back."""
+"""The store calls of a push: acquire the locks of a chunk, then confirm them or roll them back."""
 
 from __future__ import annotations
 
@@ -21,13 +21,15 @@ if TYPE_CHECKING:
 def acquire_locks(
     context: UniqueContext, requests: Mapping[int, LockRequest]
 ) -> dict[int, str | None]:
-    """Acquire the locks of these requests, or renew the leases that are their own.
+    """Acquire the locks of these requests, or renew the leases that they have already.
 
     Returns:
-        The value found under each request's key. None, or the own lease: it is leased now.
+        The value found under each request's key. If it is None or the request's own lease, the lock
+        is leased now.
 
     Raises:
-        StoreError: `acquired` of each request says whether its lock was acquired all the same.
+        StoreError: the store failed. Some locks may be acquired: `acquired` of each request says
+            whether its lock is.
     """
     context.deferred.flush_keys([request.key for request in requests.values()])
     found = _acquire(context, requests)
@@ -41,7 +43,7 @@ def acquire_locks(
         for request in own.values():
             request.use_new_jid()
         renewed = _run(context, own, [request.renew_transition() for request in own.values()])
-        # If the lease ran out in between: it was there, and its jid has been sent.
+        # If the lease lapsed in between, it still counts as found: its jid may have been sent.
         found |= {i: value or leased(requests[i].owner) for i, value in renewed.items()}
     return found
 
@@ -55,7 +57,10 @@ def _run(
     requests: Mapping[int, LockRequest],
     transitions: Sequence[Transition],
 ) -> dict[int, str | None]:
-    """Return the value found under each request's key. If there was none, this push has it."""
+    """Send a transition for each request. Return the value found under each key.
+
+    If no lock was found, this push has acquired it, and the request is marked as acquired.
+    """
     try:
         found = context.store.run(transitions)
     except StoreError as exc:
@@ -70,23 +75,27 @@ def _run(
 
 
 def apply_or_defer(
-    context: UniqueContext, writes: Sequence[tuple[LockRequest, Transition]], since: float
+    context: UniqueContext, writes: Sequence[tuple[LockRequest, Transition]], leased_at: float
 ) -> list[str | None] | None:
-    """Apply writes that follow from a push that is over. Return None if they are deferred.
+    """Apply confirms and rollbacks after a push. If the store fails, defer them.
 
-    The job was pushed, or was refused: a failing store must not hide that.
+    The job was pushed, or was refused: an exception of the store must not hide that.
 
     Args:
         context: shared by all pushes of one `Unique`.
         writes: the requests, each with the transition of its lock.
-        since: when the leases began, by the clock of `context`.
+        leased_at: when the leases began, a time of the context's clock. Deferred writes expire
+            when the lease does.
+
+    Returns:
+        The values found, in order; None if the store failed.
     """
     if not writes:
         return []
     try:
         return context.store.run([transition for _, transition in writes])
     except StoreError as exc:
-        elapsed = context.clock() - since
+        elapsed = context.clock() - leased_at
         for request, transition in writes:
             if transition not in exc.done:
                 seconds = request.policy.lease - elapsed
@@ -102,6 +111,7 @@ def apply_or_defer(
 def _emit_applied(
     context: UniqueContext, request: LockRequest, transition: Transition, found: str | None
 ) -> None:
+    """Emit the event of a deferred write, if it was applied."""
     if transition.applied(found):
         name = EventName.RELEASED if transition.value is None else EventName.CONFIRMED
         request.emit(context.hooks, name, "once the store was back")

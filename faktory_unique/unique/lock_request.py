@@ -21,21 +21,22 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True)
 class LockRequest:
-    """A unique job that is to be pushed, and what became of its lock so far.
+    """A unique job that is to be pushed, and the state of its lock.
 
-    Only the methods of this class change it.
+    Only the methods of this class change a request.
 
     Attributes:
         job: the payload as the caller pushed it.
-        policy: what unique means for it.
+        policy: the policy of the job.
         key: the Redis key of its lock.
-        wait: seconds until it is due in its queue, with the margin.
-        owner: the value of the lock: the jid under which the work is pushed first.
-        jid: the jid that is sent.
+        wait: seconds until the job is in its queue, with a margin if the policy says `renew`.
+        owner: the owner of the lock: the jid under which the work is first pushed.
+        jid: the jid under which the job is sent now.
         acquired: whether this push turned an absent lock into a leased one.
-        replaces: the owner of the held lock that the job replaces.
-        status_if_pushed: its status once it is pushed: `unguarded` or `observed` if it has no lock.
-        reason: why it has no lock.
+        replaces: the owner of the job that is replaced; None if none is.
+        status_if_pushed: the status of the job's result once it is pushed: `pushed`, or `unguarded`
+            or `observed` if it has no lock.
+        reason: why the job has no lock; None if it has one.
     """
 
     job: Payload
@@ -67,39 +68,51 @@ class LockRequest:
 
     @property
     def has_lease(self) -> bool:
-        """Whether it is sent under a lease of its own, as things stand."""
+        """Whether the job is sent with a lease: it does not go unlocked, and replaces none."""
         return self.status_if_pushed is PushStatus.PUSHED and self.replaces is None
 
     @property
     def may_push_unlocked(self) -> bool:
-        """Whether the job is pushed if the store is unavailable."""
+        """Whether the job is pushed even if the store is unavailable."""
         return self.policy.on_store_error == "push" or not self.policy.enforce
 
     def use_new_owner(self) -> None:
-        """Give the job a new owner and jid: it becomes other work."""
+        """Give the job a new owner, which is its new jid, too: it becomes other work."""
         self.owner = self.jid = uuid.uuid4().hex
 
     def use_new_jid(self) -> None:
-        """Give the job a new jid for the same owner: its own may have been sent."""
+        """Give the job a new jid for the same owner: its old jid may have been sent."""
         self.jid = uuid.uuid4().hex
 
     def mark_acquired(self) -> None:
-        """Note that this push has turned an absent lock into a leased one."""
+        """Record that this push has turned an absent lock into a leased one."""
         self.acquired = True
 
     def replace_holder(self, owner: str) -> None:
-        """Replace the job that holds the lock, once this one is pushed."""
+        """Record that this job replaces the job that has the lock, once this one is pushed."""
         self.replaces = owner
 
     def go_unlocked(self, hooks: Hooks, status: PushStatus, reason: str) -> None:
-        """Push the job without a lock, as `unguarded` or `observed`. Emit that before the send."""
+        """Record that the job is pushed without a lock, and emit the event before the send.
+
+        Args:
+            hooks: get the event.
+            status: `UNGUARDED` or `OBSERVED`. The event has the same name.
+            reason: why the job has no lock.
+        """
         self.status_if_pushed, self.reason = status, reason
         self.emit(hooks, EventName(status), reason)
 
     def duplicate(
         self, jid: str, *, confirmed: bool, retry_after: float | None = None
     ) -> PushResult:
-        """Return the result if another job, the one of this jid, has the key."""
+        """Return the result if another job has the key.
+
+        Args:
+            jid: the owner of the other job; empty if it is not known.
+            confirmed: whether the other job's lock is held.
+            retry_after: seconds until a leased lock is confirmed or has lapsed.
+        """
         raises = self.policy.enforce and self.policy.on_conflict == "raise"
         return PushResult(
             status=PushStatus.DUPLICATE,
@@ -108,39 +121,39 @@ class LockRequest:
             key=self.key,
             confirmed=confirmed,
             retry_after=retry_after,
-            error=_already_there(jid, confirmed=confirmed) if raises else None,
+            error=_duplicate_error(jid, confirmed=confirmed) if raises else None,
         )
 
     def acquire_transition(self) -> Transition:
-        """Return the transition before PUSHB."""
+        """Return the transition that acquires the lock, before PUSHB."""
         replaceable = self.is_replaceable
         return lifecycle.acquire_transition(
             self.key, self.owner, self.policy.lease, replaceable=replaceable
         )
 
     def renew_transition(self) -> Transition:
-        """Return the transition that leases the lock again before PUSHB."""
+        """Return the transition that renews the lease, before PUSHB."""
         return lifecycle.renew_transition(self.key, self.owner, self.policy.lease)
 
     def confirm_transition(self) -> Transition:
-        """Return the transition for a job that Faktory has accepted."""
+        """Return the transition for a job that Faktory has accepted: a confirm or a swap."""
         if self.replaces is not None:
             return lifecycle.swap_transition(self.key, self.owner, self.replaces, self.ttl)
         return lifecycle.confirm_transition(self.key, self.owner, self.ttl)
 
     def rollback_transition(self) -> Transition:
-        """Return the transition for a job that was certainly not pushed."""
+        """Return the transition that rolls the lock back: the job was certainly not pushed."""
         return lifecycle.rollback_transition(self.key, self.owner)
 
-    def lost_reason(self, found: str | None, elapsed: float) -> str:
-        """Return why the lock is not as the confirm should leave it; empty if it is.
+    def lapse_reason(self, found: str | None, elapsed: float) -> str:
+        """Return why the job has lost its lock before its confirm; empty if it has not.
 
-        It should be held, or released by a faster worker. Before the lease is over, nothing else
-        can have happened to it, even if another job has the lock by now.
+        Until the lease is over, the lock is leased or held, or a faster worker has released it.
+        That is true even if another job has the lock by now.
 
         Args:
-            found: the value that the confirm found.
-            elapsed: seconds since before the lock was acquired.
+            found: the reply to the confirm: the value found, or a replaced marker.
+            elapsed: seconds since just before the lock was acquired.
         """
         if self.replaces is None:
             if elapsed < self.policy.lease or found in {leased(self.owner), held(self.owner)}:
@@ -152,7 +165,7 @@ class LockRequest:
         return f"{other} has replaced {self.replaces}, too"
 
     def payload(self) -> Payload:
-        """Return the payload that is sent: with a stamp, unless the job is only observed."""
+        """Return the payload that is sent: with a stamp, unless the job is observed."""
         policy, job = self.policy, {**self.job, "jid": self.jid}
         if self.status_if_pushed is PushStatus.OBSERVED:
             return without_stamp(job)
@@ -171,12 +184,12 @@ class LockRequest:
         ).stamped_copy(job)
 
     def emit(self, hooks: Hooks, name: EventName, detail: str = "") -> None:
-        """Emit an event about the lock, if any hook wants it."""
+        """Emit an event about the lock, if any hook uses it."""
         if hooks.wants(name):
             hooks.emit(Event(name, self.key, self.owner, self.jid, self.job["jobtype"], detail))
 
 
-def _already_there(jid: str, *, confirmed: bool) -> str:
+def _duplicate_error(jid: str, *, confirmed: bool) -> str:
     state = "queued or running" if confirmed else "being pushed"
     which = f"jid {jid}" if jid else "Faktory does not report its jid"
     return f"an equal job is {state} ({which})"

@@ -1,4 +1,4 @@
-"""`RequestBuilder`: which jobs of a push are unique, and the lock request of each of them."""
+"""`RequestBuilder`: builds the lock request of each unique job of a push; derives keys."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from faktory_unique.locks.lock_ttl import seconds_until_due, seconds_until_queue
 from faktory_unique.locks.stamp import refuse_reserved_name
 from faktory_unique.policy.job_options import job_policy
 
-from .batch import CHUNK
+from .batch import CHUNK_SIZE
 from .lock_request import LockRequest
 
 if TYPE_CHECKING:
@@ -31,8 +31,8 @@ class RequestBuilder:
 
     Args:
         context: shared by all pushes of one `Unique`.
-        policies: what unique means for each jobtype.
-        now: seconds since the epoch.
+        policies: the policies of all jobtypes.
+        now: returns the present time, in seconds since the epoch.
     """
 
     def __init__(
@@ -43,10 +43,13 @@ class RequestBuilder:
         self._now = now
 
     def build(self, jobs: Sequence[Payload]) -> dict[int, LockRequest]:
-        """Return the requests of the unique jobs by their place in the batch, all of them valid.
+        """Validate the unique jobs of a batch. Return their requests, by index in the batch.
+
+        With `enforce=False`, an invalid job gets no request and emits `key_failed`.
 
         Raises:
-            InvalidJob: a job cannot be carried faithfully; the message names the fault.
+            InvalidJob: Faktory cannot carry a job unchanged, would lose it, or would get one jid
+                twice. The message names the field and, in a batch, the index of the job.
         """
         requests: dict[int, LockRequest] = {}
         jids: set[str] = set()
@@ -68,7 +71,7 @@ class RequestBuilder:
                     request.use_new_jid()  # an observing policy refuses nothing
                 jids.add(request.jid)
                 requests[i] = request
-            elif len(jobs) > CHUNK:  # it may be sent after a chunk that is already pushed
+            elif len(jobs) > CHUNK_SIZE:  # it may be sent after a chunk that is already pushed
                 check_json(job)
         if len(jobs) > 1 and any(request.policy.enforce for request in requests.values()):
             _refuse_repeated_jids(
@@ -77,10 +80,10 @@ class RequestBuilder:
         return requests
 
     def key(self, job: Payload) -> str:
-        """Return the lock key of a job.
+        """Return the Redis key of a job's lock.
 
         Raises:
-            InvalidJob: the job is not unique, or cannot have a key.
+            InvalidJob: the job is not unique, or no key can be computed.
         """
         jobtype = check_jobtype(job["jobtype"])
         policy = job_policy(job, self._policies.for_jobtype(jobtype))
@@ -92,31 +95,33 @@ class RequestBuilder:
         return lock_key(policy, job)
 
     def names(self, jobtype: str) -> tuple[str, ...]:
-        """Return the names in the keys of a jobtype: its own, and the scope of its policy.
+        """Return the names that keys of a jobtype can have: the jobtype, and its policy's scope.
 
-        Jobs that say themselves that they are unique always have their own name in the key.
+        The key of a job with its own `unique_for` has the jobtype, even if the policy has a scope.
 
         Raises:
-            InvalidJob: it is no jobtype.
+            InvalidJob: the jobtype is empty or not a str.
         """
         policy = self._policies.for_jobtype(check_jobtype(jobtype))
         return (jobtype,) if policy is None or policy.scope is None else (policy.scope, jobtype)
 
     def _request(self, job: Payload, policy: Policy | None, now: datetime) -> LockRequest | None:
+        """Return the request of a valid job; None if the job is not unique."""
         policy = job_policy(job, policy)
         if policy is None:
             return None
         check_job(job)
         refuse_reserved_name(job)
-        # A fixed time gets no margin.
+        # A TTL that is not renewed counts from when the job is due, without a margin.
         wait = (seconds_until_queued if policy.renew else seconds_until_due)(due_time(job), now)
         owner, jid = self._owner_and_jid(job["jid"])
         return LockRequest(job, policy, lock_key(policy, job), wait, owner, jid)
 
     def _owner_and_jid(self, jid: str) -> tuple[str, str]:
-        """Return owner and jid for a push: the job's own jid, unless a job of that jid was pushed.
+        """Return the owner and the jid of a push: both are the job's own jid in the usual case.
 
-        If its push had an unknown outcome, it keeps the owner that it had then.
+        After a push of this jid with an unknown outcome, the job keeps the owner of that push. If a
+        job of this jid was pushed, owner and jid are new.
         """
         owner = self._context.pushes.owner_of_unknown(jid)
         if owner is not None:
@@ -132,9 +137,12 @@ class RequestBuilder:
 
 
 def _refuse_repeated_jids(jids: Sequence[str]) -> None:
-    """Faktory answers PUSHB by jid, and two jobs of one jid destroy each other's reservation."""
+    """Raise InvalidJob if a jid occurs twice.
+
+    Faktory replies to PUSHB by jid, and two jobs of one jid destroy each other's reservation.
+    """
     seen: set[str] = set()
     for i, jid in enumerate(jids):
         if jid in seen:
-            raise InvalidJob(f"jobs[{i}].jid: {jid!r} occurs twice in this batch; leave it to Job")
+            raise InvalidJob(f"jobs[{i}].jid: {jid!r} occurs twice in this batch; let Job set it")
         seen.add(jid)

@@ -140,7 +140,7 @@ def test_interrupt_during_push_of_duplicate_loses_nothing(
 def test_interrupt_during_overlapping_chunks_loses_nothing(
     producer, everywhere, fetched_args, monkeypatch
 ):
-    monkeypatch.setattr(module, "CHUNK", 2)
+    monkeypatch.setattr(module, "CHUNK_SIZE", 2)
     points = everywhere(partial(jobs_at, number=5), producer.push_bulk)
     assert points > 500
     assert fetched_args() >= {(n, k) for n in range(points) for k in range(5)}

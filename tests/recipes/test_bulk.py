@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from faktory_unique import Client, Job, Producer
-from faktory_unique.unique.batch import CHUNK
+from faktory_unique.unique.batch import CHUNK_SIZE
 from tests.recipes.lossy_proxy import LossyProxy
 
 USERS = range(3_500)
@@ -46,9 +46,12 @@ def test_broken_connection_loses_no_job(
         monkeypatch.setenv("FAKTORY_URL", faktory_url)
     assert proxy.lost == 1
     # The first chunk is known to be queued; the second is sent again, and may be queued twice.
-    assert capsys.readouterr().out == f"{len(USERS) - CHUNK} pushed, 0 already queued, 0 refused\n"
+    assert (
+        capsys.readouterr().out
+        == f"{len(USERS) - CHUNK_SIZE} pushed, 0 already queued, 0 refused\n"
+    )
     assert {d.submitted_jid for d in bulk.duplicates} == {d.jid for d in bulk.duplicates}
-    assert jobs_left() == len(USERS) + CHUNK
+    assert jobs_left() == len(USERS) + CHUNK_SIZE
     newsletter.work()
     all_done(seconds=90)
     assert set(newsletter.lines()) == {f"issue 1 to {user_id}" for user_id in USERS}

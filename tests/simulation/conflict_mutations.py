@@ -46,7 +46,7 @@ def a_fetched_replacement_writes_no_tombstone(transition):
 @mutation("replaced_by_a_refused_push", (ChunkPush, "send"))
 def a_job_is_replaced_before_the_push(send):
     def mutated(self):
-        for request in self._locks.accepted.values():
+        for request in self._locks.included.values():
             if request.replaces:
                 self._locks._context.store.run([request.confirm_transition()])
         send(self)
@@ -57,7 +57,7 @@ def a_job_is_replaced_before_the_push(send):
 @mutation("replaced_by_a_refused_push", (ChunkLocks, "finalize"))
 def a_refused_push_replaces_a_job(finalize):
     def mutated(self, results):
-        for i, request in self.accepted.items():
+        for i, request in self.included.items():
             if request.replaces and results[i].status is PushStatus.REFUSED:
                 self._context.store.run([request.confirm_transition()])
         return finalize(self, results)
@@ -70,8 +70,8 @@ def a_replaced_owner_acquires_its_lock_again(acquire):
     return lambda self: acquire(self)._replace(unless_replaced=None)
 
 
-@mutation("replaced_by_two_at_once", (LockRequest, "lost_reason"))
-def a_second_replacement_is_not_reported(_lost_reason):
+@mutation("replaced_by_two_at_once", (LockRequest, "lapse_reason"))
+def a_second_replacement_is_not_reported(_lapse_reason):
     return lambda _self, _found, _elapsed: ""
 
 

@@ -60,7 +60,7 @@ def a_duplicate_of_a_lease_counts_as_confirmed(duplicate):
 def an_unknown_push_releases_its_lock(finalize):
     def mutated(self, results):
         changed = finalize(self, results)
-        if any(results[i].status is PushStatus.UNKNOWN for i in self.accepted):
+        if any(results[i].status is PushStatus.UNKNOWN for i in self.included):
             self.roll_back()
         return changed
 
@@ -74,7 +74,7 @@ def a_job_is_pushed_before_its_lock_is_acquired(acquire):
         result_of = dict(zip(self._requests, results, strict=True))
         acquire(self)
         if self._pending is not None:
-            self._pending = mock.Mock(receive=lambda: [result_of[i] for i in self._sending])
+            self._pending = mock.Mock(receive=lambda: [result_of[i] for i in self._places])
 
     return mutated
 

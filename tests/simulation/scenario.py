@@ -34,12 +34,12 @@ class Scenario:
     policy: dict = field(default_factory=lambda: POLICY)
     may_lapse: bool = False
     middleware: object = lambda _process: ()
-    chunk: int = batch.CHUNK
+    chunk: int = batch.CHUNK_SIZE
 
     def run(self, faults=(), switches=()):
         """Run the scenario. Return its world, with all broken promises in `breaches`."""
         options = {"may_lapse": self.may_lapse, "middleware": self.middleware}
-        with mock.patch.object(batch, "CHUNK", self.chunk):
+        with mock.patch.object(batch, "CHUNK_SIZE", self.chunk):
             world = World(self.policy, self.handler, faults, switches, **options)
             self.start(world)
             try:
@@ -57,7 +57,7 @@ def scenario(
     *,
     may_lapse=False,
     middleware=lambda _process: (),
-    chunk=batch.CHUNK,
+    chunk=batch.CHUNK_SIZE,
     **policy,
 ):
     """Return a decorator that registers a function as a scenario: it starts the processes."""

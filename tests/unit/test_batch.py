@@ -24,7 +24,7 @@ from faktory_unique.locks.lifecycle import (
 )
 from faktory_unique.locks.transition import read_transition
 from faktory_unique.stores.memory import MemoryStore
-from faktory_unique.unique.batch import CHUNK
+from faktory_unique.unique.batch import CHUNK_SIZE
 from faktory_unique.unique.push_history import PushHistory
 from tests.unit.push_helpers import Clock, FailingStore, Faktory, job, lock
 
@@ -251,10 +251,10 @@ class TestBatch:
         assert faktory.jids == ["jid-a-000", "jid-00000002"]
 
     def test_equal_jobs_collapse_over_chunks(self, unique, faktory):
-        distinct = CHUNK + 100
+        distinct = CHUNK_SIZE + 100
         jobs = [job(n % distinct, f"jid-{n:08}") for n in range(2 * distinct)]
         results = unique.push(jobs, faktory)
-        assert [len(batch) for batch in faktory.received] == [CHUNK, 100]
+        assert [len(batch) for batch in faktory.received] == [CHUNK_SIZE, 100]
         assert sum(bool(r) for r in results) == distinct
         assert all(results[n].jid == results[n + distinct].jid for n in range(distinct))
 
@@ -271,14 +271,14 @@ class TestBatch:
 
     def test_chunk_is_locked_after_the_chunk_before_is_sent(self, unique, faktory):
         """So no lock waits for more than one other chunk."""
-        jobs = [job(n) for n in range(CHUNK + 1)]
-        last_key = unique._requests.build(jobs)[CHUNK].key
+        jobs = [job(n) for n in range(CHUNK_SIZE + 1)]
+        last_key = unique._requests.build(jobs)[CHUNK_SIZE].key
         values = []
         faktory.meanwhile = lambda _jobs: values.append(
             unique._context.store.run([read_transition(last_key)])[0]
         )
         unique.push(jobs, faktory)
-        assert values == [None, f"jid-{CHUNK:08}?"]
+        assert values == [None, f"jid-{CHUNK_SIZE:08}?"]
 
     def test_follower_is_pushed_if_its_leader_is_refused(self, unique, faktory):
         faktory.errors = {"jid-a-000": PushStatus.REFUSED, "jid-b-000": PushStatus.REFUSED}
@@ -303,22 +303,26 @@ class TestBatch:
     def test_unknown_chunk_stops_the_push(self, unique, faktory):
         """Not even a follower of a refused leader is sent: the caller pushes the list again."""
         faktory.errors = {"jid-00000003": PushStatus.UNKNOWN, "jid-a-000": PushStatus.REFUSED}
-        jobs = [job(5000, "jid-a-000"), *(job(n) for n in range(CHUNK)), job(5000, "jid-b-000")]
+        jobs = [
+            job(5000, "jid-a-000"),
+            *(job(n) for n in range(CHUNK_SIZE)),
+            job(5000, "jid-b-000"),
+        ]
         results = unique.push(jobs, faktory)
         assert len(faktory.received) == 1
         assert results[4].status is PushStatus.UNKNOWN
-        assert {r.status for r in results[CHUNK:]} == {PushStatus.NOT_SENT}
-        assert lock(unique, results[CHUNK]) == (None, None)
+        assert {r.status for r in results[CHUNK_SIZE:]} == {PushStatus.NOT_SENT}
+        assert lock(unique, results[CHUNK_SIZE]) == (None, None)
 
     def test_list_pushed_again_sends_missing_jobs_only(self, unique, faktory):
         faktory.errors = {"jid-00000003": PushStatus.UNKNOWN}
-        jobs = [job(n) for n in range(CHUNK + 100)]
+        jobs = [job(n) for n in range(CHUNK_SIZE + 100)]
         unique.push(jobs, faktory)
         faktory.errors = {}
         results = unique.push(jobs, faktory)
-        assert sum(r.status is PushStatus.DUPLICATE for r in results) == CHUNK - 1
+        assert sum(r.status is PushStatus.DUPLICATE for r in results) == CHUNK_SIZE - 1
         assert results[3].jid != "jid-00000003"
-        assert all(results[CHUNK:])
+        assert all(results[CHUNK_SIZE:])
 
     def test_unique_and_other_jobs_are_sent_together_in_order(self, unique, faktory):
         jobs = [job(1), job(2, jobtype="Other"), job(3)]
@@ -387,10 +391,10 @@ class TestStoreAway:
     def test_store_away_at_a_later_acquire_reports_pushed_jobs(self, faktory):
         unique = Unique(FailingStore(fail_at={2}), default=Policy())
         with pytest.raises(StoreUnavailable) as caught:
-            unique.push([job(n) for n in range(CHUNK + 50)], faktory)
+            unique.push([job(n) for n in range(CHUNK_SIZE + 50)], faktory)
         results = caught.value.results
         statuses = [r.status for r in results]
-        assert statuses == [PushStatus.PUSHED] * CHUNK + [PushStatus.NOT_SENT] * 50
+        assert statuses == [PushStatus.PUSHED] * CHUNK_SIZE + [PushStatus.NOT_SENT] * 50
         assert lock(unique, results[0])[0] == "jid-00000000"
 
     def test_store_away_at_the_confirm_still_reports_pushed(self, faktory, caplog):
@@ -471,7 +475,7 @@ def test_push_longer_than_its_lease_emits_lapsed(faktory, clock, caplog):
 
 @pytest.mark.parametrize("kind", ["unknown", "arrived"])
 def test_push_history_is_bounded_and_forgets_the_oldest(kind):
-    pushes = PushHistory(most=2)
+    pushes = PushHistory(limit=2)
     record, is_known = {
         "unknown": (lambda jid: pushes.record_unknown(jid, "owner"), pushes.is_unknown),
         "arrived": (pushes.record_pushed, pushes.was_pushed),

@@ -23,11 +23,11 @@ from faktory_unique.locks.transition import held, leased
 from faktory_unique.middleware import InnermostPush, compose
 from faktory_unique.stores.memory import MemoryStore
 from faktory_unique.testing import FakeFaktory
-from faktory_unique.unique.batch import CHUNK
+from faktory_unique.unique.batch import CHUNK_SIZE
 from tests.unit.push_helpers import Clock, job
 
 LEASE = 60
-SECOND = CHUNK  # index of the first job of the second chunk
+SECOND = CHUNK_SIZE  # index of the first job of the second chunk
 
 
 class FakePendingPush:
@@ -86,7 +86,7 @@ class Steps:
 
     def _label(self, transitions):
         transition = transitions[0]
-        number = int(transition.owner.removeprefix("jid-")) // CHUNK
+        number = int(transition.owner.removeprefix("jid-")) // CHUNK_SIZE
         if transition.value is None:
             return f"roll back {number}"
         if transition.value == held(transition.owner):
@@ -121,7 +121,7 @@ def statuses(results):
 
 
 def test_chunks_overlap_while_faktory_is_busy(steps, unique):
-    results = steps.push(unique, 2 * CHUNK + 1)
+    results = steps.push(unique, 2 * CHUNK_SIZE + 1)
     assert steps.log == [
         *("acquire 0", "begin 0", "send 0"),
         *("acquire 1", "begin 1", "receive 0", "send 1"),
@@ -182,7 +182,7 @@ def test_veto_leaves_the_chunk_before_finalized(steps, unique, step):
         steps.push(unique)
     assert statuses(caught.value.results) == ({PushStatus.PUSHED}, {PushStatus.NOT_SENT})
     assert steps.log.count("receive 0") == 1
-    assert steps.values() == {held(job(n)["jid"]) for n in range(CHUNK)}
+    assert steps.values() == {held(job(n)["jid"]) for n in range(CHUNK_SIZE)}
 
 
 @pytest.mark.parametrize("step", ["receive 0", "send 0"])
@@ -190,7 +190,7 @@ def test_interrupted_send_leaves_the_locks_leased(steps, unique, step):
     steps.at[step] = raising(KeyboardInterrupt)
     with pytest.raises(KeyboardInterrupt):
         steps.push(unique)
-    assert steps.values() == {leased(job(n)["jid"]) for n in range(CHUNK)}
+    assert steps.values() == {leased(job(n)["jid"]) for n in range(CHUNK_SIZE)}
     assert unique._context.pushes.is_unknown("jid-00000000")
     assert not unique._context.pushes.is_unknown(job(SECOND)["jid"])
 
@@ -333,9 +333,9 @@ def test_job_of_a_finalized_chunk_can_be_pushed_again(steps, unique):
     steps.at["receive 2"] = lambda: in_progress.append(
         {jid for _, jid in unique._context.pushes._in_progress}
     )
-    steps.push(unique, 2 * CHUNK + 1)
+    steps.push(unique, 2 * CHUNK_SIZE + 1)
     assert job(0)["jid"] not in in_progress[0]
-    assert job(CHUNK)["jid"] not in in_progress[0]
+    assert job(CHUNK_SIZE)["jid"] not in in_progress[0]
 
 
 def test_invalid_reply_leaves_the_locks_leased(steps, unique):
