@@ -16,8 +16,8 @@ _UNITS_PATTERN = re.compile(
 )
 _TIMEDELTA = TypeAdapter(timedelta)
 
-# Ten years, in seconds. Redis refuses expiries that overflow its clock; nobody means a lock that
-# long.
+# Ten years, in seconds. Redis refuses expiries that overflow its clock, and no useful lock is
+# longer.
 MAX_SECONDS = 315_360_000
 
 

@@ -56,14 +56,17 @@ class StoreError(BatchError):
     """The lock store replied with an error, such as out of memory or no permission.
 
     Attributes:
-        done: the transitions of the batch that are known to be applied although others failed.
+        done: the lock transitions that are known to be applied although others failed.
     """
 
     done: Sequence[Any] = ()  # of `Transition`, which is above this module
 
 
 class StoreUnavailable(StoreError, ConnectionError):
-    """The lock store did not reply in time. The jobs that needed it were not pushed."""
+    """The lock store did not reply in time, or a signal handler must not wait for it.
+
+    If a push raises it, the jobs that needed the store were not pushed.
+    """
 
 
 class FaktoryError(FaktoryUniqueError, StockProtocolError):
@@ -75,7 +78,10 @@ class CommandRefused(FaktoryError):
 
 
 class CommandNotSent(FaktoryError, ConnectionError):
-    """No byte of the command left this process, because no connection could be made."""
+    """No byte of the command left this process.
+
+    Most often no connection could be made in time. The message says why.
+    """
 
 
 class AuthenticationFailed(CommandNotSent):

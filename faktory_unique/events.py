@@ -125,9 +125,8 @@ class Hooks:
                 )
 
 
-# A duplicate is the purpose of the library, and the one event after which a push has no job. A
-# superseded job is one that Faktory accepted and nobody runs. Both are INFO. A WARNING is an
-# exception to the promise that one key has one live job.
+# INFO: after a `duplicate`, the pushed job is not on the server; after `superseded`, a job that
+# Faktory accepted is not run. WARNING: an exception to the promise that one key has one live job.
 _LEVELS = {
     EventName.DUPLICATE: logging.INFO,
     EventName.OBSERVED: logging.INFO,

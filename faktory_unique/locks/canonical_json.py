@@ -1,7 +1,7 @@
 """Canonical JSON (RFC 8785, JCS) of args, and the errors about values that JSON cannot carry.
 
-The value is the one that json.dumps would send. If the worker would get another value than was
-pushed, such as a rounded integer, `InvalidJob` says where it is and what to pass instead.
+The value is the one that json.dumps would send. If the worker would receive a different value, such
+as a rounded integer, `InvalidJob` says where the value is and what to pass instead.
 """
 
 from __future__ import annotations

@@ -100,8 +100,8 @@ class LockAdmin:
     ) -> Lock | None:
         """Release the lock of this work, whichever job has it.
 
-        Use it if a job was deleted in the Web UI: the server reports that to nobody. If the job
-        still exists, it runs all the same, and an equal job can be pushed beside it. The run lock
+        Use it if a job was deleted in the Web UI: the server does not report that. If the job
+        still exists, it runs anyway, and an equal job can be pushed at the same time. The run lock
         of an `exclusive` job stays until the reservation is over. Arguments and errors are those of
         `holder`.
 

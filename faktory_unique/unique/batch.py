@@ -67,8 +67,8 @@ class BatchPush:
         instead. After an unknown outcome nothing more is sent.
 
         Raises:
-            StoreError: a lock could not be acquired. `results` has the jobs pushed before.
-            InvalidJob: an inner middleware refused some jobs. `results` likewise.
+            StoreError: a lock could not be acquired. `results` has one result for each job.
+            InvalidJob: an inner middleware refused some jobs. `results` has all jobs, too.
         """
         pending: Sequence[int] = range(len(self._jobs))
         followers: Sequence[tuple[int, int]] = ()

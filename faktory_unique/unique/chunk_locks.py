@@ -217,7 +217,7 @@ class ChunkLocks:
     def _on_conflict(self, i: int, value: str) -> Results:
         """Handle a lock that another job has. Return the result of a duplicate, by index.
 
-        Return nothing if the job is included all the same: it is observed, or replaces the other.
+        Return an empty dict if the job is pushed: it is observed, or it replaces the other job.
         A lease is not replaced: its job may not be pushed at all. The job then goes unlocked.
         """
         request, owner = self._requests[i], owner_of(value)

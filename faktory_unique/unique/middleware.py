@@ -96,7 +96,7 @@ class Unique(Middleware, LockAdmin):
         Raises:
             InvalidJob: Faktory cannot carry a unique job unchanged, or would lose it. Nothing of
                 the batch was pushed. For refusals by other middleware see `InvalidJob`.
-            StoreError: a lock could not be acquired. `results` has the jobs pushed before.
+            StoreError: a lock could not be acquired. `results` has one result for each job.
         """
         requests = self._requests.build(jobs)
         if not requests:
