@@ -1,4 +1,4 @@
-"""Middleware of a producer or consumer: the base class, its decisions, and how a chain is composed.
+"""Middleware of producers and consumers: base class, Run, Requeue, Drop, RetryLater, chains.
 
 Here are `Middleware`, `Run`, `Requeue`, `Drop`, `RetryLater`, `ReportStatus`, `JobError`,
 `PendingPush` and `compose`. A middleware has one method for each verb of a job's life. The method

@@ -74,7 +74,7 @@ def meaning_of_run_lock(token: str | None) -> Meaning:
     Args:
         token: the value found, another attempt's token; None if the run lock lapsed.
     """
-    detail = "the run lock was not held in time" if token is None else f"{jid_in_token(token)} runs"
+    detail = "the run lock lapsed before it was held" if token is None else f"{jid_in_token(token)} runs"
     return Meaning(EventName.RUN_BLOCKED, detail, Requeue(RUN_LOCK_RETRY))
 
 
@@ -93,7 +93,7 @@ def _meaning_of_hold(stamp: Stamp, transition: Transition, found: str | None) ->
 
 
 def _lapsed(found: str | None) -> Meaning:
-    detail = "the lock had expired" if found is None else f"{owner_of(found)} has the lock"
+    detail = "the lock had lapsed" if found is None else f"{owner_of(found)} has the lock"
     return Meaning(EventName.LAPSED, detail)
 
 

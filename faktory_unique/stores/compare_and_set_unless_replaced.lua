@@ -1,5 +1,6 @@
--- Change a lock as compare_and_set.lua does, unless another job has replaced this owner's. Can
--- replace another owner at the same time: write its tombstone and take over its lock.
+-- Change a lock as compare_and_set.lua does, unless another job has replaced its owner.
+--
+-- It can replace another owner at the same time: write its tombstone and take over its lock.
 --
 -- A tombstone says that an owner was replaced. Its value is the successor: the owner of the job
 -- that replaced it.

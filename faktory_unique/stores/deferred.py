@@ -1,4 +1,4 @@
-"""Lock writes that failed because the store was unavailable, retried until it is back.
+"""Lock writes that failed because the store was unavailable: retried until it is back, or exit.
 
 Each write expires: after that it no longer makes sense and is dropped. All writes compare the
 lock's value first, so a late one changes nothing.

@@ -1,4 +1,4 @@
-"""`open_store`: the store for a setting, such as a redis:// or memory:// URL or a redis.Redis."""
+"""`open_store`: the store class for a setting: by scheme, a `redis.Redis`, or a `Store`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A connection pool of redis-py for a `redis://`, `rediss://` or `unix://` URL with options.
+"""Parse a store URL (`redis://`, `rediss://`, `unix://`) and its options for redis-py.
 
 Mistakes that redis-py would ignore are errors here: unknown options, a wrong database number.
 """

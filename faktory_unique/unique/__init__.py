@@ -1,1 +1,1 @@
-"""`Unique`, the middleware that acquires and releases the locks of jobs."""
+"""`Unique`, its pushes (batch, chunk), its fetched jobs (job_lock) and manual release (admin)."""

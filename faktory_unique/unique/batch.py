@@ -1,4 +1,4 @@
-"""`BatchPush`: one push of a batch in chunks. Of equal jobs one is the leader, the others follow.
+"""`BatchPush`: a push in chunks of 200 jobs. Equal jobs follow a leader, also if it is refused.
 
 The order of the steps makes it safe. All jobs are validated before any lock is acquired. Locks are
 acquired a chunk at a time, while Faktory has the previous chunk, and renewed if they had to wait.

@@ -1,4 +1,4 @@
-"""One chunk of a push, step by step: acquire its locks, send its jobs, receive, finalize."""
+"""`ChunkPush`: the order of steps in one chunk of a push, and how an interrupt ends each step."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`ChunkLocks`: the locks of one chunk, acquired before PUSHB and finalized after its reply."""
+"""`ChunkLocks`: duplicates, conflicts and results of one chunk, before and after its PUSHB."""
 
 from __future__ import annotations
 

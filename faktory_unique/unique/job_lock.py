@@ -1,4 +1,4 @@
-"""`JobLock`: the lock of one fetched job, from FETCH to its report.
+"""`JobLock`: the lock of one fetched job, from FETCH to its report; requeues if the store fails.
 
 `locks/lifecycle` says what each step writes, and `locks/replies` what the reply means. This module
 sends the writes, emits the events, and requeues the job if the store fails and the write is needed.

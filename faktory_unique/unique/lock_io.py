@@ -1,4 +1,4 @@
-"""The store calls of a push: acquire the locks of a chunk, then confirm them or roll them back."""
+"""The store calls of a push: acquire or renew locks; apply or defer confirms and rollbacks."""
 
 from __future__ import annotations
 

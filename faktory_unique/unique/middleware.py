@@ -1,4 +1,4 @@
-"""`Unique`: the middleware that prevents equal jobs from being queued twice.
+"""`Unique`: the constructor, and the methods push, fetch, ack, fail and requeue.
 
 In a producer it acquires a lock before PUSHB. Faktory's reply decides if it confirms the lock or
 rolls it back. In a worker it releases the lock once Faktory has acknowledged the job.

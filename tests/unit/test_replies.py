@@ -14,7 +14,7 @@ FRESH = {"jid": "o", "jobtype": "T", "args": [], "retry": 2, "reserve_for": 90}
 FAILED_ONCE = {**FRESH, "failure": {"retry_count": 0}}
 COPY = {**FRESH, "jid": "copy-jid-1"}
 
-LAPSED = Meaning(EventName.LAPSED, "the lock had expired")
+LAPSED = Meaning(EventName.LAPSED, "the lock had lapsed")
 ANOTHER_OWNER = Meaning(EventName.LAPSED, "x has the lock")
 REPLACED = Meaning(EventName.SUPERSEDED, "replaced by x", Drop("replaced by x"))
 
@@ -110,7 +110,7 @@ def test_extension_reports_nothing(step, found):
 
 @pytest.mark.parametrize(
     ("token", "detail"),
-    [("a:b-jid:0123456789abcdef", "a:b-jid runs"), (None, "the run lock was not held in time")],
+    [("a:b-jid:0123456789abcdef", "a:b-jid runs"), (None, "the run lock lapsed before it was held")],
 )
 def test_taken_run_lock_requeues_for_five_seconds(token, detail):
     assert meaning_of_run_lock(token) == Meaning(EventName.RUN_BLOCKED, detail, Requeue(5))
