@@ -74,7 +74,8 @@ def meaning_of_run_lock(token: str | None) -> Meaning:
     Args:
         token: the value found, another attempt's token; None if the run lock lapsed.
     """
-    detail = "the run lock lapsed before it was held" if token is None else f"{jid_in_token(token)} runs"
+    lapsed = "the run lock lapsed before it was held"
+    detail = lapsed if token is None else f"{jid_in_token(token)} runs"
     return Meaning(EventName.RUN_BLOCKED, detail, Requeue(RUN_LOCK_RETRY))
 
 

@@ -110,7 +110,10 @@ def test_extension_reports_nothing(step, found):
 
 @pytest.mark.parametrize(
     ("token", "detail"),
-    [("a:b-jid:0123456789abcdef", "a:b-jid runs"), (None, "the run lock lapsed before it was held")],
+    [
+        ("a:b-jid:0123456789abcdef", "a:b-jid runs"),
+        (None, "the run lock lapsed before it was held"),
+    ],
 )
 def test_taken_run_lock_requeues_for_five_seconds(token, detail):
     assert meaning_of_run_lock(token) == Meaning(EventName.RUN_BLOCKED, detail, Requeue(5))
