@@ -25,7 +25,7 @@ from .results import PushResult, PushStatus
 from .unique.admin import Lock
 from .unique.middleware import Unique
 from .worker.consumer import Consumer
-from .worker.perform import current_job
+from .worker.handler_call import current_job
 
 __all__ = [
     "AuthenticationFailed",

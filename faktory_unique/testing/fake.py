@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from faktory_unique.middleware import Middleware
     from faktory_unique.worker.consumer import Consumer
 
-    from .perform import JobRun
+    from .job_run import JobRun
 
 _numbers = itertools.count(1)
 

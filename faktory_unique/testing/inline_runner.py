@@ -18,8 +18,8 @@ from faktory_unique.middleware import ReportStatus
 from faktory_unique.worker.consumer import Consumer
 from faktory_unique.worker.reservation import Reservation
 
+from .job_run import run_job
 from .lock_warnings import warn_if_locked
-from .perform import run_job
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -27,9 +27,9 @@ if TYPE_CHECKING:
     from faktory_unique.client.client import Client
     from faktory_unique.middleware import Payload
 
+    from .job_run import JobRun
     from .lock_view import Locks
     from .lock_warnings import ForeignLockWarning
-    from .perform import JobRun
     from .server.core import Core
 
 _MOST_DRAINED = 10_000

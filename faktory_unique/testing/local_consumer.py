@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, ClassVar
 
 from faktory_unique.worker.consumer import Consumer
 from faktory_unique.worker.consumer_run import ConsumerRun
-from faktory_unique.worker.perform import perform
+from faktory_unique.worker.handler_call import perform
 
 if TYPE_CHECKING:
-    from faktory_unique.worker.perform import HandlerCall, JobResult
+    from faktory_unique.worker.handler_call import HandlerCall, JobResult
     from faktory_unique.worker.reservation import Reservation
 
 

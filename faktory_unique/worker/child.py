@@ -11,12 +11,12 @@ from enum import Enum
 from functools import partial
 from typing import TYPE_CHECKING, Literal, NoReturn, TypeAlias
 
-from .perform import job_error, perform
+from .handler_call import job_error, perform
 
 if TYPE_CHECKING:
     from multiprocessing.connection import Connection
 
-    from .perform import HandlerCall, JobResult
+    from .handler_call import HandlerCall, JobResult
 
 # Seconds between checks that the consumer still exists. The end of the pipe may not show that it is
 # gone: another process may have inherited a copy of it.

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from faktory_unique.middleware import Requeue
 
-from .perform import HandlerCall, job_error
+from .handler_call import HandlerCall, job_error
 from .process_pool import NotStarted, ProcessEnded
 from .reservation import Reservation
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from faktory_unique.client.client import Client
     from faktory_unique.middleware import Payload
 
-    from .perform import JobResult
+    from .handler_call import JobResult
     from .process_pool import ProcessPool
     from .processor import JobProcessor
 

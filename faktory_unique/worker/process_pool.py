@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from multiprocessing.process import BaseProcess
 
     from .child import Message
-    from .perform import HandlerCall, JobResult
+    from .handler_call import HandlerCall, JobResult
 
 # How often the consumer checks that a process still exists. The end of its pipe may not show that
 # it is gone: another process may have inherited a copy of it.

@@ -26,14 +26,14 @@ from faktory_unique.middleware import (
     overrides,
 )
 
-from .perform import HandlerCall, job_error
+from .handler_call import HandlerCall, job_error
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from faktory_unique.middleware import FetchDecision, Middleware, Payload
 
-    from .perform import JobResult
+    from .handler_call import JobResult
     from .reservation import Reservation
 
 log = logging.getLogger("faktory_unique")

@@ -12,7 +12,7 @@ import json
 import time
 from typing import TYPE_CHECKING
 
-from faktory_unique.client.server_errors import is_for_now, is_refusal
+from faktory_unique.client.server_errors import is_refusal, is_temporary
 from faktory_unique.errors import (
     CommandNotSent,
     CommandOutcomeUnknown,
@@ -160,7 +160,7 @@ class Reservation:
             return ReportStatus.UNKNOWN
         except CommandRefused as exc:
             error = str(exc)
-            if is_for_now(error):
+            if is_temporary(error):
                 raise CommandNotSent(error) from exc
         if error is None:
             return ReportStatus.ACCEPTED
@@ -189,9 +189,11 @@ class Reservation:
 
     def _call(self, command: str, limit: float, timeout: float | None = None) -> str:
         try:
-            return self._commands.call(command, not_after=self._not_after(limit), at_most=timeout)
+            return self._commands.call(
+                command, not_after=self._not_after(limit), max_timeout=timeout
+            )
         except CommandRefused as exc:
-            if is_for_now(str(exc)):  # the next server will take it
+            if is_temporary(str(exc)):  # the next server will take it
                 raise CommandNotSent(str(exc)) from exc
             raise
 

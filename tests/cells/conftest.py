@@ -28,7 +28,7 @@ from faktory_unique import (
 from faktory_unique.locks.keys import run_key, tombstone_key
 from faktory_unique.stores.redis import RedisStore
 from faktory_unique.testing import Clock, FakeFaktory
-from faktory_unique.worker.perform import HandlerCall
+from faktory_unique.worker.handler_call import HandlerCall
 from faktory_unique.worker.processor import JobProcessor
 from faktory_unique.worker.reservation import Reservation
 

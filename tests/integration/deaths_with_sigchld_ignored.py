@@ -10,7 +10,7 @@ import signal
 import sys
 import time
 
-from faktory_unique.worker.perform import HandlerCall
+from faktory_unique.worker.handler_call import HandlerCall
 from faktory_unique.worker.process_pool import ChildProcess, ProcessEnded
 from tests.integration import handlers
 

@@ -11,8 +11,8 @@ from faktory_unique._pyfaktory import State
 from faktory_unique.client import in_process
 from faktory_unique.errors import FaktoryError, StoreError
 from faktory_unique.locks.stamp import read_stamp
+from faktory_unique.testing.job_run import run_job
 from faktory_unique.testing.local_consumer import LocalConsumer
-from faktory_unique.testing.perform import run_job
 from faktory_unique.worker.reservation import Reservation
 from tests.simulation.faults import OUTAGE_SECONDS, STOP_SECONDS, Fault
 from tests.simulation.network import ProcessAddress, ProcessStore

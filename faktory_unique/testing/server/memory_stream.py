@@ -43,7 +43,7 @@ class MemoryStream(Stream):
         """Whether the fake still reads from this connection, and all replies have been read."""
         return self._session.is_open and not self._buffer
 
-    def readable(self, deadline: float | None) -> bool:
+    def wait_readable(self, deadline: float | None) -> bool:
         """Return True: each command is answered by `send`."""
         del deadline
         return True

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from faktory_unique.middleware import Middleware, ReportStatus, Requeue
-from faktory_unique.worker.perform import HandlerCall, perform
+from faktory_unique.worker.handler_call import HandlerCall, perform
 
 if TYPE_CHECKING:
     from collections.abc import Callable

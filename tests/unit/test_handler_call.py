@@ -9,7 +9,7 @@ import sentry_sdk
 from sentry_sdk.transport import Transport
 
 from faktory_unique import JobError, Middleware, current_job
-from faktory_unique.worker.perform import HandlerCall, job_error, perform
+from faktory_unique.worker.handler_call import HandlerCall, job_error, perform
 
 JOB = {"jid": "jid-00000001", "jobtype": "Email", "args": [1, "two"], "custom": {"a": 1}}
 
