@@ -7,7 +7,7 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from .in_process import lookup
+from .in_process import server_at
 from .stream import SocketStream, seconds_left
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ class Address:
         Raises:
             OSError: none of the host's addresses could be reached in time.
         """
-        local = lookup(self.host, self.port) if self.tls is None else None
+        local = server_at(self.host, self.port) if self.tls is None else None
         if local is not None:
             return local.connect()
         family = socket.AF_UNSPEC if self.ipv6 or ":" in self.host else socket.AF_INET
@@ -61,7 +61,7 @@ class Address:
 
     def now(self) -> float:
         """Return seconds since the epoch, by this machine's clock or an in-memory server's."""
-        local = lookup(self.host, self.port)
+        local = server_at(self.host, self.port)
         return time.time() if local is None else local.now()
 
     def _connect_to(self, socket_address: tuple[Any, ...], deadline: float | None) -> Stream:

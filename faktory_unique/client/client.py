@@ -104,8 +104,10 @@ class Client(StockClient):
         tls = ssl_context or ssl.create_default_context() if self.scheme == "tcp+tls" else None
         self._address = Address(host, self.port, self.password, tls, enable_ipv6)
         self._commands = Commands(self, Connection(self._address, self._hello_fields, timeout))
-        self._fetches = Commands(self, Connection(self._address, self._hello_fields, timeout))
-        self._beats: Heartbeat | None = None
+        self._fetch_commands = Commands(
+            self, Connection(self._address, self._hello_fields, timeout)
+        )
+        self._heartbeat_thread: Heartbeat | None = None
 
     @classmethod
     def like(cls, client: StockClient, role: str) -> Self:
@@ -151,18 +153,18 @@ class Client(StockClient):
         self._commands.connection.open()
         self.state = State.IDENTIFIED
         if self.role != "producer":
-            self._beats = Heartbeat(
+            self._heartbeat_thread = Heartbeat(
                 lambda: self._beat(rss_kb=self.rss_kb), self.beat_period, repr(self._address)
             )
-            self._beats.start()
+            self._heartbeat_thread.start()
         return True
 
     def disconnect(self) -> None:
         """Close the connections; harmless if the client is not connected, or is broken."""
         self.state = State.DISCONNECTED
-        if self._beats is not None:
-            self._beats.stop()
-        self._fetches.connection.close()
+        if self._heartbeat_thread is not None:
+            self._heartbeat_thread.stop()
+        self._fetch_commands.connection.close()
         self._commands.connection.close()
 
     def now(self) -> float:
@@ -192,7 +194,7 @@ class Client(StockClient):
     def _fetch(self, queues: list[str]) -> dict[str, Any] | None:
         """Send FETCH; return a job's payload, or None if the queues stayed empty for 2 s."""
         command, limit = f"FETCH {' '.join(queues)}", FETCH_TIMEOUT
-        return parse_job(self._fetches.call(command, at_least=limit, at_most=limit))
+        return parse_job(self._fetch_commands.call(command, min_timeout=limit, max_timeout=limit))
 
     def _beat(self, rss_kb: int | None = None) -> bool:
         """Send BEAT; the reply can set this worker's state to quiet or terminating."""

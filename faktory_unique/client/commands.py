@@ -37,14 +37,14 @@ class Commands:
         self,
         command: str,
         *,
-        at_least: float | None = None,
-        at_most: float | None = None,
+        min_timeout: float | None = None,
+        max_timeout: float | None = None,
         not_after: float | None = None,
     ) -> str:
         """Send one command and return its whole reply; see `Connection.call`."""
         self._check_connected()
         return self.connection.call(
-            command, at_least=at_least, at_most=at_most, not_after=not_after
+            command, min_timeout=min_timeout, max_timeout=max_timeout, not_after=not_after
         )
 
     def send(self, command: str) -> PendingReply:

@@ -62,22 +62,22 @@ class Connection:
         """
         deadline = self._deadline(self._timeout)
         shared = self._shared_stream()
-        self._exclusively(shared, deadline, partial(self._ready, shared, deadline))
+        self._run_exclusively(shared, deadline, partial(self._ready, shared, deadline))
 
     def call(
         self,
         command: str,
         *,
-        at_least: float | None = None,
-        at_most: float | None = None,
+        min_timeout: float | None = None,
+        max_timeout: float | None = None,
         not_after: float | None = None,
     ) -> str:
         r"""Send one command and return its whole reply.
 
         Args:
             command: a verb and its arguments, without the line end.
-            at_least: seconds to allow if the connection's time-out is shorter.
-            at_most: seconds to allow if the connection's time-out is longer.
+            min_timeout: seconds to allow if the connection's time-out is shorter.
+            max_timeout: seconds to allow if the connection's time-out is longer.
             not_after: the `time.monotonic` from which on the command must not be sent, no matter
                 how long waiting for other threads and connecting took.
 
@@ -90,10 +90,10 @@ class Connection:
             CommandOutcomeUnknown: no whole reply arrived.
         """
         allowed = self._timeout
-        if allowed is not None and at_least is not None:
-            allowed = max(allowed, at_least)
-        if at_most is not None:
-            allowed = at_most if allowed is None else min(allowed, at_most)
+        if allowed is not None and min_timeout is not None:
+            allowed = max(allowed, min_timeout)
+        if max_timeout is not None:
+            allowed = max_timeout if allowed is None else min(allowed, max_timeout)
         return self._send(command, self._deadline(allowed), not_after, read=True).receive()
 
     def send(self, command: str) -> PendingReply:
@@ -114,18 +114,20 @@ class Connection:
         if shared.is_held_by_this_thread():  # for a command: its outcome is unknown then
             shared.discard()
             return
-        shared.exclusively(None, shared.end)
+        shared.run_exclusively(None, shared.end)
 
     def _send(
         self, command: str, deadline: float | None, not_after: float | None, *, read: bool
     ) -> PendingReply:
         shared = self._shared_stream()
         send = partial(self._send_on, shared, command, deadline, not_after, read=read)
-        return self._exclusively(shared, deadline, send)
+        return self._run_exclusively(shared, deadline, send)
 
-    def _exclusively(self, shared: SharedStream, deadline: float | None, act: Callable[[], T]) -> T:
+    def _run_exclusively(
+        self, shared: SharedStream, deadline: float | None, action: Callable[[], T]
+    ) -> T:
         try:
-            return shared.exclusively(deadline, act)
+            return shared.run_exclusively(deadline, action)
         except StreamBusy:
             if shared.is_held_by_this_thread():
                 raise CommandNotSent(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from faktory_unique.errors import AuthenticationFailed
 
-from .server_errors import is_for_now
+from .server_errors import is_temporary
 
 if TYPE_CHECKING:
     from .address import Address
@@ -84,7 +84,7 @@ def _check_available(reply: str) -> None:
     Raises:
         ConnectionRefusedError: it accepts none for now.
     """
-    if is_for_now(reply.removeprefix("-ERR ")):
+    if is_temporary(reply.removeprefix("-ERR ")):
         raise ConnectionRefusedError(reply[5:])
 
 

@@ -40,6 +40,6 @@ def unregister(server: LocalServer) -> None:
         _servers.pop(address, None)
 
 
-def lookup(host: str, port: int) -> LocalServer | None:
+def server_at(host: str, port: int) -> LocalServer | None:
     """Return the server that is registered in this process under an address; None if none is."""
     return _servers.get((os.getpid(), host, port))

@@ -23,7 +23,7 @@ _BEFORE_STORING = (
 )
 
 # Sent in reply to any command, none of which is carried out (server/server.go:355-400).
-_FOR_NOW = ("shutdown in progress", "too many connections")
+_TEMPORARY = ("shutdown in progress", "too many connections")
 
 # A code in capitals comes from the component that carried the command out: the server itself
 # (NOTUNIQUE), or its Redis (OOM, READONLY, MISCONF).
@@ -32,12 +32,12 @@ _CODED = re.compile(r"[A-Z]{2,} ")
 
 def is_refusal(error: str) -> bool:
     """Return whether this error proves that the job was not enqueued."""
-    return error.startswith((*_BEFORE_STORING, *_FOR_NOW)) or _CODED.match(error) is not None
+    return error.startswith((*_BEFORE_STORING, *_TEMPORARY)) or _CODED.match(error) is not None
 
 
-def is_for_now(error: str) -> bool:
+def is_temporary(error: str) -> bool:
     """Return whether this error means that the server accepts no commands for now."""
-    return error.startswith(_FOR_NOW)
+    return error.startswith(_TEMPORARY)
 
 
 def is_not_unique(error: str) -> bool:

@@ -43,12 +43,12 @@ class SharedStream:
         self.stream: Stream | None = None
         self.unread: PendingReply | None = None
 
-    def exclusively(self, deadline: float | None, act: Callable[[], T]) -> T:
+    def run_exclusively(self, deadline: float | None, action: Callable[[], T]) -> T:
         """Call a function while this thread holds the lock, and return its result.
 
         Args:
             deadline: of `time.monotonic`, until which to wait for the lock; None for no limit.
-            act: the function.
+            action: the function.
 
         Raises:
             StreamBusy: the lock was not acquired in time. Or this thread already holds it, for a
@@ -62,7 +62,7 @@ class SharedStream:
         try:
             if not self._lock.acquire(timeout=seconds):
                 raise StreamBusy
-            return act()
+            return action()
         finally:
             # The lock itself knows whether it was acquired: a signal handler can raise right after
             # that. And one call releases it: a signal handler can raise between two calls.
@@ -142,7 +142,7 @@ class PendingReply:
         while self._result is None:  # every thread that gets the lock reads the reply first
             # For a moment at a time: a thread that has read the reply may keep the lock for long.
             try:
-                self._shared.exclusively(time.monotonic() + _READ_GRACE, self.read)
+                self._shared.run_exclusively(time.monotonic() + _READ_GRACE, self.read)
             except StreamBusy:
                 if self._shared.is_held_by_this_thread():
                     raise CommandOutcomeUnknown(
@@ -170,7 +170,7 @@ class PendingReply:
         own = self._deadline
         if own is not None and (deadline is None or own < deadline):
             return True  # `read` waits until its own deadline only
-        return self._stream.readable(deadline)
+        return self._stream.wait_readable(deadline)
 
     def read(self) -> None:
         """Read the reply, unless it has been read. The caller holds the lock."""

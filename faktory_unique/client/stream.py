@@ -58,7 +58,7 @@ class Stream(ABC):
         """Return whether the peer has neither closed nor sent anything unasked."""
 
     @abstractmethod
-    def readable(self, deadline: float | None) -> bool:
+    def wait_readable(self, deadline: float | None) -> bool:
         """Wait until data arrives or the connection ends. Return False at the deadline."""
 
     @abstractmethod
@@ -117,7 +117,7 @@ class SocketStream(Stream):
             return False
         return False
 
-    def readable(self, deadline: float | None) -> bool:
+    def wait_readable(self, deadline: float | None) -> bool:
         """Wait for the socket. TLS housekeeping counts as data, though no reply follows."""
         if self._buffer:
             return True

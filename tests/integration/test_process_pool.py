@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 
 from faktory_unique import Client, Consumer, Job, Middleware
-from faktory_unique.worker.perform import HandlerCall
+from faktory_unique.worker.handler_call import HandlerCall
 from faktory_unique.worker.process_pool import (
     ChildProcess,
     NotStarted,
@@ -356,7 +356,7 @@ def test_a_fetch_without_a_reply_delays_a_stop_by_seconds_only(
         thread.start()
         wait_for(
             lambda: (
-                [shared.stream for shared in client._fetches.connection._streams.values()]
+                [shared.stream for shared in client._fetch_commands.connection._streams.values()]
                 not in ([], [None])
             )
         )

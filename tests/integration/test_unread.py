@@ -90,7 +90,7 @@ def test_another_command_waits_for_it_until_its_own_deadline():
         reply = send(client, "FIRST")
         since = time.monotonic()
         with pytest.raises(CommandNotSent, match="busy"):
-            call(client, "SECOND", at_most=0.2)
+            call(client, "SECOND", max_timeout=0.2)
         assert time.monotonic() - since < 0.8
         assert reply.receive() == "+ONE"
         assert call(client, "THIRD") == "+TWO"

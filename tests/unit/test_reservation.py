@@ -42,15 +42,15 @@ class Client:
         self._commands = self
         self.script = list(script)
         self.sent = []
-        self.at_most = None
+        self.max_timeout = None
 
     def now(self):
         return time.time()
 
-    def call(self, command, *, not_after, at_most=None):
+    def call(self, command, *, not_after, max_timeout=None):
         assert not_after > time.monotonic()
         self.sent.append(command)
-        self.at_most = at_most
+        self.max_timeout = max_timeout
         reply = self.script.pop(0) if len(self.script) > 1 else self.script[0]
         if isinstance(reply, Exception):
             raise reply
@@ -192,7 +192,7 @@ class TestFail:
     def test_a_fail_times_out_early_enough_to_be_repeated(self):
         client = Client("+OK")
         reservation(client).fail(JOB, ERROR)
-        assert client.at_most == 6
+        assert client.max_timeout == 6
 
     def test_a_fail_without_a_connection_waits_for_one(self):
         client = Client(CommandNotSent("away"), "+OK")
