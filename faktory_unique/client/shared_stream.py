@@ -1,4 +1,4 @@
-"""A connection's stream shared by threads: its lock, and the reply that is still unread."""
+"""`SharedStream` and `PendingReply`: one stream for several threads, and its unread reply."""
 
 from __future__ import annotations
 
@@ -15,8 +15,9 @@ if TYPE_CHECKING:
 
     from .stream import Stream
 
-# Seconds after its deadline in which a reply that arrived in time is still read, because its reader
-# was busy. Also the longest time for which a thread does not see that another thread has read it.
+# Seconds after its deadline during which a reply that arrived in time is still read: its reader may
+# have been busy. Also the longest time after which a thread notices that another thread has read its
+# reply.
 _READ_GRACE = 0.1
 
 T = TypeVar("T")
@@ -27,79 +28,81 @@ class StreamBusy(Exception):
 
 
 class SharedStream:
-    """The stream of one process's connection, and the lock by which its threads take turns.
+    """The stream of one process's connection, and the mutex by which its threads take turns.
 
-    A thread holds the lock for one send, one read, or both. No thread keeps it from a send until
-    the reply if other code runs in between: that code may wait for another thread. So a reply can
-    still be unread when the next thread gets the lock. That thread reads it first.
+    A thread holds the mutex for one send, one read, or both. If other code runs between send and
+    read, the mutex is released meanwhile, since that code may wait for another thread. So a reply
+    can still be unread when the next thread gets the mutex. That thread reads the reply first.
 
     Attributes:
-        stream: None while there is no connection.
+        stream: the open stream; None while there is no connection.
         unread: the reply that is expected on the stream; None if every reply has been read.
     """
 
     def __init__(self) -> None:
-        self._lock = threading.RLock()  # it knows its owner; no thread acquires it twice
+        self._mutex = threading.RLock()  # it knows its owner; no thread acquires it twice
         self.stream: Stream | None = None
         self.unread: PendingReply | None = None
 
     def run_exclusively(self, deadline: float | None, action: Callable[[], T]) -> T:
-        """Call a function while this thread holds the lock, and return its result.
+        """Call a function while this thread holds the mutex, and return its result.
 
         Args:
-            deadline: of `time.monotonic`, until which to wait for the lock; None for no limit.
+            deadline: the time of `time.monotonic` until which to wait for the mutex; None for no
+                limit.
             action: the function.
 
         Raises:
-            StreamBusy: the lock was not acquired in time. Or this thread already holds it, for a
-                command that cannot continue before the caller returns.
+            StreamBusy: the mutex was not acquired in time. Or this thread already holds it for a
+                command that was interrupted, and which continues only after the caller returns.
         """
         if self.is_held_by_this_thread():
             raise StreamBusy
         seconds = -1 if deadline is None else max(0.0, deadline - time.monotonic())
         # All in one frame, without a context manager. If a signal handler raised between two
-        # frames, the lock would stay taken for as long as anybody keeps the exception.
+        # frames, the mutex would stay acquired for as long as any variable keeps the exception.
         try:
-            if not self._lock.acquire(timeout=seconds):
+            if not self._mutex.acquire(timeout=seconds):
                 raise StreamBusy
             return action()
         finally:
-            # The lock itself knows whether it was acquired: a signal handler can raise right after
-            # that. And one call releases it: a signal handler can raise between two calls.
-            try:  # noqa: SIM105  # `suppress` is more calls, between which a handler can raise
-                self._lock.release()
+            # The mutex itself knows whether it was acquired; a variable might not, since a signal
+            # handler can raise right after `acquire`. And one call releases it: a signal handler
+            # can raise between two calls.
+            try:  # noqa: SIM105  # `suppress` makes more calls, between which a handler can raise
+                self._mutex.release()
             except RuntimeError:  # it was not acquired
                 pass
 
     def is_held_by_this_thread(self) -> bool:
-        """Return whether this thread holds the lock: a signal handler or finalizer is running."""
-        return held_by_this_thread(self._lock)
+        """Return whether this thread holds the mutex: it runs a signal handler or finalizer."""
+        return held_by_this_thread(self._mutex)
 
     def open(self, connect: Callable[[], Stream]) -> Stream:
-        """Connect, and return the new stream. The caller holds the lock."""
+        """Connect, and return the new stream. The caller holds the mutex."""
         # In one statement: an interrupt finds the stream here, to be discarded.
         stream = self.stream = connect()
         return stream
 
     def discard(self) -> None:
-        """Close the stream, and forget the reply that was expected on it."""
+        """Close the stream. A reply that is still unread will never be read."""
         if self.stream is not None:
             self.stream.close()
             self.stream = None
         self.unread = None
 
     def end(self) -> None:
-        """Read the unread reply, send END and close. The caller holds the lock."""
+        """Read the unread reply, send END and close. The caller holds the mutex."""
         self.read_unread(None)
         if self.stream is not None:
             self.stream.end()
             self.stream = None
 
     def read_unread(self, deadline: float | None) -> bool:
-        """Read the unread reply, if there is one. The caller holds the lock.
+        """Read the unread reply, if there is one. The caller holds the mutex.
 
         Returns:
-            False if no part of the reply arrived by the deadline.
+            False if no part of the reply arrived before the deadline.
         """
         unread = self.unread
         if unread is not None:
@@ -115,8 +118,9 @@ class PendingReply:
     Args:
         shared: the shared stream of the command's connection.
         stream: the stream on which the command is sent.
-        deadline: of `time.monotonic`, until which to wait for the reply; None for no limit.
-        sent: which command was sent to which server, for error messages.
+        deadline: the time of `time.monotonic` until which to wait for the reply; None for no
+            limit.
+        sent: "VERB was sent to SERVER", the start of error messages.
     """
 
     def __init__(
@@ -131,16 +135,16 @@ class PendingReply:
         shared.unread = self
 
     def receive(self) -> str:
-        """Wait for the reply and return it; call this once.
+        """Wait for the reply and return it. Call this once.
 
         Raises:
             CommandRefused: the server replied with an error.
-            CommandOutcomeUnknown: no whole reply arrived.
+            CommandOutcomeUnknown: no complete reply arrived.
         """
         if self._pid != os.getpid():
             raise CommandOutcomeUnknown(f"{self._sent} by the parent process, which has the reply")
-        while self._result is None:  # every thread that gets the lock reads the reply first
-            # For a moment at a time: a thread that has read the reply may keep the lock for long.
+        while self._result is None:  # every thread that gets the mutex reads the reply first
+            # In short waits: a thread that has read the reply may then keep the mutex for long.
             try:
                 self._shared.run_exclusively(time.monotonic() + _READ_GRACE, self.read)
             except StreamBusy:
@@ -158,14 +162,14 @@ class PendingReply:
         return result
 
     def wait(self, deadline: float | None) -> bool:
-        """Wait until another command may call `read` without missing its deadline.
+        """Wait until another command can call `read` without missing its own deadline.
 
         Args:
-            deadline: the other command's, of `time.monotonic`; None for no limit.
+            deadline: the other command's, a time of `time.monotonic`; None for no limit.
 
         Returns:
-            True if the reply begins to arrive, or at once if its own deadline is the earlier one.
-            False at the other command's deadline.
+            True when the reply begins to arrive, or at once if the reply's deadline is the earlier
+            one. False at the other command's deadline.
         """
         own = self._deadline
         if own is not None and (deadline is None or own < deadline):
@@ -173,7 +177,7 @@ class PendingReply:
         return self._stream.wait_readable(deadline)
 
     def read(self) -> None:
-        """Read the reply, unless it has been read. The caller holds the lock."""
+        """Read the reply, unless it has been read. The caller holds the mutex."""
         if self._result is not None:
             return
         if self._shared.unread is not self:  # its stream has been discarded
@@ -188,7 +192,7 @@ class PendingReply:
             self._result = self._stream.read_reply(deadline)
         except (OSError, ValueError) as exc:
             self._shared.discard()
-            self._result = CommandOutcomeUnknown(f"{self._sent}, but not answered: {exc}")
+            self._result = CommandOutcomeUnknown(f"{self._sent}, but no reply arrived: {exc}")
             self._result.__cause__ = exc
         except BaseException:  # such as a Ctrl-C: no other command may get the reply
             self._shared.discard()

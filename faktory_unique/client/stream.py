@@ -1,4 +1,4 @@
-"""Sending commands over a socket and reading whole RESP replies, each within a deadline."""
+"""`Stream`: sends commands over a socket and reads RESP replies, each within a deadline."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ class Stream(ABC):
 
     @abstractmethod
     def send(self, command: str, deadline: float | None) -> None:
-        """Send a command and its line end."""
+        """Send a command, followed by a line end."""
 
     def read_reply(self, deadline: float | None) -> str:
-        """Read one whole RESP reply: a line, or a bulk of the announced length.
+        """Read one complete RESP reply: a line, or a bulk of the announced length.
 
         Returns:
             The reply without its last line end.
@@ -55,11 +55,17 @@ class Stream(ABC):
 
     @abstractmethod
     def is_idle(self) -> bool:
-        """Return whether the peer has neither closed nor sent anything unasked."""
+        """Return whether the stream can be used for a command. If not, only `close` may be called.
+
+        It cannot be used if the peer has closed it, or has sent bytes that no command asked for.
+        """
 
     @abstractmethod
     def wait_readable(self, deadline: float | None) -> bool:
-        """Wait until data arrives or the connection ends. Return False at the deadline."""
+        """Wait until data arrives or the connection ends. Return False at the deadline.
+
+        This raises no error.
+        """
 
     @abstractmethod
     def end(self) -> None:
@@ -71,7 +77,7 @@ class Stream(ABC):
 
     @abstractmethod
     def detach(self) -> None:
-        """Close this process's copy only; another process goes on using the connection."""
+        """Close this process's copy only. Another process continues to use the connection."""
 
     def on_reply_delivered(self) -> None:  # noqa: B027  # only an in-memory server needs it
         """Do what had to wait until the caller has its reply and the connection is free."""
@@ -81,6 +87,7 @@ class Stream(ABC):
         """Append the next bytes that arrive to the buffer."""
 
     def _read_line(self, deadline: float | None) -> str:
+        """Remove the next line from the buffer and return it without its line end."""
         start = 0
         while (end := self._buffer.find(b"\r\n", start)) < 0:
             start = max(0, len(self._buffer) - 1)
@@ -91,7 +98,11 @@ class Stream(ABC):
 
 
 class SocketStream(Stream):
-    """A stream over a connected socket, TLS or not."""
+    """A stream over a connected socket, with or without TLS.
+
+    Args:
+        connected: the socket.
+    """
 
     def __init__(self, connected: socket.socket) -> None:
         super().__init__()
@@ -103,8 +114,8 @@ class SocketStream(Stream):
         self._socket.sendall(f"{command}\r\n".encode())
 
     def is_idle(self) -> bool:
-        """Ask the socket without waiting. Bytes beyond the last reply were sent unasked, too."""
-        if self._buffer:
+        """Check the socket without waiting; see `Stream.is_idle`."""
+        if self._buffer:  # bytes beyond the last reply
             return False
         if not self._poll(0):
             return True
@@ -112,13 +123,13 @@ class SocketStream(Stream):
             self._socket.settimeout(0)
             self._socket.recv(1)
         except (BlockingIOError, ssl.SSLWantReadError):
-            return True  # TLS housekeeping, no data
+            return True  # a TLS message without data
         except OSError:
             return False
         return False
 
     def wait_readable(self, deadline: float | None) -> bool:
-        """Wait for the socket. TLS housekeeping counts as data, though no reply follows."""
+        """Wait for the socket. A TLS message counts as data, even if no reply follows."""
         if self._buffer:
             return True
         return self._poll(None if deadline is None else max(0.0, deadline - time.monotonic()))
@@ -140,7 +151,7 @@ class SocketStream(Stream):
         self.close()
 
     def close(self) -> None:
-        """Shut the connection down, which also ends it for other copies of the socket."""
+        """Shut the connection down. This also ends it for other copies of the socket."""
         with contextlib.suppress(OSError):
             self._socket.shutdown(socket.SHUT_RDWR)
         self._socket.close()
