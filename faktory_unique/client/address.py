@@ -1,4 +1,4 @@
-"""Faktory's address: host, port, password and TLS, and how a socket is connected to it."""
+"""`Address`: host, port, password and TLS of a Faktory server; opens connections to it."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """Where Faktory listens, and what a client needs to be let in.
+    """The address of a Faktory server, and the password and TLS context of its clients.
 
     Attributes:
         host: name or IP address.
         port: TCP port.
-        password: None if the server asks for none. Never shown.
-        tls: None for plain TCP.
+        password: None if the server needs none. `repr` does not show it.
+        tls: the TLS context; None for plain TCP.
         ipv6: whether a host name may be resolved to an IPv6 address.
     """
 
@@ -41,28 +41,29 @@ class Address:
         """Open a new connection. HI and HELLO are not exchanged yet.
 
         Args:
-            deadline: of `time.monotonic`; None for no limit.
+            deadline: a time of `time.monotonic`; None for no limit.
 
         Raises:
-            OSError: none of the host's addresses could be reached in time.
+            OSError: the host name could not be resolved, or none of its addresses could be
+                reached in time.
         """
-        local = server_at(self.host, self.port) if self.tls is None else None
-        if local is not None:
-            return local.connect()
+        in_memory = server_at(self.host, self.port) if self.tls is None else None
+        if in_memory is not None:
+            return in_memory.connect()
         family = socket.AF_UNSPEC if self.ipv6 or ":" in self.host else socket.AF_INET
-        found = socket.getaddrinfo(self.host, self.port, family, socket.SOCK_STREAM)
-        for n, (*_, socket_address) in enumerate(found, start=1):
+        candidates = socket.getaddrinfo(self.host, self.port, family, socket.SOCK_STREAM)
+        for n, (*_, socket_address) in enumerate(candidates, start=1):
             try:
                 return self._connect_to(socket_address[:2], deadline)
             except OSError:
-                if n == len(found):
+                if n == len(candidates):
                     raise
-        raise OSError(f"{self.host} has no address")  # getaddrinfo raises rather than return none
+        raise OSError(f"{self.host} has no address")  # for mypy: getaddrinfo raises instead
 
     def now(self) -> float:
-        """Return seconds since the epoch, by this machine's clock or an in-memory server's."""
-        local = server_at(self.host, self.port)
-        return time.time() if local is None else local.now()
+        """Return seconds since the epoch, by this machine's or an in-memory server's clock."""
+        in_memory = server_at(self.host, self.port)
+        return time.time() if in_memory is None else in_memory.now()
 
     def _connect_to(self, socket_address: tuple[Any, ...], deadline: float | None) -> Stream:
         connected = socket.create_connection(socket_address, timeout=seconds_left(deadline))
@@ -71,7 +72,7 @@ class Address:
             connected.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
             if self.tls is not None:
                 connected = self.tls.wrap_socket(connected, server_hostname=self.host)
-        except BaseException:  # also a Ctrl-C during the TLS handshake: do not leave it open
+        except BaseException:  # also a Ctrl-C during the TLS handshake: leave no socket open
             connected.close()
             raise
         return SocketStream(connected)

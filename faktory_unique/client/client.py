@@ -1,4 +1,4 @@
-"""`Client`: Faktory's URL, role, time-out and heartbeat; pyfaktory's Client, made reliable."""
+"""`Client`: a connection to Faktory with URL, role, time-out, heartbeat and reported outcomes."""
 
 from __future__ import annotations
 
@@ -23,20 +23,21 @@ from .protocol import client_url, parse_bulk, parse_job
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-# FETCH blocks for 2 s if the queues are empty, and the server gives it 5 s (manager/fetch.go:180
-# and server/commands.go of Faktory 1.10). A shorter time-out strands the job that is on its way; a
-# longer one only delays the stop of a worker.
+# Seconds. FETCH blocks for 2 s if the queues are empty, and the server gives it 5 s
+# (manager/fetch.go:180 and server/commands.go of Faktory 1.10). With a shorter time-out, a job that
+# is on its way would stay reserved until its reservation expires. A longer time-out only delays the
+# stop of a worker.
 FETCH_TIMEOUT = 7.0
 
 # The server forgets a worker that sends no heartbeat for 60 s (server/tasks.go:50).
-_SHORTEST_BEAT, _LONGEST_BEAT = 5, 60
+_MIN_BEAT_PERIOD, _MAX_BEAT_PERIOD = 5, 60
 
 
 class Client(StockClient):
     """pyfaktory's Client, with the same arguments, that reports the outcome of each command.
 
-    A broken connection is replaced at the next command. If the server has closed the connection,
-    the client notices that before it sends anything. A command that fails raises `CommandRefused`,
+    A broken connection is reopened at the next command. If the server has closed the connection,
+    the client detects that before it sends anything. A command that fails raises `CommandRefused`,
     `CommandNotSent` or `CommandOutcomeUnknown`, which are subclasses of pyfaktory's
     FaktroyWorkProtocolError. A consumer's client has a second connection for FETCH, so that ACK,
     FAIL and heartbeats never wait for it.
@@ -73,7 +74,7 @@ class Client(StockClient):
             raise ValueError(
                 f"timeout: {timeout!r} must be more than 0 seconds, or None for no limit"
             )
-        if not _SHORTEST_BEAT <= beat_period <= _LONGEST_BEAT:
+        if not _MIN_BEAT_PERIOD <= beat_period <= _MAX_BEAT_PERIOD:
             raise ValueError(f"beat_period: {beat_period!r} must be from 5 to 60 seconds")
         if worker_id is None:
             worker_id = uuid.uuid4().hex
@@ -97,8 +98,8 @@ class Client(StockClient):
         if self.scheme not in {"tcp", "tcp+tls"} or not host:
             # Without the URL: it may hold a password.
             raise ValueError(
-                f"faktory_url: with scheme {self.scheme!r} and host {host!r} it is neither "
-                "tcp://host:port nor tcp+tls://host:port"
+                "faktory_url: write it as tcp://host:port or tcp+tls://host:port; "
+                f"its scheme is {self.scheme!r} and its host {host!r}"
             )
         self.password = unquote(self.password) if self.password else None
         tls = ssl_context or ssl.create_default_context() if self.scheme == "tcp+tls" else None
@@ -160,7 +161,7 @@ class Client(StockClient):
         return True
 
     def disconnect(self) -> None:
-        """Close the connections; harmless if the client is not connected, or is broken."""
+        """Close the connections and stop the heartbeat; harmless if the client is not connected."""
         self.state = State.DISCONNECTED
         if self._heartbeat_thread is not None:
             self._heartbeat_thread.stop()
@@ -168,11 +169,11 @@ class Client(StockClient):
         self._commands.connection.close()
 
     def now(self) -> float:
-        """Return seconds since the epoch; in a test on an in-memory Faktory, by its clock."""
+        """Return seconds since the epoch, by this machine's or an in-memory Faktory's clock."""
         return self._address.now()
 
     def _hello_fields(self) -> dict[str, Any]:
-        """Return the fields of HELLO that describe this client; the server needs a worker's id."""
+        """Return the fields of HELLO that describe a worker; none for a producer."""
         if self.role == "producer":
             return {}
         return {
@@ -188,16 +189,20 @@ class Client(StockClient):
         return changed
 
     def _send_and_receive(self, command: str) -> str:
-        """Send a command; pyfaktory's own methods call this."""
+        """Send a command and return its reply. The methods inherited from pyfaktory call this."""
         return self._commands.call(command.removesuffix("\r\n"))
 
     def _fetch(self, queues: list[str]) -> dict[str, Any] | None:
-        """Send FETCH; return a job's payload, or None if the queues stayed empty for 2 s."""
+        """Send FETCH. Return a job's payload, or None if the queues stayed empty for 2 s."""
         command, limit = f"FETCH {' '.join(queues)}", FETCH_TIMEOUT
         return parse_job(self._fetch_commands.call(command, min_timeout=limit, max_timeout=limit))
 
     def _beat(self, rss_kb: int | None = None) -> bool:
-        """Send BEAT; the reply can set this worker's state to quiet or terminating."""
+        """Send BEAT. The reply can set this worker's state to quiet or terminating.
+
+        Args:
+            rss_kb: the memory that this process uses, in kilobytes; None: it is not sent.
+        """
         beat: dict[str, Any] = {"wid": self.worker_id}
         if self.state in {State.QUIET, State.TERMINATING}:
             beat["current_state"] = "quiet" if self.state is State.QUIET else "terminate"

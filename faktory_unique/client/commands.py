@@ -1,6 +1,6 @@
-"""The commands that a producer or worker sends through its `Client`: PUSHB, ACK, FAIL.
+"""`Commands`: sends the commands of a `Client` on one of its connections.
 
-They are no methods of `Client`, since they are for internal use.
+These methods are for internal use, so they are not part of `Client`, which is public.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ class Commands:
     """Sends commands on one of a client's connections, while the client is connected.
 
     Args:
-        client: the client; commands are refused in its state DISCONNECTED.
-        connection: where to send commands. `Client` opens and closes it.
+        client: the client. While its state is DISCONNECTED, each command raises CommandNotSent.
+        connection: the connection to send on. `Client` opens and closes it.
     """
 
     def __init__(self, client: StockClient, connection: Connection) -> None:
@@ -41,7 +41,7 @@ class Commands:
         max_timeout: float | None = None,
         not_after: float | None = None,
     ) -> str:
-        """Send one command and return its whole reply; see `Connection.call`."""
+        """Send one command and return its complete reply; see `Connection.call`."""
         self._check_connected()
         return self.connection.call(
             command, min_timeout=min_timeout, max_timeout=max_timeout, not_after=not_after
@@ -59,16 +59,17 @@ class Commands:
 
         Args:
             payloads: the jobs.
-            not_after: the `time.monotonic` from which on the command must not be sent.
+            not_after: the time of `time.monotonic` from which the command must not be sent.
 
         Returns:
             The error of each job that Faktory did not enqueue, by jid.
 
         Raises:
-            TypeError: a payload cannot be written as JSON; likewise ValueError. Nothing was sent.
+            TypeError: a payload cannot be written as JSON. Nothing was sent.
+            ValueError: likewise.
             CommandRefused: Faktory refused the whole command.
             CommandNotSent: no connection could be made.
-            CommandOutcomeUnknown: no whole reply arrived.
+            CommandOutcomeUnknown: no complete reply arrived.
         """
         return parse_rejections(self.call(pushb_command(payloads), not_after=not_after))
 

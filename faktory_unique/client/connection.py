@@ -1,13 +1,13 @@
-"""A connection to Faktory that threads share: sending commands, time-outs, reconnecting, forks.
+"""`Connection`: one connection to Faktory for all threads; time-outs, reconnecting, forks.
 
-A command ends with a whole reply that is no error, or with exactly one of three exceptions:
+A command ends with a complete reply that is not an error, or with one of three exceptions:
 
 - `CommandRefused`: the server replied with an error.
 - `CommandNotSent`: no byte of the command was sent.
-- `CommandOutcomeUnknown`: some bytes were sent, and no whole reply arrived.
+- `CommandOutcomeUnknown`: some bytes were sent, and no complete reply arrived.
 
 After any failure the socket is discarded, because the next reply on it could belong to another
-command. The next command opens a new one.
+command. The next command opens a new socket.
 """
 
 from __future__ import annotations
@@ -35,10 +35,10 @@ T = TypeVar("T")
 class Connection:
     """A connection that opens at its first use, and again after a failure or a fork.
 
-    Safe over threads: commands wait for each other.
+    It is thread-safe: commands wait for each other.
 
     Args:
-        address: of the server.
+        address: the server's address.
         hello_fields: returns the fields of HELLO besides protocol version and password hash.
         timeout: seconds that one command may take, connecting included; None for no limit.
     """
@@ -49,8 +49,8 @@ class Connection:
         self._address = address
         self._hello_fields = hello_fields
         self._timeout = timeout
-        # By process id. A forked child must not use its parent's socket. Nor may it wait for a lock
-        # that a thread of the parent held at the fork: nobody in the child will ever release it.
+        # By process id. A forked child must not use its parent's socket. Nor may it wait for a
+        # mutex that a thread of the parent held at the fork: nothing would ever release it.
         self._streams: dict[int, SharedStream] = {}
 
     def open(self) -> None:
@@ -62,7 +62,7 @@ class Connection:
         """
         deadline = self._deadline(self._timeout)
         shared = self._shared_stream()
-        self._run_exclusively(shared, deadline, partial(self._ready, shared, deadline))
+        self._run_exclusively(shared, deadline, partial(self._ensure_stream, shared, deadline))
 
     def call(
         self,
@@ -72,29 +72,29 @@ class Connection:
         max_timeout: float | None = None,
         not_after: float | None = None,
     ) -> str:
-        r"""Send one command and return its whole reply.
+        r"""Send one command and return its complete reply.
 
         Args:
             command: a verb and its arguments, without the line end.
-            min_timeout: seconds to allow if the connection's time-out is shorter.
-            max_timeout: seconds to allow if the connection's time-out is longer.
-            not_after: the `time.monotonic` from which on the command must not be sent, no matter
-                how long waiting for other threads and connecting took.
+            min_timeout: seconds; used if the connection's time-out is shorter.
+            max_timeout: seconds; used if the connection's time-out is longer.
+            not_after: the time of `time.monotonic` from which the command must not be sent, however
+                long it waited for other threads and for the connection.
 
         Returns:
             The reply without its last line end: `+OK`, `$2\r\n{}`, `$-1`.
 
         Raises:
             CommandRefused: the server replied with an error.
-            CommandNotSent: no connection could be made.
-            CommandOutcomeUnknown: no whole reply arrived.
+            CommandNotSent: no connection could be made, or it was busy until the time-out.
+            CommandOutcomeUnknown: no complete reply arrived.
         """
         allowed = self._timeout
         if allowed is not None and min_timeout is not None:
             allowed = max(allowed, min_timeout)
         if max_timeout is not None:
             allowed = max_timeout if allowed is None else min(allowed, max_timeout)
-        return self._send(command, self._deadline(allowed), not_after, read=True).receive()
+        return self._send(command, self._deadline(allowed), not_after, read_now=True).receive()
 
     def send(self, command: str) -> PendingReply:
         """Send one command without waiting for its reply.
@@ -103,24 +103,24 @@ class Connection:
         reply first and keeps it for `PendingReply.receive`.
 
         Raises:
-            CommandNotSent: no connection could be made.
-            CommandOutcomeUnknown: the command was sent in part.
+            CommandNotSent: no connection could be made, or it was busy until the time-out.
+            CommandOutcomeUnknown: only a part of the command was sent.
         """
-        return self._send(command, self._deadline(self._timeout), None, read=False)
+        return self._send(command, self._deadline(self._timeout), None, read_now=False)
 
     def close(self) -> None:
         """Send END and close; do nothing if there is no connection."""
         shared = self._shared_stream()
-        if shared.is_held_by_this_thread():  # for a command: its outcome is unknown then
+        if shared.is_held_by_this_thread():  # during a command, whose outcome is then unknown
             shared.discard()
             return
         shared.run_exclusively(None, shared.end)
 
     def _send(
-        self, command: str, deadline: float | None, not_after: float | None, *, read: bool
+        self, command: str, deadline: float | None, not_after: float | None, *, read_now: bool
     ) -> PendingReply:
         shared = self._shared_stream()
-        send = partial(self._send_on, shared, command, deadline, not_after, read=read)
+        send = partial(self._send_on, shared, command, deadline, not_after, read_now=read_now)
         return self._run_exclusively(shared, deadline, send)
 
     def _run_exclusively(
@@ -143,30 +143,30 @@ class Connection:
         deadline: float | None,
         not_after: float | None,
         *,
-        read: bool,
+        read_now: bool,
     ) -> PendingReply:
-        stream = self._ready(shared, deadline)
+        """Send a command while this thread holds the mutex; with `read_now` read its reply, too."""
+        stream = self._ensure_stream(shared, deadline)
         verb = command.partition(" ")[0]
-        last = min(deadline or inf, not_after or inf)
-        if time.monotonic() >= last:
+        if time.monotonic() >= min(deadline or inf, not_after or inf):
             raise CommandNotSent(
                 f"{verb} not sent: its deadline passed while waiting for the connection"
             )
-        if shared.stream is not stream:  # a signal handler has disconnected
-            raise CommandNotSent(f"{verb} not sent: the client was disconnected meanwhile")
+        if shared.stream is not stream:  # removed by `close`
+            raise CommandNotSent(f"{verb} not sent: a signal handler disconnected the client")
         sent = f"{verb} was sent to Faktory at {self._address!r}"
         try:
-            # Before the first byte, and within `try`. So after an interrupt at any time, the next
-            # command finds either the unread reply, or no stream on which it could arrive.
+            # The reply is recorded before the first byte, and within `try`. So after an interrupt
+            # at any time, the next command finds either the unread reply or no stream.
             reply = PendingReply(shared, stream, deadline, sent)
             stream.send(command, deadline)
         except (OSError, ValueError) as exc:
             shared.discard()
-            raise CommandOutcomeUnknown(f"{sent}, but not answered: {exc}") from exc
+            raise CommandOutcomeUnknown(f"{sent}, but no reply arrived: {exc}") from exc
         except BaseException:  # such as a Ctrl-C: a part of the command may have been sent
             shared.discard()
             raise
-        if read:
+        if read_now:
             reply.read()
         return reply
 
@@ -177,7 +177,7 @@ class Connection:
         )
 
     def _shared_stream(self) -> SharedStream:
-        """Return this process's stream; after a fork a new one, the parent's being detached."""
+        """Return this process's stream. After a fork, create it and detach the parent's."""
         shared = self._streams.get(os.getpid())
         if shared is None:
             shared = self._streams.setdefault(os.getpid(), SharedStream())
@@ -187,8 +187,8 @@ class Connection:
                     inherited.stream.detach()
         return shared
 
-    def _ready(self, shared: SharedStream, deadline: float | None) -> Stream:
-        """Return the open stream; a new one if there is none or the server has closed it."""
+    def _ensure_stream(self, shared: SharedStream, deadline: float | None) -> Stream:
+        """Return the open stream. Connect first if there is none or the server has closed it."""
         if not shared.read_unread(deadline):
             raise CommandNotSent(self._busy_message())
         stream = shared.stream  # a signal handler that disconnects can remove it at any time

@@ -1,4 +1,4 @@
-"""HI and HELLO: protocol version, password hash, and the errors of a failed login."""
+"""The handshake HI and HELLO: protocol version, password hash, and errors of a failed login."""
 
 from __future__ import annotations
 
@@ -24,25 +24,27 @@ def log_in(
 
     Args:
         stream: a new connection.
-        address: of the server, with the password.
+        address: the server's address, with the password.
         hello_fields: fields of HELLO besides the protocol version and the password hash.
-        deadline: of `time.monotonic`; None for no limit.
+        deadline: a time of `time.monotonic`; None for no limit.
 
     Raises:
         AuthenticationFailed: the server does not let this client in.
-        OSError: the server does not reply, or accepts no clients for now; likewise ValueError.
+        OSError: the server does not reply, or accepts no clients for now.
+        ValueError: a reply is malformed.
     """
     try:
-        hi = stream.read_reply(deadline)
+        first_reply = stream.read_reply(deadline)
     except ValueError as exc:
-        raise AuthenticationFailed(_no_greeting(address, str(exc))) from exc
-    _check_available(hi)
-    if not hi.startswith("+HI "):
-        raise AuthenticationFailed(_no_greeting(address, repr(hi[:80])))
-    greeting = _parse_greeting(hi[4:])
+        raise AuthenticationFailed(_no_greeting_message(address, str(exc))) from exc
+    _check_available(first_reply)
+    if not first_reply.startswith("+HI "):
+        raise AuthenticationFailed(_no_greeting_message(address, repr(first_reply[:80])))
+    greeting = _parse_greeting(first_reply[4:])
     if greeting.get("v") != _PROTOCOL_VERSION:
         raise AuthenticationFailed(
-            f"Faktory at {address!r} speaks protocol version {greeting.get('v')}, not 2"
+            f"Faktory at {address!r} speaks protocol version {greeting.get('v')}; "
+            f"this client needs version {_PROTOCOL_VERSION}"
         )
     hello = {"v": _PROTOCOL_VERSION, **hello_fields}
     if "s" in greeting:
@@ -59,8 +61,8 @@ def log_in(
         raise AuthenticationFailed(f"Faktory at {address!r} refused the login: {reply[1:]}")
 
 
-def _no_greeting(address: Address, received: str) -> str:
-    return f"no Faktory greeting from {address!r}; check host and port: {received}"
+def _no_greeting_message(address: Address, received: str) -> str:
+    return f"no Faktory greeting from {address!r}, check host and port; received: {received}"
 
 
 def _parse_greeting(text: str) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""The heartbeat thread: sends BEAT at intervals, so that the server keeps a worker registered."""
+"""`Heartbeat`: a thread that sends BEAT, so that the server keeps a worker registered."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ log = logging.getLogger("faktory_unique")
 
 
 class Heartbeat:
-    """A thread that beats until it is stopped. A beat that fails is logged.
+    """A thread that sends heartbeats until it is stopped. A failed heartbeat is logged.
 
     Args:
-        beat: sends BEAT; may raise FaktoryError or ValueError.
-        period: seconds between beats.
+        beat: sends BEAT. It may raise FaktoryError or ValueError.
+        period: seconds between heartbeats.
         server: the server's name in log lines.
     """
 
@@ -30,11 +30,11 @@ class Heartbeat:
         self._stopped = threading.Event()
 
     def start(self) -> None:
-        """Start the thread; it beats at once."""
+        """Start the thread. It sends the first heartbeat at once."""
         threading.Thread(target=self._run, name="faktory-heartbeat", daemon=True).start()
 
     def stop(self) -> None:
-        """Send no more beats. A beat that is already being sent may still arrive."""
+        """Send no more heartbeats. One that is already being sent may still arrive."""
         self._stopped.set()
 
     def _run(self) -> None:
@@ -43,5 +43,5 @@ class Heartbeat:
                 self._beat()
             except (FaktoryError, ValueError) as exc:
                 if not self._stopped.is_set():
-                    log.warning("heartbeat failed: server=%s error=%s", self._server, exc)
+                    log.warning('heartbeat failed: server=%s error="%s"', self._server, exc)
             self._stopped.wait(self._period)

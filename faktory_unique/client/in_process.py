@@ -1,4 +1,4 @@
-"""Registry of in-memory Faktory servers, which clients of this process reach without a socket.
+"""The registry of in-memory Faktory servers, which clients of this process use without a socket.
 
 `faktory_unique.testing` registers its in-memory Faktory here. A forked child is another process: it
 does not find the servers that it inherits, and uses TCP if a server listens.
@@ -30,16 +30,16 @@ _servers: WeakValueDictionary[tuple[int, str, int], LocalServer] = WeakValueDict
 
 
 def register(host: str, port: int, server: LocalServer) -> None:
-    """Let clients of this process find a server here, while its owner keeps a reference to it."""
+    """Register a server for clients of this process. The caller must keep a reference to it."""
     _servers[os.getpid(), host, port] = server
 
 
 def unregister(server: LocalServer) -> None:
     """Remove a server from all addresses under which it was registered."""
-    for address in [address for address, found in _servers.items() if found is server]:
+    for address in [address for address, other in _servers.items() if other is server]:
         _servers.pop(address, None)
 
 
 def server_at(host: str, port: int) -> LocalServer | None:
-    """Return the server that is registered in this process under an address; None if none is."""
+    """Return the server that this process has registered under an address; None without one."""
     return _servers.get((os.getpid(), host, port))

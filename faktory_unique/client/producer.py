@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 class BulkResult(dict[str, str]):
     """The result of `Producer.push_bulk`: the error of each job that was refused, by jid.
 
-    The dict is what pyfaktory's `push_bulk` returns.
+    The dict has the same content as the return value of pyfaktory's `push_bulk`.
 
     Attributes:
         results: a `PushResult` for each job, in order.
@@ -49,26 +49,27 @@ class BulkResult(dict[str, str]):
 
     @property
     def pushed(self) -> list[PushResult]:
-        """Return the results of the jobs that were pushed."""
+        """The results of the jobs that were pushed."""
         return [result for result in self.results if result]
 
     @property
     def duplicates(self) -> list[PushResult]:
-        """Return the results of the duplicates, which were not pushed."""
+        """The results of the duplicates, which were not pushed."""
         return [r for r in self.results if r.status is PushStatus.DUPLICATE]
 
 
 class Producer(StockProducer):
     """pyfaktory's Producer, whose pushes go through a chain of middleware.
 
-    Every push is a PUSHB; a single job is a batch of one. Safe over threads.
+    Every push is a PUSHB; a single job is a batch of one. It is thread-safe.
 
     Args:
         client: a `Client` whose role is "producer" or "both".
         middleware: the chain, the first outermost.
 
     Raises:
-        TypeError: the client or a middleware is of another kind.
+        TypeError: the client or a middleware is of another type.
+        ValueError: a middleware is listed twice, or two middlewares own locks.
     """
 
     client: Client
@@ -76,7 +77,7 @@ class Producer(StockProducer):
     def __init__(self, client: Client, middleware: Iterable[Middleware] = ()) -> None:
         if not isinstance(client, Client):
             raise TypeError(
-                f"{client!r} is not a faktory_unique Client: create one with the same arguments, "
+                f"{client!r} is not faktory_unique's Client; make one with the same arguments, "
                 "or use Producer.wrap"
             )
         super().__init__(client)
@@ -91,6 +92,7 @@ class Producer(StockProducer):
 
         Raises:
             CommandNotSent: no connection could be made.
+            TypeError: the producer or a middleware is of another type.
         """
         if not isinstance(producer, StockProducer):
             raise TypeError(f"wrap takes a pyfaktory Producer, not {type(producer).__name__}")
@@ -106,11 +108,12 @@ class Producer(StockProducer):
             the work.
 
         Raises:
-            InvalidJob: the job cannot be carried faithfully. Nothing was locked or pushed.
+            InvalidJob: Faktory cannot carry the job unchanged. Nothing was locked or pushed.
+            TypeError: the argument is not a `Job`.
             DuplicateJob: an equal job is queued or running, and the policy says
                 `on_conflict="raise"`.
             StoreError: the lock could not be acquired (`StoreUnavailable`: the store did not
-                answer). Nothing was pushed.
+                reply). Nothing was pushed.
             PushRefused: Faktory refused the job; the lock was rolled back.
             PushNotSent: no connection could be made; the lock was rolled back.
             PushOutcomeUnknown: the job may be on the server; push the same Job again.
@@ -118,7 +121,8 @@ class Producer(StockProducer):
         results = self._push_all([job])
         result = results[0]
         if result.status is PushStatus.REFUSED:
-            raise PushRefused(f"Faktory refused the job: {result.error}", results=results)
+            message = f"{job.jobtype} was not pushed: Faktory refused it: {result.error}"
+            raise PushRefused(message, results=results)
         return result
 
     def push_bulk(self, jobs: Iterable[Job]) -> BulkResult:
@@ -129,8 +133,9 @@ class Producer(StockProducer):
             `.duplicates`.
 
         Raises:
-            InvalidJob: a job cannot be carried faithfully, and nothing of the list was pushed. Or a
-                middleware refused a job, perhaps after others were pushed: see `.results`.
+            InvalidJob: Faktory cannot carry a job unchanged, and no job of the list was pushed. Or
+                a middleware refused a job, perhaps after others were pushed: see `.results`.
+            TypeError: an item is not a `Job`. Nothing was pushed.
             StoreError: locks could not be acquired; `.results` has what was pushed before that.
             DuplicateJob: some jobs are duplicates, and their policy says `on_conflict="raise"`. The
                 others were pushed; see `.results`.
@@ -138,8 +143,8 @@ class Producer(StockProducer):
             PushOutcomeUnknown: some jobs may be on the server; see `.results`. Push the same Job
                 objects again: those on the server are duplicates, the others are pushed.
         """
-        given: object = jobs  # by a caller that need not be type-validated_chain
-        if isinstance(given, Job):  # which can be iterated over: by its fields
+        given: object = jobs  # from a caller that need not be type-checked
+        if isinstance(given, Job):  # a Job is iterable, too: over its fields
             raise TypeError("push_bulk takes a list of jobs: push_bulk([job]), or push(job)")
         return BulkResult(self._push_all(list(jobs)))
 
@@ -179,14 +184,15 @@ class Producer(StockProducer):
 
 
 class _PendingBatch:
-    """A PUSHB in two steps, at the inner end of the chain. Its errors become results.
+    """A PUSHB in two steps, innermost in the chain. Its errors become results.
 
     Args:
-        commands: of the client.
+        commands: the client's commands.
         payloads: the jobs. If there are none, nothing is sent.
 
     Raises:
-        TypeError: a payload cannot be written as JSON; likewise ValueError.
+        TypeError: a payload cannot be written as JSON.
+        ValueError: likewise.
     """
 
     def __init__(self, commands: Commands, payloads: Sequence[Payload]) -> None:
@@ -211,12 +217,12 @@ class _PendingBatch:
         try:
             rejections = self._rejections()
         except CommandRefused as exc:
-            return [_result(job, str(exc)) for job in self._payloads]
+            return [_job_result(job, str(exc)) for job in self._payloads]
         except CommandNotSent as exc:
-            return [_failed(job, PushStatus.NOT_SENT, str(exc)) for job in self._payloads]
+            return [_failed_result(job, PushStatus.NOT_SENT, str(exc)) for job in self._payloads]
         except CommandOutcomeUnknown as exc:
-            return [_failed(job, PushStatus.UNKNOWN, str(exc)) for job in self._payloads]
-        return [_result(job, rejections.get(job["jid"])) for job in self._payloads]
+            return [_failed_result(job, PushStatus.UNKNOWN, str(exc)) for job in self._payloads]
+        return [_job_result(job, rejections.get(job["jid"])) for job in self._payloads]
 
     def _rejections(self) -> dict[str, str]:
         if isinstance(self._reply, FaktoryError):
@@ -224,15 +230,17 @@ class _PendingBatch:
         return parse_rejections(self._reply.receive())
 
 
-def _result(job: Payload, error: str | None) -> PushResult:
+def _job_result(job: Payload, error: str | None) -> PushResult:
     jid = job["jid"]
     if error is None:
         return PushResult(PushStatus.PUSHED, jid, jid)
     if is_not_unique(error):  # the error has no jid of the equal job
         return PushResult(status=PushStatus.DUPLICATE, jid="", submitted_jid=jid)
-    return _failed(job, PushStatus.REFUSED if is_refusal(error) else PushStatus.UNKNOWN, error)
+    return _failed_result(
+        job, PushStatus.REFUSED if is_refusal(error) else PushStatus.UNKNOWN, error
+    )
 
 
-def _failed(job: Payload, status: PushStatus, error: str) -> PushResult:
+def _failed_result(job: Payload, status: PushStatus, error: str) -> PushResult:
     jid = job["jid"]
     return PushResult(status=status, jid=jid, submitted_jid=jid, confirmed=False, error=error)

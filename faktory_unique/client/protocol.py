@@ -1,4 +1,4 @@
-"""Text of Faktory's protocol: bulk replies, PUSHB's and FETCH's JSON, and a server's URL."""
+"""The text of Faktory's protocol: bulk replies, PUSHB, the reply to FETCH, and a server's URL."""
 
 from __future__ import annotations
 
@@ -23,7 +23,8 @@ def pushb_command(payloads: Sequence[dict[str, Any]]) -> str:
     """Return the PUSHB command for these jobs.
 
     Raises:
-        TypeError: a payload cannot be written as JSON; likewise ValueError.
+        TypeError: a payload cannot be written as JSON.
+        ValueError: likewise.
     """
     return f"PUSHB {json.dumps(payloads, allow_nan=False)}"
 
@@ -46,7 +47,7 @@ def parse_rejections(reply: str) -> dict[str, str]:
 
 
 def parse_job(reply: str) -> dict[str, Any] | None:
-    """Return the job in a reply to FETCH; None if the queues were empty.
+    """Return the payload in a reply to FETCH; None if the queues were empty.
 
     Raises:
         CommandOutcomeUnknown: the reply is not JSON.

@@ -1,4 +1,4 @@
-"""Faktory's error texts: which of them prove that a job was not enqueued; NOTUNIQUE.
+"""Faktory's error texts: which of them mean refused, temporary or not unique.
 
 The server gives a command 5 s for its storage (server/server.go:399 of Faktory 1.10). So an error
 may also mean that the job was stored and only the storage's reply was lost. An error that is not
@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import re
 
-# Decided before anything is stored. manager/manager.go:193-247; server/commands.go:166-176;
-# server/server.go:355-400.
+# The server finds these errors before it stores anything (manager/manager.go:193-247;
+# server/commands.go:166-176; server/server.go:355-400).
 _BEFORE_STORING = (
     "jobs must have a ",
     "jobs must have an ",
@@ -22,17 +22,17 @@ _BEFORE_STORING = (
     "unknown command",
 )
 
-# Sent in reply to any command, none of which is carried out (server/server.go:355-400).
+# Replies to any command. The command is not executed (server/server.go:355-400).
 _TEMPORARY = ("shutdown in progress", "too many connections")
 
-# A code in capitals comes from the component that carried the command out: the server itself
+# A code in capitals comes from the component that executes the command: the server itself
 # (NOTUNIQUE), or its Redis (OOM, READONLY, MISCONF).
-_CODED = re.compile(r"[A-Z]{2,} ")
+_ERROR_CODE = re.compile(r"[A-Z]{2,} ")
 
 
 def is_refusal(error: str) -> bool:
     """Return whether this error proves that the job was not enqueued."""
-    return error.startswith((*_BEFORE_STORING, *_TEMPORARY)) or _CODED.match(error) is not None
+    return error.startswith((*_BEFORE_STORING, *_TEMPORARY)) or _ERROR_CODE.match(error) is not None
 
 
 def is_temporary(error: str) -> bool:
@@ -41,5 +41,5 @@ def is_temporary(error: str) -> bool:
 
 
 def is_not_unique(error: str) -> bool:
-    """Return whether the server refused the job because it has an equal one (Enterprise)."""
+    """Return whether the server has an equal job and refused this one (Faktory Enterprise)."""
     return error.startswith("NOTUNIQUE")
