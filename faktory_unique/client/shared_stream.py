@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from .stream import Stream
 
 # Seconds after its deadline during which a reply that arrived in time is still read: its reader may
-# have been busy. Also the longest time after which a thread notices that another thread has read its
+# have been busy. Also the longest time after which a thread notices that another one has read its
 # reply.
 _READ_GRACE = 0.1
 

@@ -1,4 +1,7 @@
-"""The main loop of a child process: runs jobs' handlers, its signals, and handlers that fork."""
+"""The main loop of a child process: runs handlers, and ends with its consumer.
+
+It ignores Ctrl-C, and ends the copies of itself that a handler has forked.
+"""
 
 from __future__ import annotations
 
@@ -18,13 +21,13 @@ if TYPE_CHECKING:
 
     from .handler_call import HandlerCall, JobResult
 
-# Seconds between checks that the consumer still exists. The end of the pipe may not show that it is
-# gone: another process may have inherited a copy of it.
+# Seconds between checks that the consumer still exists. The pipe may stay open without it: another
+# process may have inherited a copy of its end.
 _CONSUMER_CHECK_SECONDS = 1.0
 
 
 class Started(Enum):
-    """Sent when a job has been read and its handler is about to run."""
+    """The message that a job has been read and its handler is about to run."""
 
     STARTED = "started"
 
@@ -36,31 +39,36 @@ Message: TypeAlias = "Literal[Started.STARTED] | JobResult"
 
 
 def run_jobs(pipe: Connection) -> None:
-    """Receive `HandlerCall`s and send their results, until None comes or the consumer is gone.
+    """Receive `HandlerCall`s and send their results, until None arrives or the consumer is gone.
 
     Args:
-        pipe: to the consumer.
+        pipe: the connection to the consumer.
     """
-    consumer, process = os.getppid(), os.getpid()
-    # Ctrl-C, and a service manager's SIGTERM to the whole group, are for the consumer to handle:
-    # jobs have their grace period.
+    consumer_pid, own_pid = os.getppid(), os.getpid()
+    # Only the consumer handles Ctrl-C, and a service manager's SIGTERM to the whole group: its jobs
+    # have a grace period.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, partial(_exit_if_orphaned, consumer))
+    signal.signal(signal.SIGTERM, partial(_exit_if_consumer_is_gone, consumer_pid))
     with contextlib.suppress(EOFError, OSError):
         while True:
             while not pipe.poll(_CONSUMER_CHECK_SECONDS):
-                if os.getppid() != consumer:
+                if os.getppid() != consumer_pid:
                     return
             result = _run_job(pipe, pipe.recv_bytes())
-            if os.getpid() != process:
+            if os.getpid() != own_pid:
                 _exit_forked_copy()
             pipe.send(result)
 
 
 def _run_job(pipe: Connection, pickled: bytes) -> JobResult:
+    """Run the handler of a pickled `HandlerCall`. Return its result.
+
+    Raises:
+        EOFError: None was received instead: the process is to end.
+    """
     try:
         call: HandlerCall | None = pickle.loads(pickled)  # noqa: S301  # sent by its own consumer over their own pipe
-    except BaseException as exc:  # noqa: BLE001  # its handler cannot be imported here, say
+    except BaseException as exc:  # noqa: BLE001  # for example, its handler cannot be imported here
         return job_error(exc)
     if call is None:
         raise EOFError("dismissed by the consumer")
@@ -69,14 +77,14 @@ def _run_job(pipe: Connection, pickled: bytes) -> JobResult:
 
 
 def _exit_forked_copy() -> NoReturn:
-    """End the copy of this process that a handler forked and let return: it has no job."""
+    """End this copy of the process: a handler forked it and returned in it. It has no job."""
     with contextlib.suppress(Exception):
         sys.stdout.flush()
         sys.stderr.flush()
     os._exit(0)
 
 
-def _exit_if_orphaned(consumer: int, *_signal: object) -> None:
+def _exit_if_consumer_is_gone(consumer_pid: int, *_signal: object) -> None:
     """End this process if its consumer is gone: no other process will end it."""
-    if os.getppid() != consumer:
+    if os.getppid() != consumer_pid:
         os._exit(1)

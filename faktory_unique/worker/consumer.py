@@ -1,4 +1,4 @@
-"""`Consumer`: handlers and queues, the loop of FETCH, stop and the server's quiet and terminate."""
+"""`Consumer`: registers handlers, fetches jobs, and stops by a signal, a call or the server."""
 
 from __future__ import annotations
 
@@ -33,15 +33,15 @@ log = logging.getLogger("faktory_unique")
 _FIRST_PAUSE_SECONDS = 0.1
 _LONGEST_PAUSE_SECONDS = 5.0
 
-# The server's terminate, or a disconnect by the client's owner.
+# Terminated by the server, or disconnected by a call of `client.disconnect`.
 _FINAL_STATES = {State.TERMINATING, State.DISCONNECTED}
 
 
 class Consumer(StockConsumer):
     """pyfaktory's Consumer with a chain of middleware.
 
-    Handlers run in child processes, one for each job that runs at a time. A process that dies costs
-    its own job alone. `run` can be called again.
+    Handlers run in child processes, one for each job that runs at a time. If a process
+    dies, only its job fails. `run` can be called again.
 
     Args:
         client: a `Client` whose role is "consumer" or "both".
@@ -58,8 +58,8 @@ class Consumer(StockConsumer):
     Raises:
         TypeError: client or middleware are of another type, or a middleware with a `perform`
             cannot be pickled for the process that runs the handler.
-        ValueError: the client's role is "producer"; a middleware is listed twice; a queue's name
-            is impossible.
+        ValueError: the client's role is "producer"; a middleware is listed twice; two middlewares
+            own locks; a queue cannot have this name.
     """
 
     client: Client
@@ -111,18 +111,19 @@ class Consumer(StockConsumer):
 
     @classmethod
     def wrap(cls, consumer: StockConsumer, middleware: Iterable[Middleware] = ()) -> Self:
-        """Return a consumer with middleware that has a stock consumer's queues and handlers.
+        """Return a consumer with middleware, and with the queues and handlers of a stock one.
 
         It has connections of its own, which are opened now. Close them with
         `consumer.client.disconnect()`.
 
         Raises:
             CommandNotSent: no connection could be made.
+            TypeError: the consumer or a middleware is of another type.
         """
         if not isinstance(consumer, StockConsumer):
             raise TypeError(f"wrap takes a pyfaktory Consumer, not {type(consumer).__name__}")
         client = Client.like(consumer.client, role="consumer")
-        wrapping = cls(
+        wrapper = cls(
             client,
             consumer.queues,
             middleware=middleware,
@@ -133,18 +134,18 @@ class Consumer(StockConsumer):
             sentry_capture_exception=consumer.sentry_capture_exception,
             context=consumer.context,
         )
-        wrapping.job_handlers.update(consumer.job_handlers)
+        wrapper.job_handlers.update(consumer.job_handlers)
         client.connect()
-        return wrapping
+        return wrapper
 
     def register(self, name: str, fn: Callable[..., object], bind: bool = False) -> None:
-        """Register the handler of a jobtype; with `bind` the jid is passed before the args.
+        """Register `fn` as the handler of jobtype `name`. With `bind` it gets the jid first.
 
         Raises:
             TypeError: the handler cannot be called, is a coroutine function, which nothing would
                 await, or cannot be pickled for the process that would run it.
         """
-        handler: object = fn  # of a caller that need not be type-checked
+        handler: object = fn  # from a caller that need not be type-checked
         if not callable(handler) or inspect.iscoroutinefunction(fn):
             raise TypeError(
                 f"the handler of {name!r}, {fn!r}, is not a plain function; wrap a coroutine "
@@ -158,7 +159,7 @@ class Consumer(StockConsumer):
 
         Then `run` waits for the FETCH in flight, and jobs have `grace_period` seconds to end. The
         process of a job that takes longer is killed, and the job is requeued: it runs again, and no
-        retry is spent. A lost connection is reopened. Signals arrive in the main thread only.
+        retry is spent. A lost connection is reopened. A signal stops a run in the main thread only.
 
         Raises:
             AuthenticationFailed: the server does not let this client in.
@@ -185,28 +186,28 @@ class Consumer(StockConsumer):
                 self._run_ended.set()
 
     def stop(self) -> None:
-        """Make `run` return once the jobs in flight have ended. Call it from any thread.
+        """Make `run` return after the jobs in flight have ended. Call it from any thread.
 
-        A second call ends the grace period, like a second signal. If `run` was not called yet, it
+        A second call ends the grace period, like a second signal. If `run` is called later, it
         returns at once.
         """
-        # Plain numbers instead of an Event: a signal that interrupts a method of the Event and then
-        # sets it waits for a lock that its own thread holds.
+        # Plain numbers instead of an Event: a signal handler that interrupts a method of the Event
+        # and then sets it waits for a mutex that its own thread holds.
         if not self._stop_calls:
             self._stopped_at = time.monotonic()
         self._stop_calls += 1
 
     def _stop_at_exit(self) -> None:
-        """Stop a run in a daemon thread if the main thread ends without calling `stop`."""
+        """End a run in a daemon thread at once: the main thread has ended without `stop`."""
         self.stop()
         self.stop()
         self._run_ended.wait(REQUEUE_SECONDS + FETCH_TIMEOUT)
 
     def _check_picklable(self, value: object, name: str, hint: str) -> None:
-        """Refuse now, and not when a job arrives, a value that cannot be sent to a child process.
+        """Check now, and not when a job arrives, that a value can be sent to a child process.
 
         Raises:
-            TypeError: the value cannot be pickled; the message has name and hint.
+            TypeError: the value cannot be pickled. The message begins with name, ends with hint.
         """
         try:
             pickle.dumps(value)
@@ -243,7 +244,7 @@ class Consumer(StockConsumer):
                 run.submit(job, since)
 
     def _sleep(self, seconds: float) -> None:
-        """Wait, until `stop` is called at the latest."""
+        """Wait for some seconds, or until `stop` is called."""
         deadline = time.monotonic() + seconds
         while not self._stop_calls and (left := deadline - time.monotonic()) > 0:
             time.sleep(min(left, TICK_SECONDS))
@@ -252,5 +253,5 @@ class Consumer(StockConsumer):
         # The grace period begins at the stop, not at the end of the FETCH that was in flight then.
         elapsed = time.monotonic() - self._stopped_at if self._stop_calls else 0.0
         run.shut_down(max(0.0, self.grace_period - elapsed), lambda: self._stop_calls > 1)
-        # Reset here and not at the beginning of run: a stop that comes before it must not be lost.
+        # Reset here and not at the start of `run`: a `stop` that was called before must count.
         self._stop_calls = 0

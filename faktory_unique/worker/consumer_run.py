@@ -1,4 +1,4 @@
-"""One run of a consumer: threads and slots for jobs in flight, grace period, shutdown."""
+"""`ConsumerRun`: one run of a consumer, with threads and slots for its jobs, and its shutdown."""
 
 from __future__ import annotations
 
@@ -27,12 +27,14 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("faktory_unique")
 
-# How soon the consumer notices a stop, or a free slot.
+# The longest time after which the consumer notices a stop or a free slot.
 TICK_SECONDS = 0.1
 
 # Time to requeue the jobs that did not end in time. With a grace period of 25 s that is within the
 # 30 s that Kubernetes and others leave a process between SIGTERM and SIGKILL.
 REQUEUE_SECONDS = 3.0
+
+# Time for one more try of the reports that have failed until then.
 _LAST_REPORT_SECONDS = 0.5
 
 # The delay of a job that is requeued because there was no process or thread for it.
@@ -40,13 +42,13 @@ _NO_PROCESS_DELAY_SECONDS = 10.0
 
 
 class ConsumerRun:
-    """One run of a consumer. Its threads keep to it, even if they outlast it.
+    """One run of a consumer. A thread that outlives its run does not touch the next run.
 
     Args:
-        client: reports the jobs.
+        client: the client that reports the jobs.
         processor: starts and finishes the jobs.
         pool: the processes that run the handlers.
-        concurrency: jobs in flight at the same time.
+        concurrency: the number of jobs in flight at the same time.
     """
 
     def __init__(
@@ -58,15 +60,15 @@ class ConsumerRun:
         self._concurrency = concurrency
         self._slots = threading.Semaphore(concurrency)
         self._shutting_down = threading.Event()
-        self._idle = threading.Semaphore(0)  # threads that wait for a job, or are about to
+        self._idle_threads = threading.Semaphore(0)  # those that wait for a job, or are about to
         self._submitted: SimpleQueue[Reservation | None] = SimpleQueue()
 
     def start(self) -> None:
-        """Start the processes, so that no job waits for one."""
+        """Start the processes, so that no job waits for a start."""
         self.pool.start()
 
     def acquire_slot(self) -> bool:
-        """Acquire a slot. Return False if none was free for a tick."""
+        """Acquire a slot. Return False if none was free for `TICK_SECONDS`."""
         return self._slots.acquire(timeout=TICK_SECONDS)
 
     def release_slot(self) -> None:
@@ -78,17 +80,17 @@ class ConsumerRun:
 
         Args:
             job: the payload as fetched.
-            since: the time just before FETCH; see `Reservation`.
+            since: the time just before FETCH was sent; see `Reservation`.
         """
         self._dispatch(Reservation(self._client, job, since, self._shutting_down))
 
     def _dispatch(self, reservation: Reservation) -> None:
-        """Pass a job to a thread: the run loop must notice a stop meanwhile.
+        """Pass a job to another thread, so that the thread of `run` notices a stop meanwhile.
 
-        An idle thread takes it if there is one. To start a thread takes longer than anything else
-        that a consumer does for a short job.
+        An idle thread receives it if there is one. To start a thread takes longer than anything
+        else that a consumer does for a short job.
         """
-        if self._idle.acquire(blocking=False):
+        if self._idle_threads.acquire(blocking=False):
             self._submitted.put(reservation)
             return
         thread = threading.Thread(
@@ -97,13 +99,13 @@ class ConsumerRun:
         try:
             thread.start()
         except RuntimeError as exc:
-            self._processor.finish(reservation, _result_without("thread", reservation.job, exc))
+            self._processor.finish(reservation, _log_shortage("thread", reservation.job, exc))
             self.release_slot()
 
     def _process_jobs(self, reservation: Reservation | None) -> None:
         """Process one job after another in this thread, until None is submitted."""
         while reservation is not None:
-            # No context variable of a job is left for the next; a `threading.local` is.
+            # Each job starts with empty context variables. A `threading.local` keeps its values.
             Context().run(self._process, reservation)
             reservation = self._submitted.get()
 
@@ -114,7 +116,7 @@ class ConsumerRun:
             if isinstance(result, HandlerCall):
                 result = self._perform(result)
             self._processor.finish(reservation, result)
-            self._idle.release()  # before the slot, or the next job starts another thread
+            self._idle_threads.release()  # before the slot, or the next job starts another thread
         finally:
             self.release_slot()
 
@@ -125,23 +127,23 @@ class ConsumerRun:
         except (ProcessEnded, NotStarted) as exc:
             if self.pool.killed:  # by a shutdown: the job has not failed
                 return Requeue(0)
-            if isinstance(exc, NotStarted):  # nor if the machine is short of processes or memory
-                return _result_without("process", call.job, exc)
+            if isinstance(exc, NotStarted):  # the machine is short of memory: no failure either
+                return _log_shortage("process", call.job, exc)
             return job_error(exc)
-        except BaseException as exc:  # noqa: BLE001  # it does not pickle: it costs that job alone
-            return self._processor.start_failed(call.job, exc)
+        except BaseException as exc:  # noqa: BLE001  # a job that cannot be pickled: it alone fails
+            return self._processor.log_start_failure(call.job, exc)
 
-    def shut_down(self, grace: float, is_hurried: Callable[[], bool]) -> None:
-        """Give the jobs in flight their grace period. Then kill their processes and requeue them.
+    def shut_down(self, grace: float, is_grace_over: Callable[[], bool]) -> None:
+        """Wait for the jobs in flight. After the grace period, kill their processes; requeue them.
 
         Args:
             grace: seconds for the jobs to end.
-            is_hurried: whether the grace period is to end now.
+            is_grace_over: returns whether the grace period has been ended early.
         """
         in_flight = self._await_jobs(self._concurrency, 0)
         if in_flight:
             log.info("consumer stopping: in_flight=%d grace=%.1fs", in_flight, grace)
-        in_flight = self._await_jobs(in_flight, grace, is_hurried)
+        in_flight = self._await_jobs(in_flight, grace, is_grace_over)
         killed = self.pool.kill()
         if killed:
             log.warning("jobs not ended within the grace period, will be requeued: jobs=%d", killed)
@@ -155,12 +157,16 @@ class ConsumerRun:
         self.pool.close()
 
     def _await_jobs(
-        self, in_flight: int, seconds: float, is_hurried: Callable[[], bool] = lambda: False
+        self, in_flight: int, seconds: float, is_grace_over: Callable[[], bool] = lambda: False
     ) -> int:
-        """Wait for slots to be released, for some seconds at most. Return how many are not."""
+        """Acquire the slots of jobs in flight as they end, for some seconds at most.
+
+        Returns:
+            The number of jobs that are still in flight.
+        """
         deadline = time.monotonic() + seconds
         while in_flight:
-            left = 0.0 if is_hurried() else deadline - time.monotonic()
+            left = 0.0 if is_grace_over() else deadline - time.monotonic()
             if self._slots.acquire(timeout=min(max(left, 0), TICK_SECONDS)):
                 in_flight -= 1
             elif left <= 0:
@@ -168,8 +174,8 @@ class ConsumerRun:
         return in_flight
 
 
-def _result_without(resource: str, job: Payload, exc: Exception) -> Requeue:
-    """Log that the machine has no process or thread for a job. Return the job's result."""
+def _log_shortage(resource: str, job: Payload, exc: Exception) -> Requeue:
+    """Log that no process or thread could be started for a job. Return the job's result."""
     log.warning(
         'no %s available, job will be requeued: jobtype=%s jid=%s delay=%.1fs error="%s"',
         resource,

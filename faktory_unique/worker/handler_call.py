@@ -1,7 +1,7 @@
-"""Runs a handler with its perform middleware; `current_job`; a failure's message and backtrace.
+"""`HandlerCall`: a handler and its job; `perform` runs it, `current_job` returns its payload.
 
-The result is None, a `JobError` or a `Requeue`. All of them pickle, so a child process can send any
-of them to its consumer. The exception itself may not pickle.
+The result is None, a `JobError` or a `Requeue`. All of them can be pickled, so a child process can
+send them to its consumer. The exception itself may not be picklable.
 """
 
 from __future__ import annotations
@@ -18,25 +18,25 @@ if TYPE_CHECKING:
 
 _current_job: ContextVar[Payload | None] = ContextVar("faktory_unique_current_job", default=None)
 
-# The server keeps this much of each (manager/retry.go of Faktory 1.10).
+# The server keeps no more of each (manager/retry.go of Faktory 1.10).
 _MAX_ERRTYPE_LENGTH = 100
 _MAX_MESSAGE_LENGTH = 1_000
 _MAX_BACKTRACE_LINES = 50
 
 JobResult: TypeAlias = JobError | Requeue | None
-"""The result of a job, and the report that follows it: None is acknowledged, a `JobError` is sent
-as FAIL, a `Requeue` pushes a copy."""
+"""The result of a job, which decides its report: after None an ACK is sent, after a `JobError` a
+FAIL, after a `Requeue` a copy and an ACK."""
 
 
 class HandlerCall(NamedTuple):
     """A call of a handler with a job's args.
 
     Attributes:
-        middleware: stands around the handler, the first outermost.
+        middleware: those that wrap the handler, the first outermost.
         handler: the function registered for the jobtype.
         job: the payload as fetched.
         bind: whether the jid is passed before the args.
-        report_to_sentry: whether an exception of the handler is reported to Sentry.
+        report_to_sentry: whether an exception is reported to Sentry.
     """
 
     middleware: Sequence[Middleware]
@@ -47,16 +47,16 @@ class HandlerCall(NamedTuple):
 
 
 def current_job() -> Payload:
-    """Return the payload of the job that this handler was called for, with its `jid` and `custom`.
+    """Return the payload of the job for which this handler was called, with its `jid` and `custom`.
 
-    Its args have been through the server's JSON: they may differ from the objects pushed.
+    Its args were JSON on the server: they may differ from the objects that were pushed.
 
     Raises:
         LookupError: no handler is running in this thread.
     """
     job = _current_job.get()
     if job is None:
-        raise LookupError("no job is running here; call current_job() in a handler only")
+        raise LookupError("no job is running in this thread; call current_job() in a handler only")
     return job
 
 
@@ -70,10 +70,12 @@ def perform(call: HandlerCall) -> JobResult:
     job = call.job
     token = _current_job.set(job)
     try:
-        compose(call.middleware, "perform", partial(_call, call.handler, bind=call.bind))(job)
+        compose(call.middleware, "perform", partial(_call_handler, call.handler, bind=call.bind))(
+            job
+        )
     except RetryLater as later:
         return later.requeue
-    except BaseException as exc:  # noqa: BLE001  # a handler's sys.exit() costs that job alone
+    except BaseException as exc:  # noqa: BLE001  # also sys.exit() in a handler: only its job fails
         if call.report_to_sentry:
             _report_to_sentry(exc)
         return job_error(exc, job.get("backtrace", _MAX_BACKTRACE_LINES))
@@ -82,12 +84,12 @@ def perform(call: HandlerCall) -> JobResult:
     return None
 
 
-def _call(handler: Callable[..., object], job: Payload, *, bind: bool) -> object:
+def _call_handler(handler: Callable[..., object], job: Payload, *, bind: bool) -> object:
     return handler(job["jid"], *job["args"]) if bind else handler(*job["args"])
 
 
 def _report_to_sentry(exc: BaseException) -> None:
-    """Report an exception here: the consumer gets only its text."""
+    """Report an exception from this process: the consumer receives only its text."""
     import sentry_sdk  # noqa: PLC0415  # the user's, as in pyfaktory
 
     sentry_sdk.capture_exception(exc)
@@ -95,16 +97,16 @@ def _report_to_sentry(exc: BaseException) -> None:
 
 
 def job_error(exc: BaseException, max_lines: int = _MAX_BACKTRACE_LINES) -> JobError:
-    """Return an exception as FAIL reports it, cut to the server's limits.
+    """Return the `JobError` of an exception, cut to the server's limits.
 
     Args:
         exc: the exception.
-        max_lines: the number of backtrace lines to keep: the innermost.
+        max_lines: the number of calls to keep in the backtrace: the innermost ones, 50 at most.
     """
     try:
         message = str(exc)
     except Exception:  # noqa: BLE001  # its __str__ is the user's
-        message = "(its message could not be read)"
+        message = "(the exception's message could not be read)"
     lines = traceback.format_tb(exc.__traceback__, limit=-min(max_lines, _MAX_BACKTRACE_LINES))
     backtrace = tuple(line.rstrip("\n") for line in lines)
     errtype = type(exc).__name__[:_MAX_ERRTYPE_LENGTH]

@@ -1,8 +1,8 @@
-"""The pool of child processes in which handlers run: how they start, crash, are killed and end.
+"""`ProcessPool`: the child processes in which handlers run; they start, crash, are killed, end.
 
-Each process runs one job at a time, and its death costs that job alone. The consumer detects a
-death by the end of the process, not by a message that might never arrive, and starts a new process
-for the next job. Processes share nothing, so no process can block another.
+Each process runs one job at a time. If it dies, only that job fails. The consumer detects a death
+by the end of the process, not by a message that might never arrive, and starts a new process for
+the next job. Processes share nothing, so no process can block another.
 """
 
 from __future__ import annotations
@@ -26,18 +26,19 @@ if TYPE_CHECKING:
     from .child import Message
     from .handler_call import HandlerCall, JobResult
 
-# How often the consumer checks that a process still exists. The end of its pipe may not show that
-# it is gone: another process may have inherited a copy of it.
+# The time between checks that a process still exists. Its pipe may stay open although it is gone:
+# another process may have inherited a copy of its end.
 _EXIT_CHECK_MILLISECONDS = 1_000
 
-# A process can die while it is idle. The job that is sent to it must not fail for that.
+# A process can die while it is idle. The next job must not fail for that: another process gets it.
 _MAX_ATTEMPTS = 3
 
-# Time for idle processes to flush what they have written, and to end.
+# Time for idle processes to flush their output and to end.
 _DISMISSAL_SECONDS = 1.0
 
-# A process that is forked while another's pipe is being made would keep that pipe from ending.
-_starting = threading.Lock()
+# One start at a time: a process that is forked while another's pipe is being made would inherit it,
+# and keep it open.
+_start_mutex = threading.Lock()
 
 
 class ProcessEnded(Exception):
@@ -48,16 +49,16 @@ class NotStarted(Exception):
     """No process has read the job, so its handler has not started."""
 
 
-class _Running(NamedTuple):
-    """A process that was started, and the means to communicate with it."""
+class _RunningProcess(NamedTuple):
+    """A process that was started, with its pipe and the poller of both."""
 
     process: BaseProcess
     pipe: Connection
-    poller: select.poll  # of both; multiprocessing's own `wait` makes a new one each time
+    poller: select.poll  # made once; multiprocessing's own `wait` makes a new one each time
 
 
 class ChildProcess:
-    """One process for one job at a time. It is started when needed, and again after it has ended.
+    """A process for one job at a time. It is started when needed, and again after it has ended.
 
     Args:
         context: the multiprocessing context.
@@ -65,22 +66,26 @@ class ChildProcess:
 
     def __init__(self, context: BaseContext) -> None:
         self._context = context
-        self._running: _Running | None = None
+        self._running: _RunningProcess | None = None
         self._killed = False
 
-    def start(self) -> _Running:
-        """Start the process, unless it is alive. Return it."""
+    def start(self) -> _RunningProcess:
+        """Start the process, unless it is alive. Return it.
+
+        Raises:
+            OSError: the machine has no more processes, descriptors or memory.
+        """
         if self._running is not None and self._running.process.is_alive():
             return self._running
         self._discard()
-        with _starting:
+        with _start_mutex:
             ours, theirs = self._context.Pipe()
             process = self._context.Process(  # type: ignore[attr-defined]  # typeshed leaves it to each context
                 target=run_jobs, args=[theirs], name="faktory-worker"
             )
             try:
                 process.start()
-            except BaseException:  # a Ctrl-C during the start, too: no descriptor is left open
+            except BaseException:  # also a Ctrl-C during the start: leave no descriptor open
                 ours.close()
                 raise
             finally:
@@ -88,7 +93,7 @@ class ChildProcess:
         poller = select.poll()
         poller.register(ours, select.POLLIN)
         poller.register(process.sentinel, select.POLLIN)
-        self._running = _Running(process, ours, poller)
+        self._running = _RunningProcess(process, ours, poller)
         return self._running
 
     def perform(self, call: HandlerCall) -> JobResult:
@@ -96,9 +101,9 @@ class ChildProcess:
 
         Raises:
             ProcessEnded: the process ended before the handler returned.
-            NotStarted: no process could be started, each ended before it had read the job, or the
-                consumer has stopped.
-            Exception: the call cannot be pickled; nothing has run.
+            NotStarted: no process could be started, each one ended before it had read the job, or
+                the consumer has stopped.
+            Exception: the call cannot be pickled. The handler has not run.
         """
         for _ in range(_MAX_ATTEMPTS):
             if self._killed:
@@ -113,7 +118,7 @@ class ChildProcess:
         raise NotStarted(f"{_MAX_ATTEMPTS} processes ended before they had read the job")
 
     def kill(self) -> None:
-        """End the process at once and for good, whether it is busy or not."""
+        """End the process at once, whether it is busy or not. It is not started again."""
         self._killed = True
         if self._running is not None:
             self._running.process.kill()
@@ -128,21 +133,32 @@ class ChildProcess:
         """Wait for a dismissed process to end. Kill it at the deadline.
 
         Args:
-            deadline: by `time.monotonic`.
+            deadline: a time of `time.monotonic`.
         """
         if self._running is not None:
             self._running.process.join(max(0.0, deadline - time.monotonic()))
         self.kill()
         self._discard()
 
-    def _send(self, running: _Running, call: HandlerCall) -> None:
+    def _send(self, running: _RunningProcess, call: HandlerCall) -> None:
+        """Send a call to the process.
+
+        Raises:
+            NotStarted: the process has ended.
+        """
         try:
             running.pipe.send(call)
         except OSError as exc:
             self._discard()
             raise NotStarted from exc
 
-    def _receive(self, running: _Running) -> JobResult:
+    def _receive(self, running: _RunningProcess) -> JobResult:
+        """Wait for the result of the call that was sent.
+
+        Raises:
+            ProcessEnded: the process ended while the handler ran.
+            NotStarted: the process ended before it had read the job.
+        """
         started = False
         for message in self._messages(running):
             if message is not STARTED:
@@ -151,24 +167,27 @@ class ChildProcess:
         self._discard()
         raise ProcessEnded(_end_message(running.process.exitcode)) if started else NotStarted
 
-    def _messages(self, running: _Running) -> Iterator[Message]:
-        """Yield each message of the process, until it has ended."""
+    def _messages(self, running: _RunningProcess) -> Iterator[Message]:
+        """Yield each message of the process until it has ended."""
         process, pipe, poller = running
         ended = False
         while True:
-            if self._killed:  # while it was being started
+            if self._killed:  # while the process was being started
                 process.kill()
             ready = {fd for fd, _ in poller.poll(0 if ended else _EXIT_CHECK_MILLISECONDS)}
             if pipe.fileno() in ready:
                 try:
                     yield pipe.recv()
-                except (EOFError, OSError):  # closed by its handler, or by its end
+                except (
+                    EOFError,
+                    OSError,
+                ):  # closed by the handler, or because the process has ended
                     poller.unregister(pipe)
             elif ended:
                 return
             else:
-                # By its sentinel too: if SIGCHLD is ignored, `is_alive` stays true for ever. Then
-                # poll once more, for messages that it sent before it ended.
+                # The sentinel, too: if SIGCHLD is ignored, `is_alive` stays true for ever. Then
+                # poll once more, for messages that the process sent before it ended.
                 ended = process.sentinel in ready or not process.is_alive()
 
     def _discard(self) -> None:
@@ -186,22 +205,25 @@ class ProcessPool:
     Args:
         context: the multiprocessing context.
         size: the number of processes.
+
+    Attributes:
+        killed: whether `kill` was called.
     """
 
     def __init__(self, context: BaseContext, size: int) -> None:
-        self._all = [ChildProcess(context) for _ in range(size)]
-        self._idle = deque(self._all)
+        self._processes = [ChildProcess(context) for _ in range(size)]
+        self._idle = deque(self._processes)
         self.killed = False
 
     def start(self) -> None:
-        """Start all processes, so that no job waits for one."""
-        for process in self._all:
+        """Start all processes, so that no job waits for a start."""
+        for process in self._processes:
             process.start()
 
     def perform(self, call: HandlerCall) -> JobResult:
         """Run a handler in an idle process; see `ChildProcess.perform`."""
         try:
-            process = self._idle.pop()  # the one that was used last: it is warm
+            process = self._idle.pop()  # the process that was used last: its caches are warm
         except IndexError:
             raise NotStarted("the consumer has stopped") from None
         try:
@@ -212,9 +234,9 @@ class ProcessPool:
             self._idle.append(process)
 
     def kill(self) -> int:
-        """Kill the processes that have a job, and refuse further jobs. Return their number."""
+        """Refuse further jobs, and kill the processes that have a job. Return the number killed."""
         self.killed = True
-        busy = [process for process in self._all if process not in self._idle]
+        busy = [process for process in self._processes if process not in self._idle]
         for process in busy:
             process.kill()
         return len(busy)
@@ -230,8 +252,8 @@ class ProcessPool:
 
 
 def _end_message(exitcode: int | None) -> str:
-    how = "in an unknown way" if exitcode is None else f"with status {exitcode}"
+    cause = "in an unknown way" if exitcode is None else f"with status {exitcode}"
     if exitcode is not None and exitcode < 0:
         with contextlib.suppress(ValueError):  # a number without a name
-            how = f"by signal {signal.Signals(-exitcode).name}"
-    return f"the process ended {how} before the handler returned"
+            cause = f"by signal {signal.Signals(-exitcode).name}"
+    return f"the process ended {cause} before the handler returned"

@@ -1,6 +1,7 @@
-"""Decides and reports: runs a job's fetch, ack, fail and requeue middleware; logs failed jobs.
+"""`JobProcessor`: runs a job's fetch, ack, fail and requeue middleware, and logs failed jobs.
 
-The handler runs elsewhere: a consumer runs it in a child process, `testing` in the caller's thread.
+It does not run the handler: a consumer does that in a child process, and the testing kit in the
+caller's thread.
 """
 
 from __future__ import annotations
@@ -46,11 +47,11 @@ _LOGGED_OUTCOMES = {
 
 
 class JobProcessor:
-    """Starts and finishes the jobs of one consumer. It raises nothing: no job costs another.
+    """Starts and finishes the jobs of one consumer. It raises nothing: if a job fails, others run.
 
     Args:
         middleware: the chain, the first outermost.
-        handlers: handler and `bind` of each jobtype; looked up again for each job.
+        handlers: handler and `bind` by jobtype. It may change: each job is looked up in it.
         report_to_sentry: whether handlers' exceptions are reported to Sentry.
     """
 
@@ -64,16 +65,16 @@ class JobProcessor:
         self._middleware = middleware
         self._handlers = handlers
         self._report_to_sentry = report_to_sentry
-        self._around_handler = tuple(m for m in middleware if overrides(m, "perform"))
-        self._decide = compose(middleware, "fetch", _run)
+        self._perform_middleware = tuple(m for m in middleware if overrides(m, "perform"))
+        self._decide = compose(middleware, "fetch", _run_decision)
         self._owns_locks = any(each.owns_locks for each in middleware)
         self._warned_jobtypes: set[str] = set()
 
     def start(self, job: Payload) -> HandlerCall | JobResult:
-        """Have the fetch middleware decide about a fetched job.
+        """Run the fetch middleware, which decides about a fetched job.
 
         Returns:
-            The call to perform, or the result of a job whose handler is not to run.
+            The call to perform, or a result if the handler must not run.
         """
         if not self._owns_locks:
             self._warn_of_lock(job)
@@ -83,11 +84,13 @@ class JobProcessor:
             return JobError("NoHandler", f"no handler is registered for {job['jobtype']!r}")
         try:
             decision = self._decide(job)
-        except BaseException as exc:  # noqa: BLE001  # a middleware's sys.exit() costs that job alone
-            return self.start_failed(job, exc)
+        except BaseException as exc:  # noqa: BLE001  # also a sys.exit(): only this job fails
+            return self.log_start_failure(job, exc)
         match decision:
             case Run():
-                return HandlerCall(self._around_handler, handler, job, bind, self._report_to_sentry)
+                return HandlerCall(
+                    self._perform_middleware, handler, job, bind, self._report_to_sentry
+                )
             case Drop(reason):
                 log.info(
                     'job dropped: jobtype=%s jid=%s reason="%s"', job["jobtype"], job["jid"], reason
@@ -95,31 +98,32 @@ class JobProcessor:
                 return None
             case Requeue():
                 return decision
-        # From a middleware that is not type-checked.
+        # A middleware that is not type-checked can return anything.
         message = f"a fetch middleware returned {decision!r}, not Run, Requeue or Drop"  # type: ignore[unreachable]
         return JobError("TypeError", message)
 
-    def start_failed(self, job: Payload, exc: BaseException) -> JobError:
-        """Log an exception that kept a job's handler from starting. Return the job's result."""
+    def log_start_failure(self, job: Payload, exc: BaseException) -> JobError:
+        """Log an exception that prevented the start of a job's handler. Return the job's result."""
         log.error(
             "job could not be started: jobtype=%s jid=%s", job["jobtype"], job["jid"], exc_info=exc
         )
         return job_error(exc)
 
     def finish(self, reservation: Reservation, result: JobResult) -> ReportStatus:
-        """Report a job's result, through the chain: ACK, FAIL, or a copy and ACK.
+        """Report a job's result through the chain: ACK, FAIL, or a copy and ACK.
 
         Returns:
-            The status of the report; UNKNOWN if a middleware raised.
+            The status of the report; UNKNOWN if a middleware raised an exception.
         """
         job = reservation.job
         try:
             if isinstance(result, Requeue):
                 return self._requeue(reservation, result.delay)
             return self._report(reservation, result)
-        except BaseException:  # a middleware's, of any kind: it costs that job alone
+        except BaseException:  # of a middleware, of any kind: other jobs go on
             log.exception(
-                "report raised an exception, perhaps after it was sent: jobtype=%s jid=%s",
+                "a middleware raised an exception before or after the report was sent: "
+                "jobtype=%s jid=%s",
                 job["jobtype"],
                 job["jid"],
             )
@@ -138,7 +142,7 @@ class JobProcessor:
         if status is not ReportStatus.ACCEPTED:
             log.warning(
                 "%s %s: jobtype=%s jid=%s elapsed=%.0fs reserve_for=%ds; "
-                "the server runs the job again, or has ended it",
+                "the server runs the job again, or has already ended it",
                 verb,
                 status.value,
                 job["jobtype"],
@@ -154,40 +158,42 @@ class JobProcessor:
         _check_status(status, "requeue")
         if status is ReportStatus.REFUSED:
             return self._report(reservation, JobError("RequeueRefused", "Faktory refused the copy"))
-        about = job["jobtype"], job["jid"], delay
+        fields = job["jobtype"], job["jid"], delay
         if status is ReportStatus.ACCEPTED:
-            log.info("job requeued: jobtype=%s jid=%s delay=%.1fs", *about)
+            log.info("job requeued: jobtype=%s jid=%s delay=%.1fs", *fields)
         else:
             log.warning(
                 "requeue %s: jobtype=%s jid=%s delay=%.1fs; "
                 "the job may run twice, or again once its reservation has expired",
                 status.value,
-                *about,
+                *fields,
             )
         return status
 
     def _warn_of_lock(self, job: Payload) -> None:
-        """Warn once for each jobtype: the worker's middleware was forgotten."""
+        """Warn, once for each jobtype, of a job that has a lock: this worker has no `Unique`."""
         if read_stamp(job) is not None and job["jobtype"] not in self._warned_jobtypes:
             self._warned_jobtypes.add(job["jobtype"])
             log.warning(
-                "locks are left to their TTL: jobtype=%s; add Unique to this worker's middleware",
+                "locks are not released, they stay until their TTL ends: jobtype=%s; "
+                "add Unique to this worker's middleware",
                 job["jobtype"],
             )
 
 
-def _run(_job: Payload) -> FetchDecision:
+def _run_decision(_job: Payload) -> FetchDecision:
+    """Return the decision without middleware: run the job."""
     return Run()
 
 
 def _log_failure(job: Payload, error: JobError) -> None:
     outcome, failures = failure_outcome(job), failures_before(job)
-    retry = ""
+    hint = ""
     if outcome is FailureOutcome.RETRIED:
         soonest, latest = retry_backoff(failures)
-        retry = f" next_in={soonest}s..{latest}s"
+        hint = f" next_in={soonest}s..{latest}s"
     if error.errtype == "NoHandler":
-        retry += "; register a handler for it in this worker, or give it another queue"
+        hint += "; register a handler for it in this worker, or push it to another queue"
     log.warning(
         "job failed, %s: jobtype=%s jid=%s error=%s attempt=%d%s",
         _LOGGED_OUTCOMES[outcome],
@@ -195,12 +201,16 @@ def _log_failure(job: Payload, error: JobError) -> None:
         job["jid"],
         error.errtype,  # its type alone: the message may hold args
         failures + 1,
-        retry,
+        hint,
     )
 
 
 def _check_status(status: object, verb: str) -> None:
-    """Raise TypeError for a value that only an untyped middleware returns."""
+    """Check the return value of a middleware that need not be type-checked.
+
+    Raises:
+        TypeError: it is not a `ReportStatus`.
+    """
     if not isinstance(status, ReportStatus):
         raise TypeError(
             f"a middleware's {verb.lower()} returned {status!r}; return the value of call_next"

@@ -9,18 +9,18 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from faktory_unique.middleware import Payload
 
-# Set again: by the server, or from `delay`.
+# Fields that the copy does not keep: the server or `delay` sets them again.
 _SET_AGAIN = {"at", "enqueued_at"}
 
-# By these an Enterprise server would take the copy for a duplicate of the job that it continues.
+# Fields of `custom` by which an Enterprise server would refuse the copy as a duplicate of its job.
 _SERVER_UNIQUE = {"unique_for", "unique_until"}
 
 
 def copy_due_in(job: Payload, delay: float, now: float) -> Payload:
     """Return the payload to push instead of a job.
 
-    It keeps `failure`, so that the retries spent stay spent, and the stamp, so that it has the
-    job's lock.
+    It keeps `failure`, so that spent retries still count, and the stamp, so that it keeps the job's
+    lock.
 
     Args:
         job: the payload as fetched.

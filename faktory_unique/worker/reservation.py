@@ -1,9 +1,9 @@
-"""Sends ACK, FAIL and requeues for a fetched job: when, how often, and not after it has expired.
+"""`Reservation`: sends ACK or FAIL for a fetched job, or requeues it, before it expires.
 
 The server keys reservations by jid alone, and replies +OK to an ACK that comes after the
 reservation has expired (manager/working.go of Faktory 1.10). Such an ACK can end another worker's
-run of the same job. So a report is sent only while the reservation is surely this worker's, or has
-expired so recently that no other worker can have the job.
+run of the same job. So a report is sent only while the reservation surely belongs to this worker,
+or has expired so recently that no other worker can have the job.
 """
 
 from __future__ import annotations
@@ -40,8 +40,8 @@ if TYPE_CHECKING:
 _FIRST_PAUSE_SECONDS = 0.1
 _LONGEST_PAUSE_SECONDS = 2.0
 
-# The server works on a command for 5 s (server/server.go:399). After a longer wait for the reply
-# to a FAIL, there is no time left to send it again.
+# The server gives a command 5 s (server/server.go:399). After a longer wait for the reply to FAIL,
+# there is no time left to send it again.
 _FAIL_TIMEOUT_SECONDS = 6.0
 
 
@@ -49,11 +49,11 @@ class Reservation:
     """A job that this worker has fetched and not reported yet.
 
     Args:
-        client: connected to the server that reserved the job.
+        client: a client that is connected to the server that reserved the job.
         job: the payload as fetched.
         since: the time just before FETCH was sent, as `(time.monotonic(), client.now())`. The
-            server's own clock for the reservation starts later.
-        shutting_down: set when the worker has no more time to repeat a failed report.
+            server starts the time of the reservation later.
+        shutting_down: set when the worker has time for one more try of a failed report only.
     """
 
     def __init__(
@@ -70,7 +70,7 @@ class Reservation:
         self._shutting_down = shutting_down
 
     def elapsed(self) -> float:
-        """Return the seconds since before FETCH, by the clock that moved more.
+        """Return the seconds since FETCH was sent, by the clock that has advanced more.
 
         One of the two clocks may stop while the machine is suspended.
         """
@@ -78,13 +78,21 @@ class Reservation:
         return max(time.monotonic() - monotonic, self._client.now() - wall)
 
     def ack(self, job: Payload) -> ReportStatus:
-        """Send ACK; repeat it on a new connection while the reservation is surely this worker's."""
+        """Send ACK. If no reply came, repeat it while the reservation surely is this worker's.
+
+        Args:
+            job: the payload as fetched.
+        """
         return self._ack(job, reserve_for(self.job) + LATE_GRACE)
 
     def fail(self, job: Payload, error: JobError) -> ReportStatus:
-        """Send FAIL; repeat it without a reply for as long as no other worker can have the job.
+        """Send FAIL. If no reply came, repeat it as long as no other worker can have the job.
 
-        A failed job is back in its queue after 15 s at the soonest.
+        A failed job is back in its queue after 15 s at the earliest.
+
+        Args:
+            job: the payload as fetched.
+            error: the error to report.
         """
         command = "FAIL " + json.dumps(
             {
@@ -118,15 +126,16 @@ class Reservation:
         """Push a copy of the job and acknowledge the job itself.
 
         The copy has a jid of its own: two jobs with one jid destroy each other's reservation. If
-        the push's outcome is unknown, the job is left to its reservation's expiry. If the expiry
-        would end the job, another copy is pushed instead, and the work may be done twice.
+        the outcome of the push is unknown, no ACK is sent, and the server enqueues the job again
+        when the reservation expires. If the expiry would end the job instead, another copy is
+        pushed, and the work may be done twice.
 
         Args:
             job: the payload as fetched.
             delay: seconds until the copy is due.
 
         Returns:
-            ACCEPTED if both were answered; REFUSED if the copy was refused: the job is untouched.
+            ACCEPTED if Faktory accepted both; REFUSED if it refused the copy: the job is unchanged.
         """
         limit = reserve_for(self.job)
         status, pauses = ReportStatus.WITHHELD, _RetryPauses(self._shutting_down)
@@ -151,7 +160,7 @@ class Reservation:
         """Push a copy by PUSHB.
 
         Raises:
-            CommandNotSent: it was not sent, or the server takes no command at present.
+            CommandNotSent: PUSHB was not sent, or the server accepts no commands for now.
         """
         try:
             not_after = self._not_after(reserve_for(self.job))
@@ -188,17 +197,29 @@ class Reservation:
         return status
 
     def _call(self, command: str, limit: float, timeout: float | None = None) -> str:
+        """Send a command and return its reply.
+
+        Args:
+            command: ACK or FAIL.
+            limit: seconds after FETCH from which it must not be sent.
+            timeout: seconds for the command, if that is less than the client's time-out.
+
+        Raises:
+            CommandNotSent: the command was not sent, or the server accepts no commands for now.
+            CommandRefused: the server replied with any other error.
+            CommandOutcomeUnknown: no complete reply arrived.
+        """
         try:
             return self._commands.call(
                 command, not_after=self._not_after(limit), max_timeout=timeout
             )
         except CommandRefused as exc:
-            if is_temporary(str(exc)):  # the next server will take it
+            if is_temporary(str(exc)):  # the server that is started next will accept it
                 raise CommandNotSent(str(exc)) from exc
             raise
 
     def _not_after(self, limit: float) -> float:
-        """Return the `time.monotonic` at which `limit` seconds have passed since FETCH."""
+        """Return the time of `time.monotonic` that is `limit` seconds after FETCH."""
         return time.monotonic() + limit - self.elapsed()
 
     def _status_of(self, reply: str) -> ReportStatus:
@@ -213,7 +234,7 @@ class Reservation:
 
 
 class _RetryPauses:
-    """Growing pauses between attempts. A shutdown ends the pause; one more attempt follows it."""
+    """Growing pauses between attempts. A shutdown ends the pause, and one more attempt follows."""
 
     def __init__(self, shutting_down: threading.Event) -> None:
         self._shutting_down = shutting_down
@@ -221,7 +242,7 @@ class _RetryPauses:
         self._was_last = shutting_down.is_set()
 
     def wait(self) -> bool:
-        """Wait before the next attempt. Return False, at once, if there is to be none."""
+        """Wait before the next attempt. Return False at once if no further attempt is allowed."""
         if self._was_last:
             return False
         self._was_last = self._shutting_down.wait(self._next_seconds)

@@ -1,4 +1,4 @@
-"""SIGTERM and Ctrl-C in a consumer: they stop it while it runs; earlier handlers are restored."""
+"""SIGTERM and Ctrl-C: they stop a consumer while it runs; afterwards old handlers are restored."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ _STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 def on_stop_signals(stop: Callable[[], None]) -> Iterator[None]:
     """Call `stop` on SIGTERM and Ctrl-C within the block; restore the signal handlers after it.
 
-    An exception instead of a call would strand the job that a FETCH is about to bring. In any
-    thread but the main one, which alone receives signals, this does nothing.
+    A signal handler that raised would interrupt FETCH and lose its job until the reservation
+    expires. In any thread except the main one, which alone receives signals, this does nothing.
     """
     if threading.current_thread() is not threading.main_thread():
         yield

@@ -58,7 +58,7 @@ def test_a_handler_knows_its_job_while_it_runs_and_not_after():
         (ValueError("why"), "ValueError", "why"),
         (SystemExit(3), "SystemExit", "3"),
         (KeyboardInterrupt(), "KeyboardInterrupt", ""),
-        (UnreadableError(), "UnreadableError", "(its message could not be read)"),
+        (UnreadableError(), "UnreadableError", "(the exception's message could not be read)"),
         (ValueError("x" * 5000), "ValueError", "x" * 1000),
     ],
 )
