@@ -12,11 +12,17 @@ class Clock:
     Args:
         start: the time at which the clock stands still until it is advanced: a datetime or seconds
             since the epoch. None: the clock runs with the wall clock, plus all advances.
+
+    Raises:
+        TypeError: the start is of another type.
+        ValueError: the start is a datetime without a time zone.
     """
 
     def __init__(self, start: float | datetime | None = None) -> None:
         if not isinstance(start, datetime | int | float | None):
-            raise TypeError(f"{start!r}: a clock starts at a datetime or at seconds since 1970")
+            raise TypeError(
+                f"{start!r}: a clock starts at a datetime or at seconds since the epoch"
+            )
         if isinstance(start, datetime):
             if start.tzinfo is None:
                 raise ValueError(f"{start!r} has no time zone; write datetime(…, tzinfo=UTC)")
@@ -39,12 +45,12 @@ class Clock:
     def advance(
         self, seconds: float = 0, *, minutes: float = 0, hours: float = 0, days: float = 0
     ) -> None:
-        """Advance the clock by the sum of the arguments.
+        """Advance the clock by the sum of all arguments.
 
         Raises:
-            ValueError: the sum is negative: a server's clock never goes back.
+            ValueError: the sum is negative. A server's clock never goes back.
         """
         total = seconds + 60 * (minutes + 60 * (hours + 24 * days))
         if total < 0:
-            raise ValueError(f"{total} seconds: a clock is advanced, never put back")
+            raise ValueError(f"{total} seconds: a clock never goes back; pass 0 or more")
         self._advanced += total

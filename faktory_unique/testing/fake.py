@@ -1,4 +1,4 @@
-"""`FakeFaktory`: a Faktory in memory with its clock, store of locks, address and clients."""
+"""`FakeFaktory`: a Faktory in memory, with its clock, lock store, address and clients."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from .inline_runner import InlineRunner
 from .inspection import Inspection
 from .local_consumer import LocalConsumer
 from .lock_view import Locks
-from .lock_warnings import ForeignLockWarning
+from .lock_warnings import ForeignLockDetector
 from .server.core import Core
 from .server.memory_stream import MemoryStream
 from .server.tcp import HOST, Listener
@@ -35,8 +35,8 @@ if TYPE_CHECKING:
 _numbers = itertools.count(1)
 
 
-class _LocalAddress:
-    """The fake as clients of this process find it at its address; see `in_process.LocalServer`."""
+class _LocalServer:
+    """The fake, as `client.in_process` registers it for clients of this process."""
 
     def __init__(self, core: Core, runner: InlineRunner) -> None:
         self._core = core
@@ -50,10 +50,10 @@ class _LocalAddress:
 
 
 class FakeStore(MemoryStore):
-    """Locks that lapse by a fake's clock; `Unique` on this store uses that clock, too.
+    """A store in memory whose locks lapse by a fake's clock. Its `Unique` uses that clock, too.
 
     Attributes:
-        requested_keys: the keys of all locks that the store was ever asked to change.
+        requested_keys: the keys of all transitions that the store was ever asked to apply.
     """
 
     def __init__(self, clock: Clock) -> None:
@@ -68,7 +68,7 @@ class FakeStore(MemoryStore):
 
 
 class FakeFaktory(Inspection):
-    """A Faktory 1.10 in the memory of this process, which speaks the protocol's text.
+    """A Faktory 1.10 in the memory of this process. It receives and sends the protocol's text.
 
     Our `Client` reaches it by its `url` without a socket. For other clients it listens on a free
     loopback port, from `listen` to `close`, or during a `with` block. It is thread-safe.
@@ -77,28 +77,31 @@ class FakeFaktory(Inspection):
     Args:
         clock: the clock of the fake and its locks; by default one that runs with the wall clock
             and can be advanced.
-        password: the password of clients; by default none is needed.
-        seed: seed of the random part of the backoff after a failure.
+        password: the password that clients need; empty: none.
+        seed: the seed of the random part of the backoff after a failure; None: a random seed.
 
     Attributes:
         clock: the clock.
         store: a store for `Unique`, with locks that lapse by the same clock.
-        locks: these locks: a live mapping of key to `Lock`.
+        locks: a live mapping of key to `Lock`: the locks in `store`.
+
+    Raises:
+        TypeError: the clock is not a `Clock`.
     """
 
     def __init__(
         self, clock: Clock | None = None, *, password: str = "", seed: int | None = None
     ) -> None:
         if not isinstance(clock, Clock | None):
-            raise TypeError(f"{clock!r} is no Clock; pass Clock({clock!r})")
+            raise TypeError(f"{clock!r} is not a Clock; pass Clock({clock!r})")
         self.clock = clock if clock is not None else Clock()
         self.store = FakeStore(self.clock)
         self.locks = Locks(self.store)
         super().__init__(Core(self.clock, password, seed))
         self._name = f"fake-{next(_numbers)}"
-        self._foreign_locks = ForeignLockWarning(self.store_url, self.store.requested_keys)
+        self._foreign_locks = ForeignLockDetector(self.store_url, self.store.requested_keys)
         self._runner = InlineRunner(self._core, self.locks, self._foreign_locks, self.client)
-        self._local = _LocalAddress(self._core, self._runner)
+        self._local = _LocalServer(self._core, self._runner)
         self._address = f"{self._name}.invalid", 7419  # no host can have this name
         self._listener: Listener | None = None
         self._clients: list[Client] = []
@@ -120,18 +123,22 @@ class FakeFaktory(Inspection):
 
     @property
     def url(self) -> str:
-        """The address of the fake. Until it listens, only clients of this process reach it."""
+        """The URL of the fake. Until it listens, only clients of this process reach it."""
         host, port = self._address
         password = quote(self._core.password, safe="")
         return f"tcp://{f':{password}@' if password else ''}{host}:{port}"
 
     @property
     def store_url(self) -> str:
-        """The address of its store, for `Unique` in this process."""
+        """The URL of its store, for `Unique` in this process."""
         return f"memory://{self._name}"
 
     def listen(self) -> str:
-        """Listen on a free loopback port, unless the fake already does. Return its address."""
+        """Listen on a free loopback port, unless the fake already listens. Return its URL.
+
+        Raises:
+            RuntimeError: the fake is closed.
+        """
         self._runner.require_open()
         if self._listener is None:
             self._listener = Listener(self._core, self._runner.on_pushed_remotely)
@@ -140,7 +147,7 @@ class FakeFaktory(Inspection):
         return self.url
 
     def close(self) -> None:
-        """End all connections. The jobs and locks can still be inspected."""
+        """End all connections, and refuse new ones. The jobs and locks can still be inspected."""
         self._runner.close()
         for client in self._clients:
             client.disconnect()
@@ -149,14 +156,17 @@ class FakeFaktory(Inspection):
         if self._listener is not None:
             self._listener.close()
         in_process.unregister(self._local)
-        self._foreign_locks.emit()
+        self._foreign_locks.warn()
 
     def client(self, role: str = "producer", **options: Any) -> Client:  # noqa: ANN401  # Client's
         """Return a connected client of this process; `close` disconnects it.
 
         Args:
-            role: producer or consumer.
+            role: "producer", "consumer" or "both".
             options: other arguments of `Client`.
+
+        Raises:
+            RuntimeError: the fake is closed.
         """
         self._runner.require_open()
         client = Client(self.url, role, **options)
@@ -171,7 +181,7 @@ class FakeFaktory(Inspection):
         middleware: Iterable[Middleware] = (),
         **options: Any,  # noqa: ANN401  # Consumer's
     ) -> LocalConsumer:
-        """Return a consumer on this fake. Handlers run in this process and may be any callable."""
+        """Return a consumer on this fake; its handlers, any callables, run in this process."""
         return LocalConsumer(self.client("consumer"), queues, middleware=middleware, **options)
 
     # ---- time -------------------------------------------------------------------------------
@@ -184,7 +194,7 @@ class FakeFaktory(Inspection):
         hours: float = 0,
         days: float = 0,
     ) -> None:
-        """Advance the clock by the sum of the arguments, and do all that becomes due.
+        """Advance the clock by the sum of all arguments, and do everything that becomes due.
 
         Scheduled jobs and retries are enqueued, reservations expire, locks lapse. The fake looks
         for due jobs every 5 s and for expired reservations every 15 s, as the server does.
@@ -195,6 +205,9 @@ class FakeFaktory(Inspection):
             minutes: minutes.
             hours: hours.
             days: days.
+
+        Raises:
+            ValueError: the sum is negative, or `seconds` is not a duration.
         """
         self._core.advance(parse_duration(seconds) + 60 * (minutes + 60 * (hours + 24 * days)))
         self._runner.on_advanced()
@@ -210,6 +223,9 @@ class FakeFaktory(Inspection):
 
         Raises:
             LookupError: the consumer's queues are empty.
+            TypeError: the consumer is not a `Consumer` of this library.
+            RuntimeError: the fake is closed; or, with `reraise`, a job failed without an exception,
+                such as one without a handler.
         """
         return self._runner.perform_one(consumer, reraise=reraise)
 
@@ -217,7 +233,7 @@ class FakeFaktory(Inspection):
         """Run jobs until the consumer's queues are empty; see `perform_one`.
 
         Raises:
-            RuntimeError: ten thousand jobs were run, and there are more.
+            RuntimeError: ten thousand jobs were run, and more are waiting.
         """
         return self._runner.drain(consumer, reraise=reraise)
 
@@ -228,7 +244,7 @@ class FakeFaktory(Inspection):
             yield self
 
     def clear(self) -> None:
-        """Forget all jobs, queues, reservations, counts, and the locks of the store."""
-        with self._core.lock:
+        """Delete all jobs, queues, reservations, counts, and the locks of the store."""
+        with self._core.mutex:
             self._core.manager.reset()
         self.store.clear()

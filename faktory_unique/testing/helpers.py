@@ -1,4 +1,4 @@
-"""Helpers for tests on any server: wait until drained, queue sizes, clear, run a consumer."""
+"""Helpers for tests on any server: `wait_until_drained`, `sizes`, `clear`, `running_consumer`."""
 
 from __future__ import annotations
 
@@ -18,21 +18,21 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-_POLL_INTERVAL = 0.02
+_POLL_INTERVAL = 0.02  # seconds
 
 
 def wait_for(condition: Callable[[], T], timeout: float = 10) -> T:
     """Wait until a condition is true.
 
     Args:
-        condition: called every 20 ms.
+        condition: a callable without arguments, called every 20 ms.
         timeout: seconds.
 
     Returns:
         The first true value that the condition returned.
 
     Raises:
-        TimeoutError: the condition did not become true; the message has its last value.
+        TimeoutError: the condition did not become true. The message has its last value.
     """
     deadline = time.monotonic() + timeout
     while not (value := condition()):
@@ -95,7 +95,10 @@ def sizes(client: StockClient) -> QueueSizes:
 def clear(client: StockClient, *sets: TimedSet) -> None:
     """Delete all jobs of the given sets: retries, scheduled, dead. Without sets, clear all three.
 
-    The locks of these jobs stay until their TTL: the server does not report deleted jobs.
+    The locks of these jobs stay until their TTL ends: the server does not report deleted jobs.
+
+    Raises:
+        ValueError: there is no such set.
     """
     unknown = set(sets).difference(_SETS)
     if unknown:
@@ -115,22 +118,25 @@ def wait_until_drained(client: StockClient, queues: Sequence[str], timeout: floa
         timeout: seconds.
 
     Raises:
-        TimeoutError: jobs are left; the message has their numbers.
+        TimeoutError: jobs are left. The message has their numbers.
+        TypeError: `queues` is a str.
     """
     if isinstance(queues, str):
         raise TypeError(f"queues is a list of names: pass [{queues!r}]")
     deadline = time.monotonic() + timeout
     idle_in_a_row = 0
     while True:
-        now = sizes(client)
-        busy = now.working or any(now.queues.get(name) for name in queues)
-        # Twice: for a moment, a job that has left its queue does not yet count as reserved.
+        counts = sizes(client)
+        busy = counts.working or any(counts.queues.get(name) for name in queues)
+        # Idle twice: for a moment, a job that has left its queue does not count as reserved yet.
         idle_in_a_row = 0 if busy else idle_in_a_row + 1
         if idle_in_a_row > 1:
             return
         if time.monotonic() >= deadline:
             names = ", ".join(queues)
-            raise TimeoutError(f"waited {timeout:g} s until {names} are drained; there are: {now}")
+            raise TimeoutError(
+                f"waited {timeout:g} s until {names} are drained; there are: {counts}"
+            )
         time.sleep(_POLL_INTERVAL)
 
 
@@ -140,7 +146,7 @@ def running_consumer(consumer: Consumer, timeout: float = 30) -> Iterator[Consum
 
     Raises:
         TimeoutError: the consumer has not stopped within `timeout` seconds.
-        BaseException: an exception that the consumer's `run` has raised.
+        BaseException: the exception that the consumer's `run` has raised.
     """
     raised: list[BaseException] = []
 

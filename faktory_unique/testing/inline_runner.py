@@ -1,4 +1,4 @@
-"""Run the jobs of a fake in the caller's thread: `drain`, `perform_one` and `inline`.
+"""`InlineRunner`: runs a fake's jobs in the caller's thread: `perform_one`, `drain`, `inline`.
 
 A job goes through FETCH, the middleware, its handler, and ACK or FAIL, as in a worker, but without
 a worker's processes and threads.
@@ -29,27 +29,27 @@ if TYPE_CHECKING:
 
     from .job_run import JobRun
     from .lock_view import Locks
-    from .lock_warnings import ForeignLockWarning
+    from .lock_warnings import ForeignLockDetector
     from .server.core import Core
 
-_MOST_DRAINED = 10_000
+_MAX_DRAINED = 10_000
 
 
 class InlineRunner:
     """Runs the jobs of one fake.
 
     Args:
-        core: the server.
+        core: the state of the fake.
         locks: the locks in the fake's store.
         foreign_locks: checks the jobs that are pushed.
-        connect: returns a client of the fake.
+        connect: returns a connected client of the fake.
     """
 
     def __init__(
         self,
         core: Core,
         locks: Locks,
-        foreign_locks: ForeignLockWarning,
+        foreign_locks: ForeignLockDetector,
         connect: Callable[[], Client],
     ) -> None:
         self._core = core
@@ -61,12 +61,12 @@ class InlineRunner:
         self._block: _InlineBlock | None = None
 
     def close(self) -> None:
-        """Run no more jobs, and repeat no report."""
+        """Run no more jobs, and do not repeat failed reports."""
         self._core.close()
         self._shutting_down.set()
 
     def require_open(self) -> None:
-        """Check that the fake is open: a closed fake takes no report of a job.
+        """Check that the fake is open: a closed fake refuses the report of a job.
 
         Raises:
             RuntimeError: the fake is closed.
@@ -80,12 +80,12 @@ class InlineRunner:
         Raises:
             LookupError: the queues are empty.
         """
-        self._check(consumer)
+        self._check_usable(consumer)
         job_run = self._perform_next(consumer, reraise=reraise)
         if job_run is None:
             manager = self._core.manager
             raise LookupError(
-                f"nothing waits in the queues {', '.join(consumer.queues)}; there are "
+                f"no job waits in the queues {', '.join(consumer.queues)}; there are "
                 f"{sum(len(queue) for _, queue in manager.queues)} jobs in others, "
                 f"{len(manager.retries)} in retries, {len(manager.scheduled)} scheduled"
             )
@@ -93,13 +93,13 @@ class InlineRunner:
 
     def drain(self, consumer: Consumer, *, reraise: bool) -> list[JobRun]:
         """Run jobs until the consumer's queues are empty."""
-        self._check(consumer)
+        self._check_usable(consumer)
         job_runs: list[JobRun] = []
         while (job_run := self._perform_next(consumer, reraise=reraise)) is not None:
             job_runs.append(job_run)
-            if len(job_runs) >= _MOST_DRAINED:
+            if len(job_runs) >= _MAX_DRAINED:
                 raise RuntimeError(
-                    f"{_MOST_DRAINED} jobs were run and more are waiting; does "
+                    f"{_MAX_DRAINED} jobs were run and more are waiting; does "
                     f"{job_run.job['jobtype']} push itself? perform_one runs a single job"
                 )
         return job_runs
@@ -107,7 +107,7 @@ class InlineRunner:
     @contextmanager
     def inline(self, consumer: Consumer, *, reraise: bool) -> Iterator[None]:
         """Run each job when it is pushed or becomes due, during the block."""
-        self._check(consumer)
+        self._check_usable(consumer)
         outer = self._block
         self._block = block = _InlineBlock(consumer)
         try:
@@ -124,7 +124,7 @@ class InlineRunner:
                 first.add_note(f"{len(others)} more jobs failed in this inline block")
             raise first
 
-    def _check(self, consumer: object) -> None:
+    def _check_usable(self, consumer: object) -> None:
         self.require_open()
         if not isinstance(consumer, Consumer):
             raise TypeError(
@@ -135,35 +135,38 @@ class InlineRunner:
     # ---- inline -----------------------------------------------------------------------------
 
     def on_pushed(self, jobs: Sequence[Payload]) -> None:
-        """Take the jobs that a client of this process has pushed; the client is free again."""
+        """Check the jobs that a client of this process has pushed. In an inline block, run them.
+
+        The client can send commands again.
+        """
         self._foreign_locks.check(jobs)
         block = self._block
         if block is None:
             return
         jids = [job["jid"] for job in jobs]
-        if threading.get_ident() in block.reporting:  # a requeue: its job is reported first
+        if threading.get_ident() in block.reporting:  # a requeued copy: report its job first
             block.requeued.extend(jids)
             return
         for jid in jids:
             self._run_pushed(block, jid)
 
     def on_pushed_remotely(self, jobs: Sequence[Payload]) -> None:
-        """Take the jobs that a client on a socket has pushed; the reply has been sent."""
+        """Do `on_pushed` for a client on a socket. The reply has been sent."""
         try:
             self.on_pushed(jobs)
-        except BaseException as exc:  # noqa: BLE001  # raised in the thread of the block
+        except BaseException as exc:  # noqa: BLE001  # raised later, by the thread of the block
             if self._block is not None:
                 self._block.raised.append(exc)
 
     def on_advanced(self) -> None:
-        """Run the jobs that became due, within an inline block."""
+        """Within an inline block, run the jobs that became due."""
         block = self._block
         if block is not None:
             while (fetched := self._fetch(block.consumer)) is not None:
                 self._run_inline(block, fetched)
 
     def _run_pushed(self, block: _InlineBlock, jid: str) -> None:
-        if (fetched := self._take(block.consumer.queues, jid)) is not None:
+        if (fetched := self._fetch_jid(block.consumer.queues, jid)) is not None:
             self._run_inline(block, fetched)
 
     def _run_inline(self, block: _InlineBlock, fetched: _Fetched) -> None:
@@ -174,7 +177,7 @@ class InlineRunner:
             block.reporting.discard(thread)
         if raised is not None:
             block.raised.append(raised)
-        if thread not in block.running_requeued:  # a loop, so that they do not nest
+        if thread not in block.running_requeued:  # a loop, so that runs do not nest
             block.running_requeued.add(thread)
             try:
                 while block.requeued:
@@ -199,20 +202,20 @@ class InlineRunner:
     def _fetch(self, consumer: Consumer) -> _Fetched | None:
         """Reserve the oldest job of the consumer's queues: a FETCH that does not wait."""
         manager = self._core.manager
-        with self._core.lock:
+        with self._core.mutex:
             self._core.catch_up()
-            since = self._now()
+            since = self._fetch_time()
             text = manager.fetch("", manager.queues.active(consumer.get_queues()))
         return None if text is None else _Fetched(json.loads(text), since)
 
-    def _take(self, names: Sequence[str], jid: str) -> _Fetched | None:
+    def _fetch_jid(self, names: Sequence[str], jid: str) -> _Fetched | None:
         """Reserve a job by its jid, if it waits in one of the queues."""
-        with self._core.lock:
-            since = self._now()
+        with self._core.mutex:
+            since = self._fetch_time()
             text = self._core.manager.fetch_jid("", names, jid)
         return None if text is None else _Fetched(json.loads(text), since)
 
-    def _now(self) -> tuple[float, float]:
+    def _fetch_time(self) -> tuple[float, float]:
         return time.monotonic(), self._core.clock()
 
     @property

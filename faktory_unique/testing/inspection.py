@@ -1,4 +1,4 @@
-"""Inspect the jobs of a fake: lists by queue and state, `assert_enqueued`, `refute_enqueued`."""
+"""`Inspection`: the jobs of a fake by queue and state, `assert_enqueued`, `refute_enqueued`."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ class Inspection:
 
     @property
     def dead(self) -> list[Payload]:
-        """The jobs without retries left, in the order in which they will be forgotten."""
+        """The jobs without retries left, in the order in which they will be deleted."""
         with self._caught_up() as core:
             return [json.loads(text) for text in core.manager.dead]
 
@@ -80,7 +80,7 @@ class Inspection:
 
         Args:
             jobtype: the job's type.
-            args: its arguments, in which 1 equals 1.0 and True does not equal 1; None: any.
+            args: its arguments; None: any. 1 equals 1.0, but True does not equal 1.
             queue: its queue; None: any.
             count: the number of such jobs; None: one or more.
 
@@ -88,15 +88,16 @@ class Inspection:
             The jobs that match.
 
         Raises:
-            AssertionError: the number differs; the message lists all enqueued jobs.
+            AssertionError: the number differs. The message lists all enqueued jobs.
+            TypeError: jobtype is not a str, or args is not a list.
         """
         __tracebackhide__ = True
         check_types(jobtype, args)
         enqueued = [("enqueued", job) for job in self.jobs]
         enqueued += [("scheduled", job) for job in self.scheduled]
-        found = matching(enqueued, jobtype, args, queue)
+        found = matching_jobs(enqueued, jobtype, args, queue)
         if len(found) != count if count is not None else not found:
-            message = mismatch(enqueued, jobtype, args, queue, len(found), count)
+            message = mismatch_message(enqueued, jobtype, args, queue, len(found), count)
             retries = len(self.retries)
             raise AssertionError(f"{message}\n({retries} in retries)" if retries else message)
         return found
@@ -107,36 +108,45 @@ class Inspection:
         """Assert that no such job waits in a queue or is scheduled.
 
         Raises:
-            AssertionError: there is such a job; the message lists all enqueued jobs.
+            AssertionError: there is such a job. The message lists all enqueued jobs.
+            TypeError: jobtype is not a str, or args is not a list.
         """
         __tracebackhide__ = True
         self.assert_enqueued(jobtype, args=args, queue=queue, count=0)
 
     @contextmanager
     def _caught_up(self) -> Iterator[Core]:
-        with self._core.lock:
+        """Run the tasks that are due. Hold the mutex of the state during the block."""
+        with self._core.mutex:
             self._core.catch_up()
             yield self._core
 
 
-def matching(
+def matching_jobs(
     jobs: Sequence[tuple[str, Payload]],
     jobtype: str,
     args: Sequence[object] | None,
     queue: str | None,
 ) -> list[Payload]:
-    """Return the jobs of a jobtype, with these args and in this queue unless they are None."""
+    """Return the jobs that match jobtype, args and queue. For the last two, None matches all.
+
+    Args:
+        jobs: pairs of state ("enqueued" or "scheduled") and job.
+        jobtype: the jobtype.
+        args: the arguments.
+        queue: the queue's name.
+    """
     return [
         job
         for _, job in jobs
         if job["jobtype"] == jobtype
-        and (args is None or same(list(args), job["args"]))
+        and (args is None or is_same_json(list(args), job["args"]))
         and (queue is None or job["queue"] == queue)
     ]
 
 
 def check_types(jobtype: object, args: object) -> None:
-    """Check for values that match no job, with which `refute_enqueued` would always pass.
+    """Refuse values that no job can match: `refute_enqueued` would always pass with them.
 
     Raises:
         TypeError: jobtype is not a str, or args is not a list.
@@ -147,24 +157,25 @@ def check_types(jobtype: object, args: object) -> None:
         raise TypeError(f"args: {args!r} is not a list; pass all arguments as args=[…]")
 
 
-def same(expected: object, actual: object) -> bool:
-    """Whether both are equal as JSON: a tuple is a list, 1 equals 1.0, True does not equal 1.
+def is_same_json(expected: object, actual: object) -> bool:
+    """Return whether both values are equal as JSON.
 
-    The expected value may contain objects with their own `==`, such as `unittest.mock.ANY`.
+    A tuple equals a list, 1 equals 1.0, but True does not equal 1. The expected
+    value may contain objects with their own `==`, such as `unittest.mock.ANY`.
     """
     match expected, actual:
         case (list() | tuple(), list()):
-            return len(expected) == len(actual) and all(map(same, expected, actual))
+            return len(expected) == len(actual) and all(map(is_same_json, expected, actual))
         case (dict(), dict()):
             return expected.keys() == actual.keys() and all(
-                same(value, actual[name]) for name, value in expected.items()
+                is_same_json(value, actual[name]) for name, value in expected.items()
             )
         case (bool(), _) | (int() | float(), bool()):
             return expected is actual
     return expected == actual
 
 
-def mismatch(  # noqa: PLR0913, PLR0917  # the question and its result
+def mismatch_message(  # noqa: PLR0913, PLR0917  # the question and its result
     jobs: Sequence[tuple[str, Payload]],
     jobtype: str,
     args: Sequence[object] | None,
@@ -173,19 +184,19 @@ def mismatch(  # noqa: PLR0913, PLR0917  # the question and its result
     count: int | None,
 ) -> str:
     """Return the message of a failed assertion: the expected job, and all enqueued jobs."""
-    expected = jobtype if args is None else _call(jobtype, args)
+    expected = jobtype if args is None else _call_text(jobtype, args)
     where = f" in queue {queue!r}" if queue is not None else ""
     number = "at least one" if count is None else str(count)
     message = f"expected {number} {expected}{where} to be enqueued, found {found}"
     if not jobs:
         return f"{message}; nothing is enqueued"
     lines = [
-        f"  {job['queue']}: {_call(job['jobtype'], job['args'])}"
+        f"  {job['queue']}: {_call_text(job['jobtype'], job['args'])}"
         + (f" at {job['at']}" if state == "scheduled" else "")
         for state, job in jobs
     ]
     return "\n".join([f"{message}; there are", *lines])
 
 
-def _call(jobtype: str, args: Sequence[object]) -> str:
+def _call_text(jobtype: str, args: Sequence[object]) -> str:
     return f"{jobtype}({', '.join(map(repr, args))})"

@@ -1,4 +1,4 @@
-"""`JobRun`, the result of `perform_one` and `drain`: runs one job in the caller's thread."""
+"""`JobRun`: one job and its result; `run_job` runs a job in the caller's thread."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ class JobRun:
         job: the payload as it was fetched.
         ran: whether the handler ran: middleware can requeue or drop the job.
         error: why the job failed, as reported to Faktory; None if it did not fail.
-        status: what is known of the ACK, the FAIL or the requeue.
-        delay: seconds until the job is due again; None if it was not requeued.
+        status: the status of the ACK, the FAIL or the requeue.
+        delay: seconds until the requeued copy is due; None if the job was not requeued.
     """
 
     job: Payload
@@ -45,15 +45,16 @@ def run_job(
 
     Args:
         consumer: its middleware and handlers are used.
-        reservation: the job.
+        reservation: the fetched job.
         before_report: called before the job's result is reported.
 
     Returns:
-        The job's run, and the exception that its handler raised.
+        The job's run, and the exception that its handler raised, or None.
 
     Raises:
-        BaseException: the handler raised neither an `Exception` nor a `SystemExit`, but a Ctrl-C or
-            `pytest.fail()`. The test gets it, and the job has failed as well.
+        BaseException: the handler raised what is meant for the test runner: not an `Exception` or
+            `SystemExit`, but for example a KeyboardInterrupt or the exception of `pytest.fail()`.
+            The job has failed, too.
     """
     processor = consumer._processor  # noqa: SLF001  # the testing kit runs jobs as a consumer does
     recorder = _ExceptionRecorder()
@@ -72,7 +73,7 @@ def run_job(
 
 
 class _ExceptionRecorder(Middleware):
-    """Keeps the handler's exception: Faktory gets only its text."""
+    """Keeps the handler's exception: Faktory receives only its text."""
 
     def __init__(self) -> None:
         self.raised: BaseException | None = None

@@ -1,4 +1,4 @@
-"""`LocalConsumer`: a consumer for tests. Its handlers run in this process; any callable will do."""
+"""`LocalConsumer`: a consumer for tests. Its handlers run in this process: any callable works."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class _LocalRun(ConsumerRun):
 
 
 class LocalConsumer(Consumer):
-    """A consumer whose handlers run in this process: any callable will do.
+    """A consumer whose handlers run in this process, so they can be any callable.
 
     For tests, on a fake or a real server. It runs one job at a time, in the thread that calls
     `run`.

@@ -13,7 +13,11 @@ if TYPE_CHECKING:
 
 
 class Locks(Mapping[str, Lock]):
-    """The present locks of a store by key, without the entries that accompany a lock."""
+    """The present locks of a store by key, without side keys.
+
+    Args:
+        store: the store.
+    """
 
     def __init__(self, store: MemoryStore) -> None:
         self._store = store

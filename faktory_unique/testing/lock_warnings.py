@@ -1,4 +1,4 @@
-"""Warnings about a `Unique` on another store than the fake's: a test would miss its locks."""
+"""Warnings about a `Unique` that has another store than the fake: tests would not see its locks."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ if TYPE_CHECKING:
 log = logging.getLogger("faktory_unique")
 
 
-class ForeignLockWarning:
-    """Warns of jobs that were pushed to a fake with locks of another store.
+class ForeignLockDetector:
+    """Detects jobs that were pushed to a fake, but have their locks in another store.
 
     A `Unique` that was made before `FAKTORY_UNIQUE_STORE` named the fake may lock real work.
 
     Args:
-        store_url: the address of the fake's store.
-        requested_keys: the keys of all locks that this store was ever asked to change.
+        store_url: the URL of the fake's store.
+        requested_keys: the keys of all transitions that this store was ever asked to apply.
     """
 
     def __init__(self, store_url: str, requested_keys: AbstractSet[str]) -> None:
@@ -36,10 +36,10 @@ class ForeignLockWarning:
         self._jobtype: str | None = None
 
     def check(self, pushed: Sequence[Payload]) -> None:
-        """Note the first such job, if this fake captures all pushes.
+        """Record the first such job, if `FAKTORY_UNIQUE_STORE` names this fake's store.
 
-        The lock itself is not looked up: it may be free by now, or the store away. A requeued copy
-        does not count, since its lock was acquired at its first push.
+        The lock itself is not read: it may be released by now, or the store unavailable. A requeued
+        copy does not count, since its lock was acquired at its first push.
         """
         if self._jobtype is None and variable("FAKTORY_UNIQUE_STORE") == self._store_url:
             for job in pushed:
@@ -48,8 +48,8 @@ class ForeignLockWarning:
                     self._jobtype = job["jobtype"]
                     break
 
-    def emit(self) -> None:
-        """Warn once, when the fake closes: a warning may be an error, and would abort a push."""
+    def warn(self) -> None:
+        """Warn once, when the fake closes: a warning that is an error would abort a push."""
         jobtype, self._jobtype = self._jobtype, None
         if jobtype is not None:
             warnings.warn(
@@ -60,7 +60,7 @@ class ForeignLockWarning:
 
 
 def warn_if_locked(job: Payload, locks: Locks) -> None:
-    """Log that a finished job still has its lock: its worker has no `Unique` on the fake's store.
+    """Log, if it is so, that an acknowledged job still has its lock: the worker has no `Unique`.
 
     Args:
         job: a job that was acknowledged.
@@ -70,7 +70,7 @@ def warn_if_locked(job: Payload, locks: Locks) -> None:
     lock = locks.get(stamp.key) if stamp is not None else None
     if stamp is not None and lock is not None and lock.owner == stamp.owner:
         log.warning(
-            "lock not released, stays until its TTL: key=%s: the consumer's middleware has no "
-            "Unique on this fake's store; make it within the fake's block",
+            "lock not released, stays until its TTL: key=%s; the consumer's middleware has no "
+            "Unique on this fake's store, make one within the fake's block",
             stamp.key,
         )

@@ -22,8 +22,8 @@ def fake(clock: Clock | None = None, *, seed: int | None = None) -> Iterator[Fak
     """Capture pushes: within the block, clients without a URL of their own reach a fake.
 
     `FAKTORY_URL` names the fake, which listens, and `FAKTORY_UNIQUE_STORE` names its store. A
-    `Client` and a `Unique` read them when they are made. Blocks may be nested, and restore the
-    variables at their end. Blocks in other threads are independent.
+    `Client` and a `Unique` read them when they are made. Blocks may be nested. Each
+    restores the variables at its end. Blocks in other threads are independent.
 
     Args:
         clock: see `FakeFaktory`.
@@ -45,7 +45,7 @@ def inline(
 ) -> Iterator[FakeFaktory]:
     """Run each job at its push, through the consumer's whole chain, in this process.
 
-    Apart from that it is `fake`. A push returns when its job was acknowledged or has failed. As
+    Everything else is as in `fake`. A push returns when its job was acknowledged or has failed. As
     with a real worker, a failed job waits for its retry, and a scheduled job for its time: both run
     when the clock is advanced. Jobs of a stock client run in a thread of the fake.
 

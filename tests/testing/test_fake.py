@@ -182,7 +182,7 @@ class TestRunning:
         fake.drain(consumer)
         with pytest.raises(
             LookupError,
-            match=r"nothing waits .* default, mail; .* 1 in retries, 0 sche",
+            match=r"no job waits .* default, mail; .* 1 in retries, 0 sche",
         ):
             fake.perform_one(consumer)
 
@@ -192,7 +192,7 @@ class TestRunning:
         assert [done.job["jobtype"] for done in fake.drain(consumer)] == ["Parent", "Note"]
 
     def test_drain_stops_if_a_job_always_pushes_itself(self, fake, consumer, monkeypatch):
-        monkeypatch.setattr("faktory_unique.testing.inline_runner._MOST_DRAINED", 20)
+        monkeypatch.setattr("faktory_unique.testing.inline_runner._MAX_DRAINED", 20)
         again = Producer(fake.client())
         consumer.register("Again", lambda: again.push(Job(jobtype="Again", args=[])))
         again.push(Job(jobtype="Again", args=[]))
@@ -360,7 +360,7 @@ class TestTime:
         assert next_ats(7) == next_ats(7) != next_ats(8)
 
     def test_clock_does_not_go_back(self, fake):
-        with pytest.raises(ValueError, match="never put back"):
+        with pytest.raises(ValueError, match="never goes back"):
             fake.advance(-1)
 
     def test_clock_needs_a_time_zone(self):
@@ -470,7 +470,7 @@ class TestWrongUse:
 
     @pytest.mark.parametrize("clock", [5, START])
     def test_clock_of_another_type_is_refused(self, clock):
-        with pytest.raises(TypeError, match=r"is no Clock; pass Clock\("):
+        with pytest.raises(TypeError, match=r"is not a Clock; pass Clock\("):
             FakeFaktory(clock)
         with pytest.raises(TypeError, match="a clock starts at a datetime"):
             Clock("2026-01-31")
