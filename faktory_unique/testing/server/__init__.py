@@ -1,1 +1,1 @@
-"""The in-memory Faktory: connections and their commands on top, queues and timed sets below."""
+"""The in-memory Faktory: connections, their commands, and the queues and timed sets below them."""

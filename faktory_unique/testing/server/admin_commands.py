@@ -1,4 +1,4 @@
-"""The commands of operators: INFO, MUTATE, QUEUE, FLUSH; and TRACK and BATCH, which are refused."""
+"""The commands of operators: INFO, MUTATE, QUEUE, FLUSH. TRACK and BATCH are refused."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ if TYPE_CHECKING:
 
 
 def send_info(session: Session, _line: bytes) -> bytes:
-    """INFO: the counts and sizes of the server."""
-    with session.core.lock:
+    """INFO: reply with the counts and sizes of the server."""
+    with session.core.mutex:
         return bulk(json.dumps(info(session.core), separators=(",", ":")))
 
 
 def mutate_set(session: Session, line: bytes) -> bytes:
     """MUTATE: clear, kill, discard or requeue jobs of a timed set."""
     try:
-        _, mutation = line.split(b" ")  # so a space in the JSON is an error, too
+        _, mutation = line.split(b" ")  # as on the server, so a space in the JSON is an error
     except ValueError:
         raise CommandError("invalid format") from None
-    with session.core.lock:
+    with session.core.mutex:
         mutate(session.core.manager, mutation)
         session.core.enqueued.notify_all()
     return OK
@@ -43,7 +43,7 @@ def change_queues(session: Session, line: bytes) -> bytes:
     verb, names = _upper(arguments[0]), arguments[1:]
     queues = session.core.manager.queues
     operations = {"PAUSE": queues.pause, "RESUME": queues.resume, "REMOVE": queues.remove}
-    with session.core.lock:
+    with session.core.mutex:
         if verb == "LATENCY":
             return _latencies(session, names)
         if verb not in operations:
@@ -57,7 +57,7 @@ def change_queues(session: Session, line: bytes) -> bytes:
 
 
 def _latencies(session: Session, names: list[str]) -> bytes:
-    """Return the reply with the seconds that the oldest job of each queue has waited."""
+    """Return a bulk with the seconds for which the oldest job of each queue has waited."""
     if names == ["*"]:
         raise CommandError("QUEUE LATENCY does not support wildcards")
     core = session.core
@@ -69,7 +69,7 @@ def _latencies(session: Session, names: list[str]) -> bytes:
 
 
 def _age(payload: str, now: int) -> int:
-    """Return nanoseconds since a job was enqueued, as far as a time.Duration goes."""
+    """Return the nanoseconds since a job was enqueued, within the bounds of Go's time.Duration."""
     try:
         enqueued_at = parse_time(decode(payload.encode(), JOB)["enqueued_at"])
     except ParseError as exc:  # empty: MUTATE requeued a job that had been scheduled
@@ -79,22 +79,25 @@ def _age(payload: str, now: int) -> int:
 
 def flush(session: Session, _line: bytes) -> bytes:
     """FLUSH: delete all jobs."""
-    with session.core.lock:
+    with session.core.mutex:
         session.core.manager.flush()
     return OK
 
 
 def refuse_tracking(_session: Session, _line: bytes) -> bytes:
-    """TRACK, which only the enterprise server has."""
+    """TRACK: refuse it, since only Faktory Enterprise has it."""
     raise CommandError("tracking subsystem is only available in Faktory Enterprise")
 
 
 def refuse_batch(_session: Session, _line: bytes) -> bytes:
-    """BATCH, which only the enterprise server has."""
+    """BATCH: refuse it, since only Faktory Enterprise has it."""
     raise CommandError("batch subsystem is only available in Faktory Enterprise")
 
 
 def _upper(text: str) -> str:
-    """Return strings.ToUpper: one character for each, and U+FFFD for a byte that is not UTF-8."""
+    """Return the text in upper case, as Go's strings.ToUpper does it.
+
+    A character stays one character. A byte that is not UTF-8 becomes U+FFFD.
+    """
     uppers = (char.upper() if len(char.upper()) == 1 else char for char in text)
     return "".join("\ufffd" if "\udc80" <= char <= "\udcff" else char for char in uppers)

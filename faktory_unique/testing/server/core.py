@@ -1,4 +1,4 @@
-"""The state that all connections of a fake share, its clock, and the tasks that run as time passes.
+"""`Core`: the state that all connections of a fake share, its clock, and its periodic tasks.
 
 The server runs its tasks off a ticker, in whole seconds that their periods divide
 (server/task_runner.go:94-121). Here nothing ticks: the next caller after such a second catches up,
@@ -23,35 +23,42 @@ if TYPE_CHECKING:
 
     from .workers import Connection
 
-# No two moments of a server are the same, even if a clock stands still: its working set is keyed by
-# them. A float64 of seconds can still distinguish microseconds.
-_STEP = 1_000
+# Nanoseconds between two calls of `Core.now`, at least, even if the clock stands still: the working
+# set is keyed by time. A float64 of seconds can still distinguish microseconds.
+_MIN_STEP = 1_000
 
 
 class Core:
-    """The shared state. Hold `lock` for all that does not take it itself.
+    """The shared state. Hold `mutex` during everything that does not acquire it itself.
 
     Args:
-        clock: returns seconds since the epoch.
-        password: the password of clients; empty: none is needed.
-        seed: seed of the random part of backoffs.
+        clock: the clock of the fake.
+        password: the password that clients need; empty: none.
+        seed: the seed of the random part of backoffs; None: a random seed.
+
+    Attributes:
+        enqueued: notified when a job may have been enqueued.
+        started: seconds since the epoch.
+        last_task_second: the last second, since the epoch, for which tasks were considered.
+        tasks: the period in seconds and the function of each task. The function returns a count.
+        task_counts: the sum of these counts.
     """
 
     def __init__(self, clock: Clock, password: str, seed: int | None) -> None:
         self.clock = clock
         self.password = password
-        self.lock = threading.RLock()
-        self.enqueued = threading.Condition(self.lock)
+        self.mutex = threading.RLock()
+        self.enqueued = threading.Condition(self.mutex)
         self.random = random.Random(seed)  # noqa: S311  # backoffs, no secrets
         self.manager = Manager(self.now, self.random.randrange)
         self.workers = Workers()
         self.connections: set[Connection] = set()
         self.closed = False
-        self.commands = 0
+        self.command_count = 0
         self.started = clock()
-        self._moment = 0
+        self._last_now = 0
         self._task_time: int | None = None
-        self.ticked = int(self.started)
+        self.last_task_second = int(self.started)
         manager = self.manager
         # In the order in which the server adds them (server/task_runner.go:117-130).
         self.tasks: dict[str, tuple[int, Callable[[], int]]] = {
@@ -64,23 +71,23 @@ class Core:
         self.task_counts = dict.fromkeys(self.tasks, 0)
 
     def add_connection(self, wid: str, connection: Connection) -> int:
-        """Count a connection after its HELLO, for its worker too. Return how many there are."""
-        with self.lock:
+        """Add a connection after HELLO, also to its worker. Return the number of connections."""
+        with self.mutex:
             if wid:
                 self.workers.add_connection(wid, connection, self.clock())
             self.connections.add(connection)
             return len(self.connections)
 
     def remove_connection(self, wid: str, connection: Connection) -> None:
-        """Forget a connection that has ended."""
-        with self.lock:
+        """Remove a connection that has ended."""
+        with self.mutex:
             self.connections.discard(connection)
             self.workers.remove_connection(wid, connection)
 
     def count_command(self) -> None:
         """Count a command for INFO."""
-        with self.lock:
-            self.commands += 1
+        with self.mutex:
+            self.command_count += 1
 
     def close(self) -> None:
         """Refuse all commands from now on."""
@@ -88,30 +95,30 @@ class Core:
 
     def advance(self, seconds: float) -> None:
         """Advance the clock and catch up. Connected workers count as seen during that time."""
-        with self.lock:
+        with self.mutex:
             self.catch_up()
             self.clock.advance(seconds)
             self.workers.mark_all_seen(self.clock())
             self.catch_up()
 
     def catch_up(self) -> None:
-        """Run the tasks that became due since the last call."""
-        with self.lock:
+        """Run the tasks that have become due since the last call."""
+        with self.mutex:
             now = self.clock()
             while (second := self._next_task(int(now))) is not None:
-                self.ticked = second
+                self.last_task_second = second
                 self._task_time = second * SECOND
                 try:
-                    for name, (every, task) in self.tasks.items():
-                        if second % every == 0:
+                    for name, (period, task) in self.tasks.items():
+                        if second % period == 0:
                             self.task_counts[name] += task()
                 finally:
                     self._task_time = None
                 self.enqueued.notify_all()
-            self.ticked = max(self.ticked, int(now))
+            self.last_task_second = max(self.last_task_second, int(now))
 
     def _next_task(self, now: int) -> int | None:
-        """Return the next second, not after now, at which a task has something to do."""
+        """Return the next second, not after now, at which a task has something to do; else None."""
         manager = self.manager
         due: dict[str, float | None] = {
             "Scheduled": manager.scheduled.first(),
@@ -123,20 +130,21 @@ class Core:
         seconds = []
         for name, at in due.items():
             if at is not None:
-                every = self.tasks[name][0]
-                seconds.append(max(ceil(at), self.ticked + 1) + every - 1)
-                seconds[-1] -= seconds[-1] % every
+                period = self.tasks[name][0]
+                seconds.append(max(ceil(at), self.last_task_second + 1) + period - 1)
+                seconds[-1] -= seconds[-1] % period
         first = min(seconds, default=now + 1)
         return first if first <= now else None
 
     def _reap_workers(self) -> int:
+        """Remove the silent workers and close their connections. Return the number of these."""
         silent = self.workers.remove_silent(self.now() / SECOND)
         for connection in silent:
             connection.close()
         return len(silent)
 
     def now(self) -> int:
-        """Return the time in nanoseconds since the epoch; during tasks, the second they run at."""
+        """Return nanoseconds since the epoch, later at each call; in a task, its due second."""
         now = int(self.clock() * SECOND) if self._task_time is None else self._task_time
-        self._moment = max(now, self._moment + _STEP)
-        return self._moment
+        self._last_now = max(now, self._last_now + _MIN_STEP)
+        return self._last_now

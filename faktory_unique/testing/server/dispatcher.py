@@ -1,6 +1,6 @@
-"""The conversation on one connection: the greeting, HELLO and its password, a command per line.
+"""`Dispatcher`: greeting, HELLO and password of one connection, and its commands, one per line.
 
-It takes and returns the text of the protocol. A socket (tcp.py) or a client of this process
+It receives and returns the text of the protocol. A socket (tcp.py) or a client of this process
 (memory_stream.py) only carries it.
 """
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from .go_json import Value
 
 # The number of connections that the server serves at a time (server/config.go:7).
-MOST_CONNECTIONS = 2_000
+MAX_CONNECTIONS = 2_000
 
 Command: TypeAlias = "Callable[[Session, bytes], bytes]"
 
@@ -60,8 +60,8 @@ class Dispatcher:
     def __init__(self, core: Core, on_close: Callable[[], None] = lambda: None) -> None:
         self.session = Session(core, on_close)
         self._core = core
-        self._rest = b""
-        self._last_reply = False  # the connection ends after the reply to the present line
+        self._partial_line = b""
+        self._closes_after_reply = False  # to the present line
         self._salt = secrets.token_hex(8)
         self._iterations = 4_000 + secrets.randbelow(4_096)
 
@@ -72,20 +72,21 @@ class Dispatcher:
         return b'+HI {"v":2,"i":%d,"s":"%b"}\r\n' % (self._iterations, self._salt.encode())
 
     def receive(self, data: bytes) -> Iterator[bytes]:
-        """Take bytes in pieces of any size, and yield the reply to each whole line."""
-        lines = (self._rest + data).split(b"\n")
-        self._rest = lines.pop()
+        """Receive bytes in pieces of any size. Yield the reply to each complete line."""
+        lines = (self._partial_line + data).split(b"\n")
+        self._partial_line = lines.pop()
         for line in lines:
             if self.session.is_open:
                 yield self._reply(line.removesuffix(b"\r"))
-            if self._last_reply:
+            if self._closes_after_reply:
                 self.session.close()
 
     def _reply(self, line: bytes) -> bytes:
+        """Run the command of a line. Return its reply."""
         if not self.session.greeted:
             return self._hello(line)
         if self._core.closed:
-            self._last_reply = True
+            self._closes_after_reply = True
             return b"-ERR shutdown in progress\r\n"
         verb, _, _ = line.partition(b" ")
         command = COMMANDS.get(verb)
@@ -101,17 +102,17 @@ class Dispatcher:
             return error("internal error")
 
     def _hello(self, line: bytes) -> bytes:
-        """Do the handshake (server/server.go:231-329). Any other line ends the connection."""
+        """Open the connection by its HELLO (server/server.go:231-329). Any other line ends it."""
         hello = _parse_hello(line)
         if hello is None:
             self.session.close()
             return b""
         if self._core.password and hello["pwdhash"] != self._password_hash(hello["v"]):
-            self._last_reply = True
+            self._closes_after_reply = True
             return b"-ERR Invalid password\r\n"
         connections = self.session.open(hello["wid"])
-        if connections > MOST_CONNECTIONS:
-            self._last_reply = True
+        if connections > MAX_CONNECTIONS:
+            self._closes_after_reply = True
             return OK + error(f"too many connections: {connections}")
         return OK
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 
 class CommandError(Exception):
-    """The server answers this command with an error; the text is what follows `-ERR `."""
+    """The server replies to this command with an error: `-ERR ` and the text of this exception."""
 
 
 class ParseError(CommandError):
@@ -12,4 +12,4 @@ class ParseError(CommandError):
 
 
 class InternalError(Exception):
-    """The server's code panics on this command, and answers with an internal error."""
+    """The server's code panics on this command, and it replies with an internal error."""

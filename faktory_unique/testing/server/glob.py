@@ -15,7 +15,7 @@ _MEMBER = re.compile(rb"\\(.)|(.)-(.)|(.)", re.DOTALL)
 
 def matching(texts: Iterable[str], pattern: str) -> list[str]:
     """Return the texts that match a pattern from start to end, byte by byte."""
-    parts = [b""]  # expressions for what stands before, between and after the stars
+    parts = [b""]  # one expression before, between and after the stars
     for piece in _PIECE.finditer(pattern.encode()):
         if piece[0] == b"*":
             parts.append(b"")
@@ -41,6 +41,6 @@ def _expression(piece: re.Match[bytes]) -> bytes:
 
 
 def _members(member: re.Match[bytes]) -> bytes:
-    """Return one byte or a range, of which either end may come first, for a class of `re`."""
+    """Return a byte or a range as a range for a class of `re`. Either end may come first."""
     low, high = sorted((member[2], member[3])) if member[2] else 2 * [member[1] or member[4]]
     return b"\\x%02x-\\x%02x" % (ord(low), ord(high))

@@ -1,8 +1,8 @@
-"""The server's JSON: text to values and back, with the values that Go's encoding/json has.
+"""The server's JSON: text to values and back, as Go's encoding/json does it.
 
-What a client can see is as on the server: numbers of `args` and `custom` become float64, unknown
-fields are dropped, fields have an order, `<`, `>` and `&` are escaped. Only errors have words of
-their own. The shapes of jobs and commands are in schemas.py.
+Clients see the same as on the server: numbers of `args` and `custom` become float64, unknown fields
+are removed, fields have an order, `<`, `>` and `&` are escaped. Only the texts of errors differ.
+The shapes of jobs and commands are in schemas.py.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ Shape: TypeAlias = "Scalar | Integer | Nullable | ListOf | MapOf | Struct"
 
 
 class Scalar(Enum):
-    """A string; or any JSON, with float64 for all numbers."""
+    """A string; or any JSON value, in which all numbers are float64."""
 
     STRING = "string"
     ANY = "any"
@@ -118,7 +118,7 @@ def decode(data: bytes, shape: Shape, into: Value = None) -> Value:
 
 
 def zero(shape: Shape) -> Value:
-    """Return the value that a variable of this shape has at first."""
+    """Return the zero value of this shape, as Go has it."""
     match shape:
         case Scalar.STRING:
             return ""
@@ -132,10 +132,17 @@ def zero(shape: Shape) -> Value:
 def _read(  # noqa: C901, PLR0911  # a case for each shape
     node: Value, shape: Shape, old: Value, name: str, errors: list[str]
 ) -> Value:
-    """Return the value that a variable, called `name` in errors, has after it had the value `old`.
+    """Return the value that a variable has after a node is decoded into it.
 
-    As in Go, null leaves a string or number as it was, and a name that occurs twice is decoded into
-    the result of the first one.
+    As in Go, null leaves a string or number as it was. A name that occurs twice is decoded into the
+    result of the first one.
+
+    Args:
+        node: the decoded JSON.
+        shape: the shape of the variable.
+        old: the value of the variable. A struct is changed in place.
+        name: the name of the variable in errors.
+        errors: receives the errors.
     """
     kind = type(node)
     match shape:

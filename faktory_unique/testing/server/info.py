@@ -38,7 +38,7 @@ def info(core: Core) -> dict[str, Any]:
             "faktory_version": VERSION,
             "uptime": int(core.clock() - core.started),
             "connections": len(core.connections),
-            "command_count": core.commands,
+            "command_count": core.command_count,
             "used_memory_mb": 0,
         },
     }
@@ -53,9 +53,9 @@ def _tasks(core: Core) -> dict[str, dict[str, float]]:
         "Workers": {"reaped": core.task_counts["Workers"], "size": len(core.workers)},
     }
     for name, timed_set in timed.items():
-        every = core.tasks[name][0]
+        period = core.tasks[name][0]
         tasks[name] = {
-            "cycles": core.ticked // every - int(core.started) // every,
+            "cycles": core.last_task_second // period - int(core.started) // period,
             "enqueued": core.task_counts[name],
             "size": len(timed_set),
             "wall_time_sec": 0,

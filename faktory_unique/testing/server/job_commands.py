@@ -1,6 +1,6 @@
 """The commands of producers and workers: PUSH, PUSHB, FETCH, ACK, FAIL, BEAT, END.
 
-Each takes a line and returns a reply (server/commands.go).
+Each receives a line and returns its reply (server/commands.go).
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from .go_json import Shape, Value
     from .session import Session
 
-# Seconds that FETCH waits for a job (manager/fetch.go:187), and on a quiet worker for nothing.
+# Seconds for which FETCH waits for a job (manager/fetch.go:187). It waits for a quiet worker, too.
 FETCH_WAIT = 2.0
 
 # Seconds until a waiting FETCH looks again whether a job became due: nothing ticks here.
@@ -30,7 +30,7 @@ def push(session: Session, line: bytes) -> bytes:
     """PUSH: enqueue or schedule one job."""
     data = argument(line, "PUSH")
     manager = session.core.manager
-    with session.core.lock:
+    with session.core.mutex:
         job = zero(JOB) | {"retry": manager.default_retry}
         try:
             decode(data, JOB, into=job)
@@ -49,11 +49,11 @@ def push_bulk(session: Session, line: bytes) -> bytes:
     except ParseError as exc:
         raise CommandError(f"invalid JSON: {exc}") from exc
     errors: dict[str, str] = {}
-    with session.core.lock:
+    with session.core.mutex:
         created = format_time(session.core.now())  # one for all (server/commands.go:179)
     for job in jobs:
         job["created_at"] = job["created_at"] or created
-        with session.core.lock:  # one job at a time, as on the server
+        with session.core.mutex:  # one job at a time, as on the server
             if job["retry"] is None:
                 job["retry"] = session.core.manager.default_retry
             try:
@@ -72,7 +72,7 @@ def _push_job(session: Session, job: Value) -> None:
 def fetch(session: Session, line: bytes) -> bytes:
     """FETCH: reserve the oldest job of the first queue that has one, or wait for a job."""
     core = session.core
-    with core.lock:
+    with core.mutex:
         quiet = core.workers.is_quiet(session.wid, session)
     if quiet:
         time.sleep(FETCH_WAIT)
@@ -80,7 +80,7 @@ def fetch(session: Session, line: bytes) -> bytes:
     names = words(line)
     if not names:
         raise CommandError("must call fetch with at least one queue")
-    with core.lock:
+    with core.mutex:
         # Once: a queue that is paused during the wait still gives its job (manager/fetch.go:98).
         active = core.manager.queues.active(names)
         payload = core.manager.queues.pop(active)
@@ -92,7 +92,7 @@ def fetch(session: Session, line: bytes) -> bytes:
 
 
 def _wait_for_job(core: Core, names: list[str]) -> str | None:
-    """Return the first payload that reaches one of the queues before FETCH gives up."""
+    """Return the first payload that reaches one of the queues within `FETCH_WAIT`; else None."""
     deadline = time.monotonic() + FETCH_WAIT
     waiter = core.manager.queues.add_waiter(names)
     try:
@@ -113,15 +113,15 @@ def acknowledge(session: Session, line: bytes) -> bytes:
     report = _decode_report(data, ACK, "ACK")
     if report is None or "jid" not in report:
         raise _invalid("ACK", data)
-    with session.core.lock:
+    with session.core.mutex:
         session.core.manager.acknowledge(report["jid"])
     return OK
 
 
 def fail(session: Session, line: bytes) -> bytes:
-    """FAIL: retry a job later, bury it or drop it."""
+    """FAIL: retry a job later, move it to the dead set, or drop it."""
     failure = _decode_report(argument(line, "FAIL"), FAIL, "FAIL")
-    with session.core.lock:
+    with session.core.mutex:
         session.core.manager.fail(failure)
     return OK
 
@@ -130,7 +130,7 @@ def beat(session: Session, line: bytes) -> bytes:
     """BEAT: record a heartbeat; the reply has the state that the worker must change to."""
     heartbeat = _decode_report(argument(line, "BEAT"), BEAT, "BEAT")
     core = session.core
-    with core.lock:
+    with core.mutex:
         worker = core.workers.beat(heartbeat["wid"], heartbeat["current_state"], core.clock())
     if worker is None:
         raise CommandError(f"unknown worker {heartbeat['wid']}")

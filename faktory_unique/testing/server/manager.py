@@ -1,8 +1,8 @@
-"""The life of a job on the fake: push, reserve, acknowledge, fail, retry, dead, expiry.
+"""`Manager`: the life of a job on the fake: push, reserve, acknowledge, fail, retry, dead, expiry.
 
-These are the rules of Faktory's manager/ on sets and lists in memory; file and line are those of
-Faktory 1.10.0. Nothing here waits, and the caller holds the lock. Odd behaviour is on purpose: it
-is the server's, and clients have to cope with it.
+These are the rules of Faktory's manager/ on sets and lists in memory. File and line are those of
+Faktory 1.10.0. Nothing here waits, and the caller holds the mutex of `Core`. Odd behaviour is
+intended: the server has it, and clients have to handle it.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class Manager:
     """Queues, timed sets, reservations, and the moves of jobs between them.
 
     Args:
-        now: returns nanoseconds since the epoch, different ones at each call.
+        now: returns nanoseconds since the epoch, later at each call.
         randrange: returns a random whole number below its argument.
     """
 
@@ -56,7 +56,7 @@ class Manager:
         self.reset()
 
     def reset(self) -> None:
-        """Forget all jobs, queues and counts."""
+        """Delete all jobs, queues and counts."""
         self.queues.clear()
         self.scheduled = SortedSet()
         self.retries = SortedSet()
@@ -72,7 +72,7 @@ class Manager:
         self.failures = 0
 
     def share_retry(self, job: dict[str, Any]) -> None:
-        """Give the job the default number of retries, or make its own the default."""
+        """Give the job the default number of retries. If it has its own, make that the default."""
         if job["retry"] is None:
             job["retry"] = self.default_retry
         self.default_retry = job["retry"]
@@ -113,23 +113,23 @@ class Manager:
             raise CommandError(f"cannot get {quote(job['queue'])} queue: {exc}") from exc
 
     def fetch(self, wid: str, queues: Sequence[str]) -> str | None:
-        """Reserve the oldest job of the first queue that has one. Return its payload."""
+        """Reserve the oldest job of the first queue that has one. Return its payload; else None."""
         payload = self.queues.pop(queues)
         return None if payload is None else self.reserve(wid, payload)
 
     def fetch_jid(self, wid: str, names: Sequence[str], jid: str) -> str | None:
-        """Reserve a job by its jid, if it waits in one of the queues. Return its payload."""
+        """Reserve a job by its jid. Return its payload; None if it waits in none of the queues."""
         mark = f'"jid":{encode(jid)}'
 
         def matches(payload: str) -> bool:
             # Decoded, since args may contain the mark; not all, since there may be thousands.
             return mark in payload and decode(payload.encode(), JOB)["jid"] == jid
 
-        payload = self.queues.take(self.queues.active(names), matches)
+        payload = self.queues.pop_matching(self.queues.active(names), matches)
         return None if payload is None else self.reserve(wid, payload)
 
     def reserve(self, wid: str, payload: str) -> str:
-        """Reserve a job that has left its queue (manager/working.go:111-155). Return its text."""
+        """Reserve a job that left its queue (manager/working.go:111-155). Return its payload."""
         job = decode(payload.encode(), JOB)
         seconds = job["reserve_for"] or _DEFAULT_RESERVATION
         seconds = min(max(seconds, _SHORTEST_RESERVATION), _LONGEST_RESERVATION)
@@ -146,7 +146,7 @@ class Manager:
         return encode(job, JOB)
 
     def acknowledge(self, jid: str) -> None:
-        """End a job. A job that is not reserved is no error (manager/working.go:157)."""
+        """End a job. If it is not reserved, that is no error (manager/working.go:157)."""
         reservation = self.reservations.pop(jid, None)
         if reservation is None:
             return
@@ -154,7 +154,7 @@ class Manager:
         self.processed += 1
 
     def fail(self, failure: dict[str, Any]) -> None:
-        """Retry a job later, bury it or drop it (manager/retry.go:22-168).
+        """Retry a job later, move it to the dead set, or drop it (manager/retry.go:22-168).
 
         Raises:
             CommandError: the jid is missing, or the job is not reserved.
@@ -203,12 +203,12 @@ class Manager:
     def enqueue_due(self, timed: SortedSet) -> int:
         """Enqueue the due jobs of scheduled or retries (manager/scheduler.go:34-58).
 
-        A job with a bad queue name has left the set by then, and is lost.
+        A job with a bad queue name is removed from the set, but not enqueued: it is lost.
 
         Returns:
             The number of jobs enqueued.
         """
-        return timed.use_all_due(self.now(), 100, self._enqueue_payload)
+        return timed.process_all_due(self.now(), 100, self._enqueue_payload)
 
     def _enqueue_payload(self, payload: str) -> None:
         self._enqueue(decode(payload.encode(), JOB))
@@ -216,23 +216,23 @@ class Manager:
     def reap_expired(self) -> int:
         """Fail the jobs with an expired reservation (manager/working.go:191-239).
 
-        A reservation leaves the working set, and the job that is reserved under the same jid by now
-        fails. If there is none, the job is lost.
+        A reservation is removed from the working set. Then the job that is reserved under its jid
+        by now fails. If there is none, the job is lost.
 
         Returns:
             The number of jobs failed.
         """
-        return self.working.use_all_due(self.now(), 10, self._expire)
+        return self.working.process_all_due(self.now(), 10, self._expire)
 
     def _expire(self, payload: str) -> None:
         self._process_failure(decode(payload.encode(), RESERVATION)["job"]["jid"], EXPIRED)
 
     def purge_dead(self) -> int:
-        """Forget at most a hundred dead jobs that are past their time (scheduler.go:13-26)."""
-        return self.dead.use_due(self.now(), 100, lambda _payload: None)
+        """Delete at most a hundred dead jobs whose time is over (scheduler.go:13-26)."""
+        return self.dead.process_due(self.now(), 100, lambda _payload: None)
 
     def flush(self) -> None:
-        """Delete all that is stored (FLUSHDB); the server's own memory stays as it is."""
+        """Delete everything that is stored (FLUSHDB). The server's own memory stays as it is."""
         self.queues.flush()
         for timed in (self.scheduled, self.retries, self.dead, self.working):
             timed.clear()

@@ -1,4 +1,4 @@
-"""The connection of a client in this process to the fake, without a socket and a thread."""
+"""`MemoryStream`: the connection of a client in this process, without a socket or a thread."""
 
 from __future__ import annotations
 
@@ -40,16 +40,16 @@ class MemoryStream(Stream):
             self._buffer += reply
 
     def is_idle(self) -> bool:
-        """Whether the fake still reads from this connection, and all replies have been read."""
+        """Return whether the fake still reads from it, and all replies have been read."""
         return self._session.is_open and not self._buffer
 
     def wait_readable(self, deadline: float | None) -> bool:
-        """Return True: each command is answered by `send`."""
+        """Return True: the reply to a command arrives during `send`."""
         del deadline
         return True
 
     def on_reply_delivered(self) -> None:
-        """Report the jobs that this connection has pushed, so that they can run inline."""
+        """Pass on the jobs that this connection has pushed, so that they can run inline."""
         if jobs := self._session.take_pushed():
             self._on_pushed(jobs)
 
@@ -62,7 +62,7 @@ class MemoryStream(Stream):
         self._session.close()
 
     def detach(self) -> None:
-        """Do nothing: a forked child inherits a copy, and the fake of this process goes on."""
+        """Do nothing: a forked child has a copy of the fake, and this process keeps its own."""
 
     def _read_more(self, deadline: float | None) -> None:
         del deadline

@@ -21,7 +21,7 @@ def mutate(manager: Manager, data: bytes) -> None:
     """Run the mutation that a JSON text describes.
 
     Raises:
-        CommandError: the text is not such JSON, or its command or target is unknown.
+        CommandError: the text is not a mutation in JSON, or its command or target is unknown.
     """
     mutation = decode(data, MUTATION)
     targets = {
@@ -29,16 +29,16 @@ def mutate(manager: Manager, data: bytes) -> None:
         "dead": manager.dead,
         "scheduled": manager.scheduled,
     }
-    command, chosen = mutation["cmd"], mutation["filter"]
+    command, job_filter = mutation["cmd"], mutation["filter"]
     if command not in {"clear", "kill", "discard", "requeue"}:
         raise CommandError("unknown mutate operation")
     target = targets.get(mutation["target"])
     if target is None:
         raise CommandError("invalid target for mutation command")
-    if command == "clear" or (command == "discard" and chosen is None):
+    if command == "clear" or (command == "discard" and job_filter is None):
         target.clear()
         return
-    for payload in _filtered(target, chosen):
+    for payload in _filtered(target, job_filter):
         _OPERATIONS[command](manager, target, payload)
 
 
@@ -60,14 +60,14 @@ def _discard(_manager: Manager, target: SortedSet, payload: str) -> None:
 _OPERATIONS = {"kill": _kill, "requeue": _requeue, "discard": _discard}
 
 
-def _filtered(payloads: Iterable[str], chosen: dict[str, Any] | None) -> list[str]:
-    """Return the payloads with a text that matches a filter (server/mutate.go:79-116)."""
-    if chosen is None:
+def _filtered(payloads: Iterable[str], job_filter: dict[str, Any] | None) -> list[str]:
+    """Return the payloads whose text matches a filter (server/mutate.go:79-116)."""
+    if job_filter is None:
         return list(payloads)
-    if chosen["jids"]:
-        marks = [f'"jid":{quote(jid)}' for jid in chosen["jids"]]
+    if job_filter["jids"]:
+        marks = [f'"jid":{quote(jid)}' for jid in job_filter["jids"]]
         return [payload for payload in payloads if any(payload.find(mark) > 0 for mark in marks)]
-    mark = f'"jobtype":{quote(chosen["jobtype"])}' if chosen["jobtype"] else ""
-    if not chosen["regexp"]:
+    mark = f'"jobtype":{quote(job_filter["jobtype"])}' if job_filter["jobtype"] else ""
+    if not job_filter["regexp"]:
         return matching(payloads, f"*{mark}*" if mark else "*")
-    return [payload for payload in matching(payloads, chosen["regexp"]) if mark in payload[1:]]
+    return [payload for payload in matching(payloads, job_filter["regexp"]) if mark in payload[1:]]

@@ -1,4 +1,4 @@
-"""Queues of payloads: their names, the bad names, pause and resume, the FETCHes that wait."""
+"""`Queues`: payloads by queue, valid names, pause and resume, and the FETCHes that wait."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Waiter:
 
 
 class Queues:
-    """Queues by name. The first job makes a queue; jobs enter left and leave right."""
+    """Queues by name. A queue is created by its first job; jobs enter left and leave right."""
 
     def __init__(self) -> None:
         self._known: dict[str, deque[str]] = {}
@@ -40,8 +40,8 @@ class Queues:
         """Iterate over a copy of names and payloads; queues may be removed during that."""
         return iter(list(self._known.items()))
 
-    def _get(self, name: str) -> deque[str]:
-        """Return a queue, and make it if it is unknown (storage/redis.go:262-290).
+    def _ensure_queue(self, name: str) -> deque[str]:
+        """Return a queue. If it is unknown, create it (storage/redis.go:262-290).
 
         Raises:
             CommandError: a queue cannot have this name.
@@ -58,7 +58,7 @@ class Queues:
         Raises:
             CommandError: a queue cannot have this name.
         """
-        queue = self._get(name)
+        queue = self._ensure_queue(name)
         for waiter in self._waiters:
             if name in waiter.names:
                 waiter.payload = payload
@@ -67,13 +67,13 @@ class Queues:
         queue.appendleft(payload)
 
     def add_waiter(self, names: Sequence[str]) -> Waiter:
-        """Wait for the first payload of one of these queues, which are all empty."""
+        """Register a FETCH that waits for the first payload of these queues; all are empty."""
         waiter = Waiter(names)
         self._waiters.append(waiter)
         return waiter
 
     def remove_waiter(self, waiter: Waiter) -> None:
-        """End a wait, with or without a payload."""
+        """Remove a FETCH that waits no longer, with or without a payload."""
         if waiter in self._waiters:
             self._waiters.remove(waiter)
 
@@ -86,14 +86,18 @@ class Queues:
         return [name for name in names if name not in self._paused]
 
     def pop(self, names: Sequence[str]) -> str | None:
-        """Remove and return the oldest payload of the first queue that has one."""
+        """Remove and return the oldest payload of the first queue that has one; else None."""
         for name in names:
             if queue := self._known.get(name):
                 return queue.pop()
         return None
 
-    def take(self, names: Sequence[str], matches: Callable[[str], bool]) -> str | None:
-        """Remove and return the oldest payload that matches, from the first queue with one."""
+    def pop_matching(self, names: Sequence[str], matches: Callable[[str], bool]) -> str | None:
+        """Remove and return the oldest payload that matches, from the first queue with one.
+
+        Returns:
+            None if no payload matches.
+        """
         for name in names:
             queue = self._known.get(name, ())
             for payload in reversed(queue):
@@ -103,29 +107,29 @@ class Queues:
         return None
 
     def pause(self, name: str) -> None:
-        """Pause FETCH from a queue; an unknown queue is ignored (fetch.go:36)."""
+        """Pause FETCH from a queue. An unknown queue is ignored (fetch.go:36)."""
         if name in self._known:
-            self._paused = [*self._others_paused(name), name]
+            self._paused = [*self._paused_except(name), name]
 
     def resume(self, name: str) -> None:
         """Undo `pause`."""
         if name in self._known:
-            self._paused = self._others_paused(name)
+            self._paused = self._paused_except(name)
 
     def remove(self, name: str) -> None:
-        """Forget a queue and its jobs."""
+        """Delete a queue and its jobs."""
         self._known.pop(name, None)
-        self._paused = self._others_paused(name)
+        self._paused = self._paused_except(name)
 
     def clear(self) -> None:
-        """Forget all queues. A FETCH that waits goes on waiting."""
+        """Delete all queues. A FETCH that waits continues to wait."""
         self._known.clear()
         self._paused.clear()
 
     def flush(self) -> None:
-        """Empty all queues; the server still knows them, and which are paused."""
+        """Empty all queues. The server still knows their names, and which are paused."""
         for queue in self._known.values():
             queue.clear()
 
-    def _others_paused(self, name: str) -> list[str]:
+    def _paused_except(self, name: str) -> list[str]:
         return [paused for paused in self._paused if paused != name]

@@ -20,10 +20,10 @@ def bulk(text: str) -> bytes:
 
 
 def argument(line: bytes, verb: str) -> bytes:
-    """Return the text after a verb and its space. The server slices the line there.
+    """Return the text after a verb and its space, as the server slices the line.
 
     Raises:
-        InternalError: the line is shorter than that.
+        InternalError: the line is too short for that.
     """
     start = len(verb) + 1
     if len(line) < start:

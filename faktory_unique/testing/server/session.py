@@ -1,4 +1,4 @@
-"""The state of one connection, which its commands read and change."""
+"""`Session`: the state of one connection, which its commands read and change."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class Session:
 
     Args:
         core: the state that all connections share.
-        on_close: called once when the connection ends.
+        on_close: called once, when the connection ends.
 
     Attributes:
         wid: the worker id; empty for a producer.
@@ -43,13 +43,13 @@ class Session:
         self._pushed.append(job)
 
     def take_pushed(self) -> list[Value]:
-        """Return the jobs that were recorded since the last call; they may run inline now."""
+        """Remove and return the recorded jobs. They may run inline now."""
         jobs, self._pushed = self._pushed, []
         return jobs
 
     def close(self) -> None:
         """End the connection."""
-        with self.core.lock:
+        with self.core.mutex:
             if not self.is_open:
                 return
             self.is_open = False

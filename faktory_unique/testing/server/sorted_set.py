@@ -18,7 +18,7 @@ def score(nanoseconds: int) -> float:
 
 
 class SortedSet:
-    """Payloads by score, those of one score in byte order. A payload occurs once."""
+    """Payloads by score; those of one score are in byte order. A payload occurs once."""
 
     def __init__(self) -> None:
         self._scores: dict[str, float] = {}
@@ -65,35 +65,35 @@ class SortedSet:
                 return self.remove(payload)
         return False
 
-    def use_due(self, nanoseconds: int, most: int, use: Callable[[str], None]) -> int:
-        """Remove due payloads and use each (storage/sorted_redis.go:260-297).
+    def process_due(self, nanoseconds: int, limit: int, process: Callable[[str], None]) -> int:
+        """Remove the due payloads and process each (storage/sorted_redis.go:260-297).
 
         Args:
             nanoseconds: the time now.
-            most: the largest number of payloads to remove.
-            use: called with each payload. If it raises CommandError, the payload is lost.
+            limit: the largest number of payloads to remove.
+            process: called with each payload. If it raises CommandError, the payload is lost.
 
         Returns:
-            The number of payloads used.
+            The number of payloads processed.
         """
-        used = 0
+        processed = 0
         end = self._first_after(score(nanoseconds))
-        for payload in [payload for _, _, payload in self._order[: min(end, most)]]:
+        for payload in [payload for _, _, payload in self._order[: min(end, limit)]]:
             self.remove(payload)
             try:
-                use(payload)
+                process(payload)
             except CommandError:  # the server logs it
                 continue
-            used += 1
-        return used
+            processed += 1
+        return processed
 
-    def use_all_due(self, nanoseconds: int, batch: int, use: Callable[[str], None]) -> int:
-        """Do `use_due` again as long as the batches are full. Return how many were used."""
+    def process_all_due(self, nanoseconds: int, batch: int, process: Callable[[str], None]) -> int:
+        """Repeat `process_due` while its batches are full. Return the number processed."""
         total = 0
         while True:
-            used = self.use_due(nanoseconds, batch, use)
-            total += used
-            if used != batch:
+            processed = self.process_due(nanoseconds, batch, process)
+            total += processed
+            if processed != batch:
                 return total
 
     def first(self) -> float | None:

@@ -1,4 +1,4 @@
-"""The fake on a loopback port, for stock clients and for clients of other processes."""
+"""`Listener`: the fake on a loopback port, for stock clients and clients of other processes."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ class Listener:
             connected.settimeout(_HANDSHAKE_TIMEOUT)
             connected.sendall(dispatcher.greeting())
             while session.is_open and (data := connected.recv(_READ_SIZE)):
-                if not session.greeted:  # however little data comes at a time
+                if not session.greeted:  # one deadline, however little data each `recv` returns
                     connected.settimeout(max(deadline - time.monotonic(), _SHORTEST_TIMEOUT))
                 for reply in dispatcher.receive(data):
                     connected.sendall(reply)

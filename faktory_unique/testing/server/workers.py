@@ -1,4 +1,4 @@
-"""The worker processes that the fake knows, by worker id: HELLO, BEAT, quiet, terminate, silence.
+"""`Workers`: the connected worker processes by worker id, and their states and heartbeats.
 
 See server/workers.go.
 """
@@ -10,12 +10,12 @@ from typing import Literal, Protocol, TypeAlias
 WorkerState: TypeAlias = Literal["", "quiet", "terminate"]
 _RANK: dict[WorkerState, int] = {"": 0, "quiet": 1, "terminate": 2}
 
-# A worker that has been silent for more seconds is forgotten (server/tasks.go:50).
-LONGEST_SILENCE = 60.0
+# A worker that sends no heartbeat for more seconds is removed (server/tasks.go:50).
+MAX_SILENCE_SECONDS = 60.0
 
 
 class Connection(Protocol):
-    """A connection of a client, as far as those know it who only have to end it."""
+    """A client's connection: the part of `Session` that `Workers` and `Core` use."""
 
     def close(self) -> None:
         """End the connection."""
@@ -26,17 +26,16 @@ class Worker:
     """A worker process.
 
     Attributes:
-        first: its first connection. FETCH on it returns nothing when the worker is quiet. Later
-            connections keep the state that the worker had when they were made
-            (server/commands.go:238).
-        last_seen: time of its last heartbeat: seconds since the epoch.
+        first_connection: FETCH on it returns no job when the worker is quiet. Later connections
+            keep the state that the worker had when they were opened (server/commands.go:238).
+        last_seen: the time of its last heartbeat, in seconds since the epoch.
     """
 
-    def __init__(self, first: Connection, last_seen: float) -> None:
-        self.first = first
+    def __init__(self, first_connection: Connection, last_seen: float) -> None:
+        self.first_connection = first_connection
         self.last_seen = last_seen
         self.state: WorkerState = ""
-        self.connections = {first}
+        self.connections = {first_connection}
 
     def signal(self, state: WorkerState) -> None:
         """Change the state, but never back to an earlier one."""
@@ -85,18 +84,20 @@ class Workers:
         return worker
 
     def is_quiet(self, wid: str, connection: Connection) -> bool:
-        """Whether FETCH on this connection has to find nothing."""
+        """Return whether FETCH on this connection must return no job."""
         worker = self._by_wid.get(wid)
-        return worker is not None and worker.first is connection and worker.state != ""
+        return worker is not None and worker.first_connection is connection and worker.state != ""
 
     def remove_silent(self, now: float) -> list[Connection]:
-        """Forget the silent workers (server/workers.go:221-253).
+        """Remove the silent workers (server/workers.go:221-253).
 
         Returns:
             Their connections, which the caller closes.
         """
         silent = [
-            wid for wid, worker in self._by_wid.items() if worker.last_seen < now - LONGEST_SILENCE
+            wid
+            for wid, worker in self._by_wid.items()
+            if worker.last_seen < now - MAX_SILENCE_SECONDS
         ]
         return [connection for wid in silent for connection in self._by_wid.pop(wid).connections]
 
@@ -108,4 +109,4 @@ class Workers:
     def first_silent_at(self) -> float | None:
         """Return the time at which the first worker counts as silent; None without workers."""
         times = [worker.last_seen for worker in self._by_wid.values()]
-        return min(times) + LONGEST_SILENCE if times else None
+        return min(times) + MAX_SILENCE_SECONDS if times else None
