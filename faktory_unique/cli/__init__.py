@@ -1,4 +1,4 @@
-"""The `faktory-unique` command line: its subcommands and options (`demo`)."""
+"""The command line `faktory-unique`: its subcommand `demo` and the options."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ def demo(
         str | None, typer.Option(envvar="FAKTORY_UNIQUE_STORE", help="redis://host:port/0")
     ] = None,
 ) -> None:
-    """Push jobs and duplicates to a queue of its own, run them, and show each result.
+    """Push jobs and duplicates to a new queue, run them, and show each result.
 
-    Without --faktory and --store, it uses a Faktory and a store in memory.
+    Without --faktory and --store, the demo uses a Faktory and a store in memory.
     """
     if bool(faktory) != bool(store):
         missing = (

@@ -1,4 +1,4 @@
-"""`faktory-unique demo`: push jobs and duplicates, run a worker, show a live table of results."""
+"""`faktory-unique demo`: pushes jobs and duplicates, runs a worker, shows a live table."""
 
 from __future__ import annotations
 
@@ -39,13 +39,13 @@ _TIMEOUT = 30.0
 
 
 def send_email(user_id: int, template: str) -> None:
-    """Run a short job."""
+    """Sleep for 50 ms: a short job."""
     del user_id, template
     time.sleep(0.05)
 
 
 def build_report(customer: str) -> None:
-    """Run a job that is long enough to be pushed again while it runs."""
+    """Sleep for 1.5 s: a job that is long enough to be pushed again while it runs."""
     del customer
     time.sleep(1.5)
 
@@ -54,7 +54,12 @@ class JobProgress(Middleware):
     """A middleware that records which jobs are running and which are acknowledged.
 
     Args:
-        show: called with the jid and the new state of a job.
+        show: called with the jid and the new state of a job, "running" or "done".
+
+    Attributes:
+        running: the jids of the jobs that were started.
+        done: the jids of the jobs that were acknowledged.
+        executed: the number of ACKs.
     """
 
     def __init__(self, show: Callable[[str, str], None]) -> None:
@@ -71,7 +76,7 @@ class JobProgress(Middleware):
         return decision
 
     def ack(self, job: Payload, call_next: Callable[[Payload], ReportStatus]) -> ReportStatus:
-        """Record that the job is done. `Unique`, further in, has released its lock by now."""
+        """Record that the job is done. `Unique`, which is further inside, has released its lock."""
         status = call_next(job)
         self.executed += 1
         self.done.add(job["jid"])
@@ -80,7 +85,11 @@ class JobProgress(Middleware):
 
 
 class PushTable:
-    """The live table with one row for each push."""
+    """The live table with one row for each push.
+
+    Args:
+        live: the display that shows the table.
+    """
 
     def __init__(self, live: Live) -> None:
         self._live = live
@@ -113,7 +122,12 @@ class PushTable:
 
 
 class Scenario:
-    """The pushes of the demo, in three steps."""
+    """The pushes of the demo, in three steps.
+
+    Attributes:
+        counts: the number of pushes by status.
+        jobs: the jobs that were pushed.
+    """
 
     def __init__(self, producer: Producer, table: PushTable, queue: str) -> None:
         self._producer = producer
@@ -169,9 +183,10 @@ def run_demo(faktory_url: str, store: str) -> bool:
         store: the URL of the lock store.
 
     Raises:
-        FaktoryUniqueError: a server does not reply, or the jobs were not done in time.
+        FaktoryUniqueError: a server does not reply, or the jobs were not done in 30 s.
+        ValueError: a URL cannot be used.
     """
-    # A queue of its own, also in the keys: locks of an interrupted demo are no duplicates here.
+    # A new queue, which is part of the keys: locks of an interrupted demo make no duplicates here.
     queue = f"faktory-unique-demo-{secrets.token_hex(3)}"
     policy = Policy(ttl=600, per_queue=True)
     console = Console()
@@ -210,8 +225,8 @@ def _worker(faktory_url: str, queue: str, middleware: list[Middleware]) -> Itera
             queues=[queue],
             middleware=middleware,
             concurrency=2,
-            # This process has threads: a lock that one holds during a fork stays locked in the
-            # child.
+            # This process has threads: a mutex that one of them holds during a fork would stay
+            # acquired in the child.
             context=multiprocessing.get_context("spawn"),
         )
         consumer.register(EMAIL, send_email)
@@ -227,6 +242,11 @@ def _worker(faktory_url: str, queue: str, middleware: list[Middleware]) -> Itera
 
 
 def _wait(reached: Callable[[], bool], goal: str) -> None:
+    """Wait until `reached` returns true.
+
+    Raises:
+        FaktoryUniqueError: that took more than 30 s. The message names the goal.
+    """
     deadline = time.monotonic() + _TIMEOUT
     while not reached():
         if time.monotonic() > deadline:

@@ -1,6 +1,6 @@
 """`Core`: the state that all connections of a fake share, its clock, and its periodic tasks.
 
-The server runs its tasks off a ticker, in whole seconds that their periods divide
+The server runs its tasks by a ticker, in whole seconds that their periods divide
 (server/task_runner.go:94-121). Here nothing ticks: the next caller after such a second catches up,
 and the tasks see the second at which they would have run.
 """
