@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 _EXIT_CHECK_MILLISECONDS = 1_000
 
 # A process can die while it is idle. The next job must not fail for that: another process gets it.
-_MAX_ATTEMPTS = 3
+_MAX_PROCESSES_TRIED = 3
 
 # Time for idle processes to flush their output and to end.
 _DISMISSAL_SECONDS = 1.0
@@ -105,7 +105,7 @@ class ChildProcess:
                 the consumer has stopped.
             Exception: the call cannot be pickled. The handler has not run.
         """
-        for _ in range(_MAX_ATTEMPTS):
+        for _ in range(_MAX_PROCESSES_TRIED):
             if self._killed:
                 raise NotStarted("the consumer has stopped")
             try:
@@ -115,7 +115,7 @@ class ChildProcess:
             with contextlib.suppress(NotStarted):
                 self._send(running, call)
                 return self._receive(running)
-        raise NotStarted(f"{_MAX_ATTEMPTS} processes ended before they had read the job")
+        raise NotStarted(f"{_MAX_PROCESSES_TRIED} processes ended before they had read the job")
 
     def kill(self) -> None:
         """End the process at once, whether it is busy or not. It is not started again."""

@@ -103,7 +103,7 @@ class Reservation:
             }
         )
         limit = reserve_for(self.job) + LATE_GRACE
-        status, pauses = ReportStatus.WITHHELD, _RetryPauses(self._shutting_down)
+        status, pauses = ReportStatus.WITHHELD, _ResendPauses(self._shutting_down)
         while (sent_at := self.elapsed()) < limit:
             try:
                 reply = self._call(command, limit, timeout=_FAIL_TIMEOUT_SECONDS)
@@ -138,7 +138,7 @@ class Reservation:
             ACCEPTED if Faktory accepted both; REFUSED if it refused the copy: the job is unchanged.
         """
         limit = reserve_for(self.job)
-        status, pauses = ReportStatus.WITHHELD, _RetryPauses(self._shutting_down)
+        status, pauses = ReportStatus.WITHHELD, _ResendPauses(self._shutting_down)
         ends_by_expiry = failure_outcome(self.job) is not FailureOutcome.RETRIED
         while self.elapsed() < limit:
             try:
@@ -178,7 +178,7 @@ class Reservation:
     def _ack(self, job: Payload, limit: float) -> ReportStatus:
         """Send ACK, but not later than `limit` seconds after FETCH."""
         command = f"ACK {json.dumps({'jid': job['jid']})}"
-        status, pauses = ReportStatus.WITHHELD, _RetryPauses(self._shutting_down)
+        status, pauses = ReportStatus.WITHHELD, _ResendPauses(self._shutting_down)
         while self.elapsed() < limit:
             try:
                 reply = self._call(command, limit)
@@ -233,8 +233,8 @@ class Reservation:
         return reservation_phase(self.job, self.elapsed())
 
 
-class _RetryPauses:
-    """Growing pauses between attempts. A shutdown ends the pause, and one more attempt follows."""
+class _ResendPauses:
+    """Growing pauses before a report is sent again. A shutdown ends a pause; one more try follows."""
 
     def __init__(self, shutting_down: threading.Event) -> None:
         self._shutting_down = shutting_down
@@ -242,7 +242,7 @@ class _RetryPauses:
         self._was_last = shutting_down.is_set()
 
     def wait(self) -> bool:
-        """Wait before the next attempt. Return False at once if no further attempt is allowed."""
+        """Wait before the next try. Return False at once if no further try is allowed."""
         if self._was_last:
             return False
         self._was_last = self._shutting_down.wait(self._next_seconds)
