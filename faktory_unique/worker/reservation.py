@@ -234,7 +234,7 @@ class Reservation:
 
 
 class _ResendPauses:
-    """Growing pauses before a report is sent again. A shutdown ends a pause; one more try follows."""
+    """Growing pauses before a report is sent again. A shutdown ends a pause; one try follows."""
 
     def __init__(self, shutting_down: threading.Event) -> None:
         self._shutting_down = shutting_down

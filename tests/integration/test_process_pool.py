@@ -240,7 +240,7 @@ def test_a_sigterm_to_the_group_leaves_jobs_their_grace_period(
     producer.push(Job(jobtype="Unique.note_slowly", args=[notes.path, 1]))
     with working(unique) as consumer:
         wait_for(lambda: notes() == ["started"])
-        for process in consumer._current_run.pool._all:
+        for process in consumer._current_run.pool._processes:
             os.kill(pid_of(process), signal.SIGTERM)
             os.kill(pid_of(process), signal.SIGINT)
         wait_for(lambda: notes() == ["started", "ended"])

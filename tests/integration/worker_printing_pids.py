@@ -22,7 +22,7 @@ if __name__ == "__main__":
 
         def start_and_print(run):
             start(run)
-            pids = [child._running.process.pid for child in run.pool._all]
+            pids = [child._running.process.pid for child in run.pool._processes]
             sys.stdout.write(f"{json.dumps(pids)}\n")
             sys.stdout.flush()
 

@@ -106,7 +106,7 @@ def test_close_ends_connections_and_threads_at_once():
     faktory.listen()
     with connect(faktory) as connection:
         connection.sendall(b'HELLO {"v":2}\r\nFETCH default\r\n')
-        wait_for(lambda: faktory._core.commands == 1)
+        wait_for(lambda: faktory._core.command_count == 1)
         since = time.monotonic()
         faktory.close()
         assert time.monotonic() - since < 1

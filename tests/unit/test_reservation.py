@@ -182,7 +182,9 @@ class TestFail:
     def test_a_fail_is_not_repeated_after_ten_seconds(self, monkeypatch):
         """Another worker may have the retry by then, and the FAIL would take its reservation."""
         now = [0.0]
-        monkeypatch.setattr("faktory_unique.worker.reservation._ResendPauses", lambda _: Pauses(now))
+        monkeypatch.setattr(
+            "faktory_unique.worker.reservation._ResendPauses", lambda _: Pauses(now)
+        )
         client = Client(CommandOutcomeUnknown("cut"), CommandNotSent("away"))
         held = reservation(client)
         held.elapsed = lambda: now[0]
