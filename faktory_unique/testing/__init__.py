@@ -2,11 +2,11 @@
 
 from .clock import Clock
 from .fake import FakeFaktory
-from .helpers import QueueSizes, clear, running_consumer, sizes, wait_for, wait_until_drained
 from .job_run import JobRun
 from .local_consumer import LocalConsumer
 from .lock_view import Locks
 from .modes import fake, inline
+from .server_helpers import QueueSizes, clear, running_consumer, sizes, wait_for, wait_until_drained
 
 __all__ = [
     "Clock",
