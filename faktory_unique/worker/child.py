@@ -1,4 +1,4 @@
-"""The main loop of a child process: runs handlers, and ends with its consumer.
+"""The main loop of a child process: runs handlers, also if they fork; ends with its consumer.
 
 It ignores Ctrl-C, and ends the copies of itself that a handler has forked.
 """

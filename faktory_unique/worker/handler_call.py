@@ -1,4 +1,4 @@
-"""`HandlerCall`: a handler and its job; `perform` runs it, `current_job` returns its payload.
+"""`HandlerCall`: runs a handler; `current_job`; the error type and backtrace of a failure.
 
 The result is None, a `JobError` or a `Requeue`. All of them can be pickled, so a child process can
 send them to its consumer. The exception itself may not be picklable.
