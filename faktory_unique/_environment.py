@@ -1,4 +1,4 @@
-"""Environment variables, such as FAKTORY_URL, which a test may override for a block of code.
+"""Environment variables that the testing kit overrides for a block of code, such as FAKTORY_URL.
 
 `os.environ` belongs to the whole process: subprocesses and threads started by the test see the
 block that was entered last. A context variable remembers the block of the current thread or task,

@@ -1,4 +1,4 @@
-"""The result of a pushed job: `PushResult`, and its status (pushed, duplicate, unguarded, …)."""
+"""`PushResult` and `PushStatus`; the check that middleware returns one result for each job."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`Client`: a connection to Faktory with URL, role, time-out, heartbeat and reported outcomes."""
+"""`Client`: URL, role, time-out, TLS and heartbeat; pyfaktory's methods, made reliable."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`Commands`: sends the commands of a `Client` on one of its connections.
+"""`Commands`: lets workers and producers send PUSHB, ACK and FAIL on a `Client`'s connection.
 
 These methods are for internal use, so they are not part of `Client`, which is public.
 """

@@ -1,4 +1,4 @@
-"""`Connection`: one connection to Faktory for all threads; time-outs, reconnecting, forks.
+"""`Connection`: sends a command and knows its outcome; time-outs, reconnecting, forks.
 
 A command ends with a complete reply that is not an error, or with one of three exceptions:
 

@@ -1,4 +1,4 @@
-"""The text of Faktory's protocol: bulk replies, PUSHB, the reply to FETCH, and a server's URL."""
+"""The text of Faktory's protocol: writes PUSHB as JSON; parses bulk replies and rejections."""
 
 from __future__ import annotations
 

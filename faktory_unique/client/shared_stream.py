@@ -1,4 +1,4 @@
-"""`SharedStream` and `PendingReply`: one stream for several threads, and its unread reply."""
+"""`SharedStream`: the turns of threads on one stream; `PendingReply`: a reply not read yet."""
 
 from __future__ import annotations
 

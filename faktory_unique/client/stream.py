@@ -1,4 +1,4 @@
-"""`Stream`: sends commands over a socket and reads RESP replies, each within a deadline."""
+"""`Stream`: bytes on a socket: writes a command, reads a RESP reply, each within a deadline."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The `RedisStore`: locks in Redis (6.2 or newer) or Valkey, on its own pool of connections."""
+"""`RedisStore`: locks in Redis (6.2 or newer) or Valkey; its idle connections and time-outs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A connection to Redis, opened by redis-py, then written and read directly with hiredis.
+"""`RedisConnection`: one connection, opened by redis-py, then read and written with hiredis.
 
 redis-py spends more time on a command than a Redis on the same host does. Its connections support
 features that are not needed to send one command after the other.

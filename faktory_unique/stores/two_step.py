@@ -1,4 +1,4 @@
-"""Transitions in two steps, so that a command that is executed too late acquires no lock."""
+"""Acquire a lock in two steps (own, then absent), so that a late command acquires none."""
 
 from __future__ import annotations
 

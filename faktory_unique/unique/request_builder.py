@@ -1,4 +1,4 @@
-"""`RequestBuilder`: builds the lock request of each unique job of a push; derives keys."""
+"""`RequestBuilder`: validates the jobs of a push, derives keys, builds the lock requests."""
 
 from __future__ import annotations
 

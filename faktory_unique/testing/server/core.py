@@ -1,4 +1,4 @@
-"""`Core`: the state that all connections of a fake share, its clock, and its periodic tasks.
+"""`Core`: the fake's clock, mutex, password and counters; tasks that promote, retry and expire.
 
 The server runs its tasks by a ticker, in whole seconds that their periods divide
 (server/task_runner.go:94-121). Here nothing ticks: the next caller after such a second catches up,

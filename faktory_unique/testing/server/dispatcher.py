@@ -1,4 +1,4 @@
-"""`Dispatcher`: greeting, HELLO and password of one connection, and its commands, one per line.
+"""`Dispatcher`: checks HELLO and its password, then calls the command of each line.
 
 It receives and returns the text of the protocol. A socket (tcp.py) or a client of this process
 (memory_stream.py) only carries it.

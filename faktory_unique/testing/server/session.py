@@ -1,4 +1,4 @@
-"""`Session`: the state of one connection, which its commands read and change."""
+"""`Session`: one connection's worker id, the jobs that it pushed, and whether it is open."""
 
 from __future__ import annotations
 

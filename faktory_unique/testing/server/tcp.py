@@ -1,4 +1,4 @@
-"""`Listener`: the fake on a loopback port, for stock clients and clients of other processes."""
+"""`Listener`: the fake on a loopback port: sockets, threads, and the time-out for HELLO."""
 
 from __future__ import annotations
 
