@@ -61,7 +61,7 @@ def override(values: Mapping[str, str]) -> Iterator[None]:
 
 def _end_block(block: tuple[Mapping[str, str], dict[str, str | None]]) -> None:
     """Remove a block. Restore the values before it, now or at the end of a later block."""
-    position = _blocks.index(block)
+    position = next(i for i, each in enumerate(_blocks) if each is block)
     del _blocks[position]
     _, before = block
     if position < len(_blocks):  # another thread has entered a block since, which restores them

@@ -80,7 +80,7 @@ class SharedStream:
 
     def open(self, connect: Callable[[], Stream]) -> Stream:
         """Connect, and return the new stream. The caller holds the mutex."""
-        # In one statement: an interrupt finds the stream here, to be discarded.
+        # In one statement, so that nearly every interrupt finds the stream here, to be discarded.
         stream = self.stream = connect()
         return stream
 

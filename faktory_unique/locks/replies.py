@@ -54,8 +54,8 @@ def meaning_of(
     """
     successor = replaced_by(found)
     if successor is not None:
-        detail = f"replaced by {successor}"
-        return Meaning(EventName.SUPERSEDED, detail, Drop(detail))
+        # Only FETCH asks for it. At another step it is a value that is none of ours.
+        return _superseded(successor) if step is Step.FETCH else NO_MEANING
     if transition.is_read_only:
         return NO_MEANING
     if transition.value is None:
@@ -82,6 +82,11 @@ def meaning_of_run_lock(token: str | None) -> Meaning:
 def jid_in_token(token: str) -> str:
     """Return the jid in the token of a run lock: the job that is running."""
     return token.rpartition(":")[0]
+
+
+def _superseded(successor: str) -> Meaning:
+    detail = f"replaced by {successor}"
+    return Meaning(EventName.SUPERSEDED, detail, Drop(detail))
 
 
 def _meaning_of_hold(stamp: Stamp, transition: Transition, found: str | None) -> Meaning:

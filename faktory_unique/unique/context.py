@@ -1,4 +1,4 @@
-"""`UniqueContext`: the store, deferred writes, push history, hooks and clock of one `Unique`."""
+"""`UniqueContext`: passes the store, hooks and clock of a `Unique` to all its parts."""
 
 from __future__ import annotations
 

@@ -83,7 +83,8 @@ class Unique(Middleware, LockAdmin):
             locks, DeferredWrites(locks, clock), PushHistory(), all_hooks, clock
         )
         all_policies = Policies(settings.policies, settings.default)
-        super().__init__(context, RequestBuilder(context, all_policies, now))
+        # Not by super(): a subclass may have another middleware with a constructor of its own.
+        LockAdmin.__init__(self, context, RequestBuilder(context, all_policies, now))
 
     def __repr__(self) -> str:
         return f"<Unique {self._context.store!r}>"

@@ -101,8 +101,9 @@ class Consumer(StockConsumer):
                 self._check_picklable(
                     each, f"{each!r}", "its perform runs in the handler's process"
                 )
+        # Read for each job, as in pyfaktory: it is a public attribute.
         self._processor = JobProcessor(
-            self.middleware, self.job_handlers, report_to_sentry=sentry_capture_exception
+            self.middleware, self.job_handlers, lambda: self.sentry_capture_exception
         )
         self._current_run: ConsumerRun | None = None
         self._run_ended = threading.Event()

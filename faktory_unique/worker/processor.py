@@ -52,15 +52,14 @@ class JobProcessor:
     Args:
         middleware: the chain, the first outermost.
         handlers: handler and `bind` by jobtype. It may change: each job is looked up in it.
-        report_to_sentry: whether handlers' exceptions are reported to Sentry.
+        report_to_sentry: asked for each job whether its exception is reported to Sentry.
     """
 
     def __init__(
         self,
         middleware: Sequence[Middleware],
         handlers: Mapping[str, tuple[Callable[..., object], bool]],
-        *,
-        report_to_sentry: bool = False,
+        report_to_sentry: Callable[[], bool] = lambda: False,
     ) -> None:
         self._middleware = middleware
         self._handlers = handlers
@@ -89,7 +88,7 @@ class JobProcessor:
         match decision:
             case Run():
                 return HandlerCall(
-                    self._perform_middleware, handler, job, bind, self._report_to_sentry
+                    self._perform_middleware, handler, job, bind, self._report_to_sentry()
                 )
             case Drop(reason):
                 log.info(

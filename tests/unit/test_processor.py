@@ -9,6 +9,7 @@ import time
 import pytest
 
 from faktory_unique import JobError, Middleware, ReportStatus, Requeue
+from faktory_unique.testing import FakeFaktory
 from faktory_unique.worker.processor import JobProcessor
 from faktory_unique.worker.reservation import Reservation
 
@@ -72,3 +73,12 @@ def test_an_uncertain_requeue_is_a_warning(caplog):
     [line] = logged(caplog, JOB, Requeue(5), ReportStatus.UNKNOWN)
     assert line.startswith("requeue unknown: jobtype=Sync jid=jid-00000001 delay=5.0s; ")
     assert caplog.records[0].levelno == logging.WARNING
+
+
+def test_sentry_setting_is_read_for_each_job():
+    """It is a public attribute of pyfaktory's Consumer, and may be set at any time."""
+    consumer = FakeFaktory().consumer()
+    consumer.register("Sync", print)
+    assert not consumer._processor.start(JOB).report_to_sentry
+    consumer.sentry_capture_exception = True
+    assert consumer._processor.start(JOB).report_to_sentry

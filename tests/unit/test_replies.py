@@ -102,6 +102,13 @@ def test_release_after_ack_reports_only_its_own(found, expected):
     assert meaning(Step.ACK, stamp(), FRESH, found) == expected
 
 
+@pytest.mark.parametrize("step", set(Step) - {Step.FETCH})
+def test_replaced_marker_means_something_only_at_fetch(step):
+    """A foreign value may end like a marker: a report must not drop, or release again and again."""
+    release = transition_for(Step.ACK, stamp(), FRESH)
+    assert meaning_of(step, stamp("start"), FRESH, release, replaced_marker("x")) == NO_MEANING
+
+
 @pytest.mark.parametrize("step", [Step.FAIL, Step.REQUEUE])
 @pytest.mark.parametrize("found", [None, held("o"), held("x")])
 def test_extension_reports_nothing(step, found):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from faktory_unique import JobError, ReportStatus, Requeue, Run, Unique
+from faktory_unique import JobError, Middleware, ReportStatus, Requeue, Run, Unique
 from faktory_unique.locks.stamp import Stamp
 from faktory_unique.locks.transition import Transition, read_transition
 from faktory_unique.stores.memory import MemoryStore
@@ -115,3 +115,15 @@ def test_refused_copy_emits_no_requeued():
     assert [event.name for event in events] == []
     unique.requeue(stamped(), 5, lambda _job, _delay: ReportStatus.ACCEPTED)
     assert [event.name for event in events] == ["requeued"]
+
+
+def test_subclass_may_add_a_middleware_with_a_constructor():
+    class Named(Middleware):
+        def __init__(self, name="trace"):
+            self.name = name
+
+    class UniqueAndNamed(Unique, Named):
+        pass
+
+    with UniqueAndNamed(MemoryStore()) as unique:
+        assert unique.holder("Email", [], custom={"unique_for": 60}) is None
