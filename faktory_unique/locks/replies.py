@@ -1,4 +1,4 @@
-"""The meaning of a store's reply for a fetched job: run, requeue or drop it, and which event.
+"""The meaning of a store's reply for a fetched job: event; run, drop, or requeue for how long.
 
 A reply is the value that the lock had before the transition. Pure functions: `unique/job_lock`
 emits the event and returns the decision.

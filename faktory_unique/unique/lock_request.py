@@ -1,4 +1,4 @@
-"""`LockRequest`: one unique job of a push, from its key to the payload that is sent."""
+"""`LockRequest`: a unique job of a push: owner, jid, payload; result and error of a duplicate."""
 
 from __future__ import annotations
 

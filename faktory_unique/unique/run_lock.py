@@ -1,4 +1,4 @@
-"""The run lock of an exclusive job: while it stands, no other job of its key runs.
+"""`RunLock`: acquires, holds and releases the run lock of an exclusive job (waits: locks/replies).
 
 The run lock is acquired for 30 s first. It is held for the reservation once its worker has received
 the reply. If the reply to the acquire is lost, other jobs wait for seconds, not for an hour.
