@@ -67,19 +67,22 @@ def test_debounce_runs_only_the_newest(recipe, wait_for, all_done, capsys):
 
 
 def test_debounced_exclusive_job_waits_for_the_running_one(recipe, wait_for, all_done):
-    """The page says to add `exclusive=True` if runs must not overlap."""
+    """The page says to add `exclusive=True` if runs must not overlap.
+
+    The first run takes longer than the promotion of the second job, which can skip a tick: 10 s.
+    """
     run = 'print(f"document {document_id} as of revision {revision}", flush=True)'
     reindex = recipe(
         "reindex.py",
         soon=("timedelta(seconds=30)", "timedelta(seconds=1)"),
         exclusive=("by=[0]", "by=[0], exclusive=True"),
-        longer=(run, f"{run}\n    import time; time.sleep(8); print('end', flush=True)"),
+        longer=(run, f"{run}\n    import time; time.sleep(13); print('end', flush=True)"),
     )
     worker = reindex.work()
     first = reindex.module.document_saved(7, 1)
     wait_for(reindex.lines)
     assert reindex.module.document_saved(7, 2).replaced == first.jid
-    all_done(seconds=40)
+    all_done(seconds=70)
     assert "run_blocked" in worker.log()
     runs = [f"document 7 as of revision {revision}" for revision in (1, 2)]
     assert reindex.lines() == [runs[0], "end", runs[1], "end"]
