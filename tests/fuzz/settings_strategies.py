@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
@@ -28,7 +29,13 @@ def nested(levels):
     return value
 
 
+def is_same_in_json(text):
+    """Return whether JSON keeps the text: it joins a high and a low surrogate to one character."""
+    return json.loads(json.dumps(text)) == text
+
+
 texts = st.text(max_size=8) | st.text(st.characters(categories=["Cs", "Nd", "Cc"]), max_size=3)
+texts = texts.filter(is_same_in_json)
 json_scalars = (
     st.none()
     | st.booleans()
@@ -105,7 +112,9 @@ def fields(values):
 
 
 json_policies = fields(odd)
-jobtypes = st.text(max_size=5) | st.sampled_from(["A", "*", "[", "a.b", "Billing::Invoice"])
+jobtypes = st.text(max_size=5).filter(is_same_in_json) | st.sampled_from(
+    ["A", "*", "[", "a.b", "Billing::Invoice"]
+)
 json_settings = st.fixed_dictionaries(
     {},
     optional={
