@@ -1,4 +1,4 @@
-"""The command line `faktory-unique`: its subcommand `demo` and the options."""
+"""The command line `faktory-unique`: the parser, its subcommands and options (typer)."""
 
 from __future__ import annotations
 

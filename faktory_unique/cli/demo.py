@@ -1,4 +1,4 @@
-"""`faktory-unique demo`: pushes jobs and duplicates, runs a worker, shows a live table."""
+"""The run of `faktory-unique demo`: pushes jobs and duplicates, runs a worker, shows a table."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`Producer`: pushes jobs through middleware, and returns or raises the result of each job."""
+"""`Producer`: push and push_bulk; raises DuplicateJob, PushRefused, … from the jobs' results."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The meaning of a store's reply for a fetched job: event; run, drop, or requeue for how long.
+"""The meaning of the reply to a fetched job's lock write: which event; run or drop the job.
 
 A reply is the value that the lock had before the transition. Pure functions: `unique/job_lock`
 emits the event and returns the decision.
@@ -9,18 +9,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from faktory_unique.events import EventName
-from faktory_unique.middleware import Drop, Requeue
+from faktory_unique.middleware import Drop
 
 from .lifecycle import Step
 from .transition import owner_of, replaced_by
 
 if TYPE_CHECKING:
+    from faktory_unique.middleware import Requeue
+
     from .stamp import Stamp
     from .transition import Transition
-
-# Seconds until a job is due again if another job of its key is running. The server looks for due
-# jobs every 5 s.
-RUN_LOCK_RETRY = 5.0
 
 
 class Meaning(NamedTuple):
@@ -66,22 +64,6 @@ def meaning_of(
     elif step is Step.FETCH:
         return _meaning_of_hold(stamp, transition, found)
     return NO_MEANING
-
-
-def meaning_of_run_lock(token: str | None) -> Meaning:
-    """Return the meaning of a run lock that was not acquired, or lapsed before it was held.
-
-    Args:
-        token: the value found, another attempt's token; None if the run lock lapsed.
-    """
-    lapsed = "the run lock lapsed before it was held"
-    detail = lapsed if token is None else f"{jid_in_token(token)} runs"
-    return Meaning(EventName.RUN_BLOCKED, detail, Requeue(RUN_LOCK_RETRY))
-
-
-def jid_in_token(token: str) -> str:
-    """Return the jid in the token of a run lock: the job that is running."""
-    return token.rpartition(":")[0]
 
 
 def _superseded(successor: str) -> Meaning:

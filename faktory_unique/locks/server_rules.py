@@ -1,4 +1,4 @@
-"""The server's rules for reservation, retry, death and backoff, computed from a fetched payload.
+"""The server's rules: reservation and how late a report may be sent, retry, death, backoff.
 
 Pure functions, without clock or I/O. The server does not say whether a failed job will be retried,
 but the payload has everything that decides it (manager/retry.go:79-168 and

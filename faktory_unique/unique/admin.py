@@ -1,4 +1,4 @@
-"""`LockAdmin`: shows locks and releases them manually; `Lock`: a lock as it was read.
+"""`LockAdmin`: lists locks (scan, filter, sort), shows a holder, releases manually; `Lock`.
 
 Use it after jobs were deleted, or to see which job has a lock. The open-source server cannot list
 jobs, so nothing here guesses which locks are orphans.

@@ -14,6 +14,7 @@ from faktory_unique.events import EventName
 from faktory_unique.results import PushResult, PushStatus
 
 from .chunk import ChunkPush
+from .push_results import duplicate_result
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -144,8 +145,8 @@ class BatchPush:
         if result.status in _ON_SERVER:
             detail = f"{result.jid or 'another job'} has the lock"
             request.emit(self._context.hooks, EventName.DUPLICATE, detail)
-            self._results[i] = request.duplicate(
-                result.jid, confirmed=result.confirmed, retry_after=result.retry_after
+            self._results[i] = duplicate_result(
+                request, result.jid, confirmed=result.confirmed, retry_after=result.retry_after
             )
         else:
             self._results[i] = result._replace(jid=jid, submitted_jid=jid)

@@ -1,4 +1,4 @@
-"""`ChunkLocks`: duplicates, conflicts and results of one chunk, before and after its PUSHB."""
+"""`ChunkLocks`: acquires, renews, confirms and rolls back a chunk's locks; handles conflicts."""
 
 from __future__ import annotations
 
@@ -9,7 +9,15 @@ from faktory_unique.events import EventName
 from faktory_unique.locks.transition import is_leased, leased, owner_of, replaced_by
 from faktory_unique.results import PushResult, PushStatus
 
-from .lock_io import acquire_locks, apply_or_defer
+from .lock_writes import acquire_locks, apply_or_defer
+from .push_results import (
+    duplicate_of_holder,
+    duplicate_result,
+    lapse_reason,
+    leased_result,
+    unconfirmed_result,
+    unlocked_result,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -161,7 +169,7 @@ class ChunkLocks:
             if request.replaces is not None:
                 result = result._replace(replaced=request.replaces)
             changed[i] = (
-                _unconfirmed(request, result)
+                unconfirmed_result(request, result)
                 if found is None
                 else self._confirmed(request, result, found[n], elapsed)
             )
@@ -175,23 +183,21 @@ class ChunkLocks:
     def _result_without_lock(self, request: LockRequest, result: PushResult) -> PushResult:
         """Return the result of a job that has no lock to confirm."""
         if result.status is PushStatus.PUSHED:
-            return result._replace(
-                status=request.status_if_pushed, confirmed=False, error=request.reason
-            )
+            return unlocked_result(request, result)
         if result.status is PushStatus.UNKNOWN:
             self._context.pushes.record_unknown(request.submitted_jid, request.owner)
             self._emit(request, EventName.PUSH_UNKNOWN)
-            return _leased(result, request)
+            return leased_result(request, result)
         if result.status is PushStatus.DUPLICATE:
             self._emit(request, EventName.DUPLICATE, "Faktory itself keeps jobs unique")
-            return request.duplicate(result.jid, confirmed=True)
+            return duplicate_result(request, result.jid, confirmed=True)
         return result
 
     def _confirmed(
         self, request: LockRequest, result: PushResult, found: str | None, elapsed: float
     ) -> PushResult:
         """Return the result of a job whose confirm got the reply `found`."""
-        reason = request.lapse_reason(found, elapsed)
+        reason = lapse_reason(request, found, elapsed)
         if not reason:
             detail = f"replaces {request.replaces}" if request.replaces else ""
             self._emit(request, EventName.CONFIRMED, detail)
@@ -229,7 +235,8 @@ class ChunkLocks:
             detail = f"{owner} has the lock"
             request.go_unlocked(self._context.hooks, PushStatus.OBSERVED, detail)
         elif not request.is_replaceable or is_itself:
-            return {i: self._duplicate(request, value)}
+            self._emit(request, EventName.DUPLICATE, f"{owner} has the lock")
+            return {i: duplicate_of_holder(request, value)}
         elif is_leased(value):
             self._include(i)
             detail = f"{owner} has the lock, and cannot be replaced before its push is confirmed"
@@ -239,22 +246,5 @@ class ChunkLocks:
             self._include(i)
         return {}
 
-    def _duplicate(self, request: LockRequest, value: str) -> PushResult:
-        owner, leased_only = owner_of(value), is_leased(value)
-        self._emit(request, EventName.DUPLICATE, f"{owner} has the lock")
-        retry_after = request.policy.lease if leased_only else None
-        return request.duplicate(owner, confirmed=not leased_only, retry_after=retry_after)
-
     def _emit(self, request: LockRequest, name: EventName, detail: str = "") -> None:
         request.emit(self._context.hooks, name, detail)
-
-
-def _unconfirmed(request: LockRequest, result: PushResult) -> PushResult:
-    """Return the result of a job whose confirm is deferred until the store is back."""
-    if request.replaces is not None:  # there is no lease to wait for
-        return result._replace(confirmed=False)
-    return _leased(result, request)
-
-
-def _leased(result: PushResult, request: LockRequest) -> PushResult:
-    return result._replace(confirmed=False, retry_after=request.policy.lease)

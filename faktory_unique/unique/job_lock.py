@@ -1,4 +1,4 @@
-"""`JobLock`: the lock of one fetched job, from FETCH to its report; requeues if the store fails.
+"""`JobLock`: one fetched job's lock, FETCH to report; the delay if it is requeued (store failed).
 
 `locks/lifecycle` says what each step writes, and `locks/replies` what the reply means. This module
 sends the writes, emits the events, and requeues the job if the store fails and the write is needed.
@@ -14,13 +14,13 @@ from faktory_unique.events import Event, EventName
 from faktory_unique.locks import lifecycle
 from faktory_unique.locks.lifecycle import Need, Step
 from faktory_unique.locks.lock_ttl import attempt_seconds
-from faktory_unique.locks.replies import meaning_of, meaning_of_run_lock
+from faktory_unique.locks.replies import meaning_of
 from faktory_unique.locks.server_rules import reserve_for
 from faktory_unique.locks.transition import replaced_by
 from faktory_unique.middleware import Drop, ReportStatus, Requeue
 from faktory_unique.stores.two_step import run_in_two_steps
 
-from .run_lock import RunLock
+from .run_lock import RunLock, meaning_of_run_lock
 
 if TYPE_CHECKING:
     from faktory_unique.locks.lifecycle import FetchWrite

@@ -1,4 +1,4 @@
-"""`LockRequest`: a unique job of a push: owner, jid, payload; result and error of a duplicate."""
+"""`LockRequest`: a unique job that is being pushed: its owner, jid, stamped payload and writes."""
 
 from __future__ import annotations
 
@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING
 from faktory_unique.events import Event, EventName
 from faktory_unique.locks import lifecycle
 from faktory_unique.locks.stamp import Stamp, without_stamp
-from faktory_unique.locks.transition import held, leased, owner_of, replaced_by
-from faktory_unique.results import PushResult, PushStatus
+from faktory_unique.results import PushStatus
 
 if TYPE_CHECKING:
     from faktory_unique.events import Hooks
@@ -103,27 +102,6 @@ class LockRequest:
         self.status_if_pushed, self.reason = status, reason
         self.emit(hooks, EventName(status), reason)
 
-    def duplicate(
-        self, jid: str, *, confirmed: bool, retry_after: float | None = None
-    ) -> PushResult:
-        """Return the result if another job has the key.
-
-        Args:
-            jid: the owner of the other job; empty if it is not known.
-            confirmed: whether the other job's lock is held.
-            retry_after: seconds until a leased lock is confirmed or has lapsed.
-        """
-        raises = self.policy.enforce and self.policy.on_conflict == "raise"
-        return PushResult(
-            status=PushStatus.DUPLICATE,
-            jid=jid,
-            submitted_jid=self.submitted_jid,
-            key=self.key,
-            confirmed=confirmed,
-            retry_after=retry_after,
-            error=_duplicate_error(jid, confirmed=confirmed) if raises else None,
-        )
-
     def acquire_transition(self) -> Transition:
         """Return the transition that acquires the lock, before PUSHB."""
         replaceable = self.is_replaceable
@@ -144,25 +122,6 @@ class LockRequest:
     def rollback_transition(self) -> Transition:
         """Return the transition that rolls the lock back: the job was certainly not pushed."""
         return lifecycle.rollback_transition(self.key, self.owner)
-
-    def lapse_reason(self, found: str | None, elapsed: float) -> str:
-        """Return why the job has lost its lock before its confirm; empty if it has not.
-
-        Until the lease is over, the lock is leased or held, or a faster worker has released it.
-        That is true even if another job has the lock by now.
-
-        Args:
-            found: the reply to the confirm: the value found, or a replaced marker.
-            elapsed: seconds since just before the lock was acquired.
-        """
-        if self.replaces is None:
-            if elapsed < self.policy.lease or found in {leased(self.owner), held(self.owner)}:
-                return ""
-            return f"the push was confirmed after {elapsed:.1f} s, when its lease was over"
-        if self.confirm_transition().applied(found) or self.owner in {found, replaced_by(found)}:
-            return ""
-        other = owner_of(replaced_by(found) or found or "")
-        return f"{other} has replaced {self.replaces}, too"
 
     def payload(self) -> Payload:
         """Return the payload that is sent: with a stamp, unless the job is observed."""
@@ -187,9 +146,3 @@ class LockRequest:
         """Emit an event about the lock, if any hook uses it."""
         if hooks.wants(name):
             hooks.emit(Event(name, self.key, self.owner, self.jid, self.job["jobtype"], detail))
-
-
-def _duplicate_error(jid: str, *, confirmed: bool) -> str:
-    state = "queued or running" if confirmed else "being pushed"
-    which = f"jid {jid}" if jid else "Faktory does not report its jid"
-    return f"an equal job is {state} ({which})"

@@ -1,4 +1,4 @@
-"""`RunLock`: acquires, holds and releases the run lock of an exclusive job (waits: locks/replies).
+"""`RunLock`: acquires, holds, releases an exclusive job's run lock; the delay if it is blocked.
 
 The run lock is acquired for 30 s first. It is held for the reservation once its worker has received
 the reply. If the reply to the acquire is lost, other jobs wait for seconds, not for an hour.
@@ -10,8 +10,11 @@ import uuid
 from typing import TYPE_CHECKING
 
 from faktory_unique.errors import StoreError
+from faktory_unique.events import EventName
 from faktory_unique.locks import lifecycle
+from faktory_unique.locks.replies import Meaning
 from faktory_unique.locks.server_rules import expiry_noticed_after, failures_before
+from faktory_unique.middleware import Requeue
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -21,6 +24,10 @@ if TYPE_CHECKING:
     from faktory_unique.middleware import Payload
 
     from .context import UniqueContext
+
+# Seconds until a job is due again if another job of its key is running. The server looks for due
+# jobs every 5 s.
+RUN_LOCK_RETRY = 5.0
 
 
 class RunLock:
@@ -94,3 +101,19 @@ class RunLock:
 
 def _ignore_reply(_transition: Transition, _found: str | None) -> None:
     """Do nothing: the release of a run lock has no event."""
+
+
+def meaning_of_run_lock(token: str | None) -> Meaning:
+    """Return the meaning of a run lock that was not acquired, or lapsed before it was held.
+
+    Args:
+        token: the value found, another attempt's token; None if the run lock lapsed.
+    """
+    lapsed = "the run lock lapsed before it was held"
+    detail = lapsed if token is None else f"{jid_in_token(token)} runs"
+    return Meaning(EventName.RUN_BLOCKED, detail, Requeue(RUN_LOCK_RETRY))
+
+
+def jid_in_token(token: str) -> str:
+    """Return the jid in the token of a run lock: the job that is running."""
+    return token.rpartition(":")[0]

@@ -10,7 +10,7 @@ from faktory_unique.locks.replies import Meaning
 from faktory_unique.locks.server_rules import expiry_noticed_after
 from faktory_unique.locks.transition import owner_of, read_transition
 from faktory_unique.stores.memory import MemoryStore
-from faktory_unique.unique import job_lock
+from faktory_unique.unique import chunk_locks, job_lock
 from faktory_unique.unique.chunk import ChunkPush
 from faktory_unique.unique.chunk_locks import ChunkLocks
 from faktory_unique.unique.job_lock import JobLock
@@ -70,9 +70,9 @@ def a_replaced_owner_acquires_its_lock_again(acquire):
     return lambda self: acquire(self)._replace(unless_replaced=None)
 
 
-@mutation("replaced_by_two_at_once", (LockRequest, "lapse_reason"))
+@mutation("replaced_by_two_at_once", (chunk_locks, "lapse_reason"))
 def a_second_replacement_is_not_reported(_lapse_reason):
-    return lambda _self, _found, _elapsed: ""
+    return lambda _request, _found, _elapsed: ""
 
 
 @mutation("waited_longer_than_its_ttl", (job_lock, "meaning_of"))

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from faktory_unique import Drop, EventName, Requeue
+from faktory_unique import Drop, EventName
 from faktory_unique.locks.lifecycle import Need, Step, fetch_write, transition_for
-from faktory_unique.locks.replies import NO_MEANING, Meaning, meaning_of, meaning_of_run_lock
+from faktory_unique.locks.replies import NO_MEANING, Meaning, meaning_of
 from faktory_unique.locks.stamp import Stamp
 from faktory_unique.locks.transition import held, leased, read_transition, replaced_marker
 
@@ -113,17 +113,6 @@ def test_replaced_marker_means_something_only_at_fetch(step):
 @pytest.mark.parametrize("found", [None, held("o"), held("x")])
 def test_extension_reports_nothing(step, found):
     assert meaning(step, stamp(), FRESH, found) == NO_MEANING
-
-
-@pytest.mark.parametrize(
-    ("token", "detail"),
-    [
-        ("a:b-jid:0123456789abcdef", "a:b-jid runs"),
-        (None, "the run lock lapsed before it was held"),
-    ],
-)
-def test_taken_run_lock_requeues_for_five_seconds(token, detail):
-    assert meaning_of_run_lock(token) == Meaning(EventName.RUN_BLOCKED, detail, Requeue(5))
 
 
 @pytest.mark.parametrize(

@@ -7,15 +7,15 @@ import time
 
 import pytest
 
-from faktory_unique import StoreUnavailable
+from faktory_unique import EventName, Requeue, StoreUnavailable
 from faktory_unique.events import Hooks
-from faktory_unique.locks.replies import jid_in_token
+from faktory_unique.locks.replies import Meaning
 from faktory_unique.locks.stamp import Stamp
 from faktory_unique.stores.deferred import DeferredWrites
 from faktory_unique.stores.memory import MemoryStore
 from faktory_unique.unique.context import UniqueContext
 from faktory_unique.unique.push_history import PushHistory
-from faktory_unique.unique.run_lock import RunLock
+from faktory_unique.unique.run_lock import RunLock, jid_in_token, meaning_of_run_lock
 from tests.unit.push_helpers import Clock
 
 KEY = "{unique:1:Email:x}:run"
@@ -149,3 +149,14 @@ def test_release_is_deferred_for_as_long_as_the_lock_can_last(
     store.away = False
     context.deferred.flush()
     assert (store.values() == {}) is released
+
+
+@pytest.mark.parametrize(
+    ("token", "detail"),
+    [
+        ("a:b-jid:0123456789abcdef", "a:b-jid runs"),
+        (None, "the run lock lapsed before it was held"),
+    ],
+)
+def test_taken_run_lock_requeues_for_five_seconds(token, detail):
+    assert meaning_of_run_lock(token) == Meaning(EventName.RUN_BLOCKED, detail, Requeue(5))

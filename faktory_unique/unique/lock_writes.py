@@ -1,4 +1,4 @@
-"""The store calls of a push: acquire or renew locks; apply or defer confirms and rollbacks."""
+"""Sends the lock writes of a push to the store; defers confirms and rollbacks that fail."""
 
 from __future__ import annotations
 
