@@ -1,9 +1,9 @@
-"""Short forms of values for error messages, without passwords; and who holds an RLock."""
+"""Short forms of values for messages, without passwords; bounds of texts; who holds an RLock."""
 
 from __future__ import annotations
 
 from contextlib import suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeGuard
 
 if TYPE_CHECKING:
     from threading import RLock
@@ -30,6 +30,16 @@ def short_text(text: str) -> str:
     before, cut, _ = text.partition(":/")  # not "://": a Path keeps only one slash of it
     text = f"{before}{cut}…" if cut else text
     return text if len(text) <= _MAX_LENGTH else f"{text[:_MAX_LENGTH]}…"
+
+
+def is_text(value: object, max_bytes: int) -> TypeGuard[str]:
+    """Return whether a value is Unicode text of at most `max_bytes` bytes of UTF-8."""
+    if not isinstance(value, str):
+        return False
+    try:
+        return len(value if value.isascii() else value.encode()) <= max_bytes
+    except UnicodeEncodeError:  # a surrogate
+        return False
 
 
 def held_by_this_thread(lock: RLock) -> bool:

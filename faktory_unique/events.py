@@ -41,7 +41,8 @@ class EventName(StrEnum):
     - `superseded`: a newer job replaced this one, which is acknowledged without being run.
     - `run_blocked`: another job with the same key is running, and this one is requeued.
     - `requeued`: a copy of the job was pushed, and the job is acknowledged.
-    - `unsupported_stamp`: a later version made the stamp, and the lock is left alone.
+    - `unsupported_stamp`: this version cannot read the stamp, or must not trust it; its lock is
+      left alone.
 
     Events of both:
 

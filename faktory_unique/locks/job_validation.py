@@ -12,7 +12,9 @@ import re
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from faktory_unique._util import is_text, short_repr
 from faktory_unique.errors import InvalidJob
+from faktory_unique.policy.policy import MAX_NAME_BYTES
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -29,12 +31,18 @@ def check_job(job: dict[str, Any]) -> None:
         InvalidJob: Faktory would refuse the job, or accept and lose it. The message names the field
             and its value.
     """
-    check_jobtype(job.get("jobtype"))
-    jid = job.get("jid")
-    if not isinstance(jid, str) or len(jid.encode("utf-8", "replace")) < _MIN_JID_BYTES:
-        raise InvalidJob(f"jid: {jid!r} has fewer than {_MIN_JID_BYTES} bytes; let Job set it")
-    if not jid.isascii() and any("\ud800" <= char <= "\udfff" for char in jid):
-        raise InvalidJob(f"jid: {jid!r} has a surrogate, which is not Unicode text; let Job set it")
+    jobtype = check_jobtype(job.get("jobtype"))
+    if not is_text(jobtype, MAX_NAME_BYTES):
+        raise InvalidJob(
+            f"jobtype: {short_repr(jobtype)} is not Unicode text of at most {MAX_NAME_BYTES} "
+            "bytes; pass a shorter name"
+        )
+    jid: object = job.get("jid")
+    if not is_text(jid, MAX_NAME_BYTES) or len(jid.encode()) < _MIN_JID_BYTES:
+        raise InvalidJob(
+            f"jid: {short_repr(jid)} is not Unicode text of {_MIN_JID_BYTES} to {MAX_NAME_BYTES} "
+            "bytes; let Job set it"
+        )
     if jid.endswith("?"):
         # The value of a held lock is the jid. The value of a leased lock is the jid and "?".
         raise InvalidJob(f"jid: {jid!r} ends in '?', which marks a lease; choose another jid")

@@ -7,13 +7,15 @@ docs/design.md §6 is the specification; any language can compute it.
 
 from __future__ import annotations
 
+import re
 from binascii import b2a_base64
 from functools import lru_cache
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
+from faktory_unique._util import is_text
 from faktory_unique.errors import InvalidJob
-from faktory_unique.policy.policy import is_position
+from faktory_unique.policy.policy import MAX_NAME_BYTES, is_position
 
 from .canonical_json import canonical_json
 
@@ -33,6 +35,10 @@ _URL_SAFE = bytes.maketrans(b"+/", b"-_")
 # `{<key>}:gone:…`, so braces in the key itself are escaped, and so is the escape character.
 _ESCAPE_PAIRS = (("{", "%7B"), ("}", "%7D"), ("%", "%25"))
 _ESCAPE_TABLE = str.maketrans(dict(_ESCAPE_PAIRS))
+
+# A name without braces, and the 22 characters of the digest. An escape makes a name longer.
+_LOCK_KEY = re.compile(rf"{PREFIX}:[^{{}}]+:[A-Za-z0-9_-]{{22}}")
+_MAX_KEY_BYTES = len(f"{PREFIX}::") + 3 * MAX_NAME_BYTES + 22
 
 
 def lock_key(policy: Policy, job: dict[str, Any]) -> str:
@@ -78,6 +84,14 @@ def name_in_key(key: str) -> str | None:
     for sign, escaped in _ESCAPE_PAIRS:
         name = name.replace(escaped, sign)
     return name
+
+
+def is_lock_key(key: object) -> bool:
+    """Return whether a value is the key of a lock: it has the format, and its name is not too long.
+
+    A stamp comes from whoever may push to Faktory. It must not name other keys of the same Redis.
+    """
+    return is_text(key, _MAX_KEY_BYTES) and _LOCK_KEY.fullmatch(key) is not None
 
 
 def key_prefix(name: str | None) -> str:

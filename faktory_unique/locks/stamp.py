@@ -2,13 +2,21 @@
 
 The worker never computes a key: the server rewrites args (through float64), and the worker's
 policies may differ from the producer's. It releases the lock that the producer acquired.
+
+A payload comes from whoever may push to Faktory. So a stamp counts only if its key has the form of
+our keys and all values are within bounds. Each write compares the owner besides.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from faktory_unique._durations import MAX_SECONDS
+from faktory_unique._util import is_text
 from faktory_unique.errors import InvalidJob
+from faktory_unique.policy.policy import MAX_NAME_BYTES
+
+from .keys import is_lock_key
 
 if TYPE_CHECKING:
     from faktory_unique.policy.policy import OnDeath, Until
@@ -84,13 +92,13 @@ def read_stamp(job: dict[str, Any]) -> Stamp | None:
     if (
         # Not by `match`, which takes three times as long: a worker does this twice for each job.
         (version in _READABLE and version is not True)
-        and (isinstance(key, str) and key != "")
-        and (isinstance(owner, str) and _is_owner(owner))
+        and is_lock_key(key)
+        and _is_owner(owner)
         and until in _UNTIL_VALUES
-        and (isinstance(ttl, int | float) and ttl >= 1 and ttl is not True)
+        and (isinstance(ttl, int | float) and 1 <= ttl <= MAX_SECONDS and ttl is not True)
         and on_death in _ON_DEATH_VALUES
         and all(isinstance(flag, bool) for flag in (renew, enforce, exclusive, replaceable))
-        and (replaces is None or isinstance(replaces, str))
+        and (replaces is None or _is_owner(replaces))
     ):
         return Stamp(
             *(key, owner, until, float(ttl), renew, on_death),
@@ -142,6 +150,6 @@ def _stamp_fields(job: dict[str, Any]) -> dict[str, Any] | None:
     return fields if isinstance(fields, dict) else None
 
 
-def _is_owner(owner: str) -> bool:
-    """Return whether this can be an owner: not empty, and no `?` at its end, as a lease has."""
-    return owner != "" and not owner.endswith("?")
+def _is_owner(owner: object) -> bool:
+    """Return whether a value can be an owner: a jid, so without the `?` at the end of a lease."""
+    return is_text(owner, MAX_NAME_BYTES) and owner != "" and not owner.endswith("?")

@@ -10,13 +10,17 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, TypeAlias
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
 
 from faktory_unique._durations import MAX_SECONDS, parse_duration
-from faktory_unique._util import short_repr
+from faktory_unique._util import is_text, short_repr
 
 if TYPE_CHECKING:
     from datetime import timedelta
 
 # A path is part of the key, as JSON, which rounds larger integers.
 _LAST_POSITION = 2**53 - 1
+
+# The longest jobtype, scope or jid of a unique job, in bytes of UTF-8. These limits also bound the
+# key and the owner in a stamp.
+MAX_NAME_BYTES = 512
 
 Seconds = Annotated[
     float, BeforeValidator(parse_duration), Field(ge=1, le=MAX_SECONDS, allow_inf_nan=False)
@@ -110,6 +114,15 @@ class Policy(BaseModel):
             by: Sequence[int | str] | None = ...,
             key: Callable[[list[Any]], object] | None = ...,
         ) -> None: ...
+
+    @field_validator("scope")
+    @classmethod
+    def _bounded_scope(cls, scope: str | None) -> str | None:
+        if scope is not None and not is_text(scope, MAX_NAME_BYTES):
+            raise ValueError(
+                f"{short_repr(scope)} is not Unicode text of at most {MAX_NAME_BYTES} bytes"
+            )
+        return scope
 
     @field_validator("by", mode="before")
     @classmethod

@@ -110,7 +110,13 @@ def test_job_without_a_policy_passes_untouched(unique, faktory):
 @pytest.mark.parametrize("jobtype", ["Email", "Other"])
 def test_stamp_in_a_copied_custom_is_removed(unique, faktory, jobtype):
     """Otherwise the new job's ACK would release the lock of the job whose custom was copied."""
-    foreign = {"v": 1, "key": "unique:1:X:y", "owner": "foreign-jid", "until": "success", "ttl": 1}
+    foreign = {
+        "v": 1,
+        "key": "unique:1:X:rZ9xt7m5cllPaTL2nlZYcw",
+        "owner": "foreign-jid",
+        "until": "success",
+        "ttl": 1,
+    }
     unique.push([job(jobtype=jobtype, custom={"unique": foreign, "a": 1})], faktory)
     sent = faktory.received[0][0]["custom"]
     assert sent.get("unique", {}).get("owner") != "foreign-jid"

@@ -105,6 +105,12 @@ def test_an_impossible_value_in_code_is_named(field, value):
     assert {error["loc"][0] for error in caught.value.errors()} == {field}
 
 
+def test_a_scope_has_at_most_512_bytes():
+    assert Policy(scope="é" * 256)
+    with pytest.raises(ValidationError, match="is not Unicode text of at most 512 bytes"):
+        Policy(scope="é" * 256 + "e")
+
+
 @pytest.mark.parametrize(("field", "value"), IMPOSSIBLE)
 def test_an_impossible_value_in_the_environment_is_named(monkeypatch, field, value):
     monkeypatch.setenv("FAKTORY_UNIQUE_POLICIES", json.dumps({"A": {field: value}}))

@@ -14,7 +14,9 @@ from faktory_unique.locks.stamp import (
     without_stamp,
 )
 
-STAMP = Stamp(key="unique:1:Email:x", owner="jid-00000001", until="success", ttl=600.0)
+STAMP = Stamp(
+    key="unique:1:Email:rZ9xt7m5cllPaTL2nlZYcw", owner="jid-00000001", until="success", ttl=600.0
+)
 
 
 @pytest.mark.parametrize("custom", [None, {}, {"mine": 1}, {"unique": "old"}])
@@ -81,7 +83,7 @@ def test_default_values_are_not_written():
     written = STAMP.stamped_copy({})["custom"]["unique"]
     assert written == {
         "v": 2,
-        "key": "unique:1:Email:x",
+        "key": "unique:1:Email:rZ9xt7m5cllPaTL2nlZYcw",
         "owner": "jid-00000001",
         "until": "success",
         "ttl": 600.0,
@@ -124,7 +126,22 @@ def test_other_values_are_written(fields):
         {"ttl": 0.5},
         {"ttl": True},
         {"v": True},
+        {"ttl": 315_360_001},
+        {"ttl": float("nan")},
         {"key": ""},
+        {"key": "session:admin"},
+        {"key": "unique:1:Email:short"},
+        {"key": f"{STAMP.key}\n"},
+        {"key": f"other:{STAMP.key}"},
+        {"key": f"{{{STAMP.key}}}:run"},
+        {"key": f"unique:1::{'x' * 22}"},
+        {"key": f"unique:1:{'x' * 2_000}:{'x' * 22}"},
+        {"key": f"unique:1:\ud800:{'x' * 22}"},
+        {"owner": "x" * 513},
+        {"owner": "\ud800"},
+        {"replaces": ""},
+        {"replaces": "jid-00000001?"},
+        {"replaces": "x" * 513},
         {"owner": ""},
         {"owner": "jid-00000001?"},
     ],
@@ -135,15 +152,15 @@ def test_stamp_with_an_unknown_value_is_left_alone(wrong):
     assert read_stamp(stamped) is None
 
 
-OLD = {"v": 1, "key": "k", "owner": "o", "until": "success", "ttl": 60}
+OLD = {"v": 1, "key": STAMP.key, "owner": "o", "until": "success", "ttl": 60}
 
 
 def test_version_1_is_read_with_its_own_meaning():
     """It has none of the newer fields, so all of them have their defaults."""
-    assert read_stamp({"custom": {"unique": OLD}}) == Stamp("k", "o", "success", 60.0)
+    assert read_stamp({"custom": {"unique": OLD}}) == Stamp(STAMP.key, "o", "success", 60.0)
     written = {**OLD, "until": "start", "renew": False, "on_death": "keep"}
     assert read_stamp({"custom": {"unique": written}}) == Stamp(
-        "k", "o", "start", 60.0, False, "keep"
+        STAMP.key, "o", "start", 60.0, False, "keep"
     )
 
 

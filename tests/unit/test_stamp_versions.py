@@ -8,7 +8,7 @@ from faktory_unique import Drop, JobError, ReportStatus, Requeue, Run, Unique
 from faktory_unique.locks.transition import Transition, held, leased
 from faktory_unique.stores.memory import MemoryStore
 
-KEY, OWNER = "unique:1:Email:x", "jid-00000001"
+KEY, OWNER = "unique:1:Email:rZ9xt7m5cllPaTL2nlZYcw", "jid-00000001"
 ERROR = JobError("ValueError", "why")
 
 
@@ -94,6 +94,20 @@ class TestUnknownVersion:
         assert unique.requeue(unknown, 900, lambda _job, _delay: status) is status
         assert lock(unique) == (OWNER, 600)
         assert events == []
+
+
+@pytest.mark.parametrize("until", ["success", "start"])
+def test_stamp_cannot_touch_another_programs_key(unique, events, until):
+    """Whoever may push to Faktory must not have a worker delete or write keys of that Redis."""
+    store = unique._context.store
+    store.run([Transition("session:admin", (None,), "token", 600)])
+    hostile = {**job(v=2, key="session:admin", owner="token", until=until, ttl=3e8), "retry": 3}
+    run(unique, hostile)
+    unique.fetch(hostile, lambda _job: Run())
+    unique.fail(hostile, ERROR, lambda _job, _error: ReportStatus.ACCEPTED)
+    unique.requeue(hostile, 5, lambda _job, _delay: ReportStatus.ACCEPTED)
+    assert (store.values().get("session:admin"), store.ttl("session:admin")) == ("token", 600)
+    assert {event.name for event in events} == {"unsupported_stamp"}
 
 
 def test_bare_unsupported_stamp_is_reported_without_key(unique, events):

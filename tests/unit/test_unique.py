@@ -9,7 +9,7 @@ from faktory_unique.locks.stamp import Stamp
 from faktory_unique.locks.transition import Transition, read_transition
 from faktory_unique.stores.memory import MemoryStore
 
-KEY = "unique:1:Email:x"
+KEY = "unique:1:Email:rZ9xt7m5cllPaTL2nlZYcw"
 
 
 def stamped(until="success", owner="jid-00000001"):

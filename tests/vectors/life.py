@@ -17,7 +17,13 @@ FILE = Path(__file__).with_name("life.json")
 STEPS = ["FETCH", "ACK", "ACK_LATE", "FAIL", "PUT_BACK 0", "PUT_BACK 5", "PUT_BACK 100000"]
 _STEP_OF = {"PUT_BACK": Step.REQUEUE}
 
-_STAMP = {"v": 2, "key": "unique:1:Email:x", "owner": "owner-01", "until": "success", "ttl": 600}
+_STAMP = {
+    "v": 2,
+    "key": "unique:1:Email:rZ9xt7m5cllPaTL2nlZYcw",
+    "owner": "owner-01",
+    "until": "success",
+    "ttl": 600,
+}
 
 _MISSING = object()
 
@@ -68,6 +74,17 @@ STAMPS = {
     "no owner": {"owner": ""},
     "a lease for an owner": {"owner": "owner-01?"},
     "no key": {"key": ""},
+    "another program's key": {"key": "session:admin"},
+    "key without a digest": {"key": "unique:1:Email:short"},
+    "key of a run lock": {"key": "{unique:1:Email:rZ9xt7m5cllPaTL2nlZYcw}:run"},
+    "key with a line more": {"key": "unique:1:Email:rZ9xt7m5cllPaTL2nlZYcw\n"},
+    "key with a line inside": {"key": "unique:1:E\nmail:rZ9xt7m5cllPaTL2nlZYcw"},
+    "key as long as can be": {"key": f"unique:1:{'%25' * 512}:rZ9xt7m5cllPaTL2nlZYcw"},
+    "key too long": {"key": f"unique:1:{'%25' * 512}x:rZ9xt7m5cllPaTL2nlZYcw"},
+    "owner as long as can be": {"owner": "é" * 256},
+    "owner too long": {"owner": "é" * 256 + "e"},
+    "replaces a lease": {"replaces": "owner-00?"},
+    "ten years and more": {"ttl": 315_360_001},
 }
 
 JOBS = {

@@ -175,7 +175,13 @@ def test_job_is_requeued_if_its_lock_cannot_be_released(
     foreign, client, redis_url, worker, enforce
 ):
     """No retry is spent: the job has none. A job that is only observed does not wait."""
-    stamp = {"v": 2, "key": "unique:1:Email:x", "owner": "job-0001", "until": "start", "ttl": 60}
+    stamp = {
+        "v": 2,
+        "key": "unique:1:Email:rZ9xt7m5cllPaTL2nlZYcw",
+        "owner": "job-0001",
+        "until": "start",
+        "ttl": 60,
+    }
     with Redis.from_url(redis_url) as redis:
         redis.rpush(stamp["key"], "a type that makes each command an error")
         output = foreign.work(worker, "Email")
@@ -196,7 +202,12 @@ def test_job_is_requeued_if_its_lock_cannot_be_released(
 
 @pytest.mark.parametrize("worker", LANGUAGES)
 def test_stamp_of_a_later_version_is_left_alone(foreign, client, redis_url, worker):
-    stamp = {"v": 3, "key": "unique:1:Email:x", "owner": "job-of-the-future", "until": "success"}
+    stamp = {
+        "v": 3,
+        "key": "unique:1:Email:rZ9xt7m5cllPaTL2nlZYcw",
+        "owner": "job-of-the-future",
+        "until": "success",
+    }
     with Redis.from_url(redis_url) as redis:
         redis.set(stamp["key"], stamp["owner"])
         job = Job(jobtype="Email", args=[], custom={"unique": stamp})

@@ -2,17 +2,18 @@
 
 const LONGEST = 315_360_000;
 
+const isText = (value, most) => typeof value === "string" && Buffer.byteLength(value) <= most;
 const TYPES = {
-  key: (value) => typeof value === "string" && value !== "",
-  owner: (value) => typeof value === "string" && value !== "" && !value.endsWith("?"),
+  key: (value) => isText(value, 1_568) && /^unique:1:[^{}]+:[A-Za-z0-9_-]{22}$/.test(value),
+  owner: (value) => isText(value, 512) && value !== "" && !value.endsWith("?"),
   until: (value) => ["success", "start", "expiry"].includes(value),
-  ttl: (value) => typeof value === "number" && value >= 1,
+  ttl: (value) => typeof value === "number" && value >= 1 && value <= LONGEST,
   renew: (value) => typeof value === "boolean",
   on_death: (value) => ["release", "keep"].includes(value),
   enforce: (value) => typeof value === "boolean",
   exclusive: (value) => typeof value === "boolean",
   replaceable: (value) => typeof value === "boolean",
-  replaces: (value) => value === null || typeof value === "string",
+  replaces: (value) => value === null || TYPES.owner(value),
 };
 const USUAL = {
   renew: true,

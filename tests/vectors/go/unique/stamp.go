@@ -1,6 +1,7 @@
 package unique
 
 import (
+	"regexp"
 	"strings"
 
 	faktory "github.com/contribsys/faktory/client"
@@ -32,12 +33,20 @@ func StampOf(job *faktory.Job) (Stamp, bool) {
 		known = known && oneOf(found, "release", "keep")
 	}
 	if found := written["replaces"]; found != nil {
-		_, isText := found.(string)
-		known = known && isText
+		replaced, _ := found.(string)
+		known = known && isOwner(replaced)
 	}
 	ttl, _ := written["ttl"].(float64)
 	s := Stamp{text("key"), text("owner"), text("until"), is("enforce", true)}
-	return s, known && ttl >= 1 && s.key != "" && s.owner != "" && !strings.HasSuffix(s.owner, "?")
+	known = known && ttl >= 1 && ttl <= 315_360_000 && isOwner(s.owner)
+	return s, known && len(s.key) <= 1_568 && lockKey.MatchString(s.key)
+}
+
+// No other key of the same Redis can be named by a stamp.
+var lockKey = regexp.MustCompile(`^unique:1:[^{}]+:[A-Za-z0-9_-]{22}$`)
+
+func isOwner(text string) bool {
+	return text != "" && len(text) <= 512 && !strings.HasSuffix(text, "?")
 }
 
 func oneOf(found any, values ...any) bool {
