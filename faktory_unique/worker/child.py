@@ -12,7 +12,8 @@ import signal
 import sys
 from enum import Enum
 from functools import partial
-from typing import TYPE_CHECKING, Literal, NoReturn, TypeAlias
+from itertools import count
+from typing import TYPE_CHECKING, Literal, NamedTuple, NoReturn
 
 from .handler_call import job_error, perform
 
@@ -34,8 +35,18 @@ class Started(Enum):
 
 STARTED = Started.STARTED
 
-Message: TypeAlias = "Literal[Started.STARTED] | JobResult"
-"""The messages to the consumer for one job: STARTED, then the result."""
+
+class Message(NamedTuple):
+    """A message to the consumer. For each call there are two: STARTED, then the result.
+
+    Attributes:
+        call_number: the number of the call that the process has received, counted from 1. Handlers
+            can write to the pipe: without a number, that would be the result of another job.
+        content: STARTED or the result.
+    """
+
+    call_number: int
+    content: Literal[Started.STARTED] | JobResult
 
 
 def run_jobs(pipe: Connection) -> None:
@@ -50,17 +61,17 @@ def run_jobs(pipe: Connection) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, partial(_exit_if_consumer_is_gone, consumer_pid))
     with contextlib.suppress(EOFError, OSError):
-        while True:
+        for call_number in count(1):
             while not pipe.poll(_CONSUMER_CHECK_SECONDS):
                 if os.getppid() != consumer_pid:
                     return
-            result = _run_job(pipe, pipe.recv_bytes())
+            result = _run_job(pipe, call_number, pipe.recv_bytes())
             if os.getpid() != own_pid:
                 _exit_forked_copy()
-            pipe.send(result)
+            pipe.send(Message(call_number, result))
 
 
-def _run_job(pipe: Connection, pickled: bytes) -> JobResult:
+def _run_job(pipe: Connection, call_number: int, pickled: bytes) -> JobResult:
     """Run the handler of a pickled `HandlerCall`. Return its result.
 
     Raises:
@@ -72,7 +83,7 @@ def _run_job(pipe: Connection, pickled: bytes) -> JobResult:
         return job_error(exc)
     if call is None:
         raise EOFError("dismissed by the consumer")
-    pipe.send(STARTED)
+    pipe.send(Message(call_number, STARTED))
     return perform(call)
 
 

@@ -8,6 +8,7 @@ the next job. Processes share nothing, so no process can block another.
 from __future__ import annotations
 
 import contextlib
+import pickle
 import select
 import signal
 import threading
@@ -15,7 +16,7 @@ import time
 from collections import deque
 from typing import TYPE_CHECKING, NamedTuple
 
-from .child import STARTED, run_jobs
+from .child import STARTED, Message, run_jobs
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
     from multiprocessing.context import BaseContext
     from multiprocessing.process import BaseProcess
 
-    from .child import Message
     from .handler_call import HandlerCall, JobResult
 
 # The time between checks that a process still exists. Its pipe may stay open although it is gone:
@@ -67,6 +67,7 @@ class ChildProcess:
     def __init__(self, context: BaseContext) -> None:
         self._context = context
         self._running: _RunningProcess | None = None
+        self._calls = 0  # those that the process was sent
         self._killed = False
 
     def start(self) -> _RunningProcess:
@@ -94,6 +95,7 @@ class ChildProcess:
         poller.register(ours, select.POLLIN)
         poller.register(process.sentinel, select.POLLIN)
         self._running = _RunningProcess(process, ours, poller)
+        self._calls = 0
         return self._running
 
     def perform(self, call: HandlerCall) -> JobResult:
@@ -148,6 +150,7 @@ class ChildProcess:
         """
         try:
             running.pipe.send(call)
+            self._calls += 1
         except OSError as exc:
             self._discard()
             raise NotStarted from exc
@@ -160,15 +163,24 @@ class ChildProcess:
             NotStarted: the process ended before it had read the job.
         """
         started = False
-        for message in self._messages(running):
-            if message is not STARTED:
-                return message
-            started = True
+        try:
+            for pickled in self._messages(running):
+                message = pickle.loads(pickled)  # noqa: S301  # our own process, our own pipe
+                if not isinstance(message, Message) or message.call_number != self._calls:
+                    continue  # a handler has written it, perhaps that of an earlier job
+                if message.content is not STARTED:
+                    return message.content
+                started = True
+        except BaseException as exc:
+            self._discard()  # a later job must not get what this job has left in the pipe
+            if isinstance(exc, Exception):
+                raise ProcessEnded(f"the result could not be read: {type(exc).__name__}") from exc
+            raise
         self._discard()
         raise ProcessEnded(_end_message(running.process.exitcode)) if started else NotStarted
 
-    def _messages(self, running: _RunningProcess) -> Iterator[Message]:
-        """Yield each message of the process until it has ended."""
+    def _messages(self, running: _RunningProcess) -> Iterator[bytes]:
+        """Yield each pickled message of the process until it has ended."""
         process, pipe, poller = running
         ended = False
         while True:
@@ -177,12 +189,11 @@ class ChildProcess:
             ready = {fd for fd, _ in poller.poll(0 if ended else _EXIT_CHECK_MILLISECONDS)}
             if pipe.fileno() in ready:
                 try:
-                    yield pipe.recv()
-                except (
-                    EOFError,
-                    OSError,
-                ):  # closed by the handler, or because the process has ended
+                    pickled = pipe.recv_bytes()
+                except (EOFError, OSError):  # closed by the handler, or by the end of the process
                     poller.unregister(pipe)
+                else:
+                    yield pickled
             elif ended:
                 return
             else:

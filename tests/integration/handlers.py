@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import faulthandler
+import gc
 import os
 import signal
 import sys
 import time
+from multiprocessing.connection import Connection
 from pathlib import Path
 
 from faktory_unique import RetryLater, current_job
@@ -45,6 +47,35 @@ class UnpicklableError(Exception):
 
 def fail_unpicklably(*_args):
     raise UnpicklableError("one", "two")
+
+
+class UnreadableResult:
+    """Can be unpickled in the process that pickled it only."""
+
+    def __init__(self, error):
+        self.error = error
+
+    def __reduce__(self):
+        return _unpickle, (os.getpid(), self.error)
+
+
+def _unpickle(pid, error):
+    if os.getpid() != pid:
+        raise error("not here")
+
+
+def retry_unreadably(error):
+    later = RetryLater(1)
+    later.requeue = UnreadableResult(error)
+    raise later
+
+
+def write_to_the_pipe(*messages):
+    """Write to the pipe of this process, as a handler that closes and opens descriptors may."""
+    for pipe in gc.get_objects():
+        if isinstance(pipe, Connection) and not pipe.closed:
+            for message in messages:
+                pipe.send(message)
 
 
 def leave(*_args):

@@ -87,6 +87,22 @@ def test_a_crash_is_reported_and_the_next_job_runs(process, notes, handler, how)
     assert process.perform(call(handlers.note, notes.path)) is None
 
 
+@pytest.mark.parametrize("error", [ValueError, OSError, EOFError])
+def test_an_unreadable_result_fails_its_own_job_only(process, error):
+    """What the job has left in the pipe must not become the result of the next job."""
+    with pytest.raises(ProcessEnded, match=f"the result could not be read: {error.__name__}"):
+        process.perform(call(handlers.retry_unreadably, error))
+    assert process.perform(call(handlers.fail, "its own")).message == "its own"
+
+
+@pytest.mark.parametrize("messages", [("text",), (None,), (None, None), ("text", None)])
+def test_a_handler_that_writes_to_its_pipe_shifts_no_result(process, messages):
+    with contextlib.suppress(ProcessEnded):
+        process.perform(call(handlers.write_to_the_pipe, *messages))
+    for message in ("first", "second"):
+        assert process.perform(call(handlers.fail, message)).message == message
+
+
 def test_a_process_that_died_idle_costs_no_job(process, notes):
     process.start()
     os.kill(pid_of(process), signal.SIGKILL)
