@@ -1,7 +1,8 @@
-"""Short forms of values for messages, without passwords; bounds of texts; who holds an RLock."""
+"""The logger; escaped and short forms of foreign text for messages; bounds of texts; RLocks."""
 
 from __future__ import annotations
 
+import logging
 from contextlib import suppress
 from typing import TYPE_CHECKING, TypeGuard
 
@@ -9,8 +10,39 @@ if TYPE_CHECKING:
     from threading import RLock
 
 _MAX_LENGTH = 100
+_MAX_LOGGED_LENGTH = 500
 # Other objects are shown by their type: the repr of a client may contain its password.
 _PLAIN = (str, bytes, int, float, list, tuple, dict, type(None))
+
+
+def visible_text(text: str, max_length: int = _MAX_LOGGED_LENGTH) -> str:
+    """Return a foreign text for one line of a log or an error: escaped, and cut in its middle.
+
+    A line end or a terminal's control character in a jobtype or in a server's reply could forge a
+    line. Characters that are not printable are written as in a Python string. The end of a text
+    stays, since an error ends with what to do.
+    """
+    if len(text) > max_length:
+        text = f"{text[: max_length * 2 // 3]}…{text[-(max_length // 3) :]}"
+    if text.isprintable():
+        return text
+    return "".join(char if char.isprintable() else repr(char)[1:-1] for char in text)
+
+
+class _VisibleArguments(logging.Filter):
+    """Escapes and cuts each text that is inserted into a log line, so that it stays one line."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        if isinstance(record.args, tuple):
+            record.args = tuple(
+                visible_text(str(value)) if isinstance(value, str | BaseException) else value
+                for value in record.args
+            )
+        return True
+
+
+log = logging.getLogger("faktory_unique")
+log.addFilter(_VisibleArguments())
 
 
 def short_repr(value: object) -> str:

@@ -14,6 +14,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from ._pyfaktory import StockProtocolError
+from ._util import visible_text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -21,8 +22,18 @@ if TYPE_CHECKING:
     from .results import PushResult
 
 
+# A message names the wrong value, which may be foreign, and says what to do.
+_MAX_MESSAGE_LENGTH = 2_000
+
+
 class FaktoryUniqueError(Exception):
-    """The base class of all exceptions of this package."""
+    """The base class of all exceptions of this package.
+
+    Its text is one line: foreign text in it, such as a jobtype or a server's reply, is escaped.
+    """
+
+    def __str__(self) -> str:
+        return visible_text(super().__str__(), _MAX_MESSAGE_LENGTH)
 
 
 class BatchError(FaktoryUniqueError):

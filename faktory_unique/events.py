@@ -10,10 +10,10 @@ import logging
 from enum import StrEnum
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
+from ._util import log, visible_text
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
-
-log = logging.getLogger("faktory_unique")
 
 
 class EventName(StrEnum):
@@ -116,7 +116,8 @@ class Hooks:
         return self._wants is None or self._wants(name)
 
     def emit(self, event: Event) -> None:
-        """Call each hook with the event."""
+        """Call each hook with the event. Its detail, which may contain foreign text, is escaped."""
+        event = event._replace(detail=visible_text(event.detail))
         for hook in self._hooks:
             try:
                 hook(event)

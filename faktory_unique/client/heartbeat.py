@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import logging
 import threading
 from typing import TYPE_CHECKING
 
+from faktory_unique._util import log
 from faktory_unique.errors import FaktoryError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-log = logging.getLogger("faktory_unique")
 
 
 class Heartbeat:

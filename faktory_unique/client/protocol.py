@@ -6,6 +6,7 @@ import json
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
+from faktory_unique._util import visible_text
 from faktory_unique.errors import CommandOutcomeUnknown
 
 if TYPE_CHECKING:
@@ -43,7 +44,7 @@ def parse_rejections(reply: str) -> dict[str, str]:
         raise CommandOutcomeUnknown(
             f"Faktory's reply to PUSHB is not a JSON object of jids: {reply[:80]!r}"
         )
-    return rejections
+    return {jid: visible_text(str(error)) for jid, error in rejections.items()}
 
 
 def parse_job(reply: str) -> dict[str, Any] | None:

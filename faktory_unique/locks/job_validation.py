@@ -45,13 +45,15 @@ def check_job(job: dict[str, Any]) -> None:
         )
     if jid.endswith("?"):
         # The value of a held lock is the jid. The value of a leased lock is the jid and "?".
-        raise InvalidJob(f"jid: {jid!r} ends in '?', which marks a lease; choose another jid")
+        raise InvalidJob(
+            f"jid: {short_repr(jid)} ends in '?', which marks a lease; choose another jid"
+        )
     if not isinstance(job.get("args"), list | tuple):
         raise InvalidJob("args: not a list; pass args=[…], or args=[] for no arguments")
     queue = job.get("queue")
     if queue and not is_queue_name(queue):
         raise InvalidJob(
-            f"queue: {queue!r} is not a queue name; use letters, digits, '.', '_' and '-'"
+            f"queue: {short_repr(queue)} is not a queue name; use letters, digits, '.', '_' and '-'"
         )
     reserve_for = job.get("reserve_for")
     if reserve_for is not None and reserve_for > _MAX_RESERVATION_SECONDS:
@@ -70,7 +72,9 @@ def check_jobtype(jobtype: object) -> str:
         InvalidJob: the jobtype is empty or not a str.
     """
     if not isinstance(jobtype, str) or not jobtype:
-        raise InvalidJob(f"jobtype: {jobtype!r} is empty or not a str; pass a non-empty str")
+        raise InvalidJob(
+            f"jobtype: {short_repr(jobtype)} is empty or not a str; pass a non-empty str"
+        )
     return jobtype
 
 
@@ -109,7 +113,9 @@ def due_time(job: dict[str, Any]) -> datetime | None:
     except (TypeError, ValueError):
         time = None
     if time is None or time.tzinfo is None:
-        raise InvalidJob(f"at: {at!r} is not RFC 3339; write for example '2026-01-31T09:00:00Z'")
+        raise InvalidJob(
+            f"at: {short_repr(at)} is not RFC 3339; write for example '2026-01-31T09:00:00Z'"
+        )
     return time
 
 

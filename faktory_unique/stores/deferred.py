@@ -7,7 +7,6 @@ lock's value first, so a late one changes nothing.
 from __future__ import annotations
 
 import atexit
-import logging
 import os
 import time
 from collections import OrderedDict
@@ -15,7 +14,7 @@ from contextlib import suppress
 from threading import Event, RLock, Thread
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
-from faktory_unique._util import held_by_this_thread
+from faktory_unique._util import held_by_this_thread, log
 from faktory_unique.errors import StoreError, StoreUnavailable
 
 from .two_step import run_in_two_steps
@@ -27,7 +26,6 @@ if TYPE_CHECKING:
 
     from .base import Store
 
-log = logging.getLogger("faktory_unique")
 
 _BATCH_SIZE = 1_000
 _THREAD_NAME = "faktory-unique-deferred"

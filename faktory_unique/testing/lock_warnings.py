@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import logging
 import warnings
 from typing import TYPE_CHECKING
 
 from faktory_unique._environment import variable
+from faktory_unique._util import log
 from faktory_unique.locks.stamp import read_stamp
 
 if TYPE_CHECKING:
@@ -16,8 +16,6 @@ if TYPE_CHECKING:
     from faktory_unique.middleware import Payload
 
     from .lock_view import Locks
-
-log = logging.getLogger("faktory_unique")
 
 
 class ForeignLockDetector:

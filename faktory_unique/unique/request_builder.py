@@ -6,6 +6,7 @@ import uuid
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from faktory_unique._util import short_repr
 from faktory_unique.errors import InvalidJob
 from faktory_unique.events import Event, EventName
 from faktory_unique.locks.job_validation import check_job, check_jobtype, check_json, due_time
@@ -89,8 +90,8 @@ class RequestBuilder:
         policy = job_policy(job, self._policies.for_jobtype(jobtype))
         if policy is None:
             raise InvalidJob(
-                f"jobtype: {jobtype!r} is not unique, so there is no lock; give it a policy, or "
-                "pass the custom= of its jobs, with unique_for"
+                f"jobtype: {short_repr(jobtype)} is not unique, so there is no lock; give it a "
+                "policy, or pass the custom= of its jobs, with unique_for"
             )
         return lock_key(policy, job)
 
@@ -144,5 +145,7 @@ def _refuse_repeated_jids(jids: Sequence[str]) -> None:
     seen: set[str] = set()
     for i, jid in enumerate(jids):
         if jid in seen:
-            raise InvalidJob(f"jobs[{i}].jid: {jid!r} occurs twice in this batch; let Job set it")
+            raise InvalidJob(
+                f"jobs[{i}].jid: {short_repr(jid)} occurs twice in this batch; let Job set it"
+            )
         seen.add(jid)

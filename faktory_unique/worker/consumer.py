@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import atexit
 import inspect
-import logging
 import multiprocessing
 import pickle
 import threading
@@ -12,6 +11,7 @@ import time
 from typing import TYPE_CHECKING, ClassVar, Self
 
 from faktory_unique._pyfaktory import State, StockConsumer
+from faktory_unique._util import log
 from faktory_unique.client.client import FETCH_TIMEOUT, Client
 from faktory_unique.errors import AuthenticationFailed, CommandNotSent, CommandRefused, FaktoryError
 from faktory_unique.locks.job_validation import validated_queues
@@ -28,7 +28,6 @@ if TYPE_CHECKING:
 
     from faktory_unique.middleware import Middleware
 
-log = logging.getLogger("faktory_unique")
 
 _FIRST_PAUSE_SECONDS = 0.1
 _LONGEST_PAUSE_SECONDS = 5.0

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import logging
 import threading
 import time
 from contextvars import Context
 from queue import SimpleQueue
 from typing import TYPE_CHECKING
 
+from faktory_unique._util import log
 from faktory_unique.middleware import Requeue
 
 from .handler_call import HandlerCall, job_error
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from .process_pool import ProcessPool
     from .processor import JobProcessor
 
-log = logging.getLogger("faktory_unique")
 
 # The longest time after which the consumer notices a stop or a free slot.
 TICK_SECONDS = 0.1

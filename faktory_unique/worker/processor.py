@@ -6,9 +6,9 @@ caller's thread.
 
 from __future__ import annotations
 
-import logging
 from typing import TYPE_CHECKING
 
+from faktory_unique._util import log
 from faktory_unique.locks.server_rules import (
     FailureOutcome,
     failure_outcome,
@@ -37,7 +37,6 @@ if TYPE_CHECKING:
     from .handler_call import JobResult
     from .reservation import Reservation
 
-log = logging.getLogger("faktory_unique")
 
 _LOGGED_OUTCOMES = {
     FailureOutcome.RETRIED: "will be retried",

@@ -14,6 +14,7 @@ from hypothesis import settings as limits
 from hypothesis import strategies as st
 
 from faktory_unique import InvalidSettings, Policy
+from faktory_unique._util import visible_text
 from faktory_unique.policy.settings import load_settings
 from tests.fuzz.settings_places import PLACES, in_code, outcome, variables, writable
 from tests.fuzz.settings_strategies import (
@@ -64,7 +65,7 @@ def test_error_names_each_invalid_field(place, folder, policy):
     policies, message = outcome(PLACES[place], folder, settings)
     assert (policies is None) == bool(invalid)
     for name in invalid:
-        assert f"policies.Job.{name}: " in message
+        assert f"policies.Job.{visible_text(name)}: " in message
 
 
 def _is_valid_alone(name, value):
