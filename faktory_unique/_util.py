@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 
 _MAX_LENGTH = 100
 _MAX_LOGGED_LENGTH = 500
+_MAX_NAMES = 1_000
 # Other objects are shown by their type: the repr of a client may contain its password.
 _PLAIN = (str, bytes, int, float, list, tuple, dict, type(None))
 
@@ -72,6 +73,23 @@ def is_text(value: object, max_bytes: int) -> TypeGuard[str]:
         return len(value if value.isascii() else value.encode()) <= max_bytes
     except UnicodeEncodeError:  # a surrogate
         return False
+
+
+class FirstTimes:
+    """Reports which names occur for the first time, for warnings that are logged once per name.
+
+    Names come from jobs, so not more than 1,000 are remembered. Further names are never the first.
+    """
+
+    def __init__(self) -> None:
+        self._names: set[str] = set()
+
+    def is_first(self, name: str) -> bool:
+        """Return whether a name occurs for the first time, and remember it."""
+        if name in self._names or len(self._names) >= _MAX_NAMES:
+            return False
+        self._names.add(name)
+        return True
 
 
 def held_by_this_thread(lock: RLock) -> bool:

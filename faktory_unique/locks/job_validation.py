@@ -31,12 +31,7 @@ def check_job(job: dict[str, Any]) -> None:
         InvalidJob: Faktory would refuse the job, or accept and lose it. The message names the field
             and its value.
     """
-    jobtype = check_jobtype(job.get("jobtype"))
-    if not is_text(jobtype, MAX_NAME_BYTES):
-        raise InvalidJob(
-            f"jobtype: {short_repr(jobtype)} is not Unicode text of at most {MAX_NAME_BYTES} "
-            "bytes; pass a shorter name"
-        )
+    check_jobtype(job.get("jobtype"))
     jid: object = job.get("jid")
     if not is_text(jid, MAX_NAME_BYTES) or len(jid.encode()) < _MIN_JID_BYTES:
         raise InvalidJob(
@@ -69,11 +64,12 @@ def check_jobtype(jobtype: object) -> str:
     """Return the jobtype unchanged.
 
     Raises:
-        InvalidJob: the jobtype is empty or not a str.
+        InvalidJob: the jobtype is empty, too long, or not text.
     """
-    if not isinstance(jobtype, str) or not jobtype:
+    if not is_text(jobtype, MAX_NAME_BYTES) or not jobtype:
         raise InvalidJob(
-            f"jobtype: {short_repr(jobtype)} is empty or not a str; pass a non-empty str"
+            f"jobtype: {short_repr(jobtype)} is not Unicode text of 1 to {MAX_NAME_BYTES} bytes; "
+            "pass the name of a job"
         )
     return jobtype
 

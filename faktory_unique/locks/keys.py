@@ -70,7 +70,7 @@ def lock_key(policy: Policy, job: dict[str, Any]) -> str:
     return prefix + digest.translate(_URL_SAFE, b"=").decode()
 
 
-@lru_cache(maxsize=1_024)  # names are few, and this saves a quarter of the time of a key
+@lru_cache(maxsize=1_024)  # of bounded names; this saves a quarter of the time of a key
 def _name_and_prefix(name: str) -> tuple[bytes, str]:
     """Return the JSON of a jobtype or scope, and the prefix of its keys."""
     return canonical_json(name, path="jobtype"), key_prefix(name)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from faktory_unique._util import log
+from faktory_unique._util import FirstTimes, log
 from faktory_unique.locks.server_rules import (
     FailureOutcome,
     failure_outcome,
@@ -66,7 +66,7 @@ class JobProcessor:
         self._perform_middleware = tuple(m for m in middleware if overrides(m, "perform"))
         self._decide = compose(middleware, "fetch", _run_decision)
         self._owns_locks = any(each.owns_locks for each in middleware)
-        self._warned_jobtypes: set[str] = set()
+        self._warned = FirstTimes()
 
     def start(self, job: Payload) -> HandlerCall | JobResult:
         """Run the fetch middleware, which decides about a fetched job.
@@ -170,8 +170,7 @@ class JobProcessor:
 
     def _warn_of_lock(self, job: Payload) -> None:
         """Warn, once for each jobtype, of a job that has a lock: this worker has no `Unique`."""
-        if read_stamp(job) is not None and job["jobtype"] not in self._warned_jobtypes:
-            self._warned_jobtypes.add(job["jobtype"])
+        if read_stamp(job) is not None and self._warned.is_first(job["jobtype"]):
             log.warning(
                 "locks are not released, they stay until their TTL ends: jobtype=%s; "
                 "add Unique to this worker's middleware",

@@ -89,7 +89,7 @@ class TestHolder:
             ("Email", [1], {"unique_for": "10m"}, "custom.unique_for: '10m'"),
             ("Email", [1], {"unique_for": False}, "jobtype: 'Email' is not unique"),
             ("Email", [1], "unique_for", "custom: str is not a dict"),
-            (5, [1], None, "jobtype: 5 is empty or not a str"),
+            (5, [1], None, "jobtype: 5 is not Unicode text of 1 to 512 bytes"),
         ],
     )
     def test_work_without_a_key_is_an_error_that_says_why(

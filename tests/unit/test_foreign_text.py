@@ -19,7 +19,7 @@ from faktory_unique import (
     PushRefused,
     Unique,
 )
-from faktory_unique._util import log, visible_text
+from faktory_unique._util import FirstTimes, log, visible_text
 from faktory_unique.client.protocol import parse_rejections
 from faktory_unique.events import Hooks, log_event
 from faktory_unique.testing import fake
@@ -43,6 +43,21 @@ ESCAPED = r"T\nWARNING faktory_unique: all is well\x1b[2K\u2028\ud800"
 )
 def test_visible_text_is_one_printable_line(text, shown):
     assert visible_text(text) == shown
+
+
+def test_names_that_were_seen_are_bounded():
+    """They come from jobs: a worker must not remember a million jobtypes."""
+    seen = FirstTimes()
+    assert [seen.is_first(name) for name in ("a", "b", "a")] == [True, True, False]
+    assert sum(seen.is_first(f"name {n}") for n in range(2_000)) == 998
+    assert len(seen._names) == 1_000
+
+
+def test_names_in_the_cache_of_keys_are_bounded():
+    unique = Unique("memory://", default=Policy())
+    for call in (unique.holder, unique.release):
+        with pytest.raises(InvalidJob, match="is not Unicode text of 1 to 512 bytes"):
+            call("x" * 1_000_000, [])
 
 
 @pytest.mark.parametrize("value", [FORGED, ValueError(FORGED)])
