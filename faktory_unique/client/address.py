@@ -7,7 +7,7 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from .in_process import server_at
+from .in_process import refuse_real_server, server_at
 from .stream import SocketStream, seconds_left
 
 if TYPE_CHECKING:
@@ -44,12 +44,14 @@ class Address:
             deadline: a time of `time.monotonic`; None for no limit.
 
         Raises:
+            RuntimeError: a fake is active, and this is the address of another server.
             OSError: the host name could not be resolved, or none of its addresses could be
                 reached in time.
         """
         in_memory = server_at(self.host, self.port) if self.tls is None else None
         if in_memory is not None:
             return in_memory.connect()
+        refuse_real_server(self.host, self.port)
         family = socket.AF_UNSPEC if self.ipv6 or ":" in self.host else socket.AF_INET
         candidates = socket.getaddrinfo(self.host, self.port, family, socket.SOCK_STREAM)
         for n, (*_, socket_address) in enumerate(candidates, start=1):

@@ -1,4 +1,4 @@
-"""The registry of in-memory Faktory servers, which clients of this process use without a socket.
+"""The registry of in-memory Faktory servers; refuses other addresses while a fake is active.
 
 `faktory_unique.testing` registers its in-memory Faktory here. A forked child is another process: it
 does not find the servers that it inherits, and uses TCP if a server listens.
@@ -9,6 +9,8 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Protocol
 from weakref import WeakValueDictionary
+
+from faktory_unique._environment import variable
 
 if TYPE_CHECKING:
     from .stream import Stream
@@ -27,6 +29,29 @@ class LocalServer(Protocol):
 
 
 _servers: WeakValueDictionary[tuple[int, str, int], LocalServer] = WeakValueDictionary()
+
+# While a fake is active, its `host:port`. It is a variable so that the block's subprocesses, which
+# run handlers, are protected as well.
+ONLY_SERVER = "FAKTORY_FAKE_ONLY"
+
+_LOOPBACK_NAMES = ("localhost", "::1")
+
+
+def refuse_real_server(host: str, port: int) -> None:
+    """Refuse an address that leads out of the test, while `testing.fake` or `inline` is active.
+
+    Raises:
+        RuntimeError: the address is not that of the fake. It is no `FaktoryError`, which the code
+            under test may catch.
+    """
+    only = variable(ONLY_SERVER)
+    # The fake listens on the loopback address, which has several names.
+    name = f"127.0.0.1:{port}" if host in _LOOPBACK_NAMES else f"{host}:{port}"
+    if only and only != name:
+        raise RuntimeError(
+            f"a fake Faktory is active, and this client would reach a real server, {host}:{port}; "
+            "make the client without a URL, or allow it: fake(allow_real=True)"
+        )
 
 
 def register(host: str, port: int, server: LocalServer) -> None:

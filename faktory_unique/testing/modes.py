@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from faktory_unique._environment import override
+from faktory_unique.client.in_process import ONLY_SERVER
 
 from .fake import FakeFaktory
 
@@ -18,8 +19,13 @@ if TYPE_CHECKING:
 
 
 @contextmanager
-def fake(clock: Clock | None = None, *, seed: int | None = None) -> Iterator[FakeFaktory]:
+def fake(
+    clock: Clock | None = None, *, seed: int | None = None, allow_real: bool = False
+) -> Iterator[FakeFaktory]:
     """Capture pushes: within the block, clients without a URL of their own reach a fake.
+
+    A `Client` with the URL of another server raises RuntimeError when it connects: a test must not
+    push to a real server by mistake. pyfaktory's own Client is not checked.
 
     `FAKTORY_URL` names the fake, which listens, and `FAKTORY_UNIQUE_STORE` names its store. A
     `Client` and a `Unique` read them when they are made. Blocks may be nested. Each
@@ -28,9 +34,14 @@ def fake(clock: Clock | None = None, *, seed: int | None = None) -> Iterator[Fak
     Args:
         clock: see `FakeFaktory`.
         seed: see `FakeFaktory`.
+        allow_real: whether clients may connect to other servers.
     """
     with FakeFaktory(clock, seed=seed) as faktory:
-        variables = {"FAKTORY_URL": faktory.url, "FAKTORY_UNIQUE_STORE": faktory.store_url}
+        variables = {
+            "FAKTORY_URL": faktory.url,
+            "FAKTORY_UNIQUE_STORE": faktory.store_url,
+            ONLY_SERVER: "" if allow_real else faktory.url.rpartition("/")[2],
+        }
         with override(variables):
             yield faktory
 
@@ -41,6 +52,7 @@ def inline(
     clock: Clock | None = None,
     *,
     seed: int | None = None,
+    allow_real: bool = False,
     reraise: bool = False,
 ) -> Iterator[FakeFaktory]:
     """Run each job at its push, through the consumer's whole chain, in this process.
@@ -53,7 +65,11 @@ def inline(
         consumer: its handlers, middleware and queues are used; its client is not.
         clock: see `FakeFaktory`.
         seed: see `FakeFaktory`.
+        allow_real: see `fake`.
         reraise: whether to raise the first exception of a handler at the end of the block.
     """
-    with fake(clock, seed=seed) as faktory, faktory.inline(consumer, reraise=reraise):
+    with (
+        fake(clock, seed=seed, allow_real=allow_real) as faktory,
+        faktory.inline(consumer, reraise=reraise),
+    ):
         yield faktory

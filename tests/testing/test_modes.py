@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 import threading
 
 import pyfaktory
@@ -289,3 +291,60 @@ class TestInline:
                     push(args=["inner"])
                 push(args=["outer"])
         assert (ran, other) == ([["outer"]], [["inner"]])
+
+
+class TestRealServers:
+    """A test whose code names a server itself must not push to it, and be green."""
+
+    def test_client_of_a_real_server_is_refused(self, faktory_url):
+        with testing.fake() as faktory:
+            for url in (faktory_url, faktory_url.replace("127.0.0.1", "localhost")):
+                with pytest.raises(RuntimeError, match=r"would reach a real server, .*allow_real"):
+                    Client(url).connect()  # no socket is opened
+            assert faktory.jobs == []
+        with Client(faktory_url) as client:
+            assert client.info()["faktory"]["total_enqueued"] == 0
+
+    def test_client_that_was_made_before_the_block_is_refused(self, faktory_url):
+        producer = Producer(Client(faktory_url))
+        with testing.fake(), pytest.raises(RuntimeError, match="would reach a real server"):
+            producer.client.connect()
+
+    @pytest.mark.parametrize("outer", [False, True])
+    def test_real_server_can_be_allowed(self, faktory_url, outer):
+        with (
+            testing.fake(allow_real=outer),
+            testing.fake(allow_real=True),
+            Client(faktory_url) as client,
+        ):
+            assert client.info()["faktory"]["queues"] is not None
+
+    def test_addresses_of_fakes_are_allowed(self):
+        with testing.fake() as outer, testing.fake() as inner, testing.FakeFaktory() as third:
+            for faktory in (outer, inner, third):
+                with Client(faktory.url) as client:
+                    assert client.info()
+            with Client(inner.url.replace("127.0.0.1", "localhost")) as client:
+                assert client.info()
+
+    def test_process_of_the_block_is_refused_as_well(self, faktory_url):
+        program = "import sys; from faktory_unique import Client; Client(*sys.argv[1:]).connect()"
+        with testing.fake():
+            ended = [
+                subprocess.run(
+                    [sys.executable, "-c", program, *url],
+                    capture_output=True,
+                    text=True,
+                    timeout=60,
+                    check=False,
+                )
+                for url in ([], [faktory_url])
+            ]
+        assert [end.returncode for end in ended] == [0, 1]
+        assert "would reach a real server" in ended[1].stderr
+
+    def test_inline_refuses_and_allows_like_fake(self, faktory_url, consumer):
+        with testing.inline(consumer), pytest.raises(RuntimeError, match="a real server"):
+            Client(faktory_url).connect()
+        with testing.inline(consumer, allow_real=True), Client(faktory_url) as client:
+            assert client.info()
