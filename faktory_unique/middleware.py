@@ -9,7 +9,7 @@ middleware of a list is the outermost.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, TypeAlias, TypeVar
@@ -35,11 +35,16 @@ class Run:
 class Requeue:
     """A fetch decision: queue the job again in `delay` seconds, without spending a retry.
 
+    Args:
+        delay: seconds until the job is due again.
+        reason: why, for the log.
+
     Raises:
         ValueError: the delay is not a number of seconds from 0 to ten years.
     """
 
     delay: float
+    reason: str = field(default="", compare=False)
 
     def __post_init__(self) -> None:
         delay: object = self.delay  # from a middleware, which may not be type-checked
@@ -64,7 +69,7 @@ class RetryLater(Exception):
     """
 
     def __init__(self, delay: float | str | timedelta) -> None:
-        self.requeue = Requeue(parse_duration(delay))
+        self.requeue = Requeue(parse_duration(delay), "its handler raised RetryLater")
         super().__init__(delay)
 
 
@@ -127,6 +132,16 @@ class Middleware:
     """
 
     owns_locks: ClassVar[bool] = False
+
+    def on_producer(self, client_timeout: float | None) -> None:
+        """Check the settings when a `Producer` is made with this middleware. Do no I/O.
+
+        Args:
+            client_timeout: seconds that a push may take; None for no limit.
+        """
+
+    def on_consumer_start(self) -> None:
+        """Prepare for jobs when a `Consumer` starts to run. An exception ends its `run`."""
 
     def push(
         self, jobs: Sequence[Payload], call_next: Callable[[Sequence[Payload]], list[PushResult]]

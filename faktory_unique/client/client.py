@@ -76,6 +76,7 @@ class Client(StockClient):
             )
         if not _MIN_BEAT_PERIOD <= beat_period <= _MAX_BEAT_PERIOD:
             raise ValueError(f"beat_period: {beat_period!r} must be from 5 to 60 seconds")
+        _refuse_unencoded_password(faktory_url or variable("FAKTORY_URL") or "")
         if worker_id is None:
             worker_id = uuid.uuid4().hex
         try:
@@ -222,3 +223,18 @@ class Client(StockClient):
             if requested is not None and self.state is not State.TERMINATING:
                 self._set_state(requested)
         return True
+
+
+def _refuse_unencoded_password(url: str) -> None:
+    """Refuse a URL with a password whose characters end the host: a part of it would be the host.
+
+    Raises:
+        ValueError: the password must be encoded. The message does not contain it.
+    """
+    login = url.partition("://")[2].rpartition("@")[0]
+    wrong = [char for char in "/?#[]" if char in login]
+    if wrong:
+        raise ValueError(
+            f"faktory_url: its password contains {' '.join(wrong)}; encode it: "
+            'urllib.parse.quote(password, safe="")'
+        )

@@ -82,6 +82,8 @@ class Producer(StockProducer):
             )
         super().__init__(client)
         self.middleware = validated_chain(middleware)
+        for each in self.middleware:
+            each.on_producer(client.timeout)
         self._push_chain = compose(self.middleware, "push", InnermostPush(self._pending_push))
 
     @classmethod

@@ -230,6 +230,8 @@ def _advice(kind: type) -> str:
         return '{}.model_dump(mode="json")'
     if is_dataclass(kind):
         return "dataclasses.asdict({})"
+    if hasattr(kind, "item") and hasattr(kind, "tolist"):  # numpy: an array or a scalar
+        return "{}.tolist()" if hasattr(kind, "__len__") else "{}.item()"
     return next(advice for types, advice in _ADVICE if issubclass(kind, types))
 
 

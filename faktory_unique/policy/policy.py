@@ -4,13 +4,25 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
+from difflib import get_close_matches
 from fnmatch import fnmatchcase
+from math import inf
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, TypeAlias
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ModelWrapValidatorHandler,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
+from pydantic_core import ErrorDetails, InitErrorDetails, PydanticCustomError
 
 from faktory_unique._durations import MAX_SECONDS, parse_duration
-from faktory_unique._util import is_text, short_repr
+from faktory_unique._util import FirstTimes, is_text, log, short_repr
 
 if TYPE_CHECKING:
     from datetime import timedelta
@@ -50,7 +62,7 @@ class Policy(BaseModel):
         on_conflict: what a push does if an equal job is already queued or running. "skip": do not
             push, and return the status `duplicate`. "raise": raise `DuplicateJob`. "replace": push
             the job; a worker then acknowledges the older job without running it. With `at`, this
-            is debouncing: the newest job runs once the pushes stop. Do not combine it with
+            is debouncing: the newest job runs once the pushes stop. It cannot be combined with
             until="expiry": that lock outlives the job, so no push would be a duplicate.
         enforce: False only observes. Every job is pushed and run, and a job that would be a
             duplicate emits the event `observed`. A push still waits for the store's time-out if
@@ -136,6 +148,26 @@ class Policy(BaseModel):
             )
         return tuple(_path(path) for path in by)
 
+    @model_validator(mode="wrap")
+    @classmethod
+    def _name_known_fields(cls, fields: object, build: ModelWrapValidatorHandler[Self]) -> Self:
+        """Add the names of the fields to the error about an unknown one."""
+        try:
+            return build(fields)
+        except ValidationError as exc:
+            raise ValidationError.from_exception_data(
+                exc.title, [_with_known_fields(error) for error in exc.errors(include_url=False)]
+            ) from None
+
+    @model_validator(mode="after")
+    def _expiry_replaces_nothing(self) -> Self:
+        if self.until == "expiry" and self.on_conflict == "replace":
+            raise ValueError(
+                'on_conflict="replace" cannot be combined with until="expiry", whose lock outlives '
+                'its job; use until="success", or on_conflict="skip"'
+            )
+        return self
+
     @model_validator(mode="after")
     def _one_selection(self) -> Self:
         if self.by is not None and self.key is not None:
@@ -167,6 +199,19 @@ def _path(path: object) -> int | str:
     )
 
 
+def _with_known_fields(error: ErrorDetails) -> InitErrorDetails:
+    details = InitErrorDetails(
+        type=error["type"], loc=error["loc"], input=error["input"], ctx=error.get("ctx", {})
+    )
+    if error["type"] == "extra_forbidden":
+        known = list(Policy.model_fields)
+        similar = get_close_matches(str(error["loc"][-1]), known, n=1)
+        hint = f"did you mean {similar[0]!r}? " if similar else ""
+        message = f"no such field; {hint}the fields are {', '.join(known)}"
+        details["type"] = PydanticCustomError("extra_forbidden", message)
+    return details
+
+
 class Policies:
     """The policies of all jobtypes, by exact name or by glob.
 
@@ -184,13 +229,33 @@ class Policies:
         globs = [(name, p) for name, p in policies.items() if any(c in name for c in "*?[")]
         self._globs = sorted(globs, key=lambda glob: -len(re.sub(r"\[[^]]*\]|[*?]", "", glob[0])))
         self._default = default
+        self._names = {name.casefold(): name for name in policies}
+        self._warned = FirstTimes()
+
+    @property
+    def shortest_lease(self) -> float:
+        """The shortest lease of all policies, in seconds; infinite if there is no policy."""
+        policies = [*self._exact.values(), *filter(None, [self._default])]
+        return min((policy.lease for policy in policies), default=inf)
 
     def for_jobtype(self, jobtype: str) -> Policy | None:
-        """Return the policy of a jobtype; None if its jobs are not unique."""
+        """Return the policy of a jobtype; None if its jobs are not unique.
+
+        A jobtype that differs by case alone from a policy's name has another policy or none. That
+        is logged once, since it is hardly meant.
+        """
         policy = self._exact.get(jobtype)
         if policy is not None:
             return policy
         for glob, policy in self._globs:
             if fnmatchcase(jobtype, glob):
                 return policy
+        similar = self._names.get(jobtype.casefold())
+        if similar is not None and self._warned.is_first(jobtype):
+            log.warning(
+                "jobtype differs from a policy's name by case alone, which does not apply to it: "
+                "jobtype=%s policy=%s; correct one of them, or give the jobtype a policy",
+                jobtype,
+                similar,
+            )
         return self._default

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, field_validator
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -27,6 +28,11 @@ if TYPE_CHECKING:
     from pydantic.fields import FieldInfo
 
 PREFIX = "FAKTORY_UNIQUE_"
+
+# The variables that describe a Service to the containers of its Kubernetes namespace.
+_SERVICE_LINK = re.compile(
+    "_SERVICE_(HOST|PORT|PORT_[A-Z0-9_]+)$|_PORT(_[0-9]+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)?$"
+)
 
 
 class _Environment(PydanticBaseSettingsSource):
@@ -72,6 +78,19 @@ class Settings(BaseSettings):
     policies: dict[str, Policy] = Field(default_factory=dict)
     default: Policy | None = None
     config: Path | None = None
+
+    @field_validator("policies")
+    @classmethod
+    def _usable_names(cls, policies: dict[str, Policy]) -> dict[str, Policy]:
+        for name in policies:
+            if not name:
+                raise ValueError("'' is the name of no jobtype; write '*' for all of them")
+            if _has_unclosed_bracket(name):
+                raise ValueError(
+                    f"{short_repr(name)} has a '[' without a ']'; close it, or write '[[]' for a "
+                    "jobtype with a '['"
+                )
+        return policies
 
     @classmethod
     def settings_customise_sources(
@@ -135,14 +154,30 @@ def _toml_source(settings_cls: type[BaseSettings], config: Any) -> PydanticBaseS
 
 
 def _refuse_unknown_names() -> None:
-    """Raise InvalidSettings if a variable has our prefix and is no setting."""
+    """Raise InvalidSettings if a variable has our prefix and is no setting.
+
+    Kubernetes sets variables for each Service, also for one called `faktory-unique`.
+    """
     known = [f"{PREFIX}{field.upper()}" for field in Settings.model_fields]
     for name in os.environ:
-        if name.upper().startswith(PREFIX) and name not in known:
+        if not name.upper().startswith(PREFIX) or _SERVICE_LINK.search(name):
+            continue
+        if name not in known:
             raise InvalidSettings(
                 f"{name}: no such setting; the settings are {', '.join(known)}. "
                 "Write policies into FAKTORY_UNIQUE_POLICIES as JSON, or into a TOML file"
             )
+
+
+def _has_unclosed_bracket(glob: str) -> bool:
+    """Return whether a glob has a `[` that fnmatch takes literally, since no `]` closes it."""
+    while "[" in glob:
+        inside = glob.partition("[")[2].removeprefix("!")
+        end = inside.find("]", 1)  # a `]` that stands first does not close the brackets
+        if end < 0:
+            return True
+        glob = inside[end + 1 :]
+    return False
 
 
 def _message(exc: ValidationError, code: Mapping[str, object]) -> str:

@@ -33,6 +33,9 @@ class MemoryStore:
         # A heap of all future expiries, also of overwritten values, to find the lapsed locks.
         self._expiries: list[tuple[float, str]] = []
 
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__}>"
+
     def run(self, transitions: Sequence[Transition]) -> list[str | None]:
         """Apply each transition; see `Store.run`."""
         with self._mutex:

@@ -72,7 +72,7 @@ class JobLock:
         except StoreError as exc:
             self._run_lock.defer_release()
             self._emit(EventName.STORE_ERROR, f"FETCH: {exc}; the job is requeued")
-            return Requeue(_STORE_RETRY)
+            return Requeue(_STORE_RETRY, "the store failed")
 
     def before_report(self) -> None:
         """Stop deferred writes from acquiring the lock: the job may soon be done elsewhere."""

@@ -8,9 +8,13 @@ from __future__ import annotations
 
 import time
 from functools import partial
+from math import inf
 from typing import TYPE_CHECKING, Any, Self
 
+from faktory_unique._util import log
+from faktory_unique.errors import StoreError
 from faktory_unique.events import Event, EventName, Hooks, is_logged, log_event
+from faktory_unique.locks.keys import key_prefix
 from faktory_unique.locks.stamp import VERSION, read_stamp, unsupported_stamp, without_stamp
 from faktory_unique.middleware import Middleware, Requeue, Run
 from faktory_unique.policy.policy import Policies
@@ -85,9 +89,31 @@ class Unique(Middleware, LockAdmin):
         all_policies = Policies(settings.policies, settings.default)
         # Not by super(): a subclass may have another middleware with a constructor of its own.
         LockAdmin.__init__(self, context, RequestBuilder(context, all_policies, now))
+        self._shortest_lease = all_policies.shortest_lease
 
     def __repr__(self) -> str:
         return f"<Unique {self._context.store!r}>"
+
+    def on_producer(self, client_timeout: float | None) -> None:
+        """Warn if a push may outlast the shortest lease: an equal job could then be pushed."""
+        if self._shortest_lease < (client_timeout or inf) and self._shortest_lease != inf:
+            log.warning(
+                "lease is shorter than the client's time-out, so a slow push can lose its lock: "
+                "lease=%gs timeout=%s; give the policy a longer lease, or the Client a shorter "
+                "timeout",
+                self._shortest_lease,
+                "none" if client_timeout is None else f"{client_timeout:g}s",
+            )
+
+    def on_consumer_start(self) -> None:
+        """Log the store, and warn if it is not available. The consumer starts all the same."""
+        store = self._context.store
+        try:
+            store.read([key_prefix(None)])
+        except StoreError as exc:
+            log.warning('locks are not available, jobs run or wait by policy: error="%s"', exc)
+        else:
+            log.info("locks: store=%s", repr(store))
 
     def push(
         self, jobs: Sequence[Payload], call_next: Callable[[Sequence[Payload]], list[PushResult]]

@@ -111,7 +111,7 @@ def meaning_of_run_lock(token: str | None) -> Meaning:
     """
     lapsed = "the run lock lapsed before it was held"
     detail = lapsed if token is None else f"{jid_in_token(token)} runs"
-    return Meaning(EventName.RUN_BLOCKED, detail, Requeue(RUN_LOCK_RETRY))
+    return Meaning(EventName.RUN_BLOCKED, detail, Requeue(RUN_LOCK_RETRY, detail))
 
 
 def jid_in_token(token: str) -> str:

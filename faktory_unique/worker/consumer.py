@@ -178,7 +178,14 @@ class Consumer(StockConsumer):
             try:
                 run.start()
                 queues = ",".join(self.queues)
-                log.info("consumer started: queues=%s concurrency=%d", queues, self.concurrency)
+                log.info(
+                    "consumer started: queues=%s concurrency=%d faktory=%s",
+                    queues,
+                    self.concurrency,
+                    f"{self.client.host}:{self.client.port}",
+                )
+                for each in self.middleware:
+                    each.on_consumer_start()
                 self._fetch_until_stopped(run)
             finally:
                 self._shut_down(run)

@@ -125,7 +125,7 @@ class ConsumerRun:
             return self.pool.perform(call)
         except (ProcessEnded, NotStarted) as exc:
             if self.pool.killed:  # by a shutdown: the job has not failed
-                return Requeue(0)
+                return Requeue(0, "the consumer stopped before it ended")
             if isinstance(exc, NotStarted):  # the machine is short of memory: no failure either
                 return _log_shortage("process", call.job, exc)
             return job_error(exc)
@@ -183,4 +183,4 @@ def _log_shortage(resource: str, job: Payload, exc: Exception) -> Requeue:
         _NO_PROCESS_DELAY_SECONDS,
         exc,
     )
-    return Requeue(_NO_PROCESS_DELAY_SECONDS)
+    return Requeue(_NO_PROCESS_DELAY_SECONDS, f"no {resource} available")

@@ -116,7 +116,7 @@ class JobProcessor:
         job = reservation.job
         try:
             if isinstance(result, Requeue):
-                return self._requeue(reservation, result.delay)
+                return self._requeue(reservation, result)
             return self._report(reservation, result)
         except BaseException:  # of a middleware, of any kind: other jobs go on
             log.exception(
@@ -150,18 +150,18 @@ class JobProcessor:
             )
         return status
 
-    def _requeue(self, reservation: Reservation, delay: float) -> ReportStatus:
-        job = reservation.job
+    def _requeue(self, reservation: Reservation, decision: Requeue) -> ReportStatus:
+        job, delay = reservation.job, decision.delay
         status = compose(self._middleware, "requeue", reservation.requeue)(job, delay)
         _check_status(status, "requeue")
         if status is ReportStatus.REFUSED:
             return self._report(reservation, JobError("RequeueRefused", "Faktory refused the copy"))
-        fields = job["jobtype"], job["jid"], delay
+        fields = job["jobtype"], job["jid"], reservation.copy_jid, delay, decision.reason
         if status is ReportStatus.ACCEPTED:
-            log.info("job requeued: jobtype=%s jid=%s delay=%.1fs", *fields)
+            log.info('job requeued: jobtype=%s jid=%s new_jid=%s delay=%.1fs reason="%s"', *fields)
         else:
             log.warning(
-                "requeue %s: jobtype=%s jid=%s delay=%.1fs; "
+                'requeue %s: jobtype=%s jid=%s new_jid=%s delay=%.1fs reason="%s"; '
                 "the job may run twice, or again once its reservation has expired",
                 status.value,
                 *fields,

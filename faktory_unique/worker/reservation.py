@@ -54,6 +54,9 @@ class Reservation:
         since: the time just before FETCH was sent, as `(time.monotonic(), client.now())`. The
             server starts the time of the reservation later.
         shutting_down: set when the worker has time for one more try of a failed report only.
+
+    Attributes:
+        copy_jid: the jid of the last copy that was pushed to requeue the job; empty without one.
     """
 
     def __init__(
@@ -64,6 +67,7 @@ class Reservation:
         shutting_down: threading.Event,
     ) -> None:
         self.job = job
+        self.copy_jid = ""
         self._client = client
         self._commands = client._commands  # noqa: SLF001  # internal
         self._since = since
@@ -141,8 +145,10 @@ class Reservation:
         status, pauses = ReportStatus.WITHHELD, _ResendPauses(self._shutting_down)
         ends_by_expiry = failure_outcome(self.job) is not FailureOutcome.RETRIED
         while self.elapsed() < limit:
+            copy = copy_due_in(job, delay, self._client.now())
+            self.copy_jid = copy["jid"]
             try:
-                status = self._push(copy_due_in(job, delay, self._client.now()))
+                status = self._push(copy)
             except CommandNotSent:
                 pass
             else:

@@ -10,12 +10,10 @@ from faktory_unique.locks.transition import held
 # For a job with retries left: reserve_for 60, its reaping, its first backoff, its queue.
 ATTEMPT = 60 + 30 + (15 + 29 + 10) + 600
 
-UNTIL = pytest.mark.parametrize("until", ["success", "start", "expiry"])
+UNTIL = pytest.mark.parametrize("until", ["success", "start"])
 
 # The seconds for which the lock is held once its job has been fetched; None: it is released.
-FETCHED = pytest.mark.parametrize(
-    ("until", "seconds"), [("success", ATTEMPT), ("start", None), ("expiry", 600)]
-)
+FETCHED = pytest.mark.parametrize(("until", "seconds"), [("success", ATTEMPT), ("start", None)])
 
 
 class AfterPush(Middleware):

@@ -69,10 +69,9 @@ class TestReplacedJob:
         assert not copy.runs
         assert harness.events()[-1] == "superseded"
 
-    @pytest.mark.parametrize("until", ["success", "expiry"])
-    def test_store_away_runs_the_replaced_job(self, harness, until):
+    def test_store_away_runs_the_replaced_job(self, harness):
         """Two runs are better than none."""
-        unique = replacing(harness, until)
+        unique = replacing(harness)
         push_old_and_new(harness, unique)
         harness.store.away = True
         assert harness.fetch(unique, queue="old").runs

@@ -81,7 +81,7 @@ class TestReplacingJob:
         new = harness.push(unique, AfterPush(work))
         assert new.confirmed  # the push did write its tombstone
         assert lock(harness, new) == (leased("another-jid"), 500)
-        assert ("lapsed" in harness.events()) is (until != "expiry")
+        assert "lapsed" in harness.events()
         assert not harness.fetch(unique, queue="old").runs
 
     @pytest.mark.parametrize("until", ["success", "start"])

@@ -84,12 +84,6 @@ def replaced_until_start(world):
     world.process("worker", _after(3, _work))
 
 
-@scenario(lasting(3), on_conflict="replace", until="expiry")
-def replaced_until_expiry(world):
-    world.process("producer", _push_twice)
-    world.process("worker", _after(3, _work))
-
-
 @scenario(on_conflict="replace")
 def replaced_by_an_unknown_push(world):
     def push(process):

@@ -386,6 +386,20 @@ class Plain(enum.Enum):
     A = 1
 
 
+class Scalar:
+    """Has the methods of a numpy scalar, for example of int64; it is no int."""
+
+    def item(self):
+        return 1
+
+    tolist = item
+
+
+class Array(Scalar):
+    def __len__(self):
+        return 1
+
+
 class LazyText:
     """A proxy like Django's lazy translations: isinstance says that it is a str."""
 
@@ -481,6 +495,8 @@ REFUSED = [
     ([{}.values()], "args[0]: dict_values is not JSON; pass list(args[0])"),
     ([iter([])], "args[0]: list_iterator is not JSON; pass list(args[0])"),
     ([{"d": Data()}], "args[0].d: Data is not JSON; pass dataclasses.asdict(d)"),
+    ([Scalar()], "args[0]: Scalar is not JSON; pass args[0].item()"),
+    ([Array()], "args[0]: Array is not JSON; pass args[0].tolist()"),
     ([{"m": Model()}], 'args[0].m: Model is not JSON; pass m.model_dump(mode="json")'),
     ([object()], f"args[0]: object is not JSON; pass args[0] {OTHER}"),
     ([Data], f"args[0]: type is not JSON; pass args[0] {OTHER}"),

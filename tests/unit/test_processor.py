@@ -39,6 +39,7 @@ class Client:
 def logged(caplog, job, result, status=ReportStatus.ACCEPTED):
     since = time.monotonic(), time.time()
     reservation = Reservation(Client(), job, since, threading.Event())
+    reservation.copy_jid = "jid-00000009"
     with caplog.at_level(logging.INFO, "faktory_unique"):
         assert JobProcessor([Reports(status)], {}).finish(reservation, result) is status
     return caplog.messages
@@ -64,14 +65,16 @@ def test_a_failure_logs_outcome_attempt_and_backoff(caplog, fields, outcome, res
 
 
 def test_a_requeue_logs_its_delay(caplog):
-    assert logged(caplog, JOB, Requeue(5)) == [
-        "job requeued: jobtype=Sync jid=jid-00000001 delay=5.0s"
+    assert logged(caplog, JOB, Requeue(5, "why")) == [
+        'job requeued: jobtype=Sync jid=jid-00000001 new_jid=jid-00000009 delay=5.0s reason="why"'
     ]
 
 
 def test_an_uncertain_requeue_is_a_warning(caplog):
     [line] = logged(caplog, JOB, Requeue(5), ReportStatus.UNKNOWN)
-    assert line.startswith("requeue unknown: jobtype=Sync jid=jid-00000001 delay=5.0s; ")
+    assert line.startswith(
+        "requeue unknown: jobtype=Sync jid=jid-00000001 new_jid=jid-00000009 delay=5.0s "
+    )
     assert caplog.records[0].levelno == logging.WARNING
 
 

@@ -209,12 +209,13 @@ class TestFail:
 class TestRequeue:
     def test_a_copy_with_a_new_jid_is_pushed_before_the_ack(self):
         client = Client("{}", "+OK")
-        assert reservation(client).requeue(JOB, 90) is ReportStatus.ACCEPTED
+        held = reservation(client)
+        assert held.requeue(JOB, 90) is ReportStatus.ACCEPTED
         assert client.verbs == ["PUSHB", "ACK"]
         [copy] = json.loads(client.sent[0].split(" ", 1)[1])
         due = datetime.fromisoformat(copy.pop("at"))
         assert 88 < (due - datetime.now(UTC)).total_seconds() <= 90
-        assert copy.pop("jid") != JOB["jid"]
+        assert copy.pop("jid") == held.copy_jid != JOB["jid"]
         kept = {n: v for n, v in JOB.items() if n not in {"jid", "at", "enqueued_at", "custom"}}
         assert copy == {**kept, "custom": {"unique": {"owner": "o"}, "mine": 1}}
 
