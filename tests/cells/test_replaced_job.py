@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-import pytest
-
 from faktory_unique.locks.transition import held
 from tests.cells.replacement import ATTEMPT, UNTIL, lock, push_old_and_new, replacing
 
