@@ -40,14 +40,14 @@ class Audit:
 
     Args:
         history: the run's history.
-        pending_owners: the owners of the jobs that the server still has.
+        pending_owners: the owners of the jobs that the server still has to run.
 
     Attributes:
         accepted: jobs of which a push was accepted.
         executed: accepted jobs of which a handler ended successfully.
         superseded: accepted jobs that were dropped for one that was executed.
         lost: accepted jobs that were neither, and are not on the server.
-        gone_with_faktory: jobs that Faktory itself lost: see `outcomes.was_lost_by_faktory`.
+        gone_with_faktory: jobs that Faktory itself lost: see `faktory_kills`.
         unfounded: jobs that were dropped without a valid successor.
         overlaps: see `Overlap`.
         strays: jobs that no producer has pushed.

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 
 from redis import Redis
 
-from tests.chaos.storage import stored_jobs
+from tests.chaos.faktory_kills import MOVE_SECONDS
+from tests.chaos.storage import stored_jobs, waiting_fetches
 
 # Faults that can go on at the same time; a worker's stops are the longest.
 _MAX_CONCURRENT = 32
@@ -25,17 +27,19 @@ class FaultInjector:
         proxies: by the name of their server.
         fleet: the producer and worker processes.
         journal: the run's journal.
+        storage_log: follows Faktory's storage, from each start on.
 
     Attributes:
         count: the number of faults that hit something.
         last: a description of the latest fault.
     """
 
-    def __init__(self, servers, proxies, fleet, journal):
+    def __init__(self, servers, proxies, fleet, journal, storage_log):
         self._servers = servers
         self._proxies = proxies
         self._fleet = fleet
         self._journal = journal
+        self._storage_log = storage_log
         self._server_mutexes = {name: threading.Lock() for name in servers}
         self._mutex = threading.Lock()
         self._threads = ThreadPoolExecutor(_MAX_CONCURRENT)
@@ -118,6 +122,8 @@ class FaultInjector:
     def _restart(self, target):
         with self._server_mutexes[target]:
             self._servers[target].restart()
+            if target == "faktory":
+                self._storage_log.follow()
         return True
 
     def _forget(self, target):
@@ -132,17 +138,28 @@ class FaultInjector:
         """Send SIGKILL to Faktory, after journalling its jobs: a job between two places is lost."""
         server = self._servers[target]
         with self._server_mutexes[target]:
+            before = {"began": time.monotonic(), "owners": _owners(server)}
+            time.sleep(MOVE_SECONDS)
+            # A connection carries out one command at a time (server/server.go:374), and the server
+            # one task of its own (server/task_runner.go:95).
+            most_moves = 1 + json.loads(server.ask("INFO")[0])["server"]["connections"]
             server.pause()
             began = time.monotonic()
             time.sleep(_SETTLE_SECONDS)
-            jobs = stored_jobs(server)
             self._journal.write(
                 "faktory_killed",
                 server=target,
+                before=before,
                 began=began,
-                owners=sorted({job.owner for job in jobs}),
-                jids=sorted({job.jid for job in jobs}),
+                owners=_owners(server),
+                most_moves=most_moves - waiting_fetches(server),
             )
             server.kill()
             server.start()
+            self._storage_log.follow()
         return True
+
+
+def _owners(server):
+    """Return the owners of all jobs in Faktory's storage."""
+    return sorted({job.owner for job in stored_jobs(server)})

@@ -20,7 +20,8 @@ class History:
         jobs: logical jobs by owner.
         faults: entries of the faults.
         lock_losses: entries of the times when Redis lost all locks.
-        faktory_kills: entries of each SIGKILL to Faktory, with the jobs that it had.
+        faktory_kills: entries of each SIGKILL to Faktory, with the jobs that it had then and a
+            second before, and the most jobs that it can have moved.
         ends: by process, when and how it was ended.
         exits: by process that got SIGTERM, when it had exited.
         faults_ended: when the last fault was over.
@@ -35,6 +36,7 @@ class History:
         self.faults_ended = math.inf
         self.push_count = 0
         self.successors = defaultdict(set)
+        self._stored = defaultdict(list)
         self._pushes = defaultdict(dict)
         self._latest_push = {}
         for entry in entries:
@@ -58,6 +60,10 @@ class History:
     def lost_locks(self, since, until):
         """Return whether Redis lost all locks at any time in this span."""
         return any(loss["ended"] >= since and loss["began"] <= until for loss in self.lock_losses)
+
+    def stored_times(self, owner):
+        """Return when Faktory's storage got a copy of this owner's job, or moved one, in order."""
+        return sorted(self._stored[owner])
 
     def _job(self, entry):
         return self.jobs.setdefault(entry["owner"], LogicalJob(entry["owner"], entry["key"]))
@@ -160,6 +166,9 @@ class History:
 
     def _add_faktory_killed(self, entry):
         self.faktory_kills.append(entry)
+
+    def _add_stored(self, entry):
+        self._stored[entry["owner"]].append(entry["mono"])
 
     def _add_faults_ended(self, entry):
         self.faults_ended = entry["mono"]

@@ -32,7 +32,10 @@ class Journal:
         return cls(os.environ[JOURNAL_VARIABLE], os.environ[NAME_VARIABLE])
 
     def write(self, type_, **fields):
-        """Append an entry with the time (by both clocks), the writer, the type and the fields."""
+        """Append an entry with the time (by both clocks), the writer, the type and the fields.
+
+        A field `mono` replaces the present time: the entry is about an earlier moment.
+        """
         clocks = {"mono": time.monotonic(), "wall": time.time()}
         entry = {**clocks, "writer": self.writer, "type": type_, **fields}
         os.write(self._file, json.dumps(entry).encode() + b"\n")

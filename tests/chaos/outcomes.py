@@ -5,9 +5,7 @@ from __future__ import annotations
 from enum import Enum
 
 from tests.chaos.details import successor_owner
-
-# A tick of the promotion, and some time in the queue, for a requeued copy.
-_COPY_WAIT_SECONDS = 12.0
+from tests.chaos.faktory_kills import owners_lost_by_kills
 
 
 class Outcome(Enum):
@@ -25,13 +23,19 @@ class Outcomes:
 
     Args:
         history: the run's history.
-        pending_owners: the owners of the jobs that the server still has.
+        pending_owners: the owners of the jobs that the server still has to run.
     """
 
     def __init__(self, history, pending_owners):
         self._history = history
         self._pending_owners = pending_owners
         self._known = {}
+        missing = [
+            job
+            for job in history.jobs.values()
+            if job.accepted_push and not job.completions and job.owner not in pending_owners
+        ]
+        self._lost_by_kills = owners_lost_by_kills(history, missing)
 
     def of(self, job):
         """Return the outcome of a logical job."""
@@ -50,7 +54,7 @@ class Outcomes:
         if successor is not None:
             outcome = self.of(successor)
             return Outcome.SUPERSEDED if outcome is Outcome.EXECUTED else outcome
-        lost_by_faktory = was_lost_by_faktory(self._history, job)
+        lost_by_faktory = job.owner in self._lost_by_kills
         return Outcome.GONE_WITH_FAKTORY if lost_by_faktory else Outcome.LOST
 
     def _superseded_by(self, job):
@@ -88,28 +92,3 @@ def unfounded_supersedes(history):
         for event in job.events:
             if event["name"] == "superseded" and find_successor(history, job, event) is None:
                 yield job, event
-
-
-def was_lost_by_faktory(history, job):
-    """Return whether a Faktory that got SIGKILL lost the job between two places of its storage.
-
-    The job had been accepted, and was in no place of the storage when the server was paused before
-    the kill. No ACK had been sent, except for a requeue with a copy that could still be waiting.
-    Nothing was seen of the job later.
-    """
-    push = job.accepted_push
-    return push is not None and any(
-        push.ended < kill["began"]
-        and job.owner not in kill["owners"]
-        and not _acknowledged_before(job, kill["began"])
-        and all(copy.last_seen < kill["began"] for copy in job.copies.values())
-        for kill in history.faktory_kills
-    )
-
-
-def _acknowledged_before(job, when):
-    return any(
-        (report.type == "ack" and report.began < when)
-        or (report.type == "requeue" and report.began < when - report.delay - _COPY_WAIT_SECONDS)
-        for report in job.reports
-    )

@@ -6,7 +6,9 @@ from datetime import UTC, datetime
 
 from tests.chaos.audit import Audit
 from tests.chaos.details import ALSO_REPLACED, REPLACED_BY, REPLACES, run_blocked_detail
+from tests.chaos.faktory_kills import MOVE_SECONDS
 from tests.chaos.history import History
+from tests.chaos.records import ACCEPTED_STATUSES
 
 EXCLUSIVE_KEY = "u:ChaosExclusive:k"
 REPLACE_KEY = "u:ChaosReplace:k"
@@ -52,6 +54,7 @@ class Scenario:
         job=None,
         confirmed=True,
         confirm_event=True,
+        stored=True,
     ):
         """A push that acquired its lock, or replaced the job of another owner.
 
@@ -69,6 +72,7 @@ class Scenario:
             job: the jid of the caller's Job, if the owner is another.
             confirmed: whether the result says so.
             confirm_event: whether a pushed job's lock was confirmed.
+            stored: whether Faktory stored an accepted job.
         """
         self._calls += 1
         ended = began + 0.1 if ended is None else ended
@@ -85,6 +89,8 @@ class Scenario:
         if status == "pushed" and confirm_event:
             detail = f"{REPLACES}{replaces}" if replaces else ""
             self.event("confirmed", owner, ended - 0.01, **fields, detail=detail)
+        if status in ACCEPTED_STATUSES and stored:
+            self.store(owner, ended - 0.05)
         if status is not None:
             result = {"status": status, "result_jid": holder or jid or owner}
             submitted = {"call": self._calls, "jid": job or owner, "key": key}
@@ -134,10 +140,12 @@ class Scenario:
         """The successful end of its handler."""
         self._add(mono, process, "end", **_fields(owner, jid), outcome="done")
 
-    def report(self, type_, owner, mono, status="accepted", *, jid=None, process="w"):
+    def report(self, type_, owner, mono, status="accepted", *, jid=None, process="w", stored=True):
         """An ACK, FAIL or requeue, and its status (None: the worker never knew it)."""
         fields = _fields(owner, jid)
         self._add(mono, process, type_, **fields)
+        if status == "accepted" and type_ != "ack" and stored:
+            self.store(owner, mono + 0.01)
         if status is not None:
             self._add(mono + 0.02, process, f"{type_}_status", **fields, status=status)
 
@@ -186,10 +194,22 @@ class Scenario:
         """An orderly restart of a server."""
         self._fault("restart", server, None, began, ended)
 
-    def kill_faktory(self, mono, *owners):
-        """A SIGKILL to Faktory when it had the jobs of these owners."""
-        jobs = {"owners": list(owners), "jids": list(owners)}
-        self._add(mono, "controller", "faktory_killed", server="faktory", began=mono, **jobs)
+    def store(self, owner, mono):
+        """Faktory stores a job, or moves it to another place."""
+        self._add(mono, "controller", "stored", owner=owner, jid=owner, place="q:default")
+
+    def kill_faktory(self, mono, *owners, before=(), most_moves=3):
+        """A SIGKILL to Faktory when it had the jobs of these owners.
+
+        Args:
+            mono: when it was paused.
+            owners: those of the jobs that it had then.
+            before: those of the jobs that it had a moment before.
+            most_moves: the number of jobs that it can have moved.
+        """
+        earlier = {"began": mono - MOVE_SECONDS, "owners": list(before)}
+        fields = {"began": mono, "owners": list(owners), "before": earlier}
+        self._add(mono, "controller", "faktory_killed", **fields, most_moves=most_moves)
 
     def delay(self, server, began, ended):
         """A delay of all bytes to and from a server."""

@@ -61,7 +61,7 @@ def test_job_is_pending_with_its_successor(replaced):
 
 def test_job_is_gone_with_faktory_with_its_successor(replaced):
     replaced.supersede("x", 2, "y")
-    replaced.kill_faktory(5, "another")
+    replaced.kill_faktory(5, "another", before=["y"])
     audit = replaced.audit()
     assert audit.lost == []
     assert [job.owner for job in audit.gone_with_faktory] == ["x", "y"]
