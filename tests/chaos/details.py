@@ -16,6 +16,9 @@ FETCH_ERROR = "FETCH"
 REQUEUE_ERROR = "REQUEUE"
 """Start of a `store_error`: the lock write at a requeue failed."""
 
+ACK_ERROR = "ACK:"
+"""Start of a `store_error`: the release of the lock after ACK failed."""
+
 NOT_CONNECTED = "connecting to"
 """Part of a `store_error`: there was no connection, so nothing was sent."""
 
@@ -42,6 +45,11 @@ def is_fetch_error(event):
 def is_requeue_error(event):
     """Return whether the event says that the lock write at a requeue failed."""
     return event["detail"].startswith(REQUEUE_ERROR)
+
+
+def is_ack_error(event):
+    """Return whether the event says that the release of the lock after ACK failed."""
+    return event["detail"].startswith(ACK_ERROR)
 
 
 def was_not_sent(event):

@@ -6,15 +6,10 @@ import math
 from collections import defaultdict
 from itertools import combinations
 
-from tests.chaos.details import is_fetch_error, is_run_lock_error, running_jid
+from tests.chaos.details import running_jid
+from tests.chaos.run_locks import why_release_failed
 from tests.chaos.settings import EXCLUSIVE, RESERVE_FOR, has_jobtype
-from tests.chaos.timing import RELEASE_SECONDS, RUN_LEASE_SECONDS, RUN_LOCK_SECONDS, STORE_SECONDS
-
-# A release that the store failed is tried again every five seconds at the longest.
-_RELEASE_RETRY_SECONDS = 5.0
-
-# If its acquire had no answer, a run lock lasts for its lease and a moment.
-_UNANSWERED_LEASE_SECONDS = RUN_LEASE_SECONDS + 2.0
+from tests.chaos.timing import REDIS_ROUNDING_SECONDS, RUN_LOCK_SECONDS
 
 
 def concurrent_runs(history):
@@ -62,34 +57,40 @@ def _concurrency_reason(history, *runs):
 
 
 def requeues_for_ended_runs(history):
-    """Yield each `run_blocked` event for a run that was over.
+    """Yield each `run_blocked` event of a job that was fetched when the run in its way was over.
 
-    Each comes with the reason why its run lock was not released, or None.
+    Each comes with the reason why the run lock was not released, or None.
     """
     for job in history.jobs.values():
         for event in job.events:
             if event["name"] == "run_blocked":
-                jid, when = running_jid(event), event["mono"]
+                jid, when = running_jid(event), _fetched_at(job, event)
                 others = [each for each in history.jobs.values() if each.key == job.key]
                 other = next((each for each in others if jid in each.copies), None)
-                report = _end_of_run(other, jid, when) if other is not None else None
-                if report is not None and when > report.ended + RELEASE_SECONDS:
-                    yield event, _why_not_released(history, other, jid, report, when)
+                run = _ended_run(other, jid, when) if other is not None else None
+                if run is not None:
+                    yield event, _why_not_released(history, other, jid, run, when)
 
 
-def _end_of_run(job, jid, when):
-    """Return the report of the latest run of this jid before `when`, or None if it was not over."""
+def _fetched_at(job, event):
+    """Return when the worker that emitted this event had fetched the job."""
+    fetches = job.copies[event["jid"]].fetches
+    times = [f["mono"] for f in fetches if f["writer"] == event["writer"]]
+    return max(when for when in times if when <= event["mono"])
+
+
+def _ended_run(job, jid, when):
+    """Return FETCH and report of the latest run of this jid before `when`, if it was over."""
     copy = job.copies[jid]
     fetches = [f for f in copy.fetches if f["mono"] < when and not _was_blocked(job, f)]
-    return _report_of(copy, fetches[-1], when) if fetches else None
-
-
-def _report_of(copy, fetch, when):
-    """Return the report of the run that began with this FETCH, if it had its status before."""
+    if not fetches:
+        return None
+    fetch = fetches[-1]
     later = [each["mono"] for each in copy.fetches if each["mono"] > fetch["mono"]]
     until = min(later, default=math.inf)
     reports = [r for r in copy.reports if r.process == fetch["writer"] and r.ended < when]
-    return next((r for r in reports if fetch["mono"] < r.began < until), None)
+    report = next((r for r in reports if fetch["mono"] < r.began < until), None)
+    return None if report is None else (fetch, report)
 
 
 def _was_blocked(job, fetch):
@@ -102,34 +103,12 @@ def _was_blocked(job, fetch):
     )
 
 
-def _why_not_released(history, job, jid, report, when):
-    process = report.process
-    if history.was_interrupted(process, report.began, report.ended + RELEASE_SECONDS):
-        return f"{process} was killed or stopped at its end"
-    has_ended = history.ends.get(process, (math.inf, None))[0] <= when
-    for event in job.events:
-        if (event["name"], event["jid"], event["writer"]) == ("store_error", jid, process):
-            failed = event["mono"]
-            # The acquire had no answer and the job was requeued: the acquire may be applied late.
-            is_acquire = is_fetch_error(event) and failed <= report.began
-            if is_acquire and when <= failed + _UNANSWERED_LEASE_SECONDS:
-                return "its acquire was not answered"
-            is_release = is_run_lock_error(event) and failed >= report.began
-            if is_release and (has_ended or when <= _released_by(history, failed)):
-                return "the store was unavailable at its end"
-    return None
-
-
-def _released_by(history, since):
-    """Return when a release that failed at `since` is done at the latest.
-
-    The retries succeed after the faults of Redis that follow each other without a pause.
-    """
-    retry_seconds = _RELEASE_RETRY_SECONDS + STORE_SECONDS
-    for fault in sorted(history.faults, key=lambda each: each["began"]):
-        if fault["target"] == "redis" and fault["began"] <= since + retry_seconds:
-            since = max(since, fault["ended"])
-    return since + retry_seconds
+def _why_not_released(history, job, jid, run, when):
+    fetch, report = run
+    # It was held before the handler began. Redis rounds TTLs up.
+    if when > report.began + RUN_LOCK_SECONDS + REDIS_ROUNDING_SECONDS:
+        return None
+    return why_release_failed(history, job, jid, fetch, report, when)
 
 
 def missed_pushes(history):

@@ -57,6 +57,15 @@ class History:
             if fault["kind"] == "stop"
         )
 
+    def exit_time(self, process):
+        """Return when a process that was killed or got SIGTERM had exited; infinite if it lives."""
+        ended, _ = self.ends.get(process, (math.inf, None))
+        return self.exits.get(process, ended)
+
+    def was_killed(self, process):
+        """Return whether a process was ended by SIGKILL."""
+        return self.ends.get(process, (math.inf, None))[1] == "kill"
+
     def lost_locks(self, since, until):
         """Return whether Redis lost all locks at any time in this span."""
         return any(loss["ended"] >= since and loss["began"] <= until for loss in self.lock_losses)

@@ -5,12 +5,14 @@ from __future__ import annotations
 import math
 from typing import NamedTuple
 
+from tests.chaos.deferrals import pending_until
+from tests.chaos.details import is_ack_error
 from tests.chaos.replacement import is_tombstone, tombstone_problem
 from tests.chaos.run_locks import is_run_lock, run_lock_problem, why_run_lock_left
 from tests.chaos.settings import EXCLUSIVE, LEASE, TTL, has_jobtype
 from tests.chaos.timing import (
     LONGEST_DELAY_SECONDS,
-    RELEASE_SECONDS,
+    REDIS_ROUNDING_SECONDS,
     attempt_seconds,
     latest_retry_seconds,
 )
@@ -33,17 +35,16 @@ class Lock(NamedTuple):
 def pushes_blocked_by_ended_jobs(history):
     """Yield each push that was a duplicate of a job that was over, with an explanation or None.
 
-    A lock is free a moment after the ACK was answered, unless its release failed. For a policy that
-    frees the lock at the job's start, see `tests.chaos.exclusion.missed_pushes`.
+    A worker journals the status of an ACK after it has released the lock, or has failed to. For a
+    policy that frees the lock at the job's start, see `tests.chaos.exclusion.missed_pushes`.
     """
     for job in history.jobs.values():
         if has_jobtype(job.key, EXCLUSIVE):
             continue
         for push in job.pushes:
             holder = history.jobs.get(push.holder)
-            if holder is not None and push.began > holder.ended + RELEASE_SECONDS:
-                failed = "the store failed" if holder.first_event("store_error") else None
-                yield push, _why_left(Lock(push.key, holder.owner, 0), history) or failed
+            if holder is not None and push.began > holder.ended:
+                yield push, _why_left(history, holder, push.began)
 
 
 def find_orphans(locks, history, now):
@@ -64,10 +65,16 @@ def find_expiring(locks, history, now):
     Tombstones are left out: they block no push.
     """
     return [
-        (lock, (why_run_lock_left if is_run_lock(lock) else _why_left)(lock, history))
+        (lock, _why_left_at(lock, history, now))
         for lock in locks
         if not is_tombstone(lock) and _problem(lock, history, now) is None
     ]
+
+
+def _why_left_at(lock, history, now):
+    if is_run_lock(lock):
+        return why_run_lock_left(lock, history, now)
+    return _why_left(history, _job(lock, history), now)
 
 
 def _problem(lock, history, now):
@@ -75,46 +82,57 @@ def _problem(lock, history, now):
         return tombstone_problem(lock, history)
     if is_run_lock(lock):
         return run_lock_problem(lock, history, now)
-    if lock.ttl == -1:
-        return "it never expires"
-    allowed = _longest_ttl(lock, history)
+    return "it never expires" if lock.ttl == -1 else _lock_problem(lock, history, now)
+
+
+def _lock_problem(lock, history, now):
+    job = _job(lock, history)
+    if job is None or job.key != lock.key:
+        return "no job has this owner and key"
+    allowed = _longest_ttl(lock, job, now)
     if lock.ttl > allowed:
         return f"docs/design.md allows {allowed:.0f} s"
-    ack = _last_ack(lock, history)
-    if ack is not None and _why_left(lock, history) is None:
-        return f"the ACK of {ack.process} was accepted, but the lock was not released"
+    if _why_left(history, job, now) is None:
+        return f"the ACK of {_last_ack(job).process} was accepted, but the lock was not released"
     return None
 
 
-def _longest_ttl(lock, history):
+def _job(lock, history):
+    return history.jobs.get(lock.value.removesuffix("?"))
+
+
+def _longest_ttl(lock, job, now):
+    """Return the longest TTL that a lock of this job can have left."""
     if lock.value.endswith("?"):
-        return LEASE
-    job = history.jobs.get(lock.value)
-    most = max((fetch["failures"] for fetch in job.fetches) if job else (), default=0)
+        # A lease is set by a push, also by one that renews it, and by nothing else.
+        pushed = max((push.ended for push in job.pushes), default=0)
+        return min(LEASE, pushed + LEASE + REDIS_ROUNDING_SECONDS - now)
+    most = max((fetch["failures"] for fetch in job.fetches), default=0)
     retrying = latest_retry_seconds(most) + TTL
     return max(LEASE, LONGEST_DELAY_SECONDS + TTL, attempt_seconds(most), retrying)
 
 
-def _last_ack(lock, history):
-    job = history.jobs.get(lock.value.removesuffix("?"))
-    reports = job.reports if job is not None else ()
-    acks = [report for report in reports if (report.type, report.status) == ("ack", "accepted")]
-    return max(acks, key=lambda ack: ack.began, default=None)
+def _last_ack(job):
+    """Return the ACK that ended a job for good; None if there is none that was accepted."""
+    last = max(job.reports, key=lambda report: report.began, default=None)
+    is_ack = last is not None and (last.type, last.status) == ("ack", "accepted")
+    return last if is_ack else None
 
 
-def _why_left(lock, history):
-    """Return why the lock's last holder did not release it, or None if nothing explains it."""
-    ack = _last_ack(lock, history)
+def _why_left(history, job, when):
+    """Return why the lock of a job may stand at a time, or None if it must have been released."""
+    ack = _last_ack(job)
     if ack is None:
         return "no ACK was accepted"
-    if history.was_interrupted(ack.process, ack.began, ack.ended + RELEASE_SECONDS):
-        return f"{ack.process} was killed or stopped at its end"
-    job = history.jobs[lock.value.removesuffix("?")]
+    most = max((fetch["failures"] for fetch in job.fetches), default=0)
+    if when > ack.ended + attempt_seconds(most):  # no write sets a longer TTL, or comes later
+        return None
     for event in job.events:
-        process = event["writer"]
-        ended, _ = history.ends.get(process, (math.inf, None))
-        ended = history.exits.get(process, ended)
-        # Once Redis is available again, each process that is left applies its deferred writes.
-        if event["name"] == "store_error" and event["mono"] <= ended < history.faults_ended:
-            return f"the store failed, and {process} was ended"
+        is_of_ack = event["writer"] == ack.process and ack.began <= event["mono"] <= ack.ended
+        if event["name"] == "store_error" and is_of_ack and is_ack_error(event):
+            until = pending_until(history, ack.process, event["mono"])
+            if until == math.inf:
+                return f"the store failed the release, and {ack.process} ended before it was back"
+            if when <= until:
+                return f"the store failed the release, until {until:.1f} at the latest"
     return None

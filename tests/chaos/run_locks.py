@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-import math
-
+from tests.chaos.deferrals import pending_until
 from tests.chaos.details import is_fetch_error, is_run_lock_error
 from tests.chaos.timing import (
     REDIS_ROUNDING_SECONDS,
-    RELEASE_SECONDS,
     RUN_LEASE_SECONDS,
     RUN_LOCK_SECONDS,
+    STORE_SECONDS,
 )
+
+# If its acquire had no answer, a run lock lasts for its lease and a moment.
+_UNANSWERED_LEASE_SECONDS = RUN_LEASE_SECONDS + STORE_SECONDS
 
 
 def is_run_lock(lock):
@@ -41,37 +43,47 @@ def run_lock_problem(lock, history, now):
     if now + lock.ttl > held + RUN_LOCK_SECONDS + REDIS_ROUNDING_SECONDS:
         late = now + lock.ttl - held - RUN_LOCK_SECONDS
         return f"it was held again when its job had run for {late:.0f} s"
-    left = why_run_lock_left(lock, history)
+    left = why_run_lock_left(lock, history, now)
     return None if left else "its job was reported, but the lock was not released"
 
 
-def why_run_lock_left(lock, history):
-    """Return why its worker did not release this run lock, or None if nothing explains it."""
+def why_run_lock_left(lock, history, now):
+    """Return why its worker has not released this run lock, or None if nothing explains it.
+
+    A worker journals the status of a report after it has released the run lock, or has failed to.
+    """
     job, copy = _holder(lock, history)
     fetch = copy.fetches[-1]
-    report = next((r for r in copy.reports if r.began >= fetch["mono"]), None)
     worker = fetch["writer"]
-    ended, _ = history.ends.get(worker, (math.inf, None))
-    if report is None:
-        return f"{worker} ended during its run" if ended < math.inf else None
-    process = report.process
-    if history.was_interrupted(process, report.began, report.ended + RELEASE_SECONDS):
-        return f"{process} was killed or stopped at its end"
-    exited = history.exits.get(process, ended)
-    if not _release_failed(job, copy.jid, fetch) or exited >= history.faults_ended:
-        return None
-    return f"the store failed, and {process} was ended"
+    report = next((r for r in copy.reports if r.began >= fetch["mono"]), None)
+    if report is None or report.status is None:
+        return f"{worker} was killed during its run" if history.was_killed(worker) else None
+    return why_release_failed(history, job, copy.jid, fetch, report, now)
 
 
-def _release_failed(job, jid, fetch):
-    """Return whether the store failed the release of the run lock since this FETCH."""
-    failed = ("store_error", jid, fetch["writer"])
-    return any(
-        (event["name"], event["jid"], event["writer"]) == failed
-        and (is_run_lock_error(event) or is_fetch_error(event))
-        for event in job.events
-        if event["mono"] >= fetch["mono"]
-    )
+def why_release_failed(history, job, jid, fetch, report, when):
+    """Return why a run lock may stand when its job was reported, or None.
+
+    Args:
+        history: the run's history.
+        job: the logical job that had the run lock.
+        jid: its copy.
+        fetch: the journal entry of the copy's FETCH.
+        report: the report that ended the run.
+        when: when the run lock was found.
+    """
+    for event in job.events:
+        if (event["name"], event["jid"], event["writer"]) != ("store_error", jid, report.process):
+            continue
+        failed = event["mono"]
+        is_release = is_run_lock_error(event) and report.began <= failed <= report.ended
+        if is_release and when <= pending_until(history, report.process, failed):
+            return "the store was unavailable at its end"
+        # The acquire had no answer and the job was requeued: the acquire may be applied late.
+        is_acquire = is_fetch_error(event) and fetch["mono"] <= failed <= report.began
+        if is_acquire and when <= failed + _UNANSWERED_LEASE_SECONDS:
+            return "its acquire was not answered"
+    return None
 
 
 def _holder(lock, history):

@@ -5,11 +5,12 @@ from __future__ import annotations
 from tests.chaos.details import FETCH_ERROR, RUN_LOCK_ERROR, run_blocked_detail
 from tests.chaos.exclusion import requeues_for_ended_runs
 from tests.chaos.scenario import EXCLUSIVE_KEY
+from tests.chaos.timing import RUN_LOCK_SECONDS
 
 RELEASE_FAILED = {
     "name": "store_error",
     "owner": "x",
-    "mono": 5.5,
+    "mono": 5.01,
     "detail": f"{RUN_LOCK_ERROR}: unavailable",
 }
 
@@ -34,9 +35,9 @@ def test_requeue_for_an_ended_run_is_held_up(running):
     assert audit.last_line(0, 0).endswith(" run_blocked=1 held_up=1")
 
 
-def test_killed_worker_explains_a_requeue(running):
+def test_worker_killed_after_its_report_explains_no_requeue(running):
     running.end("w", 5.2)
-    assert requeue_explanations(running, 20) == ["w was killed or stopped at its end"]
+    assert requeue_explanations(running, 20) == [None]
 
 
 def test_requeue_for_a_job_that_was_itself_blocked_is_correct(scenario):
@@ -74,6 +75,19 @@ def test_worker_that_ends_with_a_deferred_release_explains_it(running):
     assert requeue_explanations(running, 20) == ["the store was unavailable at its end"]
 
 
+def test_deferred_release_explains_nothing_past_the_run_lock(running):
+    running.delay("redis", 4, 6)
+    running.event(**RELEASE_FAILED)
+    running.end("w", 12)
+    assert requeue_explanations(running, 5 + RUN_LOCK_SECONDS + 2) == [None]
+
+
+def test_store_error_before_the_report_explains_no_requeue(running):
+    running.delay("redis", 4, 15)
+    running.event(**{**RELEASE_FAILED, "mono": 4.5})
+    assert requeue_explanations(running, 20) == [None]
+
+
 def test_unanswered_acquire_explains_a_requeue(scenario):
     """x was requeued since the acquire of its run lock had no answer."""
     scenario.push("x", 0, key=EXCLUSIVE_KEY)
@@ -83,6 +97,16 @@ def test_unanswered_acquire_explains_a_requeue(scenario):
     scenario.run("x", 40, jid="copy", parent="x")
     scenario.push("y", 3, key=EXCLUSIVE_KEY)
     assert requeue_explanations(scenario, 20) == ["its acquire was not answered"]
+
+
+def test_unanswered_acquire_explains_nothing_past_its_lease(scenario):
+    scenario.push("x", 0, key=EXCLUSIVE_KEY)
+    failed = {"event": "store_error", "detail": f"{FETCH_ERROR}: unavailable"}
+    scenario.fetch("x", 1, **failed, decision="Requeue")
+    scenario.report("requeue", "x", 2)
+    scenario.run("x", 60, jid="copy", parent="x")
+    scenario.push("y", 3, key=EXCLUSIVE_KEY)
+    assert requeue_explanations(scenario, 40) == [None]
 
 
 def test_duplicate_of_a_job_that_then_runs_is_not_missed(scenario):

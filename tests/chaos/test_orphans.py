@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from tests.chaos.details import ACK_ERROR, FETCH_ERROR
 from tests.chaos.drain import drain_bound
 from tests.chaos.orphans import Lock, find_expiring, find_orphans, pushes_blocked_by_ended_jobs
 from tests.chaos.scenario import Scenario
@@ -18,61 +19,82 @@ def executed(scenario):
     return scenario
 
 
-def is_orphan(scenario, lock, now=1000.0):
+def is_orphan(scenario, lock, now=2.5):
     history = scenario.history()
     orphans, expiring = find_orphans([lock], history, now), find_expiring([lock], history, now)
     assert len(orphans) + len(expiring) == 1
     return bool(orphans)
 
 
+@pytest.fixture
+def release_failed(executed):
+    """The store fails the release of x's lock, and a fault of Redis goes on until 10."""
+    executed.event("store_error", "x", 2.01, detail=f"{ACK_ERROR} unavailable")
+    executed.delay("redis", 1.9, 10)
+    return executed
+
+
+# Redis is back at 10, and a retry comes after five seconds and may take two.
+RELEASED = 17
+
+
 def test_lock_of_an_acknowledged_job_is_an_orphan(executed):
     assert is_orphan(executed, Lock("k", "x", 50))
 
 
-def test_worker_killed_after_its_ack_may_leave_a_lock(executed):
-    executed.end("w", 2.1)
-    assert not is_orphan(executed, Lock("k", "x", 50))
+def test_worker_killed_during_its_ack_may_leave_a_lock(scenario):
+    scenario.push("x", 0)
+    scenario.fetch("x", 1)
+    scenario.report("ack", "x", 2, None)
+    scenario.end("w", 2.01)
+    assert not is_orphan(scenario, Lock("k", "x", 50))
 
 
-def test_worker_killed_long_after_its_ack_explains_nothing(executed):
-    executed.end("w", 20)
+@pytest.mark.parametrize("how", ["kill", "terminate"])
+def test_worker_that_ends_after_its_ack_leaves_an_orphan(executed, how):
+    executed.end("w", 2.1, how)
     assert is_orphan(executed, Lock("k", "x", 50))
 
 
-def test_kill_of_another_worker_explains_nothing(executed):
-    executed.end("another", 2.1)
-    assert is_orphan(executed, Lock("k", "x", 50))
-
-
-def test_sigterm_after_the_ack_explains_nothing(executed):
-    executed.end("w", 2.1, "terminate")
-    assert is_orphan(executed, Lock("k", "x", 50))
-
-
-def test_worker_stopped_at_its_ack_may_leave_a_lock(executed):
+def test_worker_stopped_during_its_ack_leaves_an_orphan(executed):
+    """It releases the lock once it goes on."""
     executed.stop("w", 2.01, 5)
-    assert not is_orphan(executed, Lock("k", "x", 50))
-
-
-def test_store_error_of_an_ending_worker_may_leave_a_lock(executed):
-    executed.end("w", 2.1, "terminate")
-    executed.event("store_error", "x", 2.5)
-    executed.exit("w", 3)
-    executed.end_faults(50)
-    assert not is_orphan(executed, Lock("k", "x", 50))
-
-
-def test_store_error_before_the_end_may_leave_a_lock(executed):
-    executed.event("store_error", "x", 2.5)
-    executed.end("w", 20, "terminate")
-    assert not is_orphan(executed, Lock("k", "x", 50))
-
-
-def test_worker_that_lives_after_a_store_error_must_release(executed):
-    executed.event("store_error", "x", 2.5)
-    executed.end_faults(20)
-    executed.end("w", 100, "terminate")
     assert is_orphan(executed, Lock("k", "x", 50))
+
+
+@pytest.mark.parametrize(("exited", "expected"), [(RELEASED - 1, False), (RELEASED + 1, True)])
+def test_worker_that_ends_before_its_release_may_leave_a_lock(release_failed, exited, expected):
+    release_failed.end("w", 5, "terminate")
+    release_failed.exit("w", exited)
+    assert is_orphan(release_failed, Lock("k", "x", 50), now=100) is expected
+
+
+@pytest.mark.parametrize(("now", "expected"), [(RELEASED - 1, False), (RELEASED + 1, True)])
+def test_worker_that_lives_must_release_once_redis_is_back(release_failed, now, expected):
+    assert is_orphan(release_failed, Lock("k", "x", 50), now) is expected
+
+
+def test_stopped_worker_releases_after_its_stop(release_failed):
+    release_failed.stop("w", 12, 30)
+    assert not is_orphan(release_failed, Lock("k", "x", 50), 36)
+    assert is_orphan(release_failed, Lock("k", "x", 50), 38)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        {"mono": 1.01, "detail": f"{FETCH_ERROR}: unavailable"},
+        {"mono": 2.01, "detail": f"{ACK_ERROR} unavailable", "process": "another"},
+        {"mono": 0.05, "detail": "unavailable", "process": "p"},
+    ],
+    ids=["at FETCH", "of another worker", "of the producer"],
+)
+def test_store_error_of_another_write_explains_no_lock(executed, error):
+    executed.event("store_error", "x", **error)
+    executed.delay("redis", 0, 10)
+    for process in ("w", "another", "p"):
+        executed.end(process, 5)
+    assert is_orphan(executed, Lock("k", "x", 50), 12)
 
 
 def test_job_without_an_accepted_ack_may_leave_a_lock(scenario):
@@ -82,14 +104,16 @@ def test_job_without_an_accepted_ack_may_leave_a_lock(scenario):
     assert not is_orphan(scenario, Lock("k", "x", 50))
 
 
-def test_push_of_a_job_that_never_ran_may_leave_a_lease(scenario):
+@pytest.mark.parametrize(("now", "expected"), [(2, False), (5, True)])
+def test_lease_is_no_longer_than_its_push_allows(scenario, now, expected):
+    """The push ended at 0.1, so the lease ends at 10.1; Redis rounds up."""
     scenario.push("x", 0, status="unknown")
-    assert not is_orphan(scenario, Lock("k", "x?", LEASE - 1))
+    assert is_orphan(scenario, Lock("k", "x?", LEASE - 2), now) is expected
 
 
-def test_lock_that_never_expires_is_an_orphan(executed):
-    executed.end("w", 2.1)
-    assert is_orphan(executed, Lock("k", "x", -1))
+def test_lock_that_never_expires_is_an_orphan(scenario):
+    scenario.push("x", 0)
+    assert is_orphan(scenario, Lock("k", "x", -1))
 
 
 @pytest.mark.parametrize(("failures", "allowed"), [(0, 164), (1, 194), (3, 332)])
@@ -103,11 +127,16 @@ def test_lock_longer_than_an_attempt_is_an_orphan(scenario, failures, allowed):
 
 def test_lease_longer_than_the_policys_is_an_orphan(scenario):
     scenario.push("x", 0, status="unknown")
-    assert is_orphan(scenario, Lock("k", "x?", LEASE + 1))
+    assert is_orphan(scenario, Lock("k", "x?", LEASE + 1), now=0.2)
 
 
 def test_lock_of_an_unknown_owner_is_an_orphan():
-    assert is_orphan(Scenario(), Lock("k", "nobody", 999))
+    assert is_orphan(Scenario(), Lock("k", "nobody", 5))
+
+
+def test_lock_under_another_key_is_an_orphan(scenario):
+    scenario.push("x", 0)
+    assert is_orphan(scenario, Lock("another", "x", 5))
 
 
 def test_drain_bound_is_that_of_the_slowest_job():
@@ -134,16 +163,38 @@ def test_duplicate_of_a_job_that_was_over_is_unexplained(executed):
     assert explanations(executed) == [None]
 
 
-def test_killed_worker_explains_a_blocked_push(executed):
+@pytest.mark.parametrize(
+    ("began", "expected"),
+    [
+        (RELEASED - 1, "the store failed the release, until 17.0 at the latest"),
+        (RELEASED + 1, None),
+    ],
+)
+def test_failed_release_explains_a_blocked_push(release_failed, began, expected):
+    release_failed.push("y", began, status="duplicate", holder="x")
+    assert explanations(release_failed) == [expected]
+
+
+@pytest.mark.parametrize(("began", "is_explained"), [(155, True), (170, False)])
+def test_dropped_release_explains_pushes_until_the_ttl_ends(release_failed, began, is_explained):
+    """No TTL is longer than that of an attempt: 164 s, set before the ACK."""
+    release_failed.end("w", 5)
+    release_failed.push("y", began, status="duplicate", holder="x")
+    [why] = explanations(release_failed)
+    assert bool(why) is is_explained
+
+
+@pytest.mark.parametrize("mono", [0.05, 1.01, 30])
+def test_earlier_store_error_explains_no_blocked_push(executed, mono):
+    executed.event("store_error", "x", mono, detail=f"{FETCH_ERROR}: unavailable")
+    executed.push("y", 10, status="duplicate", holder="x")
+    assert explanations(executed) == [None]
+
+
+def test_worker_killed_after_its_ack_explains_no_blocked_push(executed):
     executed.end("w", 2.5)
     executed.push("y", 10, status="duplicate", holder="x")
-    assert explanations(executed) == ["w was killed or stopped at its end"]
-
-
-def test_store_error_explains_a_blocked_push(executed):
-    executed.event("store_error", "x", 2.5)
-    executed.push("y", 10, status="duplicate", holder="x")
-    assert explanations(executed) == ["the store failed"]
+    assert explanations(executed) == [None]
 
 
 def test_duplicate_of_a_requeued_job_is_correct(scenario):

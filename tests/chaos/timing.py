@@ -16,9 +16,6 @@ LONGEST_DELAY_SECONDS = 10 + PROMOTION_SECONDS
 STORE_SECONDS = 2.0
 """Longest time that the store has for one write, connecting included."""
 
-RELEASE_SECONDS = 4.0
-"""Time within which a lock is free after its job ended: the release is sent at once."""
-
 REDIS_ROUNDING_SECONDS = 1.0
 """Redis counts TTLs in whole seconds, rounded up, from a moment within the write that set it."""
 
