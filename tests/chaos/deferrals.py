@@ -23,9 +23,9 @@ def pending_until(history, process, failed):
         failed: when the store failed the write.
     """
     until = failed
-    for fault in sorted(history.faults, key=lambda each: each["began"]):
-        is_stop = fault["kind"] == "stop" and fault["victim"] == process
-        if (is_stop or fault["target"] == "redis") and fault["began"] <= until + _RETRY_SECONDS:
+    stops = [f for f in history.faults if f["kind"] == "stop" and f["victim"] == process]
+    for fault in sorted([*history.redis_outages, *stops], key=lambda each: each["began"]):
+        if fault["began"] <= until + _RETRY_SECONDS:
             until = max(until, fault["ended"])
     until += _RETRY_SECONDS
     return math.inf if history.exit_time(process) <= until else until

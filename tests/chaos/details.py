@@ -19,8 +19,17 @@ REQUEUE_ERROR = "REQUEUE"
 ACK_ERROR = "ACK:"
 """Start of a `store_error`: the release of the lock after ACK failed."""
 
+FAIL_ERROR = "FAIL:"
+"""Start of a `store_error`: the extension of the lock after FAIL failed."""
+
+DEFERRED = "; applied once the store is back"
+"""End of a `store_error`: the lock write is deferred."""
+
 NOT_CONNECTED = "connecting to"
 """Part of a `store_error`: there was no connection, so nothing was sent."""
+
+IS_LEASED = " has the lock, and cannot be replaced before its push is confirmed"
+"""End of an `unguarded`, after the owner of a lease that the job cannot replace."""
 
 REPLACES = "replaces "
 """Start of a `confirmed`, before the owner of the replaced job."""
@@ -50,6 +59,28 @@ def is_requeue_error(event):
 def is_ack_error(event):
     """Return whether the event says that the release of the lock after ACK failed."""
     return event["detail"].startswith(ACK_ERROR)
+
+
+def is_fail_error(event):
+    """Return whether the event says that the extension of the lock after FAIL failed."""
+    return event["detail"].startswith(FAIL_ERROR)
+
+
+def is_push_error(event):
+    """Return whether the event says that a confirm failed: such an event names no step."""
+    steps = (FETCH_ERROR, ACK_ERROR, FAIL_ERROR, REQUEUE_ERROR, RUN_LOCK_ERROR)
+    return not event["detail"].startswith(steps)
+
+
+def leased_owner(event):
+    """Return the owner of the lease that kept an `unguarded` job from replacing it, or None."""
+    owner, is_leased, _ = event["detail"].partition(IS_LEASED)
+    return owner if is_leased else None
+
+
+def was_deferred(event):
+    """Return whether the event says that the failed lock write is deferred."""
+    return event["detail"].endswith(DEFERRED)
 
 
 def was_not_sent(event):

@@ -8,7 +8,7 @@ from itertools import combinations
 
 from tests.chaos.details import running_jid
 from tests.chaos.run_locks import why_release_failed
-from tests.chaos.settings import EXCLUSIVE, RESERVE_FOR, has_jobtype
+from tests.chaos.settings import EXCLUSIVE, LEASE, RESERVE_FOR, has_jobtype
 from tests.chaos.timing import REDIS_ROUNDING_SECONDS, RUN_LOCK_SECONDS
 
 
@@ -114,10 +114,19 @@ def _why_not_released(history, job, jid, run, when):
 def missed_pushes(history):
     """Yield each duplicate of an exclusive job that had begun before and did not run again.
 
-    Each comes with the job that held the lock.
+    Each comes with the job that held the lock. If that lock was only leased, the producer was asked
+    to push again.
     """
     for job in history.jobs.values():
         for push in job.pushes if has_jobtype(job.key, EXCLUSIVE) else ():
-            holder = history.jobs.get(push.holder) if push.confirmed else None
-            if holder is not None and not any(run.began > push.began for run in holder.runs):
+            holder = history.jobs.get(push.holder)
+            if holder is None or any(run.began > push.began for run in holder.runs):
+                continue
+            if push.confirmed or not _may_be_leased(holder, push):
                 yield push, holder
+
+
+def _may_be_leased(holder, push):
+    """Return whether this push may have found a lease of the holder: a push of it set that."""
+    longest = LEASE + REDIS_ROUNDING_SECONDS
+    return any(p.began <= push.ended and push.began <= p.ended + longest for p in holder.pushes)

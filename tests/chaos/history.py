@@ -66,6 +66,12 @@ class History:
         """Return whether a process was ended by SIGKILL."""
         return self.ends.get(process, (math.inf, None))[1] == "kill"
 
+    @property
+    def redis_outages(self):
+        """The faults of Redis in which commands fail, in the order of time."""
+        outages = [f for f in self.faults if f["target"] == "redis" and f["kind"] != "forget"]
+        return sorted(outages, key=lambda fault: fault["began"])
+
     def lost_locks(self, since, until):
         """Return whether Redis lost all locks at any time in this span."""
         return any(loss["ended"] >= since and loss["began"] <= until for loss in self.lock_losses)

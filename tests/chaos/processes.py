@@ -13,7 +13,7 @@ import time
 from pathlib import Path
 
 from tests.chaos.journal import JOURNAL_VARIABLE, NAME_VARIABLE
-from tests.chaos.settings import PRODUCERS, STOP_TIMEOUT, WORKERS
+from tests.chaos.settings import PRODUCERS, STOP_TIMEOUT, UNGUARDED_PRODUCER, WORKERS
 
 _REPOSITORY = Path(__file__).resolve().parents[2]
 
@@ -188,7 +188,7 @@ class Fleet:
             JOURNAL_VARIABLE: str(self._folder / f"{name}.jsonl"),
             NAME_VARIABLE: name,
             "CHAOS_SEED": f"{self._seed}:{name}",
-            "CHAOS_ON_STORE_ERROR": "raise" if number else "push",
+            "CHAOS_ON_STORE_ERROR": "push" if number == UNGUARDED_PRODUCER else "raise",
             "CHAOS_CONTEXT": "spawn" if number % 2 else "fork",
         }
         with (self._folder / f"{name}.log").open("ab") as log:

@@ -38,15 +38,45 @@ def never_locked_reason(history, job, acquired):
         acquired: when a third job acquired the lock.
     """
     pushes = [push for push in job.pushes if push.replaces and push.sent_at <= acquired]
-    for push in pushes:
-        for rival in history.successors[push.replaces] - {job.owner}:
-            since = history.jobs[rival].replaced_since(push.replaces)
-            if since is not None and since <= acquired:
-                return "replaced_concurrently"
-    if any(says_also_replaced(event) for event in job.events if event["name"] == "lapsed"):
+    if any(_has_concurrent_rival(history, job, push, acquired) for push in pushes):
+        return "replaced_concurrently"
+    if any(_found_another_lock(history, job, push) for push in pushes):
         return "replaced_job_ended"
     unknown = any(_may_have_failed(history, job, push) for push in pushes)
     return "replace_unknown" if unknown else None
+
+
+def _has_concurrent_rival(history, job, push, acquired):
+    """Return whether another job replaced the same one between this push and its swap."""
+    return any(
+        rival.sent_at <= acquired
+        and rival.began <= _swapped_by(history, job, push)
+        and push.began <= _swapped_by(history, history.jobs[owner], rival)
+        for owner in history.successors[push.replaces] - {job.owner}
+        for rival in history.jobs[owner].pushes
+        if rival.replaces == push.replaces
+        and history.jobs[owner].replaced_since(push.replaces) is not None
+    )
+
+
+def _swapped_by(history, job, push):
+    """Return when the swap of a push was made at the latest: by its producer, else at FETCH."""
+    if not _may_have_failed(history, job, push):
+        return push.ended
+    fetches = [f for copy in job.copies.values() if copy.replaces for f in copy.fetches]
+    return min((f.get("decided", f["mono"]) for f in fetches), default=math.inf)
+
+
+def _found_another_lock(history, job, push):
+    """Return whether the swap of a push found another job's lock, after the replaced job's end."""
+    replaced = history.jobs.get(push.replaces)
+    acks = [r.began for r in replaced.reports if r.type == "ack"] if replaced else []
+    return any(
+        event["name"] == "lapsed" and event["writer"] == push.process and says_also_replaced(event)
+        for event in job.events
+        if min(acks, default=math.inf) <= event["mono"]
+        and push.sent_at <= event["mono"] <= push.ended
+    )
 
 
 def _may_have_failed(history, job, push):
@@ -104,9 +134,10 @@ def _not_written_reason(history, job, fetched):
     successors = [history.jobs[owner] for owner in history.successors[job.owner]]
     pushes = [(each, p) for each in successors for p in each.pushes if p.replaces == job.owner]
     pushes = [(each, push) for each, push in pushes if push.accepted or push.outcome_unknown]
-    if all(push.ended >= fetched for _, push in pushes):
+    ended = [(each, push) for each, push in pushes if push.ended < fetched]
+    if not ended:
         return "fetched_before_replace"
-    unknown = any(_may_have_failed(history, *each) for each in pushes)
+    unknown = all(_may_have_failed(history, *each) for each in ended)
     return "replace_unknown" if unknown else None
 
 

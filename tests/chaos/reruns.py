@@ -13,13 +13,16 @@ _RESULT_SECONDS = 1.0
 
 def two_copies_reason(job, one, other):
     """Return why two copies of one logical job existed, or None if nothing explains it."""
-    lines = [_ancestry(job, one), _ancestry(job, other)]
-    for requeue in (r for line in lines for jid in line for r in _requeues(job, jid)):
-        if requeue.status != "accepted":
-            return "requeue_unknown"
-    if lines[0][-1] != lines[1][-1] and any(push.outcome_unknown for push in job.pushes):
-        return "push_unknown"
-    return None
+    first, second = _ancestry(job, one), _ancestry(job, other)
+    shared = next((jid for jid in first if jid in second), None)
+    if shared is None:
+        roots = {first[-1], second[-1]}
+        unknown = any(push.outcome_unknown for push in job.pushes if push.jid in roots)
+        return "push_unknown" if unknown else None
+    # A requeue further back explains two copies of the shared one, not these two.
+    answered = ("accepted", "refused")
+    unknown = any(requeue.status not in answered for requeue in _requeues(job, shared))
+    return "requeue_unknown" if unknown else None
 
 
 def rerun_reason(history, job, earlier, later):

@@ -15,6 +15,7 @@ from tests.chaos.fault_injector import FaultInjector
 from tests.chaos.fault_plan import plan_faults
 from tests.chaos.history import History
 from tests.chaos.journal import Journal, JournalReader, read_journals
+from tests.chaos.logs import logged_errors
 from tests.chaos.orphans import Lock, find_expiring, find_orphans
 from tests.chaos.processes import Fleet
 from tests.chaos.proxy import Proxy
@@ -94,7 +95,7 @@ def run(seconds, seed, folder):
         history = History(read_journals(folder))
         if not history.jobs:
             findings.append("no job was pushed")
-        findings += _logged_errors(folder, history)
+        findings += logged_errors(folder, history)
         orphans = _find_orphans(servers["redis"].url, history, progress)
         return _print_audit(Audit(history, pending_owners), orphans, injector.count, findings)
 
@@ -148,15 +149,6 @@ def _find_orphans(url, history, progress):
 
 def _read_locks(store):
     return [Lock(key, store.get(key) or "", store.ttl(key)) for key in store.scan_iter()]
-
-
-def _logged_errors(folder, history):
-    """Yield the first error that each process logged, except for those that were killed."""
-    for log in sorted(folder.glob("*-*.log")):
-        lines = log.read_text(errors="replace").splitlines()
-        errors = [line for line in lines if " ERROR " in line or line.startswith("Traceback")]
-        if errors and history.ends.get(log.stem, (0, None))[1] != "kill":
-            yield f"{log.stem} logged an error: {errors[0]}"
 
 
 def _print_audit(audit, orphans, faults, findings):

@@ -55,6 +55,7 @@ class Scenario:
         confirmed=True,
         confirm_event=True,
         stored=True,
+        why="",
     ):
         """A push that acquired its lock, or replaced the job of another owner.
 
@@ -73,6 +74,7 @@ class Scenario:
             confirmed: whether the result says so.
             confirm_event: whether a pushed job's lock was confirmed.
             stored: whether Faktory stored an accepted job.
+            why: for an unguarded push, the reason that its event gives.
         """
         self._calls += 1
         ended = began + 0.1 if ended is None else ended
@@ -80,7 +82,7 @@ class Scenario:
         self._add(began, process, "pushing", call=self._calls, jid=job or owner, key=key, at=at)
         fields = {"key": key, "jid": jid, "process": process}
         if status == "unguarded":
-            self.event("unguarded", owner, began + 0.01, **fields)
+            self.event("unguarded", owner, began + 0.01, **fields, detail=why)
         elif status != "duplicate" and not replaces:
             self.event("acquired", owner, began + 0.01, **fields)
         if replaces or job:
@@ -95,6 +97,11 @@ class Scenario:
             result = {"status": status, "result_jid": holder or jid or owner}
             submitted = {"call": self._calls, "jid": job or owner, "key": key}
             self._add(ended, process, "result", **submitted, **result, confirmed=confirmed)
+
+    def push_unguarded(self, owner, began, *, process="producer-0.1", outage=0.5, **push):
+        """An unguarded push by a producer, during an outage of Redis that ended at this age."""
+        self.delay("redis", began - 3, began - outage)
+        self.push(owner, began, status="unguarded", process=process, **push)
 
     def push_without_place(self, owner, began, replaced, *, lapsed=True):
         """A replacement that was pushed when another job had its lock."""

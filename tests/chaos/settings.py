@@ -32,12 +32,20 @@ CONCURRENCY = 2
 GRACE_PERIOD = 2
 """Seconds that running jobs get when their worker stops; a few take longer."""
 
+UNGUARDED_PRODUCER = 0
+"""Number of the producer that pushes unguarded while the store is unavailable."""
+
 STOP_TIMEOUT = 25
 """Seconds within which a process must exit after SIGTERM.
 
 For a worker: the FETCH in flight (7), which overlaps the grace period, requeues (3.5), its child
 processes (1), deferred lock writes (2) and its last report (3), with room for a busy machine.
 """
+
+
+def may_push_unguarded(producer):
+    """Return whether a producer with this name pushes unguarded if the store is unavailable."""
+    return producer.startswith(f"producer-{UNGUARDED_PRODUCER}.")
 
 
 def key_of(jobtype, number):

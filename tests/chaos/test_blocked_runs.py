@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import pytest
+
 from tests.chaos.details import FETCH_ERROR, RUN_LOCK_ERROR, run_blocked_detail
 from tests.chaos.exclusion import requeues_for_ended_runs
 from tests.chaos.scenario import EXCLUSIVE_KEY
+from tests.chaos.settings import LEASE
 from tests.chaos.timing import RUN_LOCK_SECONDS
 
 RELEASE_FAILED = {
@@ -126,10 +129,11 @@ def test_duplicate_of_a_job_that_had_begun_is_missed(scenario):
     assert audit.last_line(0, 0).endswith(" missed=1")
 
 
-def test_unconfirmed_duplicate_is_not_missed(scenario):
+@pytest.mark.parametrize(("pushed", "missed"), [(1.5, 0), (LEASE + 2, 1)])
+def test_unconfirmed_duplicate_is_not_missed(scenario, pushed, missed):
     """The lock is only leased, so the producer can push again in `retry_after`."""
     scenario.push("x", 0, key=EXCLUSIVE_KEY)
     scenario.run("x", 1)
     duplicate = {"status": "duplicate", "holder": "x", "confirmed": False}
-    scenario.push("y", 1.5, **duplicate, key=EXCLUSIVE_KEY)
-    assert scenario.audit().missed == []
+    scenario.push("y", pushed, **duplicate, key=EXCLUSIVE_KEY)
+    assert len(scenario.audit().missed) == missed

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.chaos.details import FETCH_ERROR, NOT_CONNECTED, REQUEUE_ERROR
+from tests.chaos.details import DEFERRED, FETCH_ERROR, NOT_CONNECTED, REQUEUE_ERROR
 from tests.chaos.scenario import EXCLUSIVE_KEY
 from tests.chaos.settings import TTL
 from tests.chaos.timing import RUN_LOCK_SECONDS
@@ -44,11 +44,15 @@ def test_blocked_job_has_its_lock_for_longer_than_ttl(running):
     assert running.reasons() == [None]
 
 
-def test_store_error_at_the_requeue_explains_it(running):
+@pytest.mark.parametrize(("outage_ends", "reason"), [(TTL + 5, "store_error"), (5, None)])
+def test_store_error_at_the_requeue_explains_it(running, outage_ends, reason):
+    """If Redis is back in time, the deferred extension must be applied."""
     running.block("y", 2.5, "x")
-    running.event("store_error", "y", 2.61, detail=f"{REQUEUE_ERROR}: unavailable")
+    detail = f"{REQUEUE_ERROR}: unavailable{DEFERRED}"
+    running.event("store_error", "y", 2.61, detail=detail)
+    running.delay("redis", 2.5, outage_ends)
     push_and_run_z(running, TTL + 10, TTL + 20)
-    assert running.reasons() == ["store_error"]
+    assert running.reasons() == [reason]
 
 
 def test_wait_longer_than_ttl_before_fetch_explains_it(running):

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from tests.chaos.details import ACK_ERROR, DEFERRED, FAIL_ERROR, FETCH_ERROR, RUN_LOCK_ERROR
 from tests.chaos.scenario import Scenario
 from tests.chaos.settings import LEASE, TTL
+from tests.chaos.timing import attempt_seconds
 
 
 def test_expired_lease_of_an_unknown_push_explains_it(scenario):
@@ -61,6 +63,29 @@ def test_late_confirm_that_is_reported_explains_it(late_confirm):
     assert late_confirm.reasons() == ["confirmed_too_late"]
 
 
+def test_lapse_that_a_worker_reports_explains_no_missing_confirm(late_confirm):
+    """The producer never sent the confirm: nothing else can have ended the lease."""
+    late_confirm.push("y", LEASE + 3)
+    late_confirm.run("x", LEASE + 5, event="lapsed")
+    late_confirm.run("y", LEASE + 7)
+    assert late_confirm.reasons() == [None]
+
+
+def test_unknown_push_before_the_last_lease_explains_nothing(scenario):
+    """x was pushed again, for certain, and was never confirmed."""
+    scenario.push("x", 0, status="unknown", jid="x1")
+    scenario.push("x", 1, jid="x2", confirm_event=False)
+    scenario.push_y_during_x(2, LEASE + 2, jid="x2", event=None)
+    assert scenario.reasons() == [None]
+
+
+def test_producer_stopped_in_a_later_push_explains_nothing(late_confirm):
+    late_confirm.push_y_before_x_runs(LEASE + 3)
+    late_confirm.push("x", LEASE + 20, process="later", status="duplicate", holder="x")
+    late_confirm.stop("later", LEASE + 20, LEASE + 21)
+    assert late_confirm.reasons() == [None]
+
+
 def push_y_then_fetch_x(scenario, pushed, event):
     scenario.push("x", 0)
     scenario.push("y", pushed)
@@ -91,10 +116,104 @@ def test_lock_of_a_scheduled_job_lasts_for_its_wait(scenario):
     assert scenario.reasons() == [None]
 
 
-def test_store_error_at_the_renewal_explains_it(scenario):
+def test_lapse_noticed_only_at_the_second_fetch_is_unexplained(scenario):
+    """The first worker renewed the lock, so it cannot have lapsed before."""
     scenario.push("x", 0)
-    scenario.push_y_during_x(1, TTL + 2, event="store_error")
+    scenario.push("y", TTL + 2)
+    scenario.fetch("x", TTL + 4, event="renewed")
+    scenario.fetch("x", TTL + 80, event="lapsed", failures=1)
+    scenario.finish("x", TTL + 81)
+    scenario.run("y", TTL + 84)
+    assert scenario.reasons() == [None]
+
+
+FAILED_HOLD = f"{FETCH_ERROR}: unavailable{DEFERRED}"
+
+
+def push_y_after_failed_hold(scenario, pushed, *, outage_ends=None, detail=FAILED_HOLD):
+    """Fetch x at 1, when the store fails its hold, and push y while x runs."""
+    scenario.push("x", 0)
+    scenario.delay("redis", 0.9, outage_ends or pushed)
+    scenario.push_y_during_x(1, pushed, event="store_error", detail=detail)
+
+
+def test_store_error_at_the_hold_explains_it(scenario):
+    push_y_after_failed_hold(scenario, TTL + 2)
     assert scenario.reasons() == ["store_error"]
+
+
+def test_deferred_hold_must_be_applied_once_redis_is_back(scenario):
+    push_y_after_failed_hold(scenario, TTL + 2, outage_ends=5)
+    assert scenario.reasons() == [None]
+
+
+def test_ended_worker_explains_a_missing_hold(scenario):
+    """Its handler outlives it."""
+    scenario.end("w", 2)
+    push_y_after_failed_hold(scenario, TTL + 2, outage_ends=5)
+    assert scenario.reasons() == ["store_error"]
+
+
+def test_reported_run_explains_a_missing_hold(scenario):
+    """Once a run is reported, its deferred hold acquires no lock."""
+    scenario.push("x", 0)
+    scenario.delay("redis", 0.9, TTL + 1)
+    scenario.fetch("x", 1, event="store_error", detail=FAILED_HOLD)
+    scenario.report("fail", "x", TTL)
+    scenario.push("y", TTL + 30)
+    scenario.run("x", TTL + 50, failures=1)
+    scenario.run("y", TTL + 60)
+    assert scenario.reasons() == ["store_error"]
+
+
+def test_hold_that_is_not_deferred_may_be_missing(scenario):
+    """A job that can be replaced runs without it."""
+    detail = f"{FETCH_ERROR}: unavailable; the job runs"
+    push_y_after_failed_hold(scenario, TTL + 2, outage_ends=5, detail=detail)
+    assert scenario.reasons() == ["store_error"]
+
+
+@pytest.mark.parametrize("detail", [ACK_ERROR, RUN_LOCK_ERROR])
+def test_failed_release_explains_no_expired_lock(scenario, detail):
+    push_y_after_failed_hold(scenario, TTL + 2, detail=detail)
+    assert scenario.reasons() == [None]
+
+
+def test_failed_hold_explains_nothing_past_the_attempt(scenario):
+    """The hold would have expired by then, too."""
+    push_y_after_failed_hold(scenario, 1 + attempt_seconds(0) + 2)
+    assert scenario.reasons() == [None]
+
+
+def push_y_after_failed_extension(scenario, outage_ends):
+    """The store fails the extension at the FAIL of x, and y is pushed when its hold is over."""
+    held = attempt_seconds(0)
+    scenario.push("x", 0)
+    scenario.fetch("x", 1)
+    scenario.event("store_error", "x", held - 10, detail=f"{FAIL_ERROR} unavailable{DEFERRED}")
+    scenario.report("fail", "x", held - 10)
+    scenario.delay("redis", held - 11, outage_ends)
+    scenario.push("y", held + 3)
+    scenario.run("x", held + 10, failures=1)
+    scenario.run("y", held + 20)
+
+
+def test_store_error_at_fail_explains_it(scenario):
+    push_y_after_failed_extension(scenario, attempt_seconds(0) + 1)
+    assert scenario.reasons() == ["store_error"]
+
+
+def test_deferred_extension_must_be_applied_once_redis_is_back(scenario):
+    push_y_after_failed_extension(scenario, attempt_seconds(0) - 9)
+    assert scenario.reasons() == [None]
+
+
+@pytest.mark.parametrize(("pushed", "reason"), [(LEASE + 2, "store_error"), (TTL + 2, None)])
+def test_failed_confirm_explains_it_for_as_long_as_it_had_lasted(scenario, pushed, reason):
+    scenario.push("x", 0, confirm_event=False)
+    scenario.event("store_error", "x", 0.09, process="p", detail="no reply")
+    scenario.push_y_before_x_runs(pushed)
+    assert scenario.reasons() == [reason]
 
 
 def test_store_error_does_not_end_a_lock_early(scenario):

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from tests.chaos.timing import STORE_SECONDS
+
 
 def test_locks_lost_while_the_first_was_live_explain_it(scenario):
     scenario.push("x", 0)
@@ -50,23 +52,43 @@ def test_lock_reacquired_long_after_fetch_must_stand(scenario):
     assert scenario.reasons() == [None]
 
 
-def test_unguarded_push_explains_it(scenario):
+def unguarded_reasons(scenario, **push):
+    """Push y unguarded at 4, while x is live."""
     scenario.push("x", 0)
-    scenario.push("y", 1, status="unguarded")
-    scenario.run("x", 2)
-    scenario.run("y", 4)
-    assert scenario.reasons() == ["unguarded"]
+    scenario.push_unguarded("y", 4, **push)
+    scenario.run("x", 5)
+    scenario.run("y", 7)
+    return scenario.reasons()
+
+
+def test_unguarded_push_explains_it(scenario):
+    assert unguarded_reasons(scenario) == ["unguarded"]
+
+
+@pytest.mark.parametrize(
+    "push",
+    [{"process": "producer-1.1"}, {"outage": STORE_SECONDS + 0.1}],
+    ids=["by a producer that must not", "long after the outage"],
+)
+def test_unguarded_push_without_a_reason_is_unexplained(scenario, push):
+    assert unguarded_reasons(scenario, **push) == [None]
 
 
 def test_unguarded_first_push_explains_it(scenario):
-    scenario.push("x", 0, status="unguarded")
+    scenario.push_unguarded("x", 0)
     scenario.push_y_before_x_runs(1)
     assert scenario.reasons() == ["unguarded"]
 
 
+def test_unguarded_first_push_without_an_outage_is_unexplained(scenario):
+    scenario.push("x", 0, status="unguarded", process="producer-0.1")
+    scenario.push_y_before_x_runs(1)
+    assert scenario.reasons() == [None]
+
+
 def test_unguarded_push_after_a_rolled_back_one_explains_it(scenario):
     scenario.push("x", 0, status="not_sent")
-    scenario.push("x", 1, status="unguarded")
+    scenario.push_unguarded("x", 1)
     scenario.push_y_before_x_runs(3)
     assert scenario.reasons() == ["unguarded"]
 
@@ -87,3 +109,15 @@ def test_copy_of_an_unknown_push_may_release_the_lock(scenario):
     scenario.run("y", 8)
     # The overlap of x and y, and the job that was done twice.
     assert scenario.reasons() == ["push_unknown", "push_unknown"]
+
+
+def test_unknown_push_of_a_third_copy_explains_nothing(scenario):
+    """The two copies that released the lock and had it were both pushed for certain."""
+    scenario.push("x", 0, jid="x1")
+    scenario.push("x", 1, status="pushed", jid="x2")
+    scenario.push("x", 1.5, status="unknown", jid="x3")
+    scenario.push("y", 5)
+    scenario.run("x", 2, jid="x1", takes=1)
+    scenario.run("x", 6, jid="x2", takes=1)
+    scenario.run("y", 8)
+    assert scenario.reasons() == [None, None]

@@ -70,6 +70,12 @@ def test_store_error_at_the_replacement_explains_a_run(unwritten):
     assert unwritten.reasons() == ["replace_unknown"]
 
 
+def test_unknown_push_beside_a_known_one_explains_no_run(unwritten):
+    """The producer of y must have written the replacement, whatever that of z knew."""
+    unwritten.push("z", 1.2, key=REPLACE_KEY, replaces="x", status="unknown", process="q")
+    assert unwritten.reasons() == [None]
+
+
 def test_producer_killed_before_the_write_explains_a_run(scenario):
     scenario.push("x", 0, key=REPLACE_KEY)
     scenario.push("y", 1, key=REPLACE_KEY, replaces="x", status=None)

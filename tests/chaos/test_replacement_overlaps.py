@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import pytest
+
+from tests.chaos.details import IS_LEASED
 from tests.chaos.scenario import REPLACE_KEY
 from tests.chaos.settings import LEASE, TTL
 
@@ -67,10 +70,42 @@ def test_replacement_has_its_lock_for_ttl(replaced):
     assert replaced.reasons() == ["waited_longer_than_ttl"]
 
 
-def test_job_that_only_leases_its_lock_is_not_replaced(scenario):
-    scenario.push("x", 0, key=REPLACE_KEY, status=None)
-    scenario.push("y", 1, key=REPLACE_KEY, status="unguarded")
+@pytest.mark.parametrize(
+    ("leased", "pushed", "reason"),
+    [("x", 1, "unguarded"), ("x", LEASE + 2, None), ("another", 1, None)],
+)
+def test_job_that_only_leases_its_lock_is_not_replaced(scenario, leased, pushed, reason):
+    """The lease of x is over at LEASE, and no other owner has the lock."""
+    scenario.push("x", 0, status="unknown", key=REPLACE_KEY)
+    why = f"{leased}{IS_LEASED}"
+    scenario.push("y", pushed, key=REPLACE_KEY, status="unguarded", why=why)
     scenario.fetch("x", 0.5, decision="Run")
-    scenario.finish("x", LEASE)
-    scenario.run("y", LEASE + 1)
-    assert scenario.reasons() == ["unguarded"]
+    scenario.finish("x", LEASE + 4)
+    scenario.run("y", LEASE + 5)
+    assert scenario.reasons() == [reason]
+
+
+def test_replacement_of_an_earlier_rival_is_unexplained(scenario):
+    """y never got the lock, though its rival z replaced x long before."""
+    scenario.push("x", 0, key=REPLACE_KEY)
+    scenario.push("z", 1, key=REPLACE_KEY, replaces="x")
+    scenario.supersede("x", 2, "z")
+    scenario.run("z", 3, replaces="x")
+    scenario.push("y", 6, key=REPLACE_KEY, replaces="x", confirm_event=False)
+    scenario.push("w", 8, key=REPLACE_KEY)
+    scenario.run("y", 9, replaces="x")
+    scenario.run("w", 11)
+    assert scenario.reasons() == [None]
+
+
+@pytest.mark.parametrize(("ended", "reason"), [(0.86, "replaced_job_ended"), (2, None)])
+def test_lock_of_a_third_job_needs_the_end_of_the_replaced(scenario, ended, reason):
+    """Until x has ended, its lock stands, and nobody else can acquire it."""
+    scenario.push("x", 0, key=REPLACE_KEY)
+    scenario.fetch("x", 0.5, decision="Run")
+    scenario.push_without_place("y", 0.8, "x")
+    scenario.report("ack", "x", ended)
+    scenario.push("z", 3, key=REPLACE_KEY, replaces="another")
+    scenario.run("y", 4, replaces="x", event="lapsed")
+    scenario.run("z", 6)
+    assert scenario.reasons() == [reason]

@@ -24,6 +24,27 @@ def test_answered_requeue_explains_no_rerun(scenario):
     assert scenario.reasons() == [None]
 
 
+def test_unknown_requeue_of_a_later_copy_explains_no_rerun(scenario):
+    """The requeue of x was answered. That of its copy has no part in the second end of x."""
+    scenario.push("x", 0)
+    scenario.fetch("x", 1)
+    scenario.report("requeue", "x", 2)
+    scenario.fetch("x", 3, jid="copy", parent="x")
+    scenario.report("requeue", "x", 4, "unknown", jid="copy")
+    scenario.run("x", 6, jid="second", parent="copy")
+    scenario.run("x", 120, process="other")
+    assert scenario.reasons() == [None]
+
+
+def test_refused_requeue_explains_no_rerun(scenario):
+    scenario.push("x", 0)
+    scenario.fetch("x", 1)
+    scenario.report("requeue", "x", 2, "refused")
+    scenario.run("x", 4, jid="copy", parent="x")
+    scenario.run("x", 120, process="other")
+    assert scenario.reasons() == [None]
+
+
 def test_copy_of_an_unknown_requeue_may_release_the_lock(scenario):
     scenario.push("x", 0)
     scenario.fetch("x", 1)
