@@ -44,7 +44,21 @@ def pushes_blocked_by_ended_jobs(history):
         for push in job.pushes:
             holder = history.jobs.get(push.holder)
             if holder is not None and push.began > holder.ended:
-                yield push, _why_left(history, holder, push.began)
+                yield push, _why_leased(holder, push) or _why_left(history, holder, push.began)
+
+
+def _why_leased(holder, push):
+    """Return why a duplicate may have found a lease of a job that was over, or None.
+
+    Its producer does not know that an unknown push succeeded, and pushes the job again.
+    """
+    longest = LEASE + REDIS_ROUNDING_SECONDS
+    again = [p for p in holder.pushes if p.acquired_at and p.acquired_at >= holder.ended]
+    if not push.confirmed and any(
+        p.began <= push.ended and push.began <= p.ended + longest for p in again
+    ):
+        return "it was pushed again"
+    return None
 
 
 def find_orphans(locks, history, now):

@@ -197,6 +197,23 @@ def test_worker_killed_after_its_ack_explains_no_blocked_push(executed):
     assert explanations(executed) == [None]
 
 
+@pytest.mark.parametrize(
+    ("began", "confirmed", "expected"),
+    [
+        (6, False, "it was pushed again"),
+        (6, True, None),
+        (5.1 + LEASE + 2, False, None),
+        (4, False, None),
+    ],
+    ids=["leased", "held", "after the lease", "before it"],
+)
+def test_second_push_of_an_ended_job_leases_its_lock(executed, began, confirmed, expected):
+    executed.push("x", 5, status="unknown", jid="x2")
+    duplicate = {"status": "duplicate", "holder": "x", "confirmed": confirmed}
+    executed.push("y", began, **duplicate)
+    assert explanations(executed) == [expected]
+
+
 def test_duplicate_of_a_requeued_job_is_correct(scenario):
     scenario.push("x", 0)
     scenario.fetch("x", 1)
