@@ -86,18 +86,26 @@ def test_producer_stopped_in_a_later_push_explains_nothing(late_confirm):
     assert late_confirm.reasons() == [None]
 
 
-def push_y_then_fetch_x(scenario, pushed, event):
+def push_y_then_fetch_x(scenario, pushed, event, detail=""):
     scenario.push("x", 0)
     scenario.push("y", pushed)
-    scenario.fetch("x", pushed + 2, event=event)
+    scenario.fetch("x", pushed + 2, event=event, detail=detail)
     scenario.finish("x", pushed + 3)
     scenario.run("y", pushed + 4)
 
 
-@pytest.mark.parametrize("event", ["lapsed", "reacquired", "store_error"])
-def test_wait_longer_than_ttl_explains_it_if_noticed(scenario, event):
-    push_y_then_fetch_x(scenario, TTL + 2, event)
+@pytest.mark.parametrize(
+    ("event", "detail"),
+    [("lapsed", ""), ("reacquired", ""), ("store_error", f"{FETCH_ERROR}: unavailable")],
+)
+def test_wait_longer_than_ttl_explains_it_if_noticed(scenario, event, detail):
+    push_y_then_fetch_x(scenario, TTL + 2, event, detail)
     assert scenario.reasons() == ["waited_longer_than_ttl"]
+
+
+def test_store_error_after_the_run_notices_no_lapse(scenario):
+    push_y_then_fetch_x(scenario, TTL + 2, "store_error", f"{ACK_ERROR} unavailable")
+    assert scenario.reasons() == [None]
 
 
 def test_wait_longer_than_ttl_must_be_noticed(scenario):
