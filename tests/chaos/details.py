@@ -34,6 +34,9 @@ IS_LEASED = " has the lock, and cannot be replaced before its push is confirmed"
 REPLACES = "replaces "
 """Start of a `confirmed`, before the owner of the replaced job."""
 
+RUN_LOCK_LAPSED = "the run lock lapsed before it was held"
+"""Text of a `run_blocked` that names no job."""
+
 REPLACED_BY = "replaced by "
 """Start of a `superseded`, before the owner of the successor."""
 
@@ -111,6 +114,11 @@ def successor_owner(event):
 def run_blocked_detail(jid):
     """Return the text of a `run_blocked` event while this job runs."""
     return f"{jid} runs"
+
+
+def says_run_lock_lapsed(event):
+    """Return whether a `run_blocked` event says that the job's own run lock lapsed."""
+    return event["detail"] == RUN_LOCK_LAPSED
 
 
 def running_jid(event):

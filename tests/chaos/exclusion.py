@@ -6,10 +6,10 @@ import math
 from collections import defaultdict
 from itertools import combinations
 
-from tests.chaos.details import running_jid
+from tests.chaos.details import running_jid, says_run_lock_lapsed
 from tests.chaos.run_locks import why_release_failed
 from tests.chaos.settings import EXCLUSIVE, LEASE, RESERVE_FOR, has_jobtype
-from tests.chaos.timing import REDIS_ROUNDING_SECONDS, RUN_LOCK_SECONDS
+from tests.chaos.timing import REDIS_ROUNDING_SECONDS, RUN_LEASE_SECONDS, RUN_LOCK_SECONDS
 
 
 def concurrent_runs(history):
@@ -59,17 +59,31 @@ def _concurrency_reason(history, *runs):
 def requeues_for_ended_runs(history):
     """Yield each `run_blocked` event of a job that was fetched when the run in its way was over.
 
-    Each comes with the reason why the run lock was not released, or None.
+    Each comes with the reason why the run lock was not released, or None. An event that names no
+    running job is yielded, too.
     """
     for job in history.jobs.values():
         for event in job.events:
-            if event["name"] == "run_blocked":
-                jid, when = running_jid(event), _fetched_at(job, event)
-                others = [each for each in history.jobs.values() if each.key == job.key]
-                other = next((each for each in others if jid in each.copies), None)
-                run = _ended_run(other, jid, when) if other is not None else None
-                if run is not None:
-                    yield event, _why_not_released(history, other, jid, run, when)
+            if event["name"] != "run_blocked":
+                continue
+            jid, when = running_jid(event), _fetched_at(job, event)
+            others = [each for each in history.jobs.values() if each.key == job.key]
+            other = next((each for each in others if jid in each.copies), None)
+            run = _ended_run(other, jid, when) if other is not None else None
+            if run is not None:
+                yield event, _why_not_released(history, other, jid, run, when)
+            elif other is None:
+                yield event, _why_lapsed(history, event, when)
+
+
+def _why_lapsed(history, event, fetched):
+    """Return why a run lock lapsed before it was held, or None: also if no job has this jid."""
+    if says_run_lock_lapsed(event):
+        if history.lost_locks(fetched, event["mono"]):
+            return "Redis lost all locks"
+        if event["mono"] > fetched + RUN_LEASE_SECONDS:
+            return "its worker was too slow"
+    return None
 
 
 def _fetched_at(job, event):

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from tests.chaos.details import FETCH_ERROR, RUN_LOCK_ERROR, run_blocked_detail
+from tests.chaos.details import FETCH_ERROR, RUN_LOCK_ERROR, RUN_LOCK_LAPSED, run_blocked_detail
 from tests.chaos.exclusion import requeues_for_ended_runs
 from tests.chaos.scenario import EXCLUSIVE_KEY
 from tests.chaos.settings import LEASE
-from tests.chaos.timing import RUN_LOCK_SECONDS
+from tests.chaos.timing import RUN_LEASE_SECONDS, RUN_LOCK_SECONDS
 
 RELEASE_FAILED = {
     "name": "store_error",
@@ -127,6 +127,25 @@ def test_duplicate_of_a_job_that_had_begun_is_missed(scenario):
     assert not audit.passed
     assert list(audit.lines()) == [f"missed: p by owner=x key={EXCLUSIVE_KEY}, which had begun"]
     assert audit.last_line(0, 0).endswith(" missed=1")
+
+
+@pytest.mark.parametrize(
+    ("detail", "blocked", "lost", "expected"),
+    [
+        (RUN_LOCK_LAPSED, 3, (2, 2.5), "Redis lost all locks"),
+        (RUN_LOCK_LAPSED, 3, (0, 0.5), None),
+        (RUN_LOCK_LAPSED, 1 + RUN_LEASE_SECONDS + 1, (0, 0.5), "its worker was too slow"),
+        ("nobody runs", 3, (2, 2.5), None),
+    ],
+)
+def test_requeue_for_no_running_job_needs_a_lapse(scenario, detail, blocked, lost, expected):
+    scenario.push("x", 0, key=EXCLUSIVE_KEY)
+    scenario.lose_locks(*lost)
+    scenario.fetch("x", 1, event=None, decision="Requeue")
+    scenario.event("run_blocked", "x", blocked, detail=detail)
+    scenario.report("requeue", "x", blocked + 0.1)
+    explanations = [why for _, why in requeues_for_ended_runs(scenario.history())]
+    assert explanations == [expected]
 
 
 @pytest.mark.parametrize(("pushed", "missed"), [(1.5, 0), (LEASE + 2, 1)])
