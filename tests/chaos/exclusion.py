@@ -133,7 +133,7 @@ def missed_pushes(history):
     """
     for job in history.jobs.values():
         for push in job.pushes if has_jobtype(job.key, EXCLUSIVE) else ():
-            holder = history.jobs.get(push.holder)
+            holder = history.holder(push)
             if holder is None or any(run.began > push.began for run in holder.runs):
                 continue
             if push.confirmed or not _may_be_leased(holder, push):

@@ -37,6 +37,7 @@ class History:
         self.push_count = 0
         self.successors = defaultdict(set)
         self._stored = defaultdict(list)
+        self._owners = {}
         self._pushes = defaultdict(dict)
         self._latest_push = {}
         for entry in entries:
@@ -76,6 +77,13 @@ class History:
         """Return whether Redis lost all locks at any time in this span."""
         return any(loss["ended"] >= since and loss["began"] <= until for loss in self.lock_losses)
 
+    def holder(self, push):
+        """Return the job that had the lock of a duplicate, or None if nobody pushed such a job.
+
+        An equal job of the same batch is named by the jid under which it was sent.
+        """
+        return self.jobs.get(push.holder) or self.jobs.get(self._owners.get(push.holder))
+
     def stored_times(self, owner):
         """Return when Faktory's storage got a copy of this owner's job, or moved one, in order."""
         return sorted(self._stored[owner])
@@ -105,6 +113,7 @@ class History:
             push.owner = job.owner
             acquired = job.first_event("acquired", after=push.began)
             push.acquired_at = acquired and acquired["mono"]
+        self._owners[entry["jid"]] = job.owner
         push.jid, push.sent_at, push.replaces = entry["jid"], entry["mono"], entry["replaces"]
         if push.replaces:
             self.successors[push.replaces].add(job.owner)

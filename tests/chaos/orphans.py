@@ -9,7 +9,7 @@ from tests.chaos.deferrals import pending_until
 from tests.chaos.details import is_ack_error
 from tests.chaos.replacement import is_tombstone, tombstone_problem
 from tests.chaos.run_locks import is_run_lock, run_lock_problem, why_run_lock_left
-from tests.chaos.settings import EXCLUSIVE, LEASE, TTL, has_jobtype
+from tests.chaos.settings import EXCLUSIVE, LEASE, REPLACE, TTL, has_jobtype
 from tests.chaos.timing import (
     LONGEST_DELAY_SECONDS,
     REDIS_ROUNDING_SECONDS,
@@ -35,16 +35,32 @@ class Lock(NamedTuple):
 def pushes_blocked_by_ended_jobs(history):
     """Yield each push that was a duplicate of a job that was over, with an explanation or None.
 
+    A duplicate of a job that nobody pushed, or that has another key, is yielded, too.
+
     A worker journals the status of an ACK after it has released the lock, or has failed to. For a
     policy that frees the lock at the job's start, see `tests.chaos.exclusion.missed_pushes`.
     """
-    for job in history.jobs.values():
-        if has_jobtype(job.key, EXCLUSIVE):
-            continue
-        for push in job.pushes:
-            holder = history.jobs.get(push.holder)
-            if holder is not None and push.began > holder.ended:
-                yield push, _why_leased(holder, push) or _why_left(history, holder, push.began)
+    duplicates = [push for job in history.jobs.values() for push in job.pushes if push.holder]
+    for push in duplicates:
+        holder = history.holder(push)
+        if holder is None or holder.key != push.key:
+            yield push, _why_unknown(history, push)
+        elif push.began > holder.ended and not has_jobtype(push.key, EXCLUSIVE):
+            yield push, _why_leased(holder, push) or _why_left(history, holder, push.began)
+
+
+def _why_unknown(history, push):
+    """Return why nobody knows the job that had the lock of a duplicate, or None.
+
+    A job that was replaced gets a new owner. If its producer is killed at that moment, its lease is
+    all that is left.
+    """
+    since = push.began - LEASE - REDIS_ROUNDING_SECONDS
+    killed = [when for when, how in history.ends.values() if how == "kill"]
+    is_lease = not push.confirmed and has_jobtype(push.key, REPLACE)
+    if is_lease and any(since <= when <= push.ended for when in killed):
+        return "its producer was killed"
+    return None
 
 
 def _why_leased(holder, push):

@@ -22,7 +22,8 @@ class Push:
         ended: when its result was known, or its process ended; infinite if neither happened.
         status: the status of its result; None without a result.
         jid: the jid under which it was sent, with a lock or unguarded; else None.
-        holder: for a duplicate, the owner of the lock; else None.
+        holder: for a duplicate, the owner of the lock, or the jid of the equal job in its batch;
+            else None.
         acquired_at: when the lock was acquired; None if it was not.
         sent_at: when its job was about to be sent; None if it never was.
         replaces: the owner of the job that it replaces; else None.

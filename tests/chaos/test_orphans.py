@@ -7,7 +7,7 @@ import pytest
 from tests.chaos.details import ACK_ERROR, FETCH_ERROR
 from tests.chaos.drain import drain_bound
 from tests.chaos.orphans import Lock, find_expiring, find_orphans, pushes_blocked_by_ended_jobs
-from tests.chaos.scenario import Scenario
+from tests.chaos.scenario import REPLACE_KEY, Scenario
 from tests.chaos.settings import LEASE
 from tests.chaos.storage import StoredJob
 
@@ -212,6 +212,38 @@ def test_second_push_of_an_ended_job_leases_its_lock(executed, began, confirmed,
     duplicate = {"status": "duplicate", "holder": "x", "confirmed": confirmed}
     executed.push("y", began, **duplicate)
     assert explanations(executed) == [expected]
+
+
+@pytest.mark.parametrize(
+    ("killed", "key", "confirmed", "expected"),
+    [
+        (4, REPLACE_KEY, False, "its producer was killed"),
+        (4, REPLACE_KEY, True, None),
+        (4, "k", False, None),
+        (5 - LEASE - 2, REPLACE_KEY, False, None),
+    ],
+    ids=["leased", "held", "not replaceable", "long after the kill"],
+)
+def test_duplicate_of_a_job_nobody_pushed_needs_a_kill(scenario, killed, key, confirmed, expected):
+    scenario.end("another", killed)
+    scenario.push("y", 5, status="duplicate", holder="nobody", key=key, confirmed=confirmed)
+    assert explanations(scenario) == [expected]
+
+
+@pytest.mark.parametrize(("ended", "expected"), [(7, []), (5, [None])])
+def test_duplicate_may_name_the_jid_of_a_copy(scenario, ended, expected):
+    """x was pushed again under another jid, in one batch with y."""
+    scenario.push("x", 0, status="unknown", job="x")
+    scenario.push("x", 1, job="x", jid="x2")
+    scenario.run("x", 2, jid="x2", takes=ended - 2)
+    scenario.push("y", 6, status="duplicate", holder="x2")
+    assert explanations(scenario) == expected
+
+
+def test_duplicate_of_a_job_with_another_key_is_unexplained(scenario):
+    scenario.push("x", 0)
+    scenario.push("y", 0.5, status="duplicate", holder="x", key="another")
+    assert explanations(scenario) == [None]
 
 
 def test_duplicate_of_a_requeued_job_is_correct(scenario):
