@@ -144,13 +144,12 @@ class FaultInjector:
             # one task of its own (server/task_runner.go:95).
             most_moves = 1 + json.loads(server.ask("INFO")[0])["server"]["connections"]
             server.pause()
-            began = time.monotonic()
             time.sleep(_SETTLE_SECONDS)
             self._journal.write(
                 "faktory_killed",
                 server=target,
                 before=before,
-                began=began,
+                began=time.monotonic(),
                 owners=_owners(server),
                 most_moves=most_moves - waiting_fetches(server),
             )

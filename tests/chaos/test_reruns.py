@@ -57,14 +57,15 @@ def test_copy_of_an_unknown_requeue_may_release_the_lock(scenario):
     assert scenario.reasons() == ["requeue_unknown"]
 
 
-def test_stopping_worker_may_requeue_a_job_that_just_ended(scenario):
+@pytest.mark.parametrize(("requeued", "reason"), [(4.1, "stopped_at_job_end"), (5.1, None)])
+def test_stopping_worker_may_requeue_a_job_that_just_ended(scenario, requeued, reason):
     scenario.push("x", 0)
     scenario.fetch("x", 1)
     scenario.end("w", 2, "terminate")
     scenario.done("x", 4)
-    scenario.report("requeue", "x", 4.1)
-    scenario.run("x", 5, jid="copy", parent="x", process="other")
-    assert scenario.reasons() == ["stopped_at_job_end"]
+    scenario.report("requeue", "x", requeued)
+    scenario.run("x", 6, jid="copy", parent="x", process="other")
+    assert scenario.reasons() == [reason]
 
 
 def test_running_worker_must_not_requeue_a_job_that_ended(scenario):

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import socket
 
 import pytest
+import redis
 
 from scripts.servers import HOST
+from tests.chaos.audit import Audit
 from tests.chaos.faktory_kills import MOVE_SECONDS
 from tests.chaos.fault_injector import FaultInjector
+from tests.chaos.history import History
 from tests.chaos.journal import Journal, read_journals
 from tests.chaos.storage import StorageLog, waiting_fetches
 
@@ -36,9 +40,24 @@ def storage_log(server, journal):
     return log
 
 
-def push_command(jid, **fields):
+def job_text(jid, **fields):
     job = {"jid": jid, "jobtype": "Chaos", "args": [1], "retry": 3, **fields}
-    return "PUSH " + json.dumps({**job, "custom": {"unique": {"owner": f"owner-of-{jid}"}}})
+    custom = {"unique": {"owner": f"owner-of-{jid}"}}
+    return json.dumps({**job, "custom": custom}, separators=(",", ":"))  # as Faktory stores it
+
+
+def push_command(jid, **fields):
+    return f"PUSH {job_text(jid, **fields)}"
+
+
+@contextlib.contextmanager
+def waiting_worker(server):
+    """A worker with a FETCH that waits. The next one follows when it ends after two seconds."""
+    hello = {"v": 2, "wid": WID, "hostname": "h", "pid": 1, "labels": []}
+    with socket.create_connection((HOST, server.port)) as worker:
+        worker.sendall(f"HELLO {json.dumps(hello)}\r\n".encode())
+        worker.sendall(b"FETCH default\r\n" * 30)
+        yield
 
 
 def entries(tmp_path, type_):
@@ -77,9 +96,27 @@ def test_kill_is_journalled_with_the_jobs_around_it(server, storage_log, journal
     assert len(entries(tmp_path, "stored")) == 2
 
 
+def test_job_popped_at_the_kill_is_gone(server, storage_log, journal, tmp_path, monkeypatch):
+    """A FETCH waits, Faktory is paused, and only then its storage gets the job, and pops it."""
+    pause = server.pause
+
+    def pause_then_store():
+        pause()
+        with redis.Redis(unix_socket_path=str(server.storage_socket)) as storage:
+            storage.lpush("q:default", job_text("job-number-1"))
+
+    monkeypatch.setattr(server, "pause", pause_then_store)
+    producer = Journal(tmp_path / "p.jsonl", "p")
+    push = {"call": 1, "jid": "owner-of-job-number-1", "key": "k"}
+    producer.write("pushing", **push, at="")
+    producer.write("result", **push, status="pushed", result_jid="job-number-1", confirmed=True)
+    with waiting_worker(server):
+        FaultInjector({"faktory": server}, {}, None, journal, storage_log)._kill_server("faktory")
+    audit = Audit(History(read_journals(tmp_path)))
+    assert (len(audit.gone_with_faktory), audit.lost) == (1, [])
+
+
 def test_fetch_that_waits_for_a_job_is_counted(server, wait_for):
     assert waiting_fetches(server) == 0
-    with socket.create_connection((HOST, server.port)) as worker:
-        hello = {"v": 2, "wid": WID, "hostname": "h", "pid": 1, "labels": []}
-        worker.sendall(f"HELLO {json.dumps(hello)}\r\nFETCH default\r\n".encode())
+    with waiting_worker(server):
         wait_for(lambda: waiting_fetches(server) == 1)
