@@ -51,9 +51,9 @@ class Audit:
         unfounded: jobs that were dropped without a valid successor.
         overlaps: see `Overlap`.
         strays: jobs that no producer has pushed.
-        blocked: pushes that were duplicates of a job that was over, unexplained.
+        blocked: pushes that were duplicates of a job that was over, or of none, unexplained.
         run_blocked: how often a job was requeued while another of its key ran.
-        held_up: events of requeues for a run that was over, unexplained.
+        held_up: events of requeues for a run that was over, or for none, unexplained.
         missed: pushes that were duplicates of a job that had begun and did not run again.
     """
 
