@@ -1,7 +1,7 @@
 """Middleware of producers and consumers: base class, Run, Requeue, Drop, RetryLater, chains.
 
 Here are `Middleware`, `Run`, `Requeue`, `Drop`, `RetryLater`, `ReportStatus`, `JobError`,
-`PendingPush` and `compose`. A middleware has one method for each verb of a job's life. The method
+and `compose`. A middleware has one method for each verb of a job's life. The method
 calls the next middleware through `call_next`; the last `call_next` is the verb itself. The first
 middleware of a list is the outermost.
 """
@@ -9,10 +9,11 @@ middleware of a list is the outermost.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from enum import Enum
 from functools import partial
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeAlias, TypeVar
 
 from ._durations import MAX_SECONDS, parse_duration
 
@@ -24,6 +25,11 @@ if TYPE_CHECKING:
 
 Payload: TypeAlias = dict[str, Any]
 """A job as in Faktory's JSON: `jid`, `jobtype`, `args`, `queue`, `custom`, …"""
+
+
+# The job whose handler runs in this thread; see `current_job`. A push finds here that the equal job
+# is the one that pushes.
+running_job: ContextVar[Payload | None] = ContextVar("faktory_unique_running_job", default=None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,39 +199,6 @@ class Middleware:
 Verb: TypeAlias = Literal["push", "fetch", "perform", "ack", "fail", "requeue"]
 
 R = TypeVar("R")
-
-
-class PendingPush(Protocol):
-    """A batch that is encoded but not sent yet. Call `send` once, then `receive` once."""
-
-    def send(self) -> None:
-        """Send the batch without waiting for the reply."""
-        ...
-
-    def receive(self) -> list[PushResult]:
-        """Wait for the reply. Return a result for each job, in order."""
-        ...
-
-
-@dataclass(frozen=True, slots=True)
-class InnermostPush:
-    """The last `call_next` of a push chain. It can be split into `send` and `receive`.
-
-    The innermost middleware may do other work between the two steps, while Faktory handles the
-    batch. Any middleware can also call it like an ordinary `call_next`.
-
-    Attributes:
-        begin: encodes a batch and returns it, ready to be sent. Raises `InvalidJob` if a job
-            cannot be encoded.
-    """
-
-    begin: Callable[[Sequence[Payload]], PendingPush]
-
-    def __call__(self, jobs: Sequence[Payload]) -> list[PushResult]:
-        """Push payloads. Return a result for each, in order."""
-        pending = self.begin(jobs)
-        pending.send()
-        return pending.receive()
 
 
 def overrides(middleware: Middleware, verb: Verb) -> bool:

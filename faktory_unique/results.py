@@ -51,6 +51,8 @@ class PushResult(NamedTuple):
             `on_conflict="raise"`.
         replaced: the jid under which the replaced job was first pushed; None if no job was
             replaced.
+        of_running_job: whether the equal job is the one whose handler made this push: a job cannot
+            push itself again while it has its lock.
     """
 
     status: PushStatus
@@ -61,6 +63,7 @@ class PushResult(NamedTuple):
     retry_after: float | None = None
     error: str | None = None
     replaced: str | None = None
+    of_running_job: bool = False
 
     def __bool__(self) -> bool:
         return self.status in {PushStatus.PUSHED, PushStatus.UNGUARDED, PushStatus.OBSERVED}

@@ -16,10 +16,11 @@ from faktory_unique.errors import (
     PushOutcomeUnknown,
     PushRefused,
 )
-from faktory_unique.middleware import InnermostPush, compose, validated_chain
+from faktory_unique.middleware import compose, validated_chain
 from faktory_unique.results import PushResult, PushStatus, require_one_result_each
 
 from .client import Client
+from .pending_push import InnermostPush
 from .protocol import parse_rejections, pushb_command
 from .server_errors import is_not_unique, is_refusal
 

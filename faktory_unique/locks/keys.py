@@ -99,6 +99,11 @@ def key_prefix(name: str | None) -> str:
     return f"{PREFIX}:" if name is None else f"{PREFIX}:{name.translate(_ESCAPE_TABLE)}:"
 
 
+def side_key_prefix(name: str | None) -> str:
+    """Return the common prefix of the side keys of a jobtype or scope; of all if None."""
+    return "{" + key_prefix(name)
+
+
 def tombstone_key(key: str, owner: str) -> str:
     """Return the key of an owner's tombstone, which says that its job has been replaced."""
     return f"{{{key}}}:gone:{owner}"
@@ -107,6 +112,11 @@ def tombstone_key(key: str, owner: str) -> str:
 def run_key(key: str) -> str:
     """Return the key of the run lock that belongs to a lock's key."""
     return f"{{{key}}}:run"
+
+
+def key_of_run_lock(key: str) -> str | None:
+    """Return the key of the lock to which a run lock belongs; None if it is no run lock's key."""
+    return key[1:-5] if key.startswith(f"{{{PREFIX}:") and key.endswith("}:run") else None
 
 
 def is_side_key(key: str) -> bool:

@@ -1,12 +1,10 @@
-"""`Policy`: what "unique" means for a jobtype; `Policies`: which policy a jobtype has, by glob."""
+"""`Policy`: what "unique" means for a jobtype: the fields, their limits and their errors."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from difflib import get_close_matches
-from fnmatch import fnmatchcase
-from math import inf
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, TypeAlias
 
 from pydantic import (
@@ -22,7 +20,7 @@ from pydantic import (
 from pydantic_core import ErrorDetails, InitErrorDetails, PydanticCustomError
 
 from faktory_unique._durations import MAX_SECONDS, parse_duration
-from faktory_unique._util import FirstTimes, is_text, log, short_repr
+from faktory_unique._util import is_text, short_repr
 
 if TYPE_CHECKING:
     from datetime import timedelta
@@ -210,52 +208,3 @@ def _with_known_fields(error: ErrorDetails) -> InitErrorDetails:
         message = f"no such field; {hint}the fields are {', '.join(known)}"
         details["type"] = PydanticCustomError("extra_forbidden", message)
     return details
-
-
-class Policies:
-    """The policies of all jobtypes, by exact name or by glob.
-
-    The exact name comes first. Otherwise the matching glob with the most characters that are not
-    wildcards counts, so that the order of the settings' sources does not matter. If two globs have
-    equally many, the first of them counts.
-
-    Args:
-        policies: the policy of each name or glob.
-        default: the policy of all other jobtypes; None if their jobs are not unique.
-    """
-
-    def __init__(self, policies: Mapping[str, Policy], default: Policy | None = None) -> None:
-        self._exact = dict(policies)
-        globs = [(name, p) for name, p in policies.items() if any(c in name for c in "*?[")]
-        self._globs = sorted(globs, key=lambda glob: -len(re.sub(r"\[[^]]*\]|[*?]", "", glob[0])))
-        self._default = default
-        self._names = {name.casefold(): name for name in policies}
-        self._warned = FirstTimes()
-
-    @property
-    def shortest_lease(self) -> float:
-        """The shortest lease of all policies, in seconds; infinite if there is no policy."""
-        policies = [*self._exact.values(), *filter(None, [self._default])]
-        return min((policy.lease for policy in policies), default=inf)
-
-    def for_jobtype(self, jobtype: str) -> Policy | None:
-        """Return the policy of a jobtype; None if its jobs are not unique.
-
-        A jobtype that differs by case alone from a policy's name has another policy or none. That
-        is logged once, since it is hardly meant.
-        """
-        policy = self._exact.get(jobtype)
-        if policy is not None:
-            return policy
-        for glob, policy in self._globs:
-            if fnmatchcase(jobtype, glob):
-                return policy
-        similar = self._names.get(jobtype.casefold())
-        if similar is not None and self._warned.is_first(jobtype):
-            log.warning(
-                "jobtype differs from a policy's name by case alone, which does not apply to it: "
-                "jobtype=%s policy=%s; correct one of them, or give the jobtype a policy",
-                jobtype,
-                similar,
-            )
-        return self._default

@@ -6,9 +6,9 @@ import os
 from enum import Enum
 from typing import TYPE_CHECKING
 
+from faktory_unique.client.pending_push import InnermostPush
 from faktory_unique.errors import InvalidJob
 from faktory_unique.locks.stamp import without_stamp
-from faktory_unique.middleware import InnermostPush
 from faktory_unique.results import PushStatus, require_one_result_each
 
 from .chunk_locks import ChunkLocks
@@ -17,7 +17,8 @@ from .push_results import sent_result
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from faktory_unique.middleware import Payload, PendingPush
+    from faktory_unique.client.pending_push import PendingPush
+    from faktory_unique.middleware import Payload
     from faktory_unique.results import PushResult
 
     from .context import UniqueContext

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from faktory_unique._util import log
 from faktory_unique.errors import StoreError
 from faktory_unique.events import EventName
 from faktory_unique.locks.transition import is_leased, leased, owner_of, replaced_by
@@ -236,7 +237,14 @@ class ChunkLocks:
             request.go_unlocked(self._context.hooks, PushStatus.OBSERVED, detail)
         elif not request.is_replaceable or is_itself:
             self._emit(request, EventName.DUPLICATE, f"{owner} has the lock")
-            return {i: duplicate_of_holder(request, value)}
+            result = duplicate_of_holder(request, value)
+            if result.of_running_job and self._context.warned.is_first(request.job["jobtype"]):
+                log.warning(
+                    "a handler pushed its own work, which is a duplicate of itself: jobtype=%s; "
+                    "release the lock at the start (until), raise RetryLater, or count in the args",
+                    request.job["jobtype"],
+                )
+            return {i: result}
         elif is_leased(value):
             self._include(i)
             detail = f"{owner} has the lock, and cannot be replaced before its push is confirmed"

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from faktory_unique._util import FirstTimes
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -25,6 +27,7 @@ class UniqueContext:
         pushes: the jids that are being pushed, or must not be sent again.
         hooks: get each event.
         clock: returns seconds since any start. Leases are measured by it.
+        warned: the jobtypes of which a warning has been logged.
         run_tokens: the tokens of the run locks that jobs of this process may have, by attempt.
     """
 
@@ -33,4 +36,5 @@ class UniqueContext:
     pushes: PushHistory
     hooks: Hooks
     clock: Callable[[], float]
+    warned: FirstTimes = field(default_factory=FirstTimes)
     run_tokens: dict[tuple[object, ...], str] = field(default_factory=dict)

@@ -17,7 +17,7 @@ from faktory_unique.events import Event, EventName, Hooks, is_logged, log_event
 from faktory_unique.locks.keys import key_prefix
 from faktory_unique.locks.stamp import VERSION, read_stamp, unsupported_stamp, without_stamp
 from faktory_unique.middleware import Middleware, Requeue, Run
-from faktory_unique.policy.policy import Policies
+from faktory_unique.policy.policies import Policies
 from faktory_unique.policy.settings import load_settings
 from faktory_unique.stores.deferred import DeferredWrites
 from faktory_unique.stores.factory import open_store

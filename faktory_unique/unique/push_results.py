@@ -7,7 +7,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from faktory_unique.locks.stamp import read_stamp
 from faktory_unique.locks.transition import held, is_leased, leased, owner_of, replaced_by
+from faktory_unique.middleware import running_job
 from faktory_unique.results import PushResult, PushStatus
 
 if TYPE_CHECKING:
@@ -64,6 +66,7 @@ def duplicate_result(
         confirmed=confirmed,
         retry_after=retry_after,
         error=_duplicate_error(jid, confirmed=confirmed) if raises else None,
+        of_running_job=_is_running_here(jid),
     )
 
 
@@ -105,6 +108,13 @@ def lapse_reason(request: LockRequest, found: str | None, elapsed: float) -> str
         return ""
     other = owner_of(replaced_by(found) or found or "")
     return f"{other} has replaced {request.replaces}, too"
+
+
+def _is_running_here(owner: str) -> bool:
+    """Return whether this push is made by the handler of the job with this owner."""
+    job = running_job.get()
+    stamp = None if job is None else read_stamp(job)
+    return stamp is not None and stamp.owner == owner
 
 
 def _duplicate_error(jid: str, *, confirmed: bool) -> str:

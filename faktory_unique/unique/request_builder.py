@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from faktory_unique.middleware import Payload
-    from faktory_unique.policy.policy import Policies, Policy
+    from faktory_unique.policy.policies import Policies
+    from faktory_unique.policy.policy import Policy
 
     from .context import UniqueContext
 

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 from faktory_unique._util import log
 from faktory_unique.middleware import Requeue
 
+from .child_process import NotStarted, ProcessEnded
 from .handler_call import HandlerCall, job_error
-from .process_pool import NotStarted, ProcessEnded
 from .reservation import Reservation
 
 if TYPE_CHECKING:

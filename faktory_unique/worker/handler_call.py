@@ -7,16 +7,21 @@ send them to its consumer. The exception itself may not be picklable.
 from __future__ import annotations
 
 import traceback
-from contextvars import ContextVar
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
-from faktory_unique.middleware import JobError, Middleware, Payload, Requeue, RetryLater, compose
+from faktory_unique.middleware import (
+    JobError,
+    Middleware,
+    Payload,
+    Requeue,
+    RetryLater,
+    compose,
+    running_job,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-
-_current_job: ContextVar[Payload | None] = ContextVar("faktory_unique_current_job", default=None)
 
 # The server keeps no more of each (manager/retry.go of Faktory 1.10).
 _MAX_ERRTYPE_LENGTH = 100
@@ -54,7 +59,7 @@ def current_job() -> Payload:
     Raises:
         LookupError: no handler is running in this thread.
     """
-    job = _current_job.get()
+    job = running_job.get()
     if job is None:
         raise LookupError("no job is running in this thread; call current_job() in a handler only")
     return job
@@ -68,7 +73,7 @@ def perform(call: HandlerCall) -> JobResult:
         SystemExit and KeyboardInterrupt fail the job, too.
     """
     job = call.job
-    token = _current_job.set(job)
+    token = running_job.set(job)
     try:
         compose(call.middleware, "perform", partial(_call_handler, call.handler, bind=call.bind))(
             job
@@ -80,7 +85,7 @@ def perform(call: HandlerCall) -> JobResult:
             _report_to_sentry(exc)
         return job_error(exc, job.get("backtrace", _MAX_BACKTRACE_LINES))
     finally:
-        _current_job.reset(token)
+        running_job.reset(token)
     return None
 
 

@@ -10,8 +10,8 @@ import signal
 import sys
 import time
 
+from faktory_unique.worker.child_process import ChildProcess, ProcessEnded
 from faktory_unique.worker.handler_call import HandlerCall
-from faktory_unique.worker.process_pool import ChildProcess, ProcessEnded
 from tests.integration import handlers
 
 if __name__ == "__main__":

@@ -17,13 +17,9 @@ from pathlib import Path
 import pytest
 
 from faktory_unique import Client, Consumer, Job, Middleware
+from faktory_unique.worker.child_process import ChildProcess, NotStarted, ProcessEnded
 from faktory_unique.worker.handler_call import HandlerCall
-from faktory_unique.worker.process_pool import (
-    ChildProcess,
-    NotStarted,
-    ProcessEnded,
-    ProcessPool,
-)
+from faktory_unique.worker.process_pool import ProcessPool
 from scripts.servers.process import is_running
 from tests.integration import handlers
 

@@ -45,6 +45,35 @@ class TestAtMostOnePerHour:
         wait_for(lambda: report.lines() == ["report for 7"] * 2)
 
 
+def test_job_that_pushes_its_successor_runs_page_by_page(recipe, all_done):
+    feed = recipe("feed.py")
+    worker = feed.work()
+    assert feed.module.push_page(7, 1)
+    all_done()
+    assert feed.lines() == ["feed 7, page 1", "feed 7, page 2", "feed 7, page 3"]
+    assert "a handler pushed its own work" not in worker.log()
+
+
+def test_job_that_pushes_itself_is_warned_of(recipe, all_done):
+    """Without a counter in its args it is a duplicate of itself."""
+    feed = recipe(
+        "feed.py",
+        same_page=(
+            "push_page(feed_id, page + 1)",
+            "print(push_page(feed_id, page).of_running_job, flush=True)",
+        ),
+    )
+    worker = feed.work()
+    assert not feed.module.push_page(7, 1).of_running_job
+    assert feed.module.push_page(7, 2)
+    all_done()
+    assert sorted(feed.lines()) == ["True", "True", "feed 7, page 1", "feed 7, page 2"]
+    assert (
+        "a handler pushed its own work, which is a duplicate of itself: jobtype=ImportPage"
+        in worker.log()
+    )
+
+
 def test_debounce_runs_only_the_newest(recipe, wait_for, all_done, capsys):
     reindex = recipe("reindex.py", soon=SOON)
     worker = reindex.work()

@@ -293,6 +293,36 @@ class TestInline:
         assert (ran, other) == ([["outer"]], [["inner"]])
 
 
+@pytest.mark.parametrize("until", ["success", "start"])
+def test_push_of_its_own_work_is_reported_and_warned_of_once(caplog, until):
+    """Under "success" the running job has the lock, so its own push is a duplicate of itself."""
+    results = {"Again": [], "Other": []}
+    with testing.fake() as faktory, faktory.client() as client:
+        unique = Unique(policies={"Again": Policy(until=until), "Other": Policy(until=until)})
+        producer = Producer(client, [unique])
+
+        def push(jobtype, n):
+            return producer.push(Job(jobtype=jobtype, args=[n]))
+
+        def push_again(n):
+            for jobtype, pushed in results.items():
+                pushed.append(push(jobtype, n))
+
+        consumer = faktory.consumer(middleware=[unique])
+        consumer.register("Again", push_again)
+        for jobtype in results:
+            for n in (1, 2):
+                assert not push(jobtype, n).of_running_job
+        for _ in range(2):
+            faktory.perform_one(consumer)
+    is_duplicate = until == "success"
+    assert [result.of_running_job for result in results["Again"]] == [is_duplicate] * 2
+    assert [result.status for result in results["Other"]] == ["duplicate"] * 2
+    assert not any(result.of_running_job for result in results["Other"])
+    warnings = [message for message in caplog.messages if "duplicate of itself" in message]
+    assert ["jobtype=Again" in message for message in warnings] == [True] * is_duplicate
+
+
 class TestRealServers:
     """A test whose code names a server itself must not push to it, and be green."""
 

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import math
+import re
+import subprocess
+from pathlib import Path
 
 import pytest
 import redis
@@ -55,7 +58,7 @@ class TestHolder:
     def test_holder_is_the_lock_of_the_work(self, unique, push):
         result = push(1)
         lock = unique.holder("Email", [1])
-        assert lock == Lock(result.key, "Email", result.jid, False, lock.ttl)
+        assert lock == Lock(result.key, "Email", result.jid, False, lock.ttl, result.jid)
         assert 598 < lock.ttl <= 600
 
     def test_holder_of_unlocked_work_is_none(self, unique, push):
@@ -143,23 +146,82 @@ class TestRelease:
 
     def test_release_leaves_a_lock_whose_owner_changed(self, unique, push, events, monkeypatch):
         result = push(1)
-        stale = unique.holder("Email", [1])
+        stale = [(result.jid, 500.0), None]
         unique._context.store.run([Transition(result.key, (result.jid,), "other-jid", 500)])
-        monkeypatch.setattr(unique, "holder", lambda *_a, **_o: stale)
+        monkeypatch.setattr(unique._context.store, "read", lambda _keys: stale)
         events.clear()
         assert unique.release("Email", [1]) is None
         assert events == []
+        monkeypatch.undo()
         assert owners(unique.locks()) == ["other-jid"]
+
+
+class TestRunLocks:
+    """The run lock of an exclusive job, whose value is a token: the jid and an attempt."""
+
+    TOKEN = "the:jid:0123456789abcdef"
+
+    @pytest.fixture
+    def running(self, unique, push):
+        result = push(1)
+        other = push(2, jobtype="Billing")
+        keys = [run_key(result.key), run_key(other.key)]
+        unique._context.store.run([Transition(key, (None,), self.TOKEN, 60) for key in keys])
+        return result
+
+    def test_locks_shows_run_locks_with_their_job(self, unique, running):
+        [lock, run_lock] = unique.locks("Email")
+        assert (lock.owner, lock.is_run_lock) == (running.jid, False)
+        assert (run_lock.key, run_lock.name) == (run_key(running.key), "Email")
+        assert (run_lock.owner, run_lock.is_run_lock, run_lock.leased) == ("the:jid", True, False)
+        assert len(list(unique.locks())) == 4
+
+    def test_holder_is_the_run_lock_if_no_other_is_left(self, unique, running):
+        assert unique.holder("Email", [1]).owner == running.jid
+        unique._context.store.run([Transition(running.key, (running.jid,), None, 0)])
+        assert unique.holder("Email", [1]).is_run_lock
+
+    def test_release_removes_both(self, unique, running, events):
+        assert unique.release("Email", [1]).owner == running.jid
+        assert list(unique.locks("Email")) == []
+        assert [event.key for event in events[-2:]] == [running.key, run_key(running.key)]
+        assert len(list(unique.locks("Billing"))) == 2
+
+    def test_release_of_a_run_lock_compares_its_token(self, unique, running, monkeypatch):
+        stale = [None, ("the:jid:fedcba9876543210", 60.0)]
+        monkeypatch.setattr(unique._context.store, "read", lambda _keys: stale)
+        assert unique.release("Email", [1]) is None
+        monkeypatch.undo()
+        assert len(list(unique.locks("Email"))) == 2
+
+    def test_release_jids_releases_run_locks_as_well(self, unique, running):
+        [released] = unique.release_jids("Email", ["the:jid"])
+        assert released.is_run_lock
+
+
+def test_command_of_the_page_deletes_every_key(redis_url):
+    """docs/rollout.md: run locks and tombstones have keys of another form."""
+    page = (Path(__file__).parents[2] / "docs" / "rollout.md").read_text(encoding="utf-8")
+    [command] = re.findall(r"^```sh\n(for pattern.*?)^```", page, re.DOTALL | re.MULTILINE)
+    command = command.replace("redis-cli", f"redis-cli -u {redis_url}")
+    with Unique(redis_url, POLICIES) as unique, redis.Redis.from_url(redis_url) as server:
+        for n in range(3):
+            [result] = unique.push([job(n, jobtype="Letter")], Faktory())
+            server.set(run_key(result.key), "x")
+            server.set(tombstone_key(result.key, "a jid"), "x")
+        server.set("unique", "not ours")
+        subprocess.run(["bash", "-c", command], check=True, timeout=60)
+        assert server.keys() == [b"unique"]
 
 
 class TestLocks:
     def test_locks_of_a_jobtype_are_its_own_only(self, unique, push):
-        """Locks of a longer name are not included, nor are side keys."""
+        """Locks of a longer name are not included, nor are tombstones."""
         result = push(1, jobtype="Billing")
         push(2, jobtype="Billing::Invoice")
         push(3)
-        side_keys = [tombstone_key(result.key, "x"), run_key(result.key)]
-        unique._context.store.run([Transition(key, (None,), "x", 60) for key in side_keys])
+        tombstone = tombstone_key(result.key, "x")
+        unique._context.store.run([Transition(tombstone, (None,), "x", 60)])
         assert owners(unique.locks("Billing")) == ["jid-00000001"]
         assert owners(unique.locks("Billing::Invoice")) == ["jid-00000002"]
         assert owners(unique.locks()) == ["jid-00000001", "jid-00000002", "jid-00000003"]
@@ -185,7 +247,9 @@ class TestLocks:
     def test_lock_that_vanished_during_the_scan_is_left_out(self, unique, push, monkeypatch):
         result = push(1)
         scanned = [[result.key, "unique:1:Email:gone"], [result.key]]
-        monkeypatch.setattr(unique._context.store, "scan", lambda _beginning: iter(scanned))
+        monkeypatch.setattr(
+            unique._context.store, "scan", lambda start: iter(scanned if start[0] == "u" else [])
+        )
         assert owners(unique.locks()) == ["jid-00000001"] * 2
 
 

@@ -18,9 +18,10 @@ from faktory_unique import (
     StoreUnavailable,
     Unique,
 )
+from faktory_unique.client.pending_push import InnermostPush
 from faktory_unique.locks.lifecycle import release_transition
 from faktory_unique.locks.transition import held, leased
-from faktory_unique.middleware import InnermostPush, compose
+from faktory_unique.middleware import compose
 from faktory_unique.stores.memory import MemoryStore
 from faktory_unique.testing import FakeFaktory
 from faktory_unique.unique.batch import CHUNK_SIZE

@@ -8,7 +8,7 @@ import pytest
 from pydantic import ValidationError
 
 from faktory_unique import Client, Consumer, InvalidSettings, Policy, Producer, Unique
-from faktory_unique.policy.policy import Policies
+from faktory_unique.policy.policies import Policies
 from faktory_unique.policy.settings import load_settings
 from faktory_unique.testing import fake
 

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from faktory_unique import Policy
 from faktory_unique._durations import MAX_SECONDS, parse_duration
 from faktory_unique._util import short_repr
-from faktory_unique.policy.policy import Policies
+from faktory_unique.policy.policies import Policies
 
 
 @pytest.mark.parametrize(
