@@ -15,6 +15,7 @@ from tests.chaos.outcomes import Outcome, Outcomes, unfounded_supersedes
 from tests.chaos.overlaps import overlap_reason
 from tests.chaos.reasons import REASONS
 from tests.chaos.replacement import is_replaced, runs_after_replacement
+from tests.chaos.reports import copies_of_themselves, late_reports
 from tests.chaos.reruns import rerun_reason
 from tests.chaos.settings import REPLACE, has_jobtype
 
@@ -55,6 +56,9 @@ class Audit:
         run_blocked: how often a job was requeued while another of its key ran.
         held_up: events of requeues for a run that was over, or for none, unexplained.
         missed: pushes that were duplicates of a job that had begun and did not run again.
+        dead: accepted jobs of which the last attempt failed.
+        late: ACKs and FAILs that were sent when the reservation was over.
+        same_jid: copies that were requeued under the jid of their job.
     """
 
     def __init__(self, history, pending_owners=()):
@@ -69,6 +73,9 @@ class Audit:
         self.superseded = by_outcome[Outcome.SUPERSEDED]
         self.gone_with_faktory = by_outcome[Outcome.GONE_WITH_FAKTORY]
         self.lost = by_outcome[Outcome.LOST]
+        self.dead = by_outcome[Outcome.DEAD]
+        self.late = list(late_reports(history))
+        self.same_jid = list(copies_of_themselves(history))
         self.unfounded = [job for job, _ in unfounded_supersedes(history)]
         # A Job that was replaced is sent under another owner, if it is sent at all.
         self.strays = [
@@ -100,14 +107,22 @@ class Audit:
     def passed(self):
         """Whether no job is lost or blocked, and every overlap is explained."""
         has_unexplained = len(self.overlaps) > len(self.explained)
-        wrong_jobs = self.lost or self.unfounded or self.strays
+        wrong_jobs = self.lost or self.unfounded or self.strays or self.late or self.same_jid
         return not (wrong_jobs or self.blocked or self.held_up or self.missed or has_unexplained)
 
     def lines(self):
         """Yield a line for each case to look at, and one for each reason."""
+        yield from self.damage()
+        for job in self.gone_with_faktory:
+            yield f"gone with faktory: owner={job.owner} key={job.key}"
+        reasons = Counter(overlap.reason for overlap in self.explained)
+        for reason, number in sorted(reasons.items()):
+            yield f"overlaps explained by {reason}: {number} ({REASONS[reason]})"
+
+    def damage(self):
+        """Yield a line for each case that fails the run."""
         for name, jobs in (
             ("lost", self.lost),
-            ("gone with faktory", self.gone_with_faktory),
             ("superseded by no job", self.unfounded),
             ("stray", self.strays),
         ):
@@ -116,15 +131,16 @@ class Audit:
             yield f"blocked: {push.process} by owner={push.holder} key={push.key}, which was over"
         for push in self.missed:
             yield f"missed: {push.process} by owner={push.holder} key={push.key}, which had begun"
+        for copy, report in self.late:
+            yield f"late report: {report.process} sent {report.type} of jid={copy.jid}"
+        for copy in self.same_jid:
+            yield f"same jid: jid={copy.jid} was requeued as itself"
         for event in self.held_up:
             where = f"jid={event['jid']} key={event['key']}"
             yield f"held up: {where}: {event['detail']}, which was over"
         for overlap in self.overlaps:
             if overlap.reason is None:
                 yield f"unexplained overlap: key={overlap.key}: {overlap.detail}"
-        reasons = Counter(overlap.reason for overlap in self.explained)
-        for reason, number in sorted(reasons.items()):
-            yield f"overlaps explained by {reason}: {number} ({REASONS[reason]})"
 
     def last_line(self, faults, orphans, findings=0):
         """Return the summary. The fields after `orphans` are left out if they are 0."""
@@ -132,6 +148,9 @@ class Audit:
             "superseded": len(self.superseded),
             "run_blocked": self.run_blocked,
             "gone_with_faktory": len(self.gone_with_faktory),
+            "dead": len(self.dead),
+            "late": len(self.late),
+            "same_jid": len(self.same_jid),
             "blocked": len(self.blocked),
             "held_up": len(self.held_up),
             "missed": len(self.missed),
@@ -175,7 +194,9 @@ def _live_pairs(history):
             for other, lifetime in live:
                 if other is job or is_replaced(history, other, push.ended):
                     continue  # a replaced job will be dropped
-                if lifetime.began <= push.began and lifetime.ended > push.ended:
+                # A job that had the lock first keeps it, also if it is accepted a moment later.
+                since = push.ended if other.acquired_before(push) else push.began
+                if lifetime.began <= since and lifetime.ended > push.ended:
                     detail = f"owner={job.owner} was pushed while jid={lifetime.copy.jid} of "
                     detail += f"owner={other.owner} was live"
                     reason = overlap_reason(history, other, lifetime.copy, push)

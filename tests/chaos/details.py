@@ -20,7 +20,7 @@ ACK_ERROR = "ACK:"
 """Start of a `store_error`: the release of the lock after ACK failed."""
 
 FAIL_ERROR = "FAIL:"
-"""Start of a `store_error`: the extension of the lock after FAIL failed."""
+"""Start of a `store_error`: the lock write after FAIL failed."""
 
 DEFERRED = "; applied once the store is back"
 """End of a `store_error`: the lock write is deferred."""
@@ -59,13 +59,13 @@ def is_requeue_error(event):
     return event["detail"].startswith(REQUEUE_ERROR)
 
 
-def is_ack_error(event):
-    """Return whether the event says that the release of the lock after ACK failed."""
-    return event["detail"].startswith(ACK_ERROR)
+def is_report_error(event, type_):
+    """Return whether the event says that the lock write after "ack" or "fail" failed."""
+    return event["detail"].startswith({"ack": ACK_ERROR, "fail": FAIL_ERROR}[type_])
 
 
 def is_fail_error(event):
-    """Return whether the event says that the extension of the lock after FAIL failed."""
+    """Return whether the event says that the lock write after FAIL failed."""
     return event["detail"].startswith(FAIL_ERROR)
 
 

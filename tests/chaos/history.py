@@ -7,7 +7,11 @@ from collections import defaultdict
 from datetime import datetime
 
 from tests.chaos.records import Copy, LogicalJob, Push, Report, Run
+from tests.chaos.settings import CLIENT_TIMEOUT
 from tests.chaos.timing import PROMOTION_SECONDS
+
+# A client sends a command again this long before its time-out at the earliest.
+_RESENT_SECONDS = 0.5
 
 
 class History:
@@ -169,7 +173,8 @@ class History:
 
     def _add_report(self, entry):
         delay = entry.get("delay", 0.0)
-        report = Report(entry["type"], entry["writer"], entry["mono"], delay=delay)
+        final = entry.get("final", False)
+        report = Report(entry["type"], entry["writer"], entry["mono"], delay=delay, final=final)
         self._copy(entry).reports.append(report)
 
     def _add_report_status(self, entry):
@@ -181,6 +186,15 @@ class History:
 
     _add_ack = _add_fail = _add_requeue = _add_report
     _add_ack_status = _add_fail_status = _add_requeue_status = _add_report_status
+
+    def _add_held(self, entry):
+        """Note when an ACK reached the server, if it was held for less than its sender waits."""
+        is_ack = (entry["command"], entry["towards"]) == ("ACK", "server")
+        if is_ack and entry["ended"] - entry["began"] < CLIENT_TIMEOUT - _RESENT_SECONDS:
+            for copy in (job.copies.get(entry["subject"]) for job in self.jobs.values()):
+                for report in copy.reports[-1:] if copy else ():
+                    if report.type == "ack" and report.began <= entry["began"]:
+                        report.arrived = entry["ended"]
 
     def _add_fault(self, entry):
         self.faults.append(entry)

@@ -77,7 +77,7 @@ def _ended(copy):
         if report.began < last_fetch:
             break
         if report.type == "ack":
-            return report.began
+            return report.arrived or report.began
         if report.type == "requeue" and report.status != "refused":
             # The copy is pushed first: if both were accepted, one of them was live all the time.
             return report.ended if report.status == "accepted" else report.began

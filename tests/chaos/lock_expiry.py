@@ -22,6 +22,11 @@ from tests.chaos.timing import REDIS_ROUNDING_SECONDS, attempt_seconds, latest_r
 ROLLED_BACK = {"not_sent", "refused"}
 
 
+# What a lease has left when its job is sent (docs/design.md 5.76), without the moment between
+# reading the time and journalling the send.
+_LEFT_AT_SEND = 0.75 * LEASE - 0.5
+
+
 class LockWrite(NamedTuple):
     """A write that set a lock's TTL.
 
@@ -137,7 +142,9 @@ def _lease_reason(history, job, leased_at, acquired):
         return "producer_interrupted"
     lapsed = [event for event in job.events if event["name"] == "lapsed"]
     reported = any(
-        event["writer"] == push.process and push.began + LEASE <= event["mono"] <= push.ended
+        event["writer"] == push.process
+        and push.began + LEASE <= event["mono"] <= push.ended
+        and (push.sent_at or push.began) + _LEFT_AT_SEND <= event["mono"]
         for push in pushes
         for event in lapsed
     )

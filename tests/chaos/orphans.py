@@ -6,7 +6,7 @@ import math
 from typing import NamedTuple
 
 from tests.chaos.deferrals import pending_until
-from tests.chaos.details import is_ack_error
+from tests.chaos.details import is_report_error
 from tests.chaos.replacement import is_tombstone, tombstone_problem
 from tests.chaos.run_locks import is_run_lock, run_lock_problem, why_run_lock_left
 from tests.chaos.settings import EXCLUSIVE, LEASE, REPLACE, TTL, has_jobtype
@@ -123,7 +123,9 @@ def _lock_problem(lock, history, now):
     if lock.ttl > allowed:
         return f"docs/design.md allows {allowed:.0f} s"
     if _why_left(history, job, now) is None:
-        return f"the ACK of {_last_ack(job).process} was accepted, but the lock was not released"
+        end = _last_end(job)
+        verb = end.type.upper()
+        return f"the {verb} of {end.process} was accepted, but the lock was not released"
     return None
 
 
@@ -142,27 +144,26 @@ def _longest_ttl(lock, job, now):
     return max(LEASE, LONGEST_DELAY_SECONDS + TTL, attempt_seconds(most), retrying)
 
 
-def _last_ack(job):
-    """Return the ACK that ended a job for good; None if there is none that was accepted."""
+def _last_end(job):
+    """Return the ACK or FAIL that ended a job for good; None if none was accepted."""
     last = max(job.reports, key=lambda report: report.began, default=None)
-    is_ack = last is not None and (last.type, last.status) == ("ack", "accepted")
-    return last if is_ack else None
+    return last if last is not None and last.ends_job else None
 
 
 def _why_left(history, job, when):
     """Return why the lock of a job may stand at a time, or None if it must have been released."""
-    ack = _last_ack(job)
-    if ack is None:
+    end = _last_end(job)
+    if end is None:
         return "no ACK was accepted"
     most = max((fetch["failures"] for fetch in job.fetches), default=0)
-    if when > ack.ended + attempt_seconds(most):  # no write sets a longer TTL, or comes later
+    if when > end.ended + attempt_seconds(most):  # no write sets a longer TTL, or comes later
         return None
     for event in job.events:
-        is_of_ack = event["writer"] == ack.process and ack.began <= event["mono"] <= ack.ended
-        if event["name"] == "store_error" and is_of_ack and is_ack_error(event):
-            until = pending_until(history, ack.process, event["mono"])
+        is_of_end = event["writer"] == end.process and end.began <= event["mono"] <= end.ended
+        if event["name"] == "store_error" and is_of_end and is_report_error(event, end.type):
+            until = pending_until(history, end.process, event["mono"])
             if until == math.inf:
-                return f"the store failed the release, and {ack.process} ended before it was back"
+                return f"the store failed the release, and {end.process} ended before it was back"
             if when <= until:
                 return f"the store failed the release, until {until:.1f} at the latest"
     return None

@@ -13,6 +13,7 @@ class Outcome(Enum):
 
     EXECUTED = "a handler ended successfully"
     SUPERSEDED = "it was dropped for its replacement, which was executed or superseded in turn"
+    DEAD = "its last attempt failed"
     PENDING = "the server still has it"
     GONE_WITH_FAKTORY = "the server lost it when it was killed"
     LOST = "none of these"
@@ -48,6 +49,8 @@ class Outcomes:
     def _outcome(self, job):
         if job.completions:
             return Outcome.EXECUTED
+        if any(report.final and report.ends_job for report in job.reports):
+            return Outcome.DEAD
         if job.owner in self._pending_owners:
             return Outcome.PENDING
         successor = self._superseded_by(job)

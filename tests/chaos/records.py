@@ -66,6 +66,8 @@ class Report:
         ended: when its status was known; infinite if it never was.
         status: its `ReportStatus`; None if the worker never knew it.
         delay: for a requeue, seconds until the copy is due.
+        final: whether it is a FAIL after which no retry is left.
+        arrived: when an ACK that was held on its way went to the server; else None.
     """
 
     type: str
@@ -74,6 +76,13 @@ class Report:
     ended: float = math.inf
     status: str | None = None
     delay: float = 0.0
+    final: bool = False
+    arrived: float | None = None
+
+    @property
+    def ends_job(self):
+        """Whether the job is over for good: an accepted ACK, or FAIL of its last attempt."""
+        return self.status == "accepted" and (self.type == "ack" or self.final)
 
 
 @dataclass
@@ -147,9 +156,9 @@ class LogicalJob:
 
     @property
     def ended(self):
-        """When it ended for good, with an accepted ACK; infinite if it did not."""
+        """When it ended for good, with an accepted ACK or last FAIL; infinite if it did not."""
         last = max(self.reports, key=lambda report: report.began, default=None)
-        if last is None or (last.type, last.status) != ("ack", "accepted"):
+        if last is None or not last.ends_job:
             return math.inf
         return max(copy.last_seen for copy in self.copies.values())
 
@@ -164,6 +173,13 @@ class LogicalJob:
         """The runs of its handlers, in order."""
         runs = [run for copy in self.copies.values() for run in copy.runs]
         return sorted(runs, key=lambda run: run.began)
+
+    def acquired_before(self, push):
+        """Return whether a push of this job acquired the lock before a push of another did."""
+        return push.acquired_at is not None and any(
+            own.acquired_at is not None and own.acquired_at < push.acquired_at
+            for own in self.pushes
+        )
 
     def replaced_since(self, owner):
         """Return when this job was first seen as the replacement of `owner`.

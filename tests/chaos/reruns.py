@@ -87,8 +87,8 @@ def _fetch_before(copy, end):
 def _ancestry(job, copy):
     """Return the jids from a copy up to the one that was pushed first."""
     jids = [copy.jid]
-    while (parent := job.copies.get(jids[-1])) is not None and parent.parent:
-        jids.append(parent.parent)
+    while (copy := job.copies.get(jids[-1])) is not None and copy.parent not in {None, *jids}:
+        jids.append(copy.parent)
     return jids
 
 

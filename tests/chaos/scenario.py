@@ -55,6 +55,7 @@ class Scenario:
         confirmed=True,
         confirm_event=True,
         stored=True,
+        sent=0.02,
         why="",
     ):
         """A push that acquired its lock, or replaced the job of another owner.
@@ -74,6 +75,7 @@ class Scenario:
             confirmed: whether the result says so.
             confirm_event: whether a pushed job's lock was confirmed.
             stored: whether Faktory stored an accepted job.
+            sent: seconds until it was sent.
             why: for an unguarded push, the reason that its event gives.
         """
         self._calls += 1
@@ -85,9 +87,9 @@ class Scenario:
             self.event("unguarded", owner, began + 0.01, **fields, detail=why)
         elif status != "duplicate" and not replaces:
             self.event("acquired", owner, began + 0.01, **fields)
-        if replaces or job:
-            sent = {"job": job or owner, "jid": jid or owner, "owner": owner, "key": key}
-            self._add(began + 0.02, process, "sent", **sent, replaces=replaces)
+        if status not in {"duplicate", "not_sent"}:
+            names = {"job": job or owner, "jid": jid or owner, "owner": owner, "key": key}
+            self._add(began + sent, process, "sent", **names, replaces=replaces)
         if status == "pushed" and confirm_event:
             detail = f"{REPLACES}{replaces}" if replaces else ""
             self.event("confirmed", owner, ended - 0.01, **fields, detail=detail)
@@ -147,14 +149,33 @@ class Scenario:
         """The successful end of its handler."""
         self._add(mono, process, "end", **_fields(owner, jid), outcome="done")
 
-    def report(self, type_, owner, mono, status="accepted", *, jid=None, process="w", stored=True):
-        """An ACK, FAIL or requeue, and its status (None: the worker never knew it)."""
+    def report(
+        self,
+        type_,
+        owner,
+        mono,
+        status="accepted",
+        *,
+        jid=None,
+        process="w",
+        stored=True,
+        final=False,
+    ):
+        """An ACK, FAIL or requeue, and its status (None: the worker never knew it).
+
+        After a final FAIL no retry is left.
+        """
         fields = _fields(owner, jid)
-        self._add(mono, process, type_, **fields)
+        self._add(mono, process, type_, **fields, final=final)
         if status == "accepted" and type_ != "ack" and stored:
             self.store(owner, mono + 0.01)
         if status is not None:
             self._add(mono + 0.02, process, f"{type_}_status", **fields, status=status)
+
+    def hold(self, command, jid, began, ended):
+        """A command for a job that was held on its way to Faktory."""
+        what = {"command": command, "subject": jid, "towards": "server"}
+        self._add(ended, "controller", "held", **what, began=began, ended=ended)
 
     def finish(self, owner, mono, *, jid=None, process="w"):
         """The successful end of its handler, and its ACK."""

@@ -63,6 +63,14 @@ def test_late_confirm_that_is_reported_explains_it(late_confirm):
     assert late_confirm.reasons() == ["confirmed_too_late"]
 
 
+def test_late_confirm_after_an_old_lease_is_unexplained(scenario):
+    """A quarter of a lease after the acquire, the lease is renewed before the send."""
+    scenario.push("x", 0, LEASE + 2, sent=LEASE / 2, confirm_event=False)
+    scenario.event("lapsed", "x", LEASE + 1, process="p")
+    scenario.push_y_before_x_runs(LEASE + 3)
+    assert scenario.reasons() == [None]
+
+
 def test_lapse_that_a_worker_reports_explains_no_missing_confirm(late_confirm):
     """The producer never sent the confirm: nothing else can have ended the lease."""
     late_confirm.push("y", LEASE + 3)

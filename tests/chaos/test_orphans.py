@@ -38,6 +38,21 @@ def release_failed(executed):
 RELEASED = 17
 
 
+@pytest.mark.parametrize(("status", "is_dead"), [("accepted", True), ("unknown", False)])
+def test_lock_of_a_dead_job_is_an_orphan(scenario, status, is_dead):
+    scenario.push("x", 0)
+    scenario.fetch("x", 1)
+    scenario.report("fail", "x", 2, status, final=True)
+    assert is_orphan(scenario, Lock("k", "x", 50)) == is_dead
+
+
+def test_lock_of_a_job_to_be_retried_is_no_orphan(scenario):
+    scenario.push("x", 0)
+    scenario.fetch("x", 1)
+    scenario.report("fail", "x", 2)
+    assert not is_orphan(scenario, Lock("k", "x", 50))
+
+
 def test_lock_of_an_acknowledged_job_is_an_orphan(executed):
     assert is_orphan(executed, Lock("k", "x", 50))
 

@@ -27,6 +27,16 @@ def test_job_is_superseded_by_one_that_ran(replaced):
     )
 
 
+@pytest.mark.parametrize(("final", "outcome"), [(True, "dead"), (False, "lost")])
+def test_job_without_a_retry_left_is_dead(scenario, final, outcome):
+    scenario.push("x", 0)
+    scenario.fetch("x", 1)
+    scenario.report("fail", "x", 2, final=final)
+    audit = scenario.audit()
+    assert [job.owner for job in getattr(audit, outcome)] == ["x"]
+    assert audit.passed == (outcome == "dead")
+
+
 def test_job_is_superseded_through_a_chain(replaced):
     """Its successor is superseded in turn by a job that runs."""
     replaced.push("z", 1.5, key=REPLACE_KEY, replaces="y")

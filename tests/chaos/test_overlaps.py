@@ -121,3 +121,35 @@ def test_unknown_push_of_a_third_copy_explains_nothing(scenario):
     scenario.run("x", 6, jid="x2", takes=1)
     scenario.run("y", 8)
     assert scenario.reasons() == [None, None]
+
+
+@pytest.mark.parametrize(
+    ("held_until", "overlaps"), [(4, 1), (2.1, 0), (20, 0)], ids=["held", "before", "sent again"]
+)
+def test_job_is_live_while_its_ack_is_held(scenario, held_until, overlaps):
+    """y is pushed when x's ACK is sent, but has not arrived; after 3 s an ACK is sent again."""
+    scenario.push("x", 0)
+    scenario.fetch("x", 1)
+    scenario.report("ack", "x", 2, None)
+    scenario.hold("ACK", "x", 2.01, held_until)
+    scenario.push("y", 2.2)
+    scenario.run("y", 5)
+    assert len(scenario.audit("x").overlaps) == overlaps
+
+
+def test_equal_jobs_pushed_at_once_overlap(scenario):
+    """y acquires the lock while x, which acquired it first, is pushed."""
+    scenario.push("x", 0, 1)
+    scenario.push("y", 0.5, 2)
+    scenario.run("x", 3)
+    scenario.run("y", 6)
+    assert scenario.reasons() == [None]
+
+
+def test_equal_jobs_one_after_the_other_do_not_overlap(scenario):
+    """x ends while y is pushed."""
+    scenario.push("x", 0, 1)
+    scenario.push("y", 0.5, 2)
+    scenario.run("x", 1.1, takes=0.4)
+    scenario.run("y", 6)
+    assert scenario.audit().overlaps == []

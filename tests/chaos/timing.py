@@ -7,6 +7,9 @@ from tests.chaos.settings import RESERVE_FOR, TTL
 REAPER_SECONDS = 30
 """Time until the server notices an expired reservation (docs/design.md §5)."""
 
+LATE_SECONDS = 10
+"""How long after its reservation a job can be reported: no other worker can have it yet."""
+
 PROMOTION_SECONDS = 10
 """Time until the server queues a job that is due (docs/design.md §5)."""
 
