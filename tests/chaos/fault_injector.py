@@ -66,8 +66,10 @@ class FaultInjector:
             proxy.end_faults()
 
     def close(self):
-        """Start no more faults, and wait for those in progress."""
+        """Start no more faults, and end those in progress."""
         self._fleet.resume()
+        for proxy in self._proxies.values():
+            proxy.end_faults()
         self._threads.shutdown(cancel_futures=True)
 
     def _apply(self, fault):
@@ -96,11 +98,26 @@ class FaultInjector:
     def _cut(self, target, reset):
         return self._proxies[target].cut(reset=reset) > 0
 
-    def _cut_reply(self, target, verb):
-        return self._proxies[target].cut_reply(verb)
+    def _cut_reply(self, target, command):
+        return self._proxies[target].cut_reply(command)
 
-    def _truncate(self, target, verb, towards):
-        return self._proxies[target].truncate(towards, verb)
+    def _truncate(self, target, command, towards):
+        return self._proxies[target].truncate(towards, command)
+
+    def _outage(self, target, command, seconds):
+        return self._proxies[target].outage(command, seconds)
+
+    def _hold(self, target, **parameters):
+        """Hold commands or replies; journal the end of each hold."""
+
+        def on_held(command, seconds):
+            towards, now = parameters["towards"], time.monotonic()
+            what = {"command": command.name, "subject": command.subject, "towards": towards}
+            self._journal.write("held", **what, began=now - seconds, ended=now)
+
+        return self._proxies[target].hold(**parameters, on_held=on_held)
+
+    _overtake = _hold
 
     def _refuse(self, target, seconds):
         self._proxies[target].refuse(seconds)

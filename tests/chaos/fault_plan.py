@@ -15,6 +15,9 @@ KINDS = {
     "cut": SERVERS,
     "cut_reply": SERVERS,
     "truncate": SERVERS,
+    "hold": SERVERS,
+    "outage": SERVERS,
+    "overtake": ("redis",),
     "refuse": SERVERS,
     "black_hole": SERVERS,
     "kill": ROLES,
@@ -40,9 +43,22 @@ _PAUSE_AFTER = 1.0
 _LONG_RUN = 300
 _PAST_RESERVATION = (64.0, 82.0)
 
-# The command that is cut short, or loses its reply. FETCH is by far the most frequent command, and
-# a lost reply to it costs a job its reservation, so it is no more likely than the others.
-_VERBS = ("PUSHB", "ACK", "PUSHB", "FAIL", "ACK", "FETCH")
+# The commands that are held, cut short, lose their reply, or begin an outage; see `wire`. FETCH is
+# by far the most frequent command, and a lost reply to it costs a job its reservation, so it is no
+# more likely than the others.
+_COMMANDS = {
+    "faktory": ("PUSHB", "ACK", "PUSHB", "FAIL", "ACK", "FETCH", "requeue"),
+    "redis": ("acquire", "confirm", "hold", "release", "swap", "acquire_run", "release_run"),
+}
+
+# How long a command is held: mostly for less than its sender waits (3 s, or 1 s for Redis).
+_HOLD_SECONDS = {"faktory": (0.2, 2.5), "redis": (0.1, 0.8)}
+_LATE_HOLD_SECONDS = {"faktory": (3.2, 6), "redis": (1.2, 3)}
+
+# Commands of a push that another command for the same lock, by a worker, overtakes.
+_OVERTAKEN = {"confirm": "release", "swap": "hold"}
+_OVERTAKE_SECONDS = 0.8
+_OVERTAKE_TIMES = 10
 
 
 class Fault(NamedTuple):
@@ -108,14 +124,18 @@ def _shuffled(rng, options):
 
 
 def _parameters(rng, kind, target, seconds):
-    verb = rng.choice(_VERBS) if target == "faktory" else ""
+    command = rng.choice(_COMMANDS.get(target, ("",)))
+    towards = rng.choice(("server", "client"))
     index, duration = rng.randrange(100), round(rng.uniform(1, 3), 2)
     group = rng.random() < 0.5
     drawn = {
         "delay": {"by": round(rng.uniform(0.02, 1.5), 3), "seconds": duration},
         "cut": {"reset": rng.random() < 0.5},
-        "cut_reply": {"verb": verb},
-        "truncate": {"verb": verb, "towards": rng.choice(("server", "client"))},
+        "cut_reply": {"command": command},
+        "truncate": {"command": command, "towards": towards},
+        "hold": _hold(rng, target, command, towards),
+        "overtake": _overtake(rng),
+        "outage": {"command": command, "seconds": duration},
         "refuse": {"seconds": duration},
         "black_hole": {"seconds": duration},
         # With `group` a worker's handlers are hit too. Without, they go on and may outlive it.
@@ -124,6 +144,19 @@ def _parameters(rng, kind, target, seconds):
         "terminate": {"index": index},
     }
     return drawn.get(kind, {})
+
+
+def _hold(rng, target, command, towards):
+    """Return a hold's parameters: sometimes the command arrives when its sender has given up."""
+    bounds = (_LATE_HOLD_SECONDS if rng.random() < 0.2 else _HOLD_SECONDS).get(target, (0, 0))
+    return {"command": command, "towards": towards, "seconds": round(rng.uniform(*bounds), 2)}
+
+
+def _overtake(rng):
+    """Return the parameters of holds that end once a worker has changed the same lock."""
+    command = rng.choice(("confirm", "confirm", "confirm", "swap"))
+    held = {"command": command, "towards": "server", "until": _OVERTAKEN[command]}
+    return {**held, "seconds": _OVERTAKE_SECONDS, "times": _OVERTAKE_TIMES}
 
 
 def _stop_seconds(rng, target, seconds):

@@ -21,7 +21,9 @@ from tests.chaos.processes import Fleet
 from tests.chaos.proxy import Proxy
 from tests.chaos.replacement import is_tombstone
 from tests.chaos.storage import StorageLog, stored_jobs
+from tests.chaos.wire import faktory_commands, redis_commands
 
+_READERS = {"faktory": faktory_commands, "redis": redis_commands}
 _WARM_UP_SECONDS = 2.0
 _POLL_SECONDS = 0.1
 _PROGRESS_SECONDS = 3.0
@@ -67,7 +69,7 @@ def run(seconds, seed, folder):
             "redis": stack.enter_context(durable),
             "faktory": stack.enter_context(FaktoryServer(folder / "faktory")),
         }
-        proxies = {n: stack.enter_context(Proxy(s.port)) for n, s in servers.items()}
+        proxies = {n: stack.enter_context(Proxy(s.port, _READERS[n])) for n, s in servers.items()}
         addresses = {
             "FAKTORY_URL": f"tcp://{HOST}:{proxies['faktory'].port}",
             "FAKTORY_UNIQUE_STORE": f"redis://{HOST}:{proxies['redis'].port}/0",

@@ -23,6 +23,13 @@ class Echo:
         self._thread = threading.Thread(target=self._accept, daemon=True)
         self._thread.start()
 
+    def wait_for(self, *chunks):
+        """Wait until it has read these chunks: the client may know of them first."""
+        deadline = time.monotonic() + 10
+        while self.received != list(chunks) and time.monotonic() < deadline:
+            time.sleep(0.01)
+        assert self.received == list(chunks)
+
     def close(self):
         with contextlib.suppress(OSError):
             self._listening.shutdown(socket.SHUT_RDWR)
@@ -120,7 +127,7 @@ def test_cut_reply_lets_the_command_through(proxy, connect, echo):
         client.sendall(b"PUSH 1")
         assert client.recv(64) == b""
     assert hit == [True]
-    assert echo.received == [b"PUSH 1"]
+    echo.wait_for(b"PUSH 1")
 
 
 def test_cut_reply_waits_for_its_verb(proxy, connect):
@@ -146,7 +153,7 @@ def test_truncate_cuts_a_command_short(proxy, connect, echo):
         client.sendall(b"PUSH 1")
         client.recv(64)
     assert hit == [True]
-    assert echo.received == [b"PUS"]
+    echo.wait_for(b"PUS")
 
 
 def test_truncate_cuts_a_reply_short(proxy, connect, echo):
@@ -157,6 +164,74 @@ def test_truncate_cuts_a_reply_short(proxy, connect, echo):
         assert client.recv(64) == b""
     assert hit == [True]
     assert echo.received == [b"PUSH 1"]
+
+
+def test_hold_lets_a_command_through_later(proxy, connect, echo):
+    client, other, held = connect(), connect(), []
+    hold = during(
+        proxy.hold, "server", "ACK", 0.5, on_held=lambda command, _: held.append(command.name)
+    )
+    with hold as hit:
+        since = time.monotonic()
+        client.sendall(b"ACK 1")
+        other.sendall(b"PUSH 1")
+        assert other.recv(64) == b"PUSH 1"
+        assert echo.received == [b"PUSH 1"]
+        assert client.recv(64) == b"ACK 1"
+        assert time.monotonic() - since >= 0.5
+    assert hit == [True]
+    assert held == ["ACK"]
+
+
+def test_hold_of_a_reply_lets_the_command_through(proxy, connect, echo):
+    client = connect()
+    with during(proxy.hold, "client", "ACK", 0.5, on_held=lambda *_: None):
+        client.sendall(b"ACK 1")
+        client.settimeout(0.3)
+        with pytest.raises(TimeoutError):
+            client.recv(64)
+        assert echo.received == [b"ACK 1"]
+        client.settimeout(5)
+        assert client.recv(64) == b"ACK 1"
+
+
+def test_held_command_arrives_after_its_client_has_left(proxy, connect, echo):
+    client = connect()
+    with during(proxy.hold, "server", "ACK", 0.5, on_held=lambda *_: None):
+        client.sendall(b"ACK 1")
+        time.sleep(0.1)
+        client.close()
+        assert echo.received == []
+    echo.wait_for(b"ACK 1")
+
+
+def test_hold_ends_after_a_command_for_the_same_job(proxy, connect, echo):
+    client, other, third = connect(), connect(), connect()
+    hold = during(proxy.hold, "server", "ACK", 9, until="FAIL", times=1, on_held=lambda *_: None)
+    with hold:
+        client.sendall(b'ACK {"jid":"a"}')
+        other.sendall(b'FAIL {"jid":"b"}')
+        assert other.recv(64)
+        assert len(echo.received) == 1
+        third.sendall(b'FAIL {"jid":"a"}')
+        assert client.recv(64) == b'ACK {"jid":"a"}'
+        assert third.recv(64)
+        proxy.end_faults()
+    assert echo.received[1:] == [b'FAIL {"jid":"a"}', b'ACK {"jid":"a"}']
+
+
+def test_outage_begins_with_its_command(proxy, connect, echo):
+    client, other = connect(), connect()
+    with during(proxy.outage, "ACK", 0.5) as hit:
+        other.sendall(b"PUSH 1")
+        assert other.recv(64) == b"PUSH 1"
+        client.sendall(b"ACK 1")
+        assert client.recv(64) == b""
+        other.sendall(b"PUSH 2")
+        assert other.recv(64) == b""
+    assert hit == [True]
+    assert echo.received == [b"PUSH 1"]
+    connect()
 
 
 def test_refuse_leaves_old_connections_open(proxy, connect):
