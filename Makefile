@@ -16,13 +16,14 @@ INPUTS ?= 1000000
 comma := ,
 space := $(subst ,, )
 
-.PHONY: help demo test conformance chaos fuzz check lint types layers servers languages peers measured unmeasured bench clean
+.PHONY: help demo test conformance chaos chaos-selftest fuzz check lint types layers servers languages peers measured unmeasured bench clean
 
 help:
 	@echo "make demo          pushes and runs jobs on a Faktory in memory, with a live table"
 	@echo "make test          every test"
 	@echo "make conformance   one suite on the in-memory Faktory and on a real one"
 	@echo "make chaos         real servers and processes with injected faults: SECONDS=60 SEED=1"
+	@echo "make chaos-selftest  plants bugs, which chaos runs must find: BUG=name for one"
 	@echo "make fuzz          compares canonical JSON with another implementation: INPUTS=1000000"
 	@echo "make check         what CI runs: ruff, mypy, import layers, tests, coverage, a short benchmark"
 	@echo "make bench         the benchmarks: ten minutes on an otherwise idle machine"
@@ -41,6 +42,10 @@ conformance: $(INSTALLED) servers
 
 chaos: $(INSTALLED) servers
 	$(BIN)/python -m tests.chaos --seconds $(SECONDS) --seed $(SEED)
+
+# Minutes for all bugs; two runs at a time. `make chaos-selftest BUG=no_lease` for one of them.
+chaos-selftest: $(INSTALLED) servers
+	$(BIN)/python -m tests.chaos.selftest $(BUG)
 
 fuzz: $(INSTALLED)
 	$(BIN)/python -m tests.fuzz.canonical $(INPUTS)

@@ -8,4 +8,7 @@ three policies: the default, one for exclusive jobs, and one in which the newest
 older one. Each process writes a journal. When the faults are over and the server has drained, the
 audit reads the journals. No job may be lost, and no job may be superseded by one that never runs.
 Two live jobs of one key, and two exclusive runs at once, must be explained. No lock may be left.
+
+A trial is a short run that is aimed at one race. The self-test (`tests.chaos.selftest`) plants bugs
+in the processes of trials, and expects the audit to report the damage of each.
 """

@@ -13,7 +13,7 @@ import time
 from pathlib import Path
 
 from tests.chaos.journal import JOURNAL_VARIABLE, NAME_VARIABLE
-from tests.chaos.settings import PRODUCERS, STOP_TIMEOUT, UNGUARDED_PRODUCER, WORKERS
+from tests.chaos.settings import STOP_TIMEOUT, UNGUARDED_PRODUCER
 
 _REPOSITORY = Path(__file__).resolve().parents[2]
 
@@ -64,23 +64,24 @@ class Fleet:
 
     Args:
         folder: the folder for journals and logs.
+        workload: the numbers of processes.
         seed: the run's seed; each process derives its own from it.
-        addresses: `FAKTORY_URL` and `FAKTORY_UNIQUE_STORE`.
+        variables: `FAKTORY_URL`, `FAKTORY_UNIQUE_STORE` and others for each process.
         journal: the run's journal, for the start and end of each process.
 
     Attributes:
         findings: descriptions of forbidden behaviour of a process.
     """
 
-    def __init__(self, folder, seed, addresses, journal):
+    def __init__(self, folder, workload, seed, variables, journal):
         self._folder = folder
         self._seed = seed
-        self._addresses = addresses
+        self._variables = variables
         self._journal = journal
         self._mutex = threading.RLock()
         self._resumed = threading.Event()
-        self._slots = [("producer", n) for n in range(PRODUCERS)]
-        self._slots += [("worker", n) for n in range(WORKERS)]
+        self._slots = [("producer", n) for n in range(workload.producers)]
+        self._slots += [("worker", n) for n in range(workload.workers)]
         self._running = {}
         self._start_after = dict.fromkeys(self._slots, 0.0)
         self._exited = []
@@ -98,6 +99,11 @@ class Fleet:
                 is_due = slot not in self._running and time.monotonic() >= self._start_after[slot]
                 if is_due and slot[0] in roles:
                     self._running[slot] = self._start(slot)
+
+    def names(self, role):
+        """Return the names of the running processes with a role."""
+        with self._mutex:
+            return {process.name for slot, process in self._running.items() if slot[0] == role}
 
     def kill(self, role, index, *, group):
         """Send SIGKILL to a process, with `group` to its handlers too.
@@ -195,7 +201,7 @@ class Fleet:
             popen = subprocess.Popen(
                 [sys.executable, "-m", f"tests.chaos.{role}"],
                 cwd=_REPOSITORY,
-                env={**inherited, **self._addresses, **own},
+                env={**inherited, **self._variables, **own},
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,

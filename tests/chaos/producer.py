@@ -9,24 +9,35 @@ import random
 import signal
 import time
 
-from faktory_unique import Client, Middleware, Producer, StoreError, Unique
+from faktory_unique import Client, Producer, StoreError, Unique
 from faktory_unique.errors import FaktoryError
+from faktory_unique.unique import batch
+from tests.chaos.bugs import planted_bug
 from tests.chaos.journal import Journal
-from tests.chaos.settings import CLIENT_TIMEOUT, POLICIES, key_of
-from tests.chaos.workload import JOB_FIELD, draw_job
+from tests.chaos.settings import CHUNK_SIZE, POLICIES, key_of
+from tests.chaos.trials import current_workload
+from tests.chaos.workload import JOB_FIELD
 
 _MAX_TRIES = 4
 _RETRIED = ("unknown", "not_sent")
 
 
-class SendJournal(Middleware):
-    """Journals each payload that `Unique` sends: its jid, and the job that it replaces."""
+class JournaledPush:
+    """A PUSHB in two steps, which journals what it sends: each jid, and the job that it replaces.
 
-    def __init__(self, journal):
+    Args:
+        pending: the push.
+        payloads: its jobs.
+        journal: the journal of this process.
+    """
+
+    def __init__(self, pending, payloads, journal):
+        self._pending = pending
+        self._payloads = payloads
         self._journal = journal
 
-    def push(self, jobs, call_next):
-        for job in jobs:
+    def send(self):
+        for job in self._payloads:
             stamp = job["custom"]["unique"]
             self._journal.write(
                 "sent",
@@ -36,13 +47,31 @@ class SendJournal(Middleware):
                 key=stamp["key"],
                 replaces=stamp.get("replaces"),
             )
-        return call_next(jobs)
+        self._pending.send()
+
+    def receive(self):
+        return self._pending.receive()
+
+
+class JournalingProducer(Producer):
+    """A producer that journals each PUSHB, also while `Unique` works on several chunks.
+
+    A middleware inside `Unique` would journal it, too, but would be given one chunk after another.
+    """
+
+    def __init__(self, client, journal, unique):
+        super().__init__(client, [unique])
+        self._journal = journal
+
+    def _pending_push(self, payloads):
+        return JournaledPush(super()._pending_push(payloads), payloads, self._journal)
 
 
 class ProducerLoop:
     """Pushes jobs until it is stopped.
 
     Args:
+        workload: which jobs are pushed, and how fast.
         rng: decides which jobs are pushed, and when.
         journal: the journal of this process.
 
@@ -50,7 +79,8 @@ class ProducerLoop:
         stopped: whether `stop` was called.
     """
 
-    def __init__(self, rng, journal):
+    def __init__(self, workload, rng, journal):
+        self._workload = workload
         self._rng = rng
         self._journal = journal
         self._calls = itertools.count(1)
@@ -62,15 +92,13 @@ class ProducerLoop:
 
     def run(self, url, unique):
         """Connect, and push until stopped."""
-        with Client(url, timeout=CLIENT_TIMEOUT) as client:
-            producer = Producer(client, middleware=[unique, SendJournal(self._journal)])
+        workload, rng = self._workload, self._rng
+        with Client(url, timeout=workload.client_timeout) as client:
+            producer = JournalingProducer(client, self._journal, unique)
             while not self.stopped:
-                jobs = [draw_job(self._rng) for _ in range(self._batch_size())]
+                jobs = [workload.draw_job(rng) for _ in range(workload.draw_batch_size(rng))]
                 self._push_until_known(producer, jobs)
-                time.sleep(self._rng.uniform(0.02, 0.25))
-
-    def _batch_size(self):
-        return self._rng.randint(2, 8) if self._rng.random() < 0.15 else 1
+                time.sleep(rng.uniform(*workload.pause))
 
     def _push_until_known(self, producer, jobs):
         """Push the same jobs again, a few times, while their outcome is unknown."""
@@ -112,14 +140,16 @@ def main():
     """Push as the environment says: `CHAOS_SEED` and the addresses."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
     journal = Journal.of_this_process()
-    loop = ProducerLoop(random.Random(os.environ["CHAOS_SEED"]), journal)
+    rng = random.Random(os.environ["CHAOS_SEED"])
+    loop = ProducerLoop(current_workload(), rng, journal)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, loop.stop)
     # One producer pushes unguarded while the store is unavailable.
     override = {"on_store_error": os.environ["CHAOS_ON_STORE_ERROR"]}
     policies = {name: policy.model_copy(update=override) for name, policy in POLICIES.items()}
     journal.write("up")
-    with Unique(policies=policies, hooks=[journal.write_event]) as unique:
+    batch.CHUNK_SIZE = CHUNK_SIZE
+    with planted_bug(), Unique(policies=policies, hooks=[journal.write_event]) as unique:
         while not loop.stopped:
             try:
                 loop.run(os.environ["FAKTORY_URL"], unique)

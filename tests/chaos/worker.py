@@ -9,9 +9,12 @@ import time
 
 from faktory_unique import Client, Consumer, Middleware, Unique
 from faktory_unique.errors import FaktoryError
+from tests.chaos.bugs import planted_bug
 from tests.chaos.handler import handle
 from tests.chaos.journal import Journal
-from tests.chaos.settings import CLIENT_TIMEOUT, CONCURRENCY, GRACE_PERIOD, POLICIES
+from tests.chaos.settings import CONCURRENCY, GRACE_PERIOD, POLICIES
+from tests.chaos.trials import current_workload
+from tests.chaos.wire import PARENT_FIELD
 
 
 class StepJournal(Middleware):
@@ -30,11 +33,12 @@ class StepJournal(Middleware):
         return self._report("ack", job, call_next, job)
 
     def fail(self, job, error, call_next):
-        return self._report("fail", job, call_next, job, error, error=error.errtype)
+        final = _fields(job)["failures"] >= job["retry"]
+        return self._report("fail", job, call_next, job, error, error=error.errtype, final=final)
 
     def requeue(self, job, delay, call_next):
         # The copy names its parent, since the worker does not know the copy's jid.
-        custom = {**job["custom"], "chaos_parent": job["jid"]}
+        custom = {**job["custom"], PARENT_FIELD: job["jid"]}
         copied = {**job, "custom": custom}
         return self._report("requeue", job, call_next, copied, delay, delay=delay)
 
@@ -52,7 +56,7 @@ def _fields(job):
         "owner": stamp["owner"],
         "key": stamp["key"],
         "failures": failure.get("retry_count", 0) + 1 if failure else 0,
-        "parent": job["custom"].get("chaos_parent"),
+        "parent": job["custom"].get(PARENT_FIELD),
         "replaces": stamp.get("replaces"),
     }
 
@@ -63,9 +67,10 @@ def main():
     journal = Journal.of_this_process()
     context = multiprocessing.get_context(os.environ["CHAOS_CONTEXT"])
     journal.write("up")
-    with Unique(hooks=[journal.write_event]) as unique:
+    timeout = current_workload().client_timeout
+    with planted_bug(), Unique(hooks=[journal.write_event]) as unique:
         while True:
-            client = Client(role="consumer", timeout=CLIENT_TIMEOUT, beat_period=5)
+            client = Client(role="consumer", timeout=timeout, beat_period=5)
             try:
                 client.connect()
                 break

@@ -12,6 +12,21 @@ from unittest import mock
 MUTATIONS = {}
 
 
+@contextlib.contextmanager
+def mutated(mutate, *targets):
+    """Return a context in which attributes are replaced.
+
+    Args:
+        mutate: returns the replacement of an attribute, given the attribute.
+        targets: pairs of an object and the name of its attribute.
+    """
+    with contextlib.ExitStack() as stack:
+        for owner, name in targets:
+            replacement = mutate(getattr(owner, name))
+            stack.enter_context(mock.patch.object(owner, name, replacement))
+        yield
+
+
 def mutation(caught_in, *targets):
     """Return a decorator that registers a mutation.
 
@@ -23,15 +38,8 @@ def mutation(caught_in, *targets):
     """
 
     def register(mutate):
-        @contextlib.contextmanager
-        def applied():
-            with contextlib.ExitStack() as stack:
-                for owner, name in targets:
-                    original = getattr(owner, name)
-                    stack.enter_context(mock.patch.object(owner, name, mutate(original)))
-                yield
-
-        MUTATIONS[mutate.__name__.replace("_", " ")] = caught_in, applied
+        name = mutate.__name__.replace("_", " ")
+        MUTATIONS[name] = caught_in, lambda: mutated(mutate, *targets)
         return mutate
 
     return register
