@@ -8,7 +8,7 @@ from faktory_unique import PushStatus
 from faktory_unique.client import producer
 from faktory_unique.locks import lifecycle
 from faktory_unique.locks.transition import Transition, held, leased
-from faktory_unique.unique import request_builder
+from faktory_unique.unique import chunk_locks, request_builder
 from faktory_unique.unique.chunk import ChunkPush
 from faktory_unique.unique.chunk_locks import ChunkLocks
 from faktory_unique.unique.push_history import PushHistory
@@ -43,15 +43,12 @@ def a_refused_push_keeps_its_lock(_rollback):
     return lambda key, owner: Transition(key, (leased(owner),), held(owner), 600)
 
 
-@mutation("two_producers", (ChunkLocks, "_duplicate"))
+@mutation("two_producers", (chunk_locks, "duplicate_of_holder"))
 def a_duplicate_returns_its_own_jid(duplicate):
-    def mutated(self, request, value):
-        return duplicate(self, request, value)._replace(jid=request.submitted_jid)
-
-    return mutated
+    return lambda request, value: duplicate(request, value)._replace(jid=request.submitted_jid)
 
 
-@mutation("two_producers", (ChunkLocks, "_duplicate"))
+@mutation("two_producers", (chunk_locks, "duplicate_of_holder"))
 def a_duplicate_of_a_lease_counts_as_confirmed(duplicate):
     return lambda *given: duplicate(*given)._replace(confirmed=True)
 

@@ -136,4 +136,4 @@ def a_deferred_hold_acquires_a_lock_after_its_job_ended(_forbid):
 
 @mutation("bulk", (replies, "_meaning_of_hold"))
 def a_lapse_is_not_reported(_meaning_of_hold):
-    return lambda _stamp, _transition, _found: replies.NOTHING
+    return lambda _stamp, _transition, _found: replies.NO_MEANING
