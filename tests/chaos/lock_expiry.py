@@ -64,7 +64,7 @@ def expiry_reason(history, job, writes, acquired):
         return None
     if names.isdisjoint({"confirmed", "replaced"}):
         return _lease_reason(history, job, writes[0].began, acquired)
-    return _wait_reason(job, acquired)
+    return _wait_reason(job, writes[0].began, acquired)
 
 
 def _would_last(job, error):
@@ -102,8 +102,13 @@ def _may_be_missing(history, job, error, expiry, acquired):
     return acquired <= until or any(failed < report.began < acquired for report in reports)
 
 
-def _wait_reason(job, acquired):
-    """Return the reason if the worker that fetched the job next noticed the lapse, or could not."""
+def _wait_reason(job, since, acquired):
+    """Return the reason if the worker that fetched the job next noticed the lapse, or could not.
+
+    A job that was fetched before, and had lapsed then, runs without a lock.
+    """
+    if job.first_event("lapsed", after=since, before=acquired):
+        return "waited_longer_than_ttl"
     names = [
         event["name"]
         for event in job.events

@@ -63,6 +63,32 @@ def test_late_confirm_that_is_reported_explains_it(late_confirm):
     assert late_confirm.reasons() == ["confirmed_too_late"]
 
 
+@pytest.fixture
+def lapsed(scenario):
+    """x waited for longer than ttl. It runs without a lock: y had it, and has ended."""
+    scenario.push("x", 0)
+    scenario.push("y", TTL + 2)
+    scenario.run("y", TTL + 3)
+    scenario.fetch("x", TTL + 3.5, event="lapsed", decision="Run")
+    return scenario
+
+
+def test_push_during_the_run_of_a_lapsed_job_is_explained(lapsed):
+    lapsed.push("z", TTL + 5)
+    lapsed.run("z", TTL + 6)
+    lapsed.finish("x", TTL + 10)
+    assert lapsed.reasons() == ["waited_longer_than_ttl"] * 2
+
+
+def test_lapsed_job_that_has_its_lock_again_must_keep_it(lapsed):
+    lapsed.report("fail", "x", TTL + 5)
+    lapsed.fetch("x", TTL + 30, failures=1, event="reacquired", decision="Run")
+    lapsed.push("z", TTL + 31)
+    lapsed.run("z", TTL + 32)
+    lapsed.finish("x", TTL + 40)
+    assert lapsed.reasons() == ["waited_longer_than_ttl", None]
+
+
 def test_late_confirm_after_an_old_lease_is_unexplained(scenario):
     """A quarter of a lease after the acquire, the lease is renewed before the send."""
     scenario.push("x", 0, LEASE + 2, sent=LEASE / 2, confirm_event=False)

@@ -10,7 +10,7 @@ import pytest
 from scripts.servers import missing_faktory, missing_redis
 from tests.chaos.bugs import BUG_VARIABLE, BUGS, planted_bug
 from tests.chaos.conftest import REPOSITORY
-from tests.chaos.selftest import Result, row
+from tests.chaos.selftest import DAMAGE, Result, row
 from tests.chaos.trials import TRIAL_VARIABLE, TRIALS, current_workload
 from tests.chaos.workload import Workload
 from tests.conftest import need
@@ -40,6 +40,7 @@ def test_no_bug_is_planted_by_default(monkeypatch):
 
 def test_each_trial_finds_a_bug():
     assert {bug.trial for bug in BUGS.values()} == set(TRIALS)
+    assert {bug.damage for bug in BUGS.values()} <= set(DAMAGE)
 
 
 def test_process_has_the_workload_of_its_trial(monkeypatch):
