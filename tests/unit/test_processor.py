@@ -1,4 +1,4 @@
-"""The log lines of failed and requeued jobs."""
+"""The log lines of failed and requeued jobs, and middleware that raises or returns nonsense."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from faktory_unique import JobError, Middleware, ReportStatus, Requeue
+from faktory_unique import Job, JobError, Middleware, Producer, ReportStatus, Requeue, RetryLater
 from faktory_unique.testing import FakeFaktory
 from faktory_unique.worker.processor import JobProcessor
 from faktory_unique.worker.reservation import Reservation
@@ -85,3 +85,79 @@ def test_sentry_setting_is_read_for_each_job():
     assert not consumer._processor.start(JOB).report_to_sentry
     consumer.sentry_capture_exception = True
     assert consumer._processor.start(JOB).report_to_sentry
+
+
+class Broken(Middleware):
+    """In one of its methods it calls a function instead of `call_next`, for the job "bad"."""
+
+    def __init__(self, method, act):
+        self.method, self.act = method, act
+
+    def call(self, method, call_next, job, *args):
+        if method == self.method and job["args"][0] == "bad":
+            return self.act()
+        return call_next(job, *args)
+
+    def fetch(self, job, call_next):
+        return self.call("fetch", call_next, job)
+
+    def ack(self, job, call_next):
+        return self.call("ack", call_next, job)
+
+    def fail(self, job, error, call_next):
+        return self.call("fail", call_next, job, error)
+
+    def requeue(self, job, delay, call_next):
+        return self.call("requeue", call_next, job, delay)
+
+
+ENDS = {"fetch": None, "ack": None, "fail": RuntimeError("why"), "requeue": RetryLater(60)}
+
+
+def run_two_jobs(broken):
+    """Run the jobs "bad" and "good", which both end so that the broken method is called."""
+    ran = []
+
+    def handler(name):
+        ran.append(name)
+        if end := ENDS[broken.method]:
+            raise end
+
+    with FakeFaktory() as fake:
+        Producer(fake.client()).push_bulk([Job(jobtype="Sync", args=[n]) for n in ("bad", "good")])
+        consumer = fake.consumer(middleware=[broken])
+        consumer.register("Sync", handler)
+        runs = {run.job["args"][0]: run for run in fake.drain(consumer)}
+    return ran, runs
+
+
+@pytest.mark.parametrize("method", ENDS)
+@pytest.mark.parametrize("exc", [RuntimeError, SystemExit, KeyboardInterrupt])
+def test_middleware_that_raises_affects_only_its_job(method, exc, caplog):
+    """A `sys.exit()` in a middleware must not end the worker, or the jobs of other threads."""
+
+    def fail():
+        raise exc("boom")
+
+    ran, runs = run_two_jobs(Broken(method, fail))
+    assert ran == (["good"] if method == "fetch" else ["bad", "good"])
+    assert runs["good"].status is ReportStatus.ACCEPTED
+    [record] = [record for record in caplog.records if record.levelno == logging.ERROR]
+    assert f"jid={runs['bad'].job['jid']}" in record.getMessage()
+    assert record.exc_info[0] is exc
+    if method == "fetch":
+        assert runs["bad"].error.errtype == exc.__name__
+    else:
+        assert runs["bad"].status is ReportStatus.UNKNOWN
+
+
+@pytest.mark.parametrize("method", ["ack", "fail", "requeue"])
+@pytest.mark.parametrize("returned", [None, True, "accepted"])
+def test_report_middleware_returning_nonsense_is_named(method, returned, caplog):
+    """A forgotten `return` must not read as a report that was accepted, or silently as another."""
+    ran, runs = run_two_jobs(Broken(method, lambda: returned))
+    assert ran == ["bad", "good"]
+    assert runs["bad"].status is ReportStatus.UNKNOWN
+    assert runs["good"].status is ReportStatus.ACCEPTED
+    expected = f"a middleware's {method} returned {returned!r}; return the value of call_next"
+    assert expected in caplog.text
