@@ -44,6 +44,13 @@ def unique(clock):
     return Unique(MemoryStore(clock), {"Email": Policy(ttl=600, lease=30)})
 
 
+def lose_reply(jobs):
+    return [
+        PushResult(status=PushStatus.UNKNOWN, jid=job["jid"], submitted_jid=job["jid"])
+        for job in jobs
+    ]
+
+
 def test_job_is_pushed_with_a_stamp_and_its_lock_held(unique, faktory):
     [result] = unique.push([job()], faktory)
     assert result.status is PushStatus.PUSHED
@@ -174,12 +181,6 @@ def test_unknown_outcome_then_new_jid_after_the_lease_too(unique, faktory, clock
 
 
 def test_renewed_lease_lasts_a_whole_lease(unique, faktory, clock):
-    def lose_reply(jobs):
-        return [
-            PushResult(status=PushStatus.UNKNOWN, jid=j["jid"], submitted_jid=j["jid"])
-            for j in jobs
-        ]
-
     unique.push([job()], lose_reply)
     clock.now += 20
     [again] = unique.push([job()], lose_reply)
@@ -491,18 +492,36 @@ def test_push_history_is_bounded_and_forgets_the_oldest(kind):
     assert [is_known("a"), is_known("b"), is_known("c")] == [True, False, True]
 
 
-def test_job_pushed_again_after_release_is_new_work(unique, faktory):
-    """Its first copy may still run (until="start"): one jid sent twice destroys reservations."""
+@pytest.mark.parametrize("earlier", [[], [lose_reply]], ids=["pushed", "unknown, then pushed"])
+def test_job_pushed_again_after_release_is_new_work(unique, faktory, earlier):
+    """Its first copy may still run (until="start"): one jid sent twice destroys reservations.
+
+    Nor may the new work have the old owner: the late ACK of the first would release its lock.
+    """
+    for call_next in earlier:
+        unique.push([job()], call_next)
     [first] = unique.push([job()], faktory)
-    unique._context.store.run([release_transition(first.key, first.jid)])
+    assert lock(unique, first)[0] == "jid-00000001" == first.submitted_jid
+    unique._context.store.run([release_transition(first.key, "jid-00000001")])
     [second] = unique.push([job()], faktory)
     assert second
-    assert first.jid == "jid-00000001" == second.submitted_jid != second.jid
+    assert second.jid not in {"jid-00000001", first.jid}
     assert faktory.jids == [first.jid, second.jid]
     assert lock(unique, second)[0] == second.jid
     assert faktory.received[1][0]["custom"]["unique"]["owner"] == second.jid
-    unique._context.store.run([release_transition(first.key, first.jid)])  # the ACK of the first
+    unique._context.store.run([release_transition(first.key, "jid-00000001")])
     assert lock(unique, second)[0] == second.jid
+
+
+def test_new_work_of_unknown_outcome_can_be_retried(unique, faktory):
+    """The caller retries after `PushOutcomeUnknown`: the lease in the way is this work's own."""
+    [first] = unique.push([job()], faktory)
+    unique._context.store.run([release_transition(first.key, first.jid)])
+    [lost] = unique.push([job()], lose_reply)
+    [again] = unique.push([job()], faktory)
+    assert again
+    assert again.jid not in {first.jid, lost.jid}
+    assert lock(unique, again)[0] == faktory.received[1][0]["custom"]["unique"]["owner"] == lost.jid
 
 
 def test_job_pushed_again_is_a_duplicate_of_itself(unique, faktory):
