@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from faktory_unique import Drop, Middleware, Requeue
+from faktory_unique import Drop, Middleware, ReportStatus, Requeue
 from faktory_unique.locks.keys import run_key
 from faktory_unique.locks.lifecycle import release_transition
 from faktory_unique.locks.transition import Transition, held
@@ -28,6 +28,19 @@ def start_one_and_fetch_equal(harness, unique):
     first, running = harness.push_and_fetch(unique)
     second = push_equal(harness, unique)
     return first, running, second, harness.fetch(unique)
+
+
+class RaiseAtReport(Middleware):
+    """Raises an exception instead of a report."""
+
+    def __init__(self, exc):
+        self.exc = exc
+
+    def ack(self, job, call_next):
+        raise self.exc
+
+    def fail(self, job, error, call_next):
+        raise self.exc
 
 
 class TestFirstJob:
@@ -91,6 +104,20 @@ class TestFirstJob:
         harness.requeue(fetched, 5) if end == "requeue" else getattr(harness, end)(fetched)
         assert harness.run_lock(result) == ("another-jid:0", 50)
 
+    @pytest.mark.parametrize("end", ["ack", "fail"])
+    @pytest.mark.parametrize("exc", [RuntimeError, SystemExit])
+    def test_report_that_raises_releases_the_run_lock(self, fake, end, exc):
+        """A middleware raised, or called `sys.exit()`; the handler has finished anyway.
+
+        The lock of the key stays: it is unknown if Faktory got the report.
+        """
+        unique = fake.unique(exclusive=True)
+        result = fake.push(unique)
+        fetched = fake.fetch(unique, RaiseAtReport(exc))
+        assert getattr(fake, end)(fetched) is ReportStatus.UNKNOWN
+        assert fake.run_lock(result) == (None, None)
+        assert fake.lock(result) == held(result.jid)
+
     def test_store_away_at_the_end_releases_the_run_lock_later(self, harness, wait_for):
         unique = harness.unique(exclusive=True)
         result, fetched = harness.push_and_fetch(unique)
@@ -152,6 +179,17 @@ class TestWaitingJob:
         token, ttl = harness.run_lock(first)
         assert token.startswith(f"{first.jid}:")
         assert ttl == 60 + 30
+
+    def test_waiting_job_reports_no_failed_release_of_a_run_lock(self, harness):
+        """It has no run lock. Only the extension of its own lock fails, and is deferred."""
+        unique = harness.unique(exclusive=True)
+        _, _, _, waiting = start_one_and_fetch_equal(harness, unique)
+        harness.store.away = True
+        harness.handle(waiting)
+        errors = [event.detail for event in harness.emitted if event.name == "store_error"]
+        assert [detail.partition(":")[0] for detail in errors] == ["REQUEUE"]
+        harness.store.away = False
+        unique.close()
 
     @pytest.mark.parametrize("until", ["success", "start"])
     def test_waiting_job_runs_after_the_first_and_spends_no_retry(self, fake, until):

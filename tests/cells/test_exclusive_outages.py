@@ -53,9 +53,10 @@ class TestStoreAway:
 
 
 class TestExclusiveAndReplace:
-    def test_waiting_job_that_was_replaced_is_dropped(self, harness):
+    @UNTIL
+    def test_waiting_job_that_was_replaced_is_dropped(self, harness, until):
         """Otherwise it would be requeued again and again until it is superseded."""
-        unique = replacing(harness, "start", exclusive=True)
+        unique = replacing(harness, until, exclusive=True)
         first, running = harness.push_and_fetch(unique)
         harness.push(unique, queue="old")
         harness.push(unique)

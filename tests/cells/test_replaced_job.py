@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from faktory_unique.locks.transition import held
+from faktory_unique.locks.keys import tombstone_key
+from faktory_unique.locks.transition import Transition, held
 from tests.cells.replacement import ATTEMPT, UNTIL, lock, push_old_and_new, replacing
 
 
@@ -68,7 +69,7 @@ class TestReplacedJob:
         assert harness.events()[-1] == "superseded"
 
     def test_store_away_runs_the_replaced_job(self, harness):
-        """Two runs are better than none."""
+        """Two runs are better than none. A job that runs is not reported as superseded."""
         unique = replacing(harness)
         push_old_and_new(harness, unique)
         harness.store.away = True
@@ -76,6 +77,21 @@ class TestReplacedJob:
         assert harness.events()[-1] == "store_error"
         harness.store.away = False
         unique.close()
+        assert "superseded" not in harness.events()
+
+    @pytest.mark.parametrize(
+        ("until", "left"), [("success", None), ("start", None), ("expiry", "held")]
+    )
+    def test_replaced_job_releases_a_lock_that_is_its_own(self, harness, until, left):
+        """The job that replaced it has ended, and this one has acquired the lock again (5.56)."""
+        unique = replacing(harness, until)
+        result = harness.push(unique)
+        tombstone = tombstone_key(result.key, result.jid)
+        harness.store.run([Transition(tombstone, (None,), "newer-jid", 600)])
+        fetched = harness.fetch(unique)
+        assert not fetched.runs
+        harness.handle(fetched)
+        assert harness.lock(result) == (left and held(result.jid))
 
 
 def test_debounced_jobs_run_the_newest_only(fake):
