@@ -118,8 +118,7 @@ class Reservation:
                 arrived = "Job not found" in str(exc) and status is not ReportStatus.WITHHELD
                 return self._accepted_or_late() if arrived else ReportStatus.REFUSED
             except FaktoryError:
-                if status is ReportStatus.WITHHELD:
-                    status, limit = ReportStatus.UNKNOWN, min(limit, sent_at + RESEND_GRACE)
+                status, limit = ReportStatus.UNKNOWN, min(limit, sent_at + RESEND_GRACE)
             else:
                 return self._status_of(reply)
             if not pauses.wait():

@@ -8,7 +8,16 @@ import time
 
 import pytest
 
-from faktory_unique import Job, JobError, Middleware, Producer, ReportStatus, Requeue, RetryLater
+from faktory_unique import (
+    Job,
+    JobError,
+    Middleware,
+    Producer,
+    ReportStatus,
+    Requeue,
+    RetryLater,
+    Unique,
+)
 from faktory_unique.testing import FakeFaktory
 from faktory_unique.worker.processor import JobProcessor
 from faktory_unique.worker.reservation import Reservation
@@ -21,6 +30,9 @@ class Reports(Middleware):
 
     def __init__(self, status):
         self.status = status
+
+    def ack(self, job, call_next):
+        return self.status
 
     def fail(self, job, error, call_next):
         return self.status
@@ -62,6 +74,26 @@ def test_a_failure_logs_outcome_attempt_and_backoff(caplog, fields, outcome, res
     """Not the error's message: it may hold args. The backoff of n is n⁴ + 15 + (0…29)·(n + 1)."""
     [line] = logged(caplog, {**JOB, **fields}, JobError("RuntimeError", "secret"))
     assert line == f"job failed, {outcome}: jobtype=Sync jid=jid-00000001 error=RuntimeError{rest}"
+
+
+def test_failure_without_a_handler_logs_what_to_do(caplog):
+    """The usual causes: a worker that was not deployed, or a queue that is another worker's."""
+    [line] = logged(caplog, JOB, JobError("NoHandler", "no handler"))
+    assert line.endswith("; register a handler for it in this worker, or push it to another queue")
+
+
+@pytest.mark.parametrize("status", [s for s in ReportStatus if s is not ReportStatus.ACCEPTED])
+@pytest.mark.parametrize(("verb", "result"), [("ACK", None), ("FAIL", JobError("E", "why"))])
+def test_report_that_was_not_accepted_is_a_warning(caplog, status, verb, result):
+    """The job may run again although its handler has returned: the log has to say so."""
+    line = logged(caplog, {**JOB, "reserve_for": 90}, result, status)[-1]
+    assert line.startswith(f"{verb} {status.value}: jobtype=Sync jid=jid-00000001 elapsed=")
+    assert "reserve_for=90s; the server runs the job again" in line
+    assert caplog.records[-1].levelno == logging.WARNING
+
+
+def test_accepted_ack_logs_nothing(caplog):
+    assert logged(caplog, JOB, None) == []
 
 
 def test_a_requeue_logs_its_delay(caplog):
@@ -114,32 +146,40 @@ class Broken(Middleware):
 ENDS = {"fetch": None, "ack": None, "fail": RuntimeError("why"), "requeue": RetryLater(60)}
 
 
-def run_two_jobs(broken):
-    """Run the jobs "bad" and "good", which both end so that the broken method is called."""
-    ran = []
+@pytest.fixture
+def run_two_jobs():
+    """Return a function that runs the jobs "bad" and "good", which both end by the broken method.
 
-    def handler(name):
-        ran.append(name)
-        if end := ENDS[broken.method]:
-            raise end
-
+    It returns the jobs that ran, the run of each, and the fake.
+    """
     with FakeFaktory() as fake:
-        Producer(fake.client()).push_bulk([Job(jobtype="Sync", args=[n]) for n in ("bad", "good")])
-        consumer = fake.consumer(middleware=[broken])
-        consumer.register("Sync", handler)
-        runs = {run.job["args"][0]: run for run in fake.drain(consumer)}
-    return ran, runs
+
+        def run(broken):
+            ran = []
+
+            def handler(name):
+                ran.append(name)
+                if end := ENDS[broken.method]:
+                    raise end
+
+            jobs = [Job(jobtype="Sync", args=[name]) for name in ("bad", "good")]
+            Producer(fake.client()).push_bulk(jobs)
+            consumer = fake.consumer(middleware=[broken])
+            consumer.register("Sync", handler)
+            return ran, {run.job["args"][0]: run for run in fake.drain(consumer)}, fake
+
+        yield run
 
 
 @pytest.mark.parametrize("method", ENDS)
 @pytest.mark.parametrize("exc", [RuntimeError, SystemExit, KeyboardInterrupt])
-def test_middleware_that_raises_affects_only_its_job(method, exc, caplog):
+def test_middleware_that_raises_affects_only_its_job(run_two_jobs, method, exc, caplog):
     """A `sys.exit()` in a middleware must not end the worker, or the jobs of other threads."""
 
     def fail():
         raise exc("boom")
 
-    ran, runs = run_two_jobs(Broken(method, fail))
+    ran, runs, _ = run_two_jobs(Broken(method, fail))
     assert ran == (["good"] if method == "fetch" else ["bad", "good"])
     assert runs["good"].status is ReportStatus.ACCEPTED
     [record] = [record for record in caplog.records if record.levelno == logging.ERROR]
@@ -153,11 +193,45 @@ def test_middleware_that_raises_affects_only_its_job(method, exc, caplog):
 
 @pytest.mark.parametrize("method", ["ack", "fail", "requeue"])
 @pytest.mark.parametrize("returned", [None, True, "accepted"])
-def test_report_middleware_returning_nonsense_is_named(method, returned, caplog):
+def test_report_middleware_returning_nonsense_is_named(run_two_jobs, method, returned, caplog):
     """A forgotten `return` must not read as a report that was accepted, or silently as another."""
-    ran, runs = run_two_jobs(Broken(method, lambda: returned))
+    ran, runs, _ = run_two_jobs(Broken(method, lambda: returned))
     assert ran == ["bad", "good"]
     assert runs["bad"].status is ReportStatus.UNKNOWN
     assert runs["good"].status is ReportStatus.ACCEPTED
     expected = f"a middleware's {method} returned {returned!r}; return the value of call_next"
     assert expected in caplog.text
+
+
+@pytest.mark.parametrize("returned", [None, True, "run"])
+def test_fetch_middleware_returning_nonsense_fails_the_job(run_two_jobs, returned):
+    """Otherwise a forgotten `return` would acknowledge each job without running it."""
+    ran, runs, fake = run_two_jobs(Broken("fetch", lambda: returned))
+    assert ran == ["good"]
+    assert runs["bad"].error.errtype == "TypeError"
+    assert f"a fetch middleware returned {returned!r}, not Run" in runs["bad"].error.message
+    assert [job["args"] for job in fake.retries] == [["bad"]]
+
+
+def test_job_fails_if_faktory_refuses_its_copy(run_two_jobs):
+    """No copy is there, and the job must not wait for the end of its reservation (5.34)."""
+    _, _, fake = run_two_jobs(Broken("requeue", lambda: ReportStatus.REFUSED))
+    [failed] = fake.retries
+    assert failed["args"] == ["bad"]
+    assert failed["failure"]["errtype"] == "RequeueRefused"
+    assert len(fake.scheduled) == 1
+
+
+@pytest.mark.parametrize(("has_unique", "warned"), [(True, []), (False, ["Sync", "Other"])])
+def test_worker_without_unique_warns_once_of_locks(caplog, has_unique, warned):
+    """Its jobs run, but nothing releases their locks: each later push would be a duplicate."""
+    with FakeFaktory() as fake:
+        unique = Unique(fake.store, {"Sync": {}, "Other": {}})
+        consumer = fake.consumer(middleware=[unique, Middleware()] if has_unique else [])
+        jobtypes = ["Plain", "Sync", "Other", "Sync"]
+        for n, jobtype in enumerate(jobtypes):
+            Producer(fake.client(), middleware=[unique]).push(Job(jobtype=jobtype, args=[n]))
+            consumer.register(jobtype, lambda _n: None)
+        assert len(fake.drain(consumer)) == len(jobtypes)
+    lines = [line for line in caplog.messages if line.startswith("locks are not released")]
+    assert [line.partition("jobtype=")[2].partition(";")[0] for line in lines] == warned

@@ -74,9 +74,13 @@ def test_deferred_confirm_yields_to_a_workers_deferred_write(unique):
     assert lock(unique, result) == (None, None)
 
 
-@pytest.mark.parametrize(("after", "applied"), [(19, True), (20, False)])
-def test_confirm_is_deferred_for_the_rest_of_the_lease(unique, clock, after, applied):
+@pytest.mark.parametrize(
+    ("lease", "after", "applied"),
+    [(30, 19, True), (30, 20, False), (300, 289, True), (300, 290, False)],
+)
+def test_confirm_is_deferred_for_the_rest_of_the_lease(clock, lease, after, applied):
     """The lease counts from before the acquire. In this test's store it lasts longer."""
+    unique = Unique(InterruptedStore(clock), default=Policy(ttl=600, lease=lease))
     faktory = Faktory()
 
     def be_slow(_jobs):
