@@ -123,22 +123,77 @@ def test_a_handler_that_cannot_be_imported_fails_its_job(process, notes, monkeyp
     assert process.perform(call(handlers.note, notes.path)) is None
 
 
-def test_an_os_error_at_import_fails_the_job(process, tmp_path, notes):
-    """Taken for a broken pipe, it would have the job requeued for ever, without a reason."""
-    (tmp_path / "needs_a_file.py").write_text("def handler(*_): pass\n", encoding="utf-8")
+@pytest.mark.parametrize(
+    ("source", "errtype", "message"),
+    [
+        ("open('/nonexistent')", "FileNotFoundError", "/nonexistent"),
+        ("raise SystemExit('no settings')", "SystemExit", "no settings"),
+    ],
+)
+def test_an_error_at_import_fails_the_job(
+    process, tmp_path, notes, monkeypatch, source, errtype, message
+):
+    """Taken for a broken pipe, it would have the job requeued for ever, without a reason.
+
+    Nor may it end the process: each process that is started for the job would end again.
+    """
+    module = tmp_path / "raises_at_import.py"
+    module.write_text("def handler(*_): pass\n", encoding="utf-8")
     process.start()
     process.perform(call(handlers.add_path, str(tmp_path)))
-    sys.path.insert(0, str(tmp_path))
-    try:
-        handler = importlib.import_module("needs_a_file").handler
-    finally:
-        sys.path.remove(str(tmp_path))
-    (tmp_path / "needs_a_file.py").write_text("open('/nonexistent')\n", encoding="utf-8")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, module.stem, raising=False)
+    handler = importlib.import_module(module.stem).handler
+    module.write_text(f"{source}\n", encoding="utf-8")
     for compiled in (tmp_path / "__pycache__").glob("*"):
         compiled.unlink()
     error = process.perform(call(handler))
-    assert (error.errtype, "/nonexistent" in error.message) == ("FileNotFoundError", True)
+    assert (error.errtype, message in error.message) == (errtype, True)
     assert process.perform(call(handlers.note, notes.path)) is None
+
+
+def open_descriptors():
+    """Return what the descriptors of this process refer to, such as `socket:[4711]`."""
+    found = set()
+    for path in Path("/proc/self/fd").iterdir():
+        with contextlib.suppress(OSError):
+            found.add(str(path.readlink()))
+    return found
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="lists descriptors in /proc")
+@pytest.mark.parametrize("exc", [BlockingIOError, KeyboardInterrupt])
+def test_a_failed_start_leaves_no_descriptor_open(monkeypatch, exc):
+    """The machine is short of processes, or Ctrl-C came: the next start needs the descriptors."""
+
+    def fail(_self):
+        raise exc
+
+    monkeypatch.setattr(SPAWN.Process, "start", fail)
+    before = open_descriptors()
+    with pytest.raises(exc) as caught:
+        ChildProcess(SPAWN).start()
+    assert open_descriptors() - before == set()
+    assert caught.tb  # an exception that is kept keeps the frames of the start
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="lists descriptors in /proc")
+@pytest.mark.parametrize("killed", [False, True])
+def test_a_pool_that_has_ended_leaves_nothing_open(notes, killed):
+    """`run` can be called again and again in one process."""
+    processes = ProcessPool(SPAWN, 2)
+    processes.start()  # the first start also opens what multiprocessing keeps
+    processes.close()
+    before = open_descriptors()
+    pool = ProcessPool(SPAWN, 2)
+    pool.start()
+    assert pool.perform(call(handlers.note, notes.path)) is None
+    pids = [pid_of(child) for child in pool._processes]
+    if killed:
+        pool.kill()
+    pool.close()
+    assert open_descriptors() - before == set()
+    assert not any(is_running(pid) for pid in pids)
 
 
 @pytest.mark.parametrize("handler", [handlers.fork_and_return, handlers.fork_and_exit])

@@ -235,21 +235,38 @@ class TestSlowReply:
         ]
         assert all(results)
 
-    def test_job_whose_lease_was_lost_is_a_duplicate(self, steps, unique):
-        own_jid = job(SECOND + 1)["jid"]
+    @pytest.mark.parametrize("lost", [[1], [0, 1, 2]], ids=["one", "all"])
+    def test_job_whose_lease_was_lost_is_a_duplicate(self, steps, unique, lost):
+        """It is not sent, even if it was encoded with the others before."""
 
-        def another_acquires():
+        def others_acquire():
             self.wait(steps, LEASE + 1)
-            key = unique._requests.key(job(SECOND + 1))
-            steps.store._set(key, held("another"), 600)
+            for n in lost:
+                steps.store._set(unique._requests.key(job(SECOND + n)), held(f"other-{n}"), 600)
 
-        steps.at["receive 0"] = another_acquires
+        steps.at["receive 0"] = others_acquire
         results = steps.push(unique)
-        duplicate = results[SECOND + 1]
-        assert (duplicate.status, duplicate.jid) == (PushStatus.DUPLICATE, "another")
-        assert held(own_jid) not in steps.values()
-        assert held("another") in steps.values()
-        assert all(results[SECOND + 2 :])
+        for n in range(3):
+            result = results[SECOND + n]
+            if n in lost:
+                assert (result.status, result.jid) == (PushStatus.DUPLICATE, f"other-{n}")
+                assert held(f"other-{n}") in steps.values()
+            else:
+                assert result
+        assert held(job(SECOND + 1)["jid"]) not in steps.values()
+        assert [step for step in steps.log if step.startswith("send")] == (
+            ["send 0"] if len(lost) == 3 else ["send 0", "send 2"]
+        )
+
+    def test_renewed_lease_counts_from_its_renewal(self, steps, unique):
+        """A worker ended the job within the new lease, and the old lease would be over."""
+
+        def work():
+            self.wait(steps, LEASE - 1)
+            steps.run([release_transition(unique._requests.key(job(SECOND)), job(SECOND)["jid"])])
+
+        steps.at["receive 2"] = work
+        assert steps.push(unique)[SECOND].confirmed
 
     def test_lapsed_lease_is_acquired_again(self, steps, unique):
         steps.at["receive 0"] = lambda: self.wait(steps, LEASE + 1)
@@ -337,6 +354,20 @@ def test_job_of_a_finalized_chunk_can_be_pushed_again(steps, unique):
     steps.push(unique, 2 * CHUNK_SIZE + 1)
     assert job(0)["jid"] not in in_progress[0]
     assert job(CHUNK_SIZE)["jid"] not in in_progress[0]
+
+
+@pytest.mark.parametrize("refused", [False, True])
+def test_chunk_of_duplicates_does_not_stop_the_batch(steps, unique, refused):
+    """A list is pushed again, with new jobs at its end; or its first job is refused."""
+    first = [job(n, f"jid-{n + 50_000:08}") for n in range(CHUNK_SIZE)]
+    unique.push(first, InnermostPush(steps.begin))
+    jobs = [job(n) for n in range(CHUNK_SIZE + 3)]
+    if refused:  # then its equal at the end of the list is pushed instead
+        jobs = [job(9_000), *jobs[:CHUNK_SIZE], job(9_000, "jid-00009001")]
+        steps.errors[jobs[0]["jid"]] = PushStatus.REFUSED
+    results = unique.push(jobs, InnermostPush(steps.begin))
+    assert {r.status for r in results[1:CHUNK_SIZE]} == {PushStatus.DUPLICATE}
+    assert {r.status for r in results[CHUNK_SIZE + 1 :]} == {PushStatus.PUSHED}
 
 
 def test_invalid_reply_leaves_the_locks_leased(steps, unique):
