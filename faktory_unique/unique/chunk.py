@@ -42,7 +42,7 @@ class Progress(Enum):
 class ChunkPush:
     """The push of one chunk in steps, so that other chunks can make progress in between.
 
-    Call `end` in any case, even after an exception.
+    Call `end` in any case, even after an exception, and then `close`.
 
     Args:
         context: shared by all pushes of one `Unique`.
@@ -77,13 +77,10 @@ class ChunkPush:
         """
         if self._pid != os.getpid():
             return  # a hook has forked, and this is its child: the chunk belongs to the parent
-        try:
-            if self._progress is Progress.ACQUIRED:
-                self._locks.roll_back()
-            self.receive()
-            self.finalize()
-        finally:
-            self.close()
+        if self._progress is Progress.ACQUIRED:
+            self._locks.roll_back()
+        self.receive()
+        self.finalize()
 
     def close(self) -> None:
         """Allow other pushes of the same jobs: this chunk is over."""

@@ -146,6 +146,7 @@ def test_unknown_job_keeps_its_lease(harness, until, monkeypatch):
     [result] = caught.value.results
     assert (harness.lock(result), harness.ttl(result)) == (leased(result.jid), 40)
     assert (result.confirmed, result.retry_after) == (False, 40)
+    assert harness.events() == ["acquired", "push_unknown"]
 
 
 def test_store_away_pushes_nothing(harness, until):

@@ -281,12 +281,14 @@ def test_url_of_another_scheme_is_refused(url):
         Client(url)
 
 
-def test_command_past_its_deadline_is_not_sent(faktory_url):
+@pytest.mark.parametrize("limit", [{"not_after": 0.001}, {"max_timeout": 0}])
+@pytest.mark.parametrize("timeout", [None, 30])
+def test_command_past_its_deadline_is_not_sent(faktory_url, limit, timeout):
     """A late ACK can end another worker's reservation."""
-    with Client(faktory_url) as client:
+    with Client(faktory_url, timeout=timeout) as client:
         with pytest.raises(CommandNotSent, match="INFO not sent: its deadline passed"):
-            client._commands.call("INFO", not_after=time.monotonic())
-        assert client._commands.call("INFO", not_after=time.monotonic() + 5)
+            client._commands.call("INFO", **limit)
+        assert client._commands.call("INFO", not_after=time.monotonic() + 20)
 
 
 @pytest.mark.parametrize("beat_period", [4, 61])
@@ -302,6 +304,15 @@ def test_ipv6_server_is_reached_by_its_literal_address():
         pytest.skip(f"no IPv6 on this machine: {exc}")
     with connected(peer) as client:
         assert push_batch(client) == {}
+
+
+@pytest.mark.parametrize("url", ["tcp://[::1]:7419", "tcp://:p%40ss@localhost:7420"])
+def test_client_like_a_stock_one_has_its_address(url):
+    """A framework may have made the stock client."""
+    stock = pyfaktory.Client(url)
+    client = Client.like(stock, "producer")
+    assert client.host == stock.host.strip("[]")
+    assert (client.port, client.password) == (stock.port, stock.password)
 
 
 def test_host_without_an_address_is_no_connection():

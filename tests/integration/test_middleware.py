@@ -161,6 +161,32 @@ def test_invalid_fetch_decision_fails_only_that_job(
         wait_for(lambda: sizes("retries") == 1 and notes() == ["good"])
 
 
+class ExitWhenPickled(Middleware):
+    """It can be pickled when the consumer is made, and not for a job."""
+
+    def __init__(self):
+        self.pickled = 0
+
+    def perform(self, job, call_next):
+        return call_next(job)
+
+    def __reduce__(self):
+        self.pickled += 1
+        if self.pickled > 1:
+            raise SystemExit("no more")
+        return ExitWhenPickled, ()
+
+
+def test_job_that_cannot_be_sent_to_its_process_fails(
+    producer, unique, note_job, working, wait_for, sizes
+):
+    """It must not wait for the end of its reservation, whatever its pickling raised."""
+    producer.push(note_job())
+    with working(unique, ExitWhenPickled(), concurrency=1):
+        wait_for(lambda: sizes("retries") == 1)
+    assert sizes("working") == 0
+
+
 def test_ack_middleware_that_raises_affects_only_its_job(
     producer, unique, note_job, working, wait_for, notes, caplog
 ):

@@ -85,8 +85,9 @@ def test_command_of_another_thread_reads_it_first_and_continues():
         assert reply.receive() == "+ONE"
 
 
-def test_another_command_waits_for_it_until_its_own_deadline():
-    with connected(Peer(slowly(1, b"+ONE\r\n", b"+TWO\r\n")), timeout=5) as client:
+@pytest.mark.parametrize("timeout", [None, 5])
+def test_another_command_waits_for_it_until_its_own_deadline(timeout):
+    with connected(Peer(slowly(1, b"+ONE\r\n", b"+TWO\r\n")), timeout=timeout) as client:
         reply = send(client, "FIRST")
         since = time.monotonic()
         with pytest.raises(CommandNotSent, match="busy"):
@@ -94,6 +95,30 @@ def test_another_command_waits_for_it_until_its_own_deadline():
         assert time.monotonic() - since < 0.8
         assert reply.receive() == "+ONE"
         assert call(client, "THIRD") == "+TWO"
+
+
+def test_another_thread_waits_for_its_turn_until_its_own_deadline():
+    """The connection is busy with a command that may take longer."""
+    proceed = threading.Event()
+
+    def hold_back(peer, conn):
+        peer.greet(conn)
+        peer.receive(conn)
+        proceed.wait(20)
+        conn.sendall(b"+ONE\r\n")
+
+    peer, replies = Peer(hold_back), []
+    with connected(peer, timeout=10) as client:
+        first = threading.Thread(target=lambda: replies.append(call(client, "FIRST")))
+        first.start()
+        while "FIRST" not in peer.received:
+            time.sleep(0.01)
+        with pytest.raises(CommandNotSent, match="busy until the time-out"):
+            call(client, "SECOND", max_timeout=0.1)
+        assert replies == []
+        proceed.set()
+        first.join(20)
+        assert replies == ["+ONE"]
 
 
 def test_reply_past_its_deadline_delays_no_other_command():
@@ -116,8 +141,8 @@ def test_receive_waits_while_another_thread_reads_the_reply():
     assert replies == ["+TWO"]
 
 
-class Alarm(Exception):
-    """Raised by a signal handler."""
+class Alarm(BaseException):
+    """Raised by a signal handler, as Ctrl-C raises KeyboardInterrupt."""
 
 
 @contextmanager

@@ -24,6 +24,8 @@ from faktory_unique import (
     Unique,
     current_job,
 )
+from faktory_unique.locks.keys import run_key
+from faktory_unique.locks.transition import Transition
 from faktory_unique.testing import Clock, FakeFaktory
 
 START = datetime(2026, 1, 31, 9, tzinfo=UTC)
@@ -100,7 +102,10 @@ class TestInspection:
         result = producer.push(Job(jobtype="Note", args=[]))
         lock = locks[result.key]
         assert (lock.owner, lock.leased, lock.ttl) == (result.jid, False, 600)
-        assert list(locks) == [result.key]
+        fake.store.run([Transition(run_key(result.key), (None,), "token", 60)])
+        assert list(locks) == [result.key]  # a run lock is not the lock of a work
+        assert run_key(result.key) not in locks
+        fake.store.run([Transition(run_key(result.key), ("token",), None, 0)])
         fake.drain(consumer)
         assert dict(locks) == {}
 

@@ -164,7 +164,7 @@ class TestSwap:
         """The tombstone is written all the same: Faktory has accepted the job that it is for."""
         self.meanwhile(faktory, lambda: set_lock(unique, old, state))
         [new] = unique.push([job(jid=NEW)], faktory)
-        assert (bool(new), new.confirmed) == (True, False)
+        assert (bool(new), new.confirmed, new.replaced) == (True, False, OLD)
         assert lock(unique, new) == (state, 500)
         assert tombstone(unique, old)[0] == NEW
         assert events[-1].detail == f"third-jid has replaced {OLD}, too"
