@@ -81,6 +81,10 @@ def test_lock_leased_by_another_is_an_unconfirmed_duplicate(harness, until):
 
 def test_accepted_job_holds_its_lock_for_ttl(harness, until):
     result = harness.push(harness.unique(until=until))
+    assert [(event.name, event.detail) for event in harness.emitted] == [
+        ("acquired", ""),
+        ("confirmed", ""),
+    ]
     assert (harness.lock(result), harness.ttl(result)) == (held(result.jid), 600)
 
 

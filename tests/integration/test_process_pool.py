@@ -211,11 +211,15 @@ def test_a_fork_by_a_handler_answers_no_other_job(notes, handler, start):
     assert notes() == ["parent", *["ran"] * 5]
 
 
-def test_waiting_for_a_process_without_a_pipe_costs_no_cpu(process):
+@pytest.mark.parametrize(
+    ("handler", "ended"), [(handlers.note_slowly, False), (handlers.close_everything, True)]
+)
+def test_waiting_for_a_handler_costs_no_cpu(process, notes, handler, ended):
+    """Also if the handler closes all descriptors, the pipe to its consumer included."""
     process.start()
     before = time.process_time()
-    with pytest.raises(ProcessEnded):
-        process.perform(call(handlers.close_everything))
+    with pytest.raises(ProcessEnded) if ended else contextlib.nullcontext():
+        process.perform(call(handler, notes.path, 3))
     assert time.process_time() - before < 1
 
 

@@ -97,6 +97,14 @@ class TestInspection:
         assert [job["jid"] for job in seen] == [result.jid]
         assert fake.working == []
 
+    @pytest.mark.parametrize("timeout", [None, 30])
+    def test_unread_reply_delays_no_other_command(self, fake, timeout):
+        """For example, a hook pushes while a chunk of its own push is being sent."""
+        client = fake.client(timeout=timeout)
+        pending = client._commands.send("INFO")
+        assert client.info()["faktory"]["total_enqueued"] == 0
+        assert "total_enqueued" in pending.receive()
+
     def test_locks_are_a_live_mapping(self, fake, producer, consumer):
         locks = fake.locks
         result = producer.push(Job(jobtype="Note", args=[]))

@@ -95,7 +95,7 @@ class Steps:
         return f"{'acquire' if transition.expected == (None,) else 'renew'} {number}"
 
     def _result(self, sent):
-        status = self.errors.get(sent["jid"], PushStatus.PUSHED)
+        status = self.errors.get(sent["args"][0], PushStatus.PUSHED)
         return PushResult(status, sent["jid"], sent["jid"], error="error of Faktory")
 
 
@@ -147,7 +147,7 @@ def test_inner_middleware_finalizes_chunks_one_by_one(steps, unique):
 
 
 def test_unknown_outcome_rolls_back_the_next_chunk(steps, unique):
-    steps.errors["jid-00000001"] = PushStatus.UNKNOWN
+    steps.errors[1] = PushStatus.UNKNOWN
     results = steps.push(unique)
     assert "send 1" not in steps.log
     assert statuses(results)[1] == {PushStatus.NOT_SENT}
@@ -274,9 +274,14 @@ class TestSlowReply:
         assert all(results[SECOND:])
         assert all(result.confirmed for result in results[SECOND:])
 
-    def test_refused_job_rolls_back_a_reacquired_lease(self, steps, unique):
-        steps.at["receive 0"] = lambda: self.wait(steps, LEASE + 1)
-        steps.errors[job(SECOND)["jid"]] = PushStatus.REFUSED
+    @pytest.mark.parametrize("was_unknown", [False, True])
+    def test_refused_job_rolls_back_a_reacquired_lease(self, steps, unique, was_unknown):
+        """Also if it had the lease of an earlier push at first."""
+        if was_unknown:
+            steps.errors[SECOND] = PushStatus.UNKNOWN
+            unique.push([job(SECOND)], InnermostPush(steps.begin))
+        steps.at = {f"receive {int(was_unknown)}": lambda: self.wait(steps, LEASE + 1)}
+        steps.errors[SECOND] = PushStatus.REFUSED
         results = steps.push(unique)
         assert results[SECOND].status is PushStatus.REFUSED
         assert not {leased(job(SECOND)["jid"]), held(job(SECOND)["jid"])} & steps.values()
@@ -364,7 +369,8 @@ def test_chunk_of_duplicates_does_not_stop_the_batch(steps, unique, refused):
     jobs = [job(n) for n in range(CHUNK_SIZE + 3)]
     if refused:  # then its equal at the end of the list is pushed instead
         jobs = [job(9_000), *jobs[:CHUNK_SIZE], job(9_000, "jid-00009001")]
-        steps.errors[jobs[0]["jid"]] = PushStatus.REFUSED
+        steps.at["receive 1"] = lambda: steps.errors.update({9_000: PushStatus.REFUSED})
+        steps.at["receive 2"] = steps.errors.clear
     results = unique.push(jobs, InnermostPush(steps.begin))
     assert {r.status for r in results[1:CHUNK_SIZE]} == {PushStatus.DUPLICATE}
     assert {r.status for r in results[CHUNK_SIZE + 1 :]} == {PushStatus.PUSHED}
