@@ -289,14 +289,15 @@ class TestFail:
 
 
 class TestRequeue:
-    def test_a_copy_with_a_new_jid_is_pushed_before_the_ack(self, reservation):
+    @pytest.mark.parametrize("delay", [0.5, 90])
+    def test_a_copy_with_a_new_jid_is_pushed_before_the_ack(self, reservation, delay):
         client = Client("{}", "+OK")
         held = reservation(client)
-        assert held.requeue(JOB, 90) is ReportStatus.ACCEPTED
+        assert held.requeue(JOB, delay) is ReportStatus.ACCEPTED
         assert client.verbs == ["PUSHB", "ACK"]
         [copy] = json.loads(client.sent[0].split(" ", 1)[1])
         due = datetime.fromisoformat(copy.pop("at"))
-        assert due == datetime.fromtimestamp(FETCHED_AT + 90, UTC)
+        assert due == datetime.fromtimestamp(FETCHED_AT + delay, UTC)
         assert copy.pop("jid") == held.copy_jid != JOB["jid"]
         kept = {n: v for n, v in JOB.items() if n not in {"jid", "at", "enqueued_at", "custom"}}
         assert copy == {**kept, "custom": {"unique": {"owner": "o"}, "mine": 1}}

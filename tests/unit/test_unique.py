@@ -105,7 +105,7 @@ def test_job_without_a_stamp_passes_untouched(unique, unstamped):
 
 def test_job_requeued_by_another_middleware_is_not_started(unique):
     assert unique.fetch(stamped("start"), lambda _job: Requeue(5)) == Requeue(5)
-    assert unique._context.store.ttl(KEY) > 590
+    assert 590 < unique._context.store.ttl(KEY) <= 600
 
 
 def test_refused_copy_emits_no_requeued():
