@@ -111,6 +111,20 @@ def test_timeout_limits_the_whole_call_not_each_read():
         assert time.monotonic() - since < 1
 
 
+def test_fetch_waits_for_a_job_beyond_a_short_timeout():
+    """The server replies to FETCH after two seconds if no job has come."""
+
+    def late(peer, conn):
+        peer.greet(conn)
+        while (command := peer.receive(conn)) not in {None, "END"}:
+            time.sleep(1.5 if command.startswith("FETCH") else 0)
+            conn.sendall(b"$-1\r\n" if command.startswith("FETCH") else b"+OK\r\n")
+
+    peer = Peer(late, late)  # heartbeats have a connection of their own
+    with connected(peer, role="consumer", timeout=1) as client:
+        assert client._fetch(["default"]) is None
+
+
 @pytest.mark.parametrize("parting", [b"", b"-ERR shutdown in progress\r\n"])
 def test_connection_ended_by_peer_is_replaced_before_sending(parting):
     def leave(peer, conn):

@@ -99,9 +99,14 @@ def test_a_handler_that_writes_to_its_pipe_shifts_no_result(process, messages):
         assert process.perform(call(handlers.fail, message)).message == message
 
 
-def test_a_process_that_died_idle_costs_no_job(process, notes):
-    process.start()
-    os.kill(pid_of(process), signal.SIGKILL)
+@pytest.mark.parametrize("broken", ["process", "pipe"])
+def test_a_process_that_died_idle_costs_no_job(process, notes, broken):
+    """If it dies at the wrong time, only its pipe shows that."""
+    running = process.start()
+    if broken == "process":
+        os.kill(pid_of(process), signal.SIGKILL)
+    else:
+        running.pipe.close()
     assert process.perform(call(handlers.note, notes.path)) is None
     assert notes() == ["ran"]
 
