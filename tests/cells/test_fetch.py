@@ -48,6 +48,17 @@ class TestUntilSuccess:
         assert (harness.lock(result), harness.ttl(result)) == (held(result.jid), ATTEMPT)
         assert harness.events()[-1] == "reacquired"
 
+    def test_lock_acquired_between_the_two_steps_is_lapsed(self, harness):
+        """The first reply says that the lock is absent; then a push acquires it (5.42)."""
+        unique = harness.unique()
+        result = harness.push(unique)
+        harness.store.run([release_transition(result.key, result.jid)])
+        other = acquire_transition(result.key, "other-jid", 30)
+        harness.after_next_run(lambda: harness.store.run([other]))
+        assert harness.fetch(unique).runs
+        assert harness.events()[-1] == "lapsed"
+        assert harness.lock(result) == leased("other-jid")
+
     def test_lock_of_another_stays_and_the_job_runs_as_lapsed(self, harness):
         unique = harness.unique()
         result = harness.push(unique)

@@ -242,6 +242,19 @@ def test_no_command_waits_for_a_command_interrupted_in_send(monkeypatch):
         assert call(client, "SECOND") == "+TWO"
 
 
+def test_command_that_breaks_off_during_its_send_is_unknown():
+    """A part of it was sent, and the server may have read it."""
+
+    def hang_up(peer, conn):
+        peer.greet(conn)
+        conn.recv(1)
+
+    with connected(Peer(hang_up, answering(b"+TWO\r\n"))) as client:
+        with pytest.raises(CommandOutcomeUnknown, match="FIRST was sent"):
+            send(client, f"FIRST {'x' * 50_000_000}")
+        assert call(client, "SECOND") == "+TWO"
+
+
 def test_forked_child_leaves_the_reply_to_its_parent():
     with connected(Peer(slowly(0.2, b"+ONE\r\n"))) as client:
         reply = send(client, "FIRST")

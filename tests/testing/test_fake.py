@@ -100,7 +100,8 @@ class TestInspection:
     @pytest.mark.parametrize("timeout", [None, 30])
     def test_unread_reply_delays_no_other_command(self, fake, timeout):
         """For example, a hook pushes while a chunk of its own push is being sent."""
-        client = fake.client(timeout=timeout)
+        client = fake.client("both", timeout=timeout)
+        assert client._fetch(["default"]) is None
         pending = client._commands.send("INFO")
         assert client.info()["faktory"]["total_enqueued"] == 0
         assert "total_enqueued" in pending.receive()

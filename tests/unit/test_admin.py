@@ -54,6 +54,13 @@ def owners(locks):
     return sorted(lock.owner for lock in locks)
 
 
+def test_key_of_another_program_has_no_name(unique):
+    """It has the prefix of our keys. `locks` shows it, so that somebody can find it."""
+    unique._context.store.run([Transition("unique:1:x", (None,), "mine", 60)])
+    [lock] = unique.locks()
+    assert (lock.key, lock.name, lock.owner) == ("unique:1:x", "", "mine")
+
+
 class TestHolder:
     def test_holder_is_the_lock_of_the_work(self, unique, push):
         result = push(1)
