@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import threading
 import time
+import weakref
 
 import pytest
 
@@ -316,19 +318,32 @@ def test_close_ends_the_thread_and_logs_dropped_writes(deferred, store, caplog):
     assert deferred.flush()
 
 
-def test_close_waits_a_second_for_a_store_to_come_back(store, now, caplog):
-    slept = []
+@pytest.mark.parametrize(("back_after", "slept"), [(0.5, 0.6), (1, 1), (9, 1)])
+def test_close_waits_a_second_for_a_store_to_come_back(store, now, caplog, back_after, slept):
+    pauses = []
 
     def sleep(seconds):
-        slept.append(seconds)
-        store.available = sum(slept) >= 0.5
+        pauses.append(seconds)
+        store.available = sum(pauses) >= back_after
 
     deferred = DeferredWrites(store, lambda: now[0], sleep=sleep)
     defer(deferred, hold())
     deferred.close()
-    assert store.values() == {"k": "o"}
-    assert sum(slept) < 1
-    assert "dropped lock write" not in caplog.text
+    is_back = back_after <= 1
+    assert store.values() == ({"k": "o"} if is_back else {})
+    assert sum(pauses) == pytest.approx(slept)
+    assert ("dropped lock write" not in caplog.text) is is_back
+
+
+def test_closed_writes_leave_nothing_behind(store, now):
+    """A program may make a `Unique` for each of its tasks. Nothing keeps those that are closed."""
+    deferred = DeferredWrites(store, lambda: now[0], sleep=lambda _seconds: None)
+    defer(deferred, hold())
+    deferred.close()
+    closed = weakref.ref(deferred)
+    del deferred
+    gc.collect()
+    assert closed() is None
 
 
 def test_close_begins_no_retry_after_a_second(now):
@@ -356,16 +371,51 @@ def test_a_write_applied_by_another_thread_is_skipped(deferred, store):
     assert store.calls == calls
 
 
-def test_a_forked_child_drops_its_parents_writes(deferred, store):
-    """It does not wait for a mutex that a thread of its parent held."""
-    defer(deferred, hold())
-    deferred._mutex.acquire()
-    deferred._pid = os.getppid()
-    deferred.forbid_acquire("k", "o")
-    assert len(deferred) == 0
+@pytest.fixture
+def fork(deferred):
+    """Return a function after which all is as in a forked child, whose parent held the mutex."""
+    held, end = threading.Event(), threading.Event()
+
+    def hold_mutex(mutex):
+        with mutex:
+            held.set()
+            assert end.wait(60)
+
+    thread = threading.Thread(target=hold_mutex, args=[deferred._mutex])
+
+    def fork():
+        thread.start()
+        assert held.wait(60)
+        deferred._pid = os.getppid()
+
+    yield fork
+    end.set()
+    thread.join(60)
+
+
+@pytest.mark.parametrize("of_parent", [[], ["a"]])
+@pytest.mark.parametrize(
+    "act",
+    [
+        lambda deferred: defer(deferred, hold("own")),
+        lambda deferred: deferred.defer(hold("own"), 10, ignore, yields=True),
+        lambda deferred: deferred.forbid_acquire("a", "o"),
+        lambda deferred: deferred.flush(),
+        lambda deferred: deferred.flush_in_background(),
+        lambda deferred: deferred.close(),
+    ],
+    ids=["apply_or_defer", "defer", "forbid_acquire", "flush", "flush_in_background", "close"],
+)
+def test_a_forked_child_leaves_its_parents_writes(deferred, store, fork, act, of_parent):
+    """It does not wait for a mutex that a thread of its parent held, and loses no own write."""
+    for key in of_parent:
+        defer(deferred, hold(key))
+    fork()
+    act(deferred)
+    defer(deferred, hold("own"))
     store.available = True
     assert deferred.flush()
-    assert store.values() == {}
+    assert store.values() == {"own": "o"}
 
 
 class TestSignalHandler:
@@ -395,11 +445,12 @@ class TestSignalHandler:
         return interrupt_flush
 
     def test_close_leaves_the_writes_to_the_interrupted_flush(
-        self, deferred, store, interrupt_flush
+        self, deferred, store, interrupt_flush, caplog
     ):
         interrupt_flush(deferred.close)
         assert store.values() == {"k": "o"}
         assert len(deferred) == 0
+        assert "dropped lock write" not in caplog.text
 
     def test_flush_leaves_the_writes_to_the_interrupted_flush(
         self, deferred, store, interrupt_flush
