@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import gc
 import os
+import subprocess
+import sys
 import threading
 import time
 import weakref
@@ -237,12 +239,12 @@ def test_without_deferred_writes_the_store_is_not_used(deferred, store):
 
 def test_the_oldest_write_is_dropped_beyond_the_limit(store, now, caplog):
     deferred = DeferredWrites(store, lambda: now[0], limit=2)
-    for key in "abc":
+    for key in ("a", "b", "a", "c"):  # the second write of a lock counts as new
         defer(deferred, hold(key))
     store.available = True
     deferred.flush()
-    assert store.values() == {"b": "o", "c": "o"}
-    assert "key=a reason='more than 2 deferred writes'" in caplog.text
+    assert store.values() == {"a": "o", "c": "o"}
+    assert "key=b reason='more than 2 deferred writes'" in caplog.text
 
 
 def test_more_writes_than_one_batch_are_applied(deferred, store):
@@ -333,6 +335,39 @@ def test_close_waits_a_second_for_a_store_to_come_back(store, now, caplog, back_
     assert store.values() == ({"k": "o"} if is_back else {})
     assert sum(pauses) == pytest.approx(slept)
     assert ("dropped lock write" not in caplog.text) is is_back
+
+
+def test_thread_after_a_close_pauses_between_its_retries(deferred, store):
+    """The close has woken the thread before it, which must not make this one retry at once."""
+    deferred.close()
+    defer(deferred, hold())
+    deferred.flush_in_background()
+    time.sleep(0.5)
+    assert store.calls < 10
+
+
+PROGRAM = """
+from faktory_unique.locks.transition import Transition
+from faktory_unique.stores.deferred import DeferredWrites
+from faktory_unique.stores.memory import MemoryStore
+
+class Store(MemoryStore):
+    def run(self, transitions):
+        print(*(transition.key for transition in transitions))
+        return super().run(transitions)
+
+deferred = DeferredWrites(Store())
+for key in ("first", "second"):
+    deferred.defer(Transition(key, ("o",), None, 0), 10, lambda *_: None, yields=False)
+"""
+
+
+def test_program_that_ends_without_a_close_applies_its_writes():
+    """Else the locks of its last jobs stay until their TTL ends (5.38)."""
+    ended = subprocess.run(
+        [sys.executable, "-c", PROGRAM], capture_output=True, text=True, timeout=60, check=True
+    )
+    assert sorted(ended.stdout.split()) == ["first", "second"]
 
 
 def test_closed_writes_leave_nothing_behind(store, now):
