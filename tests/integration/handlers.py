@@ -9,6 +9,7 @@ import signal
 import sys
 import time
 from multiprocessing.connection import Connection
+from multiprocessing.util import Finalize
 from pathlib import Path
 
 from faktory_unique import RetryLater, current_job
@@ -116,7 +117,12 @@ def retry_once(path, delay):
 
 
 def say(text):
-    """Print without a flush: into a pipe, it is written when its process ends."""
+    """Print without a flush: into a pipe, it is written when its process ends, a little later."""
+    Finalize(None, say_after_a_while, args=[text], exitpriority=1)  # as a library's thread may do
+
+
+def say_after_a_while(text):
+    time.sleep(0.05)
     sys.stdout.write(f"{text}\n")
 
 

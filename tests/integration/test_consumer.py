@@ -162,7 +162,7 @@ WORKER = textwrap.dedent(
 
     unique = Unique(store=sys.argv[2], default=Policy())
     with Client(sys.argv[1], role="consumer", worker_id="signalled-worker") as client:
-        consumer = Consumer(client, middleware=[unique], concurrency=2, grace_period=5)
+        consumer = Consumer(client, middleware=[unique], concurrency=2, grace_period=20)
         consumer.register("Unique.note_slowly", handlers.note_slowly)
         print("ready", flush=True)
         assert consumer.run() is None
@@ -171,18 +171,21 @@ WORKER = textwrap.dedent(
 )
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize(("number", "seconds"), [(signal.SIGTERM, 3), (signal.SIGINT, 1)])
 def test_a_signal_ends_run_once_its_job_is_reported(
-    producer, faktory_url, redis_url, wait_for, notes, locks, number
+    producer, faktory_url, redis_url, wait_for, notes, locks, number, seconds
 ):
-    """With the default (fork) context, in a process's main thread, as users run it."""
+    """With the default (fork) context, in a process's main thread, as users run it.
+
+    A FETCH in flight takes up to two seconds more. A longer job needs the grace period.
+    """
     worker = subprocess.Popen(
         [sys.executable, "-c", WORKER, faktory_url, redis_url], stdout=subprocess.PIPE, text=True
     )
-    producer.push(Job(jobtype="Unique.note_slowly", args=[notes.path, 1.0]))
+    producer.push(Job(jobtype="Unique.note_slowly", args=[notes.path, seconds]))
     wait_for(lambda: notes() == ["started"])
     worker.send_signal(number)
-    output, _ = worker.communicate(timeout=20)
+    output, _ = worker.communicate(timeout=60)
     assert worker.returncode == 0
     assert output.split() == ["ready", "returned"]
     assert notes() == ["started", "ended"]

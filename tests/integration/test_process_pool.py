@@ -267,15 +267,15 @@ def test_a_kill_ends_handlers_that_ignore_sigterm(notes, wait_for):
     processes.close()
 
 
-def test_idle_processes_flush_before_they_end(tmp_path, capfd):
+def test_idle_processes_flush_before_they_end(monkeypatch, capfd):
+    """The pool waits for them, and for what libraries do at the end of a process."""
+    monkeypatch.setattr("faktory_unique.worker.process_pool._DISMISSAL_SECONDS", 30)
     for start in ("fork", "spawn"):  # a fork server writes where it was started
         processes = ProcessPool(multiprocessing.get_context(start), 2)
         processes.start()
         assert processes.perform(call(handlers.say, start)) is None
-        since = time.monotonic()
         processes.kill()
         processes.close()
-        assert time.monotonic() - since < 1
     assert capfd.readouterr().out.split() == ["fork", "spawn"]
 
 
