@@ -138,6 +138,14 @@ def test_connection_ended_by_peer_is_replaced_before_sending(parting):
     assert [line.split()[0] for line in peer.received] == ["HELLO", "HELLO", "PUSHB"]
 
 
+def test_bytes_beyond_a_reply_are_no_reply_to_the_next_command():
+    """They came in one read with it, and the connection stays open."""
+    talkative = answering(b"+ONE\r\n+MORE\r\n", b"+LATE\r\n")
+    with connected(Peer(talkative, answering(b"+TWO\r\n"))) as client:
+        assert client._commands.call("FIRST") == "+ONE"
+        assert client._commands.call("SECOND") == "+TWO"
+
+
 def test_command_without_a_connection_is_not_sent(new_faktory):
     server = new_faktory()
     with Client(server.url) as client:
