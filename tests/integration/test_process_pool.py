@@ -405,8 +405,9 @@ def test_no_job_thread_outlives_its_run(working, unique, producer, note_job, wai
 
 
 def test_a_job_without_a_thread_is_requeued(
-    producer, unique, working, wait_for, note_job, sizes, monkeypatch
+    producer, unique, working, wait_for, note_job, notes, sizes, monkeypatch
 ):
+    """Its slot is free for the next job."""
     start = threading.Thread.start
 
     def refuse(thread):
@@ -414,11 +415,13 @@ def test_a_job_without_a_thread_is_requeued(
             raise RuntimeError("can't start new thread")
         start(thread)
 
-    with working(unique):
+    with working(unique, concurrency=1):
         monkeypatch.setattr(threading.Thread, "start", refuse)
-        producer.push(note_job(retry=0))
+        producer.push(note_job("refused", retry=0))
         wait_for(lambda: sizes("scheduled") == 1)
         monkeypatch.undo()
+        producer.push(note_job("next"))
+        wait_for(lambda: "next" in notes())
 
 
 def test_a_fetch_without_a_reply_delays_a_stop_by_seconds_only(
