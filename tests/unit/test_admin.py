@@ -144,6 +144,12 @@ class TestRelease:
         assert unique.release("Email", [1]).leased
         assert unique.holder("Email", [1]) is None
 
+    def test_release_needs_the_queue_of_a_per_queue_policy(self, unique, push):
+        result = push(1, jobtype="Billing::Invoice", queue="slow")
+        assert unique.release("Billing::Invoice", [1]) is None
+        assert unique.release("Billing::Invoice", [1], queue="slow").owner == result.jid
+        assert list(unique.locks()) == []
+
     def test_release_of_unlocked_work_emits_nothing(self, unique, push, events):
         push(1)
         events.clear()
@@ -279,9 +285,17 @@ class TestReleaseJids:
         )
         assert owners(unique.release_jids("Email", {result.jid})) == [result.jid]
 
-    def test_jids_given_as_a_string_are_refused(self, unique):
-        with pytest.raises(TypeError, match=r"jids is a list: pass \['jid-00000001'\]"):
-            unique.release_jids("Email", "jid-00000001")
+    @pytest.mark.parametrize("jids", ["jid-00000001", b"jid-00000001"])
+    def test_jids_given_as_a_string_are_refused(self, unique, jids):
+        with pytest.raises(TypeError, match=r"jids is a list: pass \[b?'jid-00000001'\]"):
+            unique.release_jids("Email", jids)
+
+    def test_release_jids_needs_a_jobtype(self, unique, push):
+        """Without one, `locks` lists the locks of all jobtypes. They must not be released."""
+        result = push(1)
+        with pytest.raises(InvalidJob, match="jobtype: "):
+            unique.release_jids(None, [result.jid])
+        assert owners(unique.locks()) == [result.jid]
 
 
 @pytest.mark.parametrize(
