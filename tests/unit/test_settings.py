@@ -163,11 +163,15 @@ def test_a_wrong_value_in_code_is_named(given, message):
 
 
 def test_tables_nested_too_deeply_are_refused(toml):
+    """The merge of both tables reaches the recursion limit, or the setting itself is refused.
+
+    Python 3.13.0 to 3.13.7 do not count the merge's calls (python/cpython#132744).
+    """
     path = toml("default." + ".".join("a" * 5000) + " = 1\n")
     table = {}
     for _ in range(5000):
         table = {"a": table}
-    with pytest.raises(InvalidSettings, match="nested too deep"):
+    with pytest.raises(InvalidSettings, match=r"nested too deep|^default\.a: no such"):
         load_settings(config=path, default=table)
 
 
