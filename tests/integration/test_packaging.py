@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 import subprocess
 import sys
 import zipfile
@@ -41,6 +43,22 @@ def test_metadata_has_license_extras_and_command(wheel):
     assert "faktory-unique = faktory_unique.__main__:main" in metadata["entry_points.txt"]
     assert "[pytest11]\nfaktory_unique = pytest_faktory_unique" in metadata["entry_points.txt"]
     assert "MIT License" in metadata["LICENSE"]
+
+
+def test_claimed_pythons_are_the_ones_that_are_tested(wheel):
+    """Each classifier has a session of noxfile.py, which `make versions` runs. None is left out."""
+    files = zipfile.ZipFile(wheel)
+    [name] = [name for name in files.namelist() if name.endswith("/METADATA")]
+    metadata = files.read(name).decode()
+    claimed = re.findall(r"^Classifier: .* :: Python :: (3\.\d+)$", metadata, re.MULTILINE)
+    nox = [sys.executable, "-m", "nox", "--noxfile", ROOT / "noxfile.py", "--list", "--json"]
+    listed = subprocess.run(nox, cwd=ROOT, capture_output=True, text=True, check=True)
+    tested = {session["python"]: session["name"] for session in json.loads(listed.stdout)}
+    [oldest] = re.findall(r"^Requires-Python: >=(\S+)$", metadata, re.MULTILINE)
+    assert claimed[0] == oldest
+    assert {version: tested.get(version) for version in claimed} == {
+        version: "lowest" if version == oldest else "newest" for version in claimed
+    }
 
 
 def test_wheel_is_importable_without_the_checkout(wheel, tmp_path):
