@@ -12,7 +12,6 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
-    ModelWrapValidatorHandler,
     ValidationError,
     field_validator,
     model_validator,
@@ -24,6 +23,8 @@ from faktory_unique._util import is_text, short_repr
 
 if TYPE_CHECKING:
     from datetime import timedelta
+
+    from pydantic.functional_validators import ModelWrapValidatorHandler
 
 # A path is part of the key, as JSON, which rounds larger integers.
 _LAST_POSITION = 2**53 - 1
