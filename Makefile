@@ -11,12 +11,14 @@ COVERED := $(COVERED:%=faktory_unique/%)
 # A chaos run: seconds with faults, and the seed from which they are drawn.
 SECONDS ?= 60
 SEED ?= 1
+# Mutation testing: the number of mutants; SEED chooses them.
+SAMPLE ?= 300
 # A fuzz run: number of values that are canonicalized.
 INPUTS ?= 1000000
 comma := ,
 space := $(subst ,, )
 
-.PHONY: help demo test conformance chaos chaos-selftest fuzz check lint types layers servers languages peers versions measured unmeasured bench clean
+.PHONY: help demo test conformance chaos chaos-selftest mutants fuzz check lint types layers servers languages peers versions measured unmeasured bench clean
 
 help:
 	@echo "make demo          pushes and runs jobs on a Faktory in memory, with a live table"
@@ -24,6 +26,7 @@ help:
 	@echo "make conformance   one suite on the in-memory Faktory and on a real one"
 	@echo "make chaos         real servers and processes with injected faults: SECONDS=60 SEED=1"
 	@echo "make chaos-selftest  plants bugs, which chaos runs must find: BUG=name for one"
+	@echo "make mutants       the tests on random small changes of the package: SAMPLE=300 SEED=1"
 	@echo "make fuzz          compares canonical JSON with another implementation: INPUTS=1000000"
 	@echo "make versions      short tests on each Python >= 3.11 of this machine, and with the lowest dependencies"
 	@echo "make check         what CI runs: ruff, mypy, import layers, tests, coverage, versions, a short benchmark"
@@ -47,6 +50,9 @@ chaos: $(INSTALLED) servers
 # Minutes for all bugs; two runs at a time. `make chaos-selftest BUG=no_lease` for one of them.
 chaos-selftest: $(INSTALLED) servers
 	$(BIN)/python -m tests.chaos.selftest $(BUG)
+
+mutants: $(INSTALLED) servers
+	$(BIN)/python -m tests.mutants --sample $(SAMPLE) --seed $(SEED)
 
 fuzz: $(INSTALLED)
 	$(BIN)/python -m tests.fuzz.canonical $(INPUTS)
@@ -102,4 +108,4 @@ $(INSTALLED): pyproject.toml
 	@touch $@
 
 clean:
-	rm -rf .venv .venvs .servers .peers benchmarks/peers/bullmq/node_modules .coverage .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv .venvs .servers .peers .mutants benchmarks/peers/bullmq/node_modules .coverage .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -1,0 +1,154 @@
+"""`Tree`: a copy of the repository on disk, in which tests are run on one mutant at a time.
+
+Processes that the tests start import the mutant as well, since PYTHONPATH is this copy.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from enum import Enum
+from itertools import count
+from pathlib import Path
+
+from tests.mutants.chosen import CHOSEN
+from tests.mutants.selection import ROOT
+
+_OWNER = "MUTANTS_TREE"
+_LINKED = (".servers", ".venv", ".peers", "tests/vectors/node/node_modules")
+_NOT_INHERITED = ("COV", "PYTEST_")
+_OPTIONS = ("-x", "-q", "-p", "tests.mutants.chosen", "-p", "no:cacheprovider", "-o", "timeout=0")
+
+# A compiled file is valid for a source of the same second. Each source has a second of its own.
+_seconds = count(1_000_000_000)
+
+
+class Outcome(Enum):
+    """The end of the tests."""
+
+    PASSED = "passed"
+    FAILED = "failed"
+    BROKEN = "broken"  # pytest failed elsewhere than in a test, such as at an import
+    TIMED_OUT = "timed out"
+
+
+class Tree:
+    """A copy of the repository, without what Git ignores, in a temporary folder."""
+
+    def __init__(self):
+        self._folder = Path(tempfile.mkdtemp(prefix="mutants-"))
+        self.root = self._folder / "tree"
+        self._closed = False
+        listed = subprocess.run(
+            ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
+            cwd=ROOT,
+            capture_output=True,
+            check=True,
+        )
+        for name in filter(None, os.fsdecode(listed.stdout).split("\0")):
+            if (ROOT / name).is_file():
+                copied = self.root / name
+                copied.parent.mkdir(parents=True, exist_ok=True)
+                shutil.copy2(ROOT / name, copied)
+        for name in _LINKED:
+            if (ROOT / name).exists():
+                (self.root / name).symlink_to(ROOT / name)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_exc):
+        self.close()
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+    def close(self):
+        """End the tests, and let no others start."""
+        self._closed = True
+        self._end_processes()
+
+    @contextlib.contextmanager
+    def mutated(self, mutant):
+        """Contain the mutant during the block."""
+        self._write(mutant.path, mutant.source)
+        try:
+            yield
+        finally:
+            self._write(mutant.path, mutant.original)
+
+    def run(self, tests, limit):
+        """Run tests until one fails. Return the outcome, and the names of the tests that failed.
+
+        Args:
+            tests: the names of the tests, in the order in which they are to run.
+            limit: seconds after which the tests are ended.
+        """
+        if self._closed:
+            raise RuntimeError("the run has ended")
+        chosen, temporary = self._folder / "chosen.json", self._folder / "t"
+        failed = chosen.with_suffix(".failed")
+        chosen.write_text(json.dumps(tests))
+        failed.unlink(missing_ok=True)
+        files = dict.fromkeys(name.partition("::")[0] for name in tests)
+        command = [sys.executable, "-m", "pytest", *_OPTIONS, f"--basetemp={temporary}", *files]
+        inherited = {n: v for n, v in os.environ.items() if not n.startswith(_NOT_INHERITED)}
+        environment = {
+            **inherited,
+            _OWNER: str(self._folder),
+            CHOSEN: str(chosen),
+            "PYTHONPATH": str(self.root),
+        }
+        try:
+            ended = subprocess.run(
+                ["setpriv", "--pdeathsig", "KILL", *command],
+                cwd=self.root,
+                env=environment,
+                timeout=limit,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                start_new_session=True,
+                check=False,
+            )
+        except subprocess.TimeoutExpired:
+            return Outcome.TIMED_OUT, []
+        finally:
+            self._end_processes()
+            shutil.rmtree(temporary, ignore_errors=True)
+        names = json.loads(failed.read_text()) if failed.exists() else []
+        if ended.returncode in {0, 5}:  # 5: the mutant has changed the names of all chosen tests
+            return Outcome.PASSED, []
+        return (Outcome.FAILED if names else Outcome.BROKEN), names
+
+    def _write(self, path, source):
+        file = self.root / path
+        file.write_text(source, encoding="utf-8")
+        second = next(_seconds)
+        os.utime(file, (second, second))
+
+    def processes(self):
+        """Return the ids of the processes that the tests have started: all have our variable."""
+        mark = f"{_OWNER}={self._folder}".encode()
+        pids = [int(path.name) for path in Path("/proc").iterdir() if path.name.isdecimal()]
+        return [pid for pid in pids if mark in _environment(pid)]
+
+    def _end_processes(self):
+        while left := self.processes():
+            for pid in left:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+            time.sleep(0.02)
+
+
+def _environment(pid):
+    """Return the variables of a process; none if it has ended, also if nobody has waited for it."""
+    try:
+        return Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
+    except OSError:
+        return []
