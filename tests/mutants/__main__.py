@@ -83,7 +83,8 @@ class Run:
         finally:
             self._trees.put(tree)
         number = sum(map(len, rounds))
-        return Verdict(killed=False, reason=f"{number} tests passed, {left_out} not run")
+        reason = f"{number} tests passed, {left_out} not run" if number else "no test executes it"
+        return Verdict(killed=False, reason=reason)
 
     def _rounds(self, mutant):
         """Return the tests of each round, and the number of tests that are left out."""

@@ -243,6 +243,7 @@ class _Changes:
         match node.func:
             case ast.Name(id=name) if name in _FUNCTIONS:
                 yield node.func, _FUNCTIONS[name]
+                yield from ((node, bound) for bound in node.args if len(node.args) > 1)
             case ast.Name(id=name) | ast.Attribute(attr=name) if name == "suppress":
                 yield node, f"{ast.unparse(node.func)}()"
             case ast.Attribute(attr="pop", value=of) if len(node.args) == 1:

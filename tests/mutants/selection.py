@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from coverage import CoverageData
+from coverage.exceptions import DataError
 
 from tests.mutants.recorder import CONTEXT
 
@@ -208,7 +209,10 @@ def read_parts(files, paths):
                 entry["failed"].append(name)
     for path in {data for part in paths for data in part.parent.glob(f"{part.stem}.coverage.*")}:
         data = CoverageData(str(path))
-        data.read()
+        try:
+            data.read()
+        except DataError:  # its process was killed as it wrote
+            continue
         for measured in data.measured_files():
             source = str(Path(measured).relative_to(ROOT))
             for line, contexts in data.contexts_by_lineno(measured).items():

@@ -30,7 +30,8 @@ def test_spawned_process():
     assert process.exitcode == 0
 
 def test_hang():
-    subprocess.Popen(["sleep", "7654"], start_new_session=True)
+    command = "sleep 7654 & sleep 7654"
+    subprocess.Popen(command, shell=True, start_new_session=True, env={})
     time.sleep(7654)
 """
 

@@ -8,12 +8,14 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import select
 import shutil
 import signal
 import subprocess
 import sys
 import tempfile
 import time
+from collections import defaultdict
 from enum import Enum
 from itertools import count
 from pathlib import Path
@@ -21,10 +23,12 @@ from pathlib import Path
 from tests.mutants.chosen import CHOSEN
 from tests.mutants.selection import ROOT
 
-_OWNER = "MUTANTS_TREE"
 _LINKED = (".servers", ".venv", ".peers", "tests/vectors/node/node_modules")
 _NOT_INHERITED = ("COV", "PYTEST_")
-_OPTIONS = ("-x", "-q", "-p", "tests.mutants.chosen", "-p", "no:cacheprovider", "-o", "timeout=0")
+_OPTIONS = (
+    *("-x", "-q", "-p", "tests.mutants.chosen", "-p", "no:cacheprovider", "-o", "timeout=0"),
+    *("-W", "ignore::pytest.PytestAssertRewriteWarning"),  # the zygote has imported plugins
+)
 
 # A compiled file is valid for a source of the same second. Each source has a second of its own.
 _seconds = count(1_000_000_000)
@@ -45,6 +49,7 @@ class Tree:
     def __init__(self):
         self._folder = Path(tempfile.mkdtemp(prefix="mutants-"))
         self.root = self._folder / "tree"
+        self._chosen = self._folder / "chosen.json"
         self._closed = False
         listed = subprocess.run(
             ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
@@ -60,12 +65,28 @@ class Tree:
         for name in _LINKED:
             if (ROOT / name).exists():
                 (self.root / name).symlink_to(ROOT / name)
+        self._zygote = subprocess.Popen(
+            ["setpriv", "--pdeathsig", "KILL", sys.executable, "-m", "tests.mutants.zygote"],
+            cwd=self.root,
+            env=self._environment(),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            bufsize=1,
+        )
+
+    def _environment(self):
+        inherited = {n: v for n, v in os.environ.items() if not n.startswith(_NOT_INHERITED)}
+        return {**inherited, CHOSEN: str(self._chosen), "PYTHONPATH": str(self.root)}
 
     def __enter__(self):
         return self
 
     def __exit__(self, *_exc):
         self.close()
+        self._zygote.stdin.close()
+        self._zygote.stdout.close()
+        self._zygote.wait()
         shutil.rmtree(self._folder, ignore_errors=True)
 
     def close(self):
@@ -91,38 +112,19 @@ class Tree:
         """
         if self._closed:
             raise RuntimeError("the run has ended")
-        chosen, temporary = self._folder / "chosen.json", self._folder / "t"
-        failed = chosen.with_suffix(".failed")
-        chosen.write_text(json.dumps(tests))
+        failed = self._chosen.with_suffix(".failed")
         failed.unlink(missing_ok=True)
+        self._chosen.write_text(json.dumps(tests))
         files = dict.fromkeys(name.partition("::")[0] for name in tests)
-        command = [sys.executable, "-m", "pytest", *_OPTIONS, f"--basetemp={temporary}", *files]
-        inherited = {n: v for n, v in os.environ.items() if not n.startswith(_NOT_INHERITED)}
-        environment = {
-            **inherited,
-            _OWNER: str(self._folder),
-            CHOSEN: str(chosen),
-            "PYTHONPATH": str(self.root),
-        }
-        try:
-            ended = subprocess.run(
-                ["setpriv", "--pdeathsig", "KILL", *command],
-                cwd=self.root,
-                env=environment,
-                timeout=limit,
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.DEVNULL,
-                start_new_session=True,
-                check=False,
-            )
-        except subprocess.TimeoutExpired:
+        arguments = [*_OPTIONS, f"--basetemp={self._folder}/t", *files]
+        print(json.dumps(arguments), file=self._zygote.stdin)
+        ended, _, _ = select.select([self._zygote.stdout], [], [], limit)
+        self._end_processes()
+        code = int(self._zygote.stdout.readline())
+        if not ended:
             return Outcome.TIMED_OUT, []
-        finally:
-            self._end_processes()
-            shutil.rmtree(temporary, ignore_errors=True)
         names = json.loads(failed.read_text()) if failed.exists() else []
-        if ended.returncode in {0, 5}:  # 5: the mutant has changed the names of all chosen tests
+        if code in {0, 5}:  # 5: the mutant has changed the names of all chosen tests
             return Outcome.PASSED, []
         return (Outcome.FAILED if names else Outcome.BROKEN), names
 
@@ -133,10 +135,17 @@ class Tree:
         os.utime(file, (second, second))
 
     def processes(self):
-        """Return the ids of the processes that the tests have started: all have our variable."""
-        mark = f"{_OWNER}={self._folder}".encode()
-        pids = [int(path.name) for path in Path("/proc").iterdir() if path.name.isdecimal()]
-        return [pid for pid in pids if mark in _environment(pid)]
+        """Return the ids of the tests' processes, those that outlived their parents too."""
+        children = defaultdict(list)
+        for path in Path("/proc").glob("[0-9]*"):
+            with contextlib.suppress(OSError):  # it has ended
+                state, parent = (path / "stat").read_text().rpartition(")")[2].split()[:2]
+                if state != "Z":
+                    children[int(parent)].append(int(path.name))
+        found = [self._zygote.pid]
+        for pid in found:
+            found += children[pid]
+        return found[1:]
 
     def _end_processes(self):
         while left := self.processes():
@@ -144,11 +153,3 @@ class Tree:
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGKILL)
             time.sleep(0.02)
-
-
-def _environment(pid):
-    """Return the variables of a process; none if it has ended, also if nobody has waited for it."""
-    try:
-        return Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
-    except OSError:
-        return []
