@@ -12,6 +12,7 @@ that they take on the unchanged package at that moment.
 from __future__ import annotations
 
 import argparse
+import math
 import queue
 import signal
 import sys
@@ -31,7 +32,7 @@ _AT_ONCE = 2
 _FIRST_TESTS, _FIRST_SECONDS = 20, 2.0
 # The tests after these seconds are left out. That can only lower the score.
 _MOST_SECONDS = 90.0
-# Seconds until tests are ended: far more than they took when they were recorded.
+# Seconds until a test is ended: far more than it took when it was recorded.
 _START, _FACTOR = 20.0, 5.0
 # Seconds from which the failure of a test may be that of a busy machine.
 _SLOW = 1.0
@@ -64,18 +65,16 @@ class Run:
 
         Args:
             mutant: the mutant.
-            alone: whether no other tests run. The limit then follows from the time that the tests
-                take on the unchanged package at this moment, and who exceeds it is killed.
+            alone: whether no other tests run. The limits then follow from the time that the tests
+                take on the unchanged package at this moment, and a time-out kills the mutant.
         """
         rounds, left_out = self._rounds(mutant)
         tree = self._trees.get()
         try:
             for tests in rounds:
-                limit = _START + _FACTOR * sum(test.seconds for test in tests)
-                if alone:
-                    limit = _START + _FACTOR * _seconds_unchanged(tree, tests)
+                seconds = _seconds_now(tree, tests) if alone else 0.0
                 with tree.mutated(mutant):
-                    outcome, failed = _outcome(tree, tests, limit)
+                    outcome, failed = _outcome(tree, tests, seconds)
                 if outcome is Outcome.TIMED_OUT and not alone:
                     return None
                 if outcome is not Outcome.PASSED:
@@ -104,22 +103,30 @@ class Run:
         return [tests for tests in (first, second) if tests], left_out
 
 
-def _outcome(tree, tests, limit):
-    """Run tests, and those that failed once more, if a busy machine can have failed them."""
+def _outcome(tree, tests, seconds):
+    """Run tests, and those that failed once more, if a busy machine can have failed them.
+
+    Args:
+        tree: contains the mutant.
+        tests: the tests.
+        seconds: the time of all these tests, if it has just been measured.
+    """
     by_name = {test.name: test for test in tests}
-    outcome, failed = tree.run([*by_name], limit)
+    limits = {t.name: _START + _FACTOR * max(t.seconds, seconds) for t in tests}
+    outcome, failed = tree.run(limits)
     if outcome is Outcome.FAILED and any(_may_be_flaky(by_name[name]) for name in failed):
-        return tree.run(failed, limit)
-    return tree.run([*by_name], limit) if outcome is Outcome.BROKEN else (outcome, failed)
+        return tree.run({name: limits[name] for name in failed})
+    return tree.run(limits) if outcome is Outcome.BROKEN else (outcome, failed)
 
 
 def _may_be_flaky(test):
     return test.on_servers or test.seconds >= _SLOW
 
 
-def _seconds_unchanged(tree, tests):
+def _seconds_now(tree, tests):
+    """Return the seconds that the tests take at this moment on the unchanged package."""
     started = time.monotonic()
-    outcome, failed = tree.run([test.name for test in tests], None)
+    outcome, failed = tree.run({test.name: math.inf for test in tests})
     if outcome is not Outcome.PASSED:
         raise RuntimeError(f"tests fail on the unchanged package: {failed}")
     return time.monotonic() - started

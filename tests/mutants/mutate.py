@@ -309,6 +309,7 @@ def _is_skipped(node, parent):
             | ast.Assign(targets=[ast.Name(id="__slots__" | "__all__")])
             | ast.Assign(value=ast.Call(func=ast.Name(id="TypeVar")))
             | ast.AnnAssign(annotation=ast.Name(id="TypeAlias"))
+            | ast.ClassDef(bases=[ast.Name(id="Enum")])  # its values are compared by identity
             | ast.keyword(arg="strict" | "name" | "description")
             | ast.Import()
             | ast.ImportFrom()

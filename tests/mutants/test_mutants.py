@@ -14,7 +14,7 @@ MODULES = [
 ]
 TESTS = [
     *("keys", "lifecycle", "lifecycle_side_keys", "replies", "server_rules", "reservation"),
-    *("stamp", "transition", "job_options"),
+    *("stamp", "transition", "job_options", "push_outage"),
 ]
 
 

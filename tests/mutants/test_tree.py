@@ -53,18 +53,18 @@ def mutant():
 def test_process_imports_the_mutant_during_the_block(tree, mutant, process):
     name = f"tests/test_written.py::test_{process}"
     with tree.mutated(mutant):
-        assert tree.run([name], None) == (Outcome.FAILED, [name])
-    assert tree.run([name], None) == (Outcome.PASSED, [])
+        assert tree.run({name: 60}) == (Outcome.FAILED, [name])
+    assert tree.run({name: 60}) == (Outcome.PASSED, [])
 
 
 def test_package_that_cannot_be_imported_breaks_the_run(tree, mutant):
     broken = dataclasses.replace(mutant, start=0, end=0, replacement="raise ValueError\n")
     with tree.mutated(broken):
-        outcome = tree.run(["tests/unit/test_keys.py::test_braces_in_a_name_are_escaped"], None)
+        outcome = tree.run({"tests/unit/test_keys.py::test_braces_in_a_name_are_escaped": 60})
     assert outcome == (Outcome.BROKEN, [])
 
 
 def test_tests_beyond_the_limit_leave_no_process(tree):
-    outcome, failed = tree.run(["tests/test_written.py::test_hang"], 10)
+    outcome, failed = tree.run({"tests/test_written.py::test_hang": 1})
     assert (outcome, failed) == (Outcome.TIMED_OUT, [])
     assert tree.processes() == []

@@ -30,6 +30,9 @@ _OPTIONS = (
     *("-W", "ignore::pytest.PytestAssertRewriteWarning"),  # the zygote has imported plugins
 )
 
+# Time for the imports, which a mutant can hang too.
+_MOST_SECONDS_BEFORE_TESTS = 120.0
+
 # A compiled file is valid for a source of the same second. Each source has a second of its own.
 _seconds = count(1_000_000_000)
 
@@ -103,30 +106,41 @@ class Tree:
         finally:
             self._write(mutant.path, mutant.original)
 
-    def run(self, tests, limit):
+    def run(self, limits):
         """Run tests until one fails. Return the outcome, and the names of the tests that failed.
 
         Args:
-            tests: the names of the tests, in the order in which they are to run.
-            limit: seconds after which the tests are ended.
+            limits: the name of each test, in the order in which they are to run, and the seconds
+                after which it is ended.
         """
         if self._closed:
             raise RuntimeError("the run has ended")
-        failed = self._chosen.with_suffix(".failed")
+        failed, running = (self._chosen.with_suffix(s) for s in (".failed", ".running"))
         failed.unlink(missing_ok=True)
-        self._chosen.write_text(json.dumps(tests))
-        files = dict.fromkeys(name.partition("::")[0] for name in tests)
+        running.write_text("")
+        self._chosen.write_text(json.dumps([*limits]))
+        files = dict.fromkeys(name.partition("::")[0] for name in limits)
         arguments = [*_OPTIONS, f"--basetemp={self._folder}/t", *files]
         print(json.dumps(arguments), file=self._zygote.stdin)
-        ended, _, _ = select.select([self._zygote.stdout], [], [], limit)
+        is_in_time = self._wait(running, {"": _MOST_SECONDS_BEFORE_TESTS, **limits})
         self._end_processes()
         code = int(self._zygote.stdout.readline())
-        if not ended:
+        if not is_in_time:
             return Outcome.TIMED_OUT, []
         names = json.loads(failed.read_text()) if failed.exists() else []
         if code in {0, 5}:  # 5: the mutant has changed the names of all chosen tests
             return Outcome.PASSED, []
         return (Outcome.FAILED if names else Outcome.BROKEN), names
+
+    def _wait(self, running, limits):
+        """Wait for the end of the tests. Return False as soon as one has exceeded its limit."""
+        name, started = "", time.monotonic()
+        while not select.select([self._zygote.stdout], [], [], 0.2)[0]:
+            if (following := running.read_text()) not in {name, ""}:
+                name, started = following, time.monotonic()
+            if time.monotonic() - started > limits[name]:
+                return False
+        return True
 
     def _write(self, path, source):
         file = self.root / path
