@@ -259,7 +259,7 @@ class _Changes:
             yield node.type, _WIDER.get(ast.unparse(node.type), "Exception")
 
     def _return(self, node):
-        if node.value is not None:
+        if node.value is not None and not _is_bool(node.value):
             yield node.value, "None"
 
     def _expr(self, node):
@@ -323,6 +323,11 @@ def _is_unpacked(node, parent):
     """Return whether a tuple is assigned to names of the same number: all tests would fail."""
     targets = getattr(parent, "targets", ())
     return isinstance(node, ast.Tuple) and any(isinstance(t, ast.Tuple) for t in targets)
+
+
+def _is_bool(node):
+    """Return whether this is True or False, each of which is changed to the other anyway."""
+    return isinstance(node, ast.Constant) and isinstance(node.value, bool)
 
 
 def _without_one(elements):

@@ -1,7 +1,7 @@
 """`Selection`: which tests execute which line of the package, and how long each test takes.
 
-All tests are run once under coverage, by `recorder`. The result is kept in `.mutants/`. If the
-package has changed, all tests are run again; otherwise those whose own files have changed.
+All tests are run once under coverage, by `recorder`. The result is kept in `.mutants/`. If a test
+file has changed, or a source that its tests execute, its tests are run again.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ from tests.mutants.recorder import CONTEXT
 ROOT = Path(__file__).parents[2]
 CACHE = ROOT / ".mutants"
 
-# Tests of minutes each, which cover no line that the others do not.
-_LEFT_OUT = {"chaos", "mutants", "recipes", "simulation"}
+# Tests of minutes each, or of programs in other languages. They cover no line that others do not.
+_LEFT_OUT = ("chaos/", "mutants/", "recipes/", "simulation/", "vectors/test_locks")
 
 
 class Test(NamedTuple):
@@ -137,9 +137,9 @@ def _names(around, statement):
 
 
 def _test_files():
-    files = (ROOT / "tests").rglob("test_*.py")
-    relative = sorted(path.relative_to(ROOT) for path in files)
-    return [str(path) for path in relative if path.parts[1] not in _LEFT_OUT]
+    tests = ROOT / "tests"
+    names = sorted(path.relative_to(tests).as_posix() for path in tests.rglob("test_*.py"))
+    return [f"tests/{name}" for name in names if not name.startswith(_LEFT_OUT)]
 
 
 def _recorded(files):
@@ -149,22 +149,22 @@ def _recorded(files):
     """
     cache = CACHE / "selection.json"
     known = json.loads(cache.read_text()) if cache.exists() else {}
-    digests = {file: _digest(file) for file in files}
-    stale = [file for file in files if known.get(file, {}).get("digest") != digests[file]]
+    stale = [f for f in files if f not in known or known[f]["digest"] != _digest(f, known[f])]
     if stale:
         for file, entry in _record(stale).items():
-            known[file] = {"digest": None if entry["failed"] else digests[file], **entry}
+            known[file] = {"digest": None if entry["failed"] else _digest(file, entry), **entry}
         CACHE.mkdir(exist_ok=True)
         cache.write_text(json.dumps(known))
     return {file: known[file] for file in files}
 
 
-def _digest(file):
-    """Return a digest of the package, a test file, and the other modules in its folder."""
+def _digest(file, entry):
+    """Return a digest of a test file, its helpers, and the sources that its tests execute."""
     folder = (ROOT / file).parent
     helpers = [path for path in sorted(folder.glob("*.py")) if not path.name.startswith("test_")]
-    parts = [path.read_bytes() for path in (ROOT / file, ROOT / "tests/conftest.py", *helpers)]
-    parts += [text.encode() for text in package_sources().values()]
+    sources = [ROOT / path for path in sorted(entry["lines"])]
+    paths = [ROOT / file, ROOT / "tests/conftest.py", *helpers, *sources]
+    parts = [path.read_bytes() if path.exists() else b"" for path in paths]
     return hashlib.sha256(b"\0".join(parts)).hexdigest()
 
 
