@@ -14,7 +14,9 @@ import re
 import subprocess
 import sys
 import tempfile
+from collections import defaultdict
 from contextlib import ExitStack
+from itertools import chain
 from pathlib import Path
 from typing import NamedTuple
 
@@ -48,6 +50,11 @@ def package_sources():
     """Return the text of each source file of the package, by path."""
     paths = [*sorted((ROOT / "faktory_unique").rglob("*.py")), ROOT / "pytest_faktory_unique.py"]
     return {str(path.relative_to(ROOT)): path.read_text(encoding="utf-8") for path in paths}
+
+
+def clean_environment():
+    """Return the environment without what an outer pytest or coverage has set."""
+    return {n: v for n, v in os.environ.items() if not n.startswith(("COV", "PYTEST_"))}
 
 
 class Selection:
@@ -85,7 +92,7 @@ class Selection:
             return self._in_order(path, self._on_lines(path, _lines_of(statement)))
         if function:  # a default
             return self._in_order(path, self._on_lines(path, _lines_of_body(function[-1])))
-        first = self._on_uses(_names(around, statement))
+        first = self._on_uses(_names(around, statement, tree))
         rest = self._on_lines(path, self._lines_in_functions(tree)) - first
         return [*self._in_order(path, first), *self._in_order(path, rest)]
 
@@ -128,12 +135,21 @@ def _lines_of_body(function):
     return range(function.body[0].lineno, function.end_lineno + 1)
 
 
-def _names(around, statement):
-    """Return the names that a statement outside functions binds, or those of its class."""
+def _names(around, statement, tree):
+    """Return the names that a statement outside functions binds, or those of its class.
+
+    Also the names that other statements of the module, outside functions, derive from these.
+    """
+    names = set(_bound(statement)) or {n.name for n in around if isinstance(n, ast.ClassDef)}
+    for following in tree.body:
+        if not names.isdisjoint(n.id for n in ast.walk(following) if isinstance(n, ast.Name)):
+            names.update(_bound(following))
+    return sorted(names) or ["a name that no line has"]
+
+
+def _bound(statement):
     targets = [*getattr(statement, "targets", ()), getattr(statement, "target", None)]
-    names = [n.id for t in targets if t for n in ast.walk(t) if isinstance(n, ast.Name)]
-    classes = [node.name for node in around if isinstance(node, ast.ClassDef)]
-    return names or classes or ["a name that no line has"]
+    return [n.id for t in targets if t for n in ast.walk(t) if isinstance(n, ast.Name)]
 
 
 def _test_files():
@@ -184,7 +200,7 @@ def _record(files):
 
 def _start(files, path):
     environment = {
-        **os.environ,
+        **clean_environment(),
         "COVERAGE_PROCESS_START": str(Path(__file__).with_name("coverage.ini")),
         "MUTANTS_DATA": str(path.with_suffix(".coverage")),
         "MUTANTS_RECORD": str(path),
@@ -198,15 +214,24 @@ def _start(files, path):
 def read_parts(files, paths):
     """Return the tests of each file and the lines that they execute, as the processes wrote it."""
     entries = {file: {"tests": [], "failed": [], "lines": {}} for file in files}
-    numbers = {}
+    tests_of = defaultdict(list)
     for path in paths:
-        for number, (name, seconds, outcome, on_servers) in enumerate(json.loads(path.read_text())):
+        for name, seconds, outcome, on_servers, contexts in json.loads(path.read_text()):
             entry = entries[name.partition("::")[0]]
             if outcome == "passed":
-                numbers[f"{path.stem}.{number}"] = entry["lines"], len(entry["tests"])
+                for context in contexts:
+                    tests_of[context].append((entry["lines"], len(entry["tests"])))
                 entry["tests"].append([name, seconds, on_servers])
             elif outcome == "failed":
                 entry["failed"].append(name)
+    for source, line, contexts in _executed_lines(paths):
+        for lines, number in chain(*(tests_of[context] for context in contexts)):
+            lines.setdefault(source, {}).setdefault(str(line), []).append(number)
+    return entries
+
+
+def _executed_lines(paths):
+    """Yield a source, a line, and the contexts in which it was executed, for each process."""
     for path in {data for part in paths for data in part.parent.glob(f"{part.stem}.coverage.*")}:
         data = CoverageData(str(path))
         try:
@@ -216,7 +241,4 @@ def read_parts(files, paths):
         for measured in data.measured_files():
             source = str(Path(measured).relative_to(ROOT))
             for line, contexts in data.contexts_by_lineno(measured).items():
-                for context in numbers.keys() & contexts:
-                    lines, number = numbers[context]
-                    lines.setdefault(source, {}).setdefault(str(line), []).append(number)
-    return entries
+                yield source, line, contexts

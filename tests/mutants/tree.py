@@ -21,10 +21,9 @@ from itertools import count
 from pathlib import Path
 
 from tests.mutants.chosen import CHOSEN
-from tests.mutants.selection import ROOT
+from tests.mutants.selection import ROOT, clean_environment
 
 _LINKED = (".servers", ".venv", ".peers", "tests/vectors/node/node_modules")
-_NOT_INHERITED = ("COV", "PYTEST_")
 _OPTIONS = (
     *("-x", "-q", "-p", "tests.mutants.chosen", "-p", "no:cacheprovider", "-o", "timeout=0"),
     *("-W", "ignore::pytest.PytestAssertRewriteWarning"),  # the zygote has imported plugins
@@ -71,16 +70,16 @@ class Tree:
         self._zygote = subprocess.Popen(
             ["setpriv", "--pdeathsig", "KILL", sys.executable, "-m", "tests.mutants.zygote"],
             cwd=self.root,
-            env=self._environment(),
+            env={
+                **clean_environment(),
+                CHOSEN: str(self._chosen),
+                "PYTHONPATH": str(self.root),
+            },
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
             bufsize=1,
         )
-
-    def _environment(self):
-        inherited = {n: v for n, v in os.environ.items() if not n.startswith(_NOT_INHERITED)}
-        return {**inherited, CHOSEN: str(self._chosen), "PYTHONPATH": str(self.root)}
 
     def __enter__(self):
         return self

@@ -25,6 +25,7 @@ from faktory_unique import (
     current_job,
 )
 from faktory_unique.locks.keys import run_key
+from faktory_unique.locks.lifecycle import acquire_run_transition
 from faktory_unique.locks.transition import Transition
 from faktory_unique.testing import Clock, FakeFaktory
 
@@ -117,6 +118,13 @@ class TestInspection:
         fake.store.run([Transition(run_key(result.key), ("token",), None, 0)])
         fake.drain(consumer)
         assert dict(locks) == {}
+
+    def test_run_lock_is_not_in_the_locks(self, fake, producer):
+        """It is a side key: it has no owner to inspect."""
+        key = producer.push(Job(jobtype="Note", args=[])).key
+        fake.store.run([acquire_run_transition(key, "a token")])
+        assert (list(fake.locks), run_key(key) in fake.locks) == ([key], False)
+        assert fake.store.read([run_key(key)]) != [None]
 
     def test_clear_forgets_jobs_and_locks(self, fake, producer, consumer):
         producer.push(Job(jobtype="Fail", args=[]))
