@@ -185,8 +185,10 @@ class _Changes:
                     yield whole, ast.unparse(copied)
 
     def _compare(self, node):
+        """Yield each comparison negated, and with the other boundary, except of two clock times."""
+        clocks = [n for n in ast.walk(node) if isinstance(n, ast.Call) and _is_clock(n)]
         for place, op in enumerate(node.ops):
-            for operators in (_BOUNDARIES, _NEGATIONS):
+            for operators in (_NEGATIONS,) if clocks else (_BOUNDARIES, _NEGATIONS):
                 if type(op) in operators:
                     ops = [*node.ops[:place], operators[type(op)](), *node.ops[place + 1 :]]
                     yield node, _with(node, ops=ops)
@@ -323,6 +325,10 @@ def _is_unpacked(node, parent):
     """Return whether a tuple is assigned to names of the same number: all tests would fail."""
     targets = getattr(parent, "targets", ())
     return isinstance(node, ast.Tuple) and any(isinstance(t, ast.Tuple) for t in targets)
+
+
+def _is_clock(call):
+    return ast.unparse(call.func).endswith(("monotonic", "elapsed"))
 
 
 def _is_bool(node):

@@ -18,6 +18,9 @@ from coverage import Coverage
 CONTEXT = "MUTANTS_CONTEXT"
 """The environment variable with the number of the running test, which child processes inherit."""
 
+RECORD = "MUTANTS_RECORD"
+"""The environment variable with the path of the file that the recorder writes."""
+
 
 class Recorder:
     """Record the tests of one pytest process.
@@ -79,7 +82,8 @@ class Recorder:
 
     def _switch(self):
         os.environ[CONTEXT] = self._context
-        Coverage.current().switch_context(self._context)
+        if (current := Coverage.current()) is not None:
+            current.switch_context(self._context)
 
 
 def _clear_caches():
@@ -99,4 +103,4 @@ def _continue_in_fork():
 
 def pytest_configure(config):
     os.register_at_fork(after_in_child=_continue_in_fork)
-    config.pluginmanager.register(Recorder(os.environ["MUTANTS_RECORD"]))
+    config.pluginmanager.register(Recorder(os.environ[RECORD]))

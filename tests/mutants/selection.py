@@ -23,7 +23,7 @@ from typing import NamedTuple
 from coverage import CoverageData
 from coverage.exceptions import DataError
 
-from tests.mutants.recorder import CONTEXT
+from tests.mutants.recorder import CONTEXT, RECORD
 
 ROOT = Path(__file__).parents[2]
 CACHE = ROOT / ".mutants"
@@ -185,45 +185,60 @@ def _digest(file, entry):
 
 
 def _record(files):
-    """Run test files under coverage, two processes at a time. Return an entry for each file."""
-    with tempfile.TemporaryDirectory(prefix="mutants-") as folder, ExitStack() as stack:
+    """Run test files under coverage, two processes at a time. Return an entry for each file.
+
+    A test that failed counts as passed if it passes without coverage, which can be in its way.
+    """
+    with tempfile.TemporaryDirectory(prefix="mutants-") as folder:
         shares = [share for share in (files[::2], files[1::2]) if share]
         paths = [Path(folder, f"{number}.json") for number in range(len(shares))]
-        runs = [_start(share, path) for share, path in zip(shares, paths, strict=True)]
-        for run in runs:
+        _run(shares, paths, _coverage_variables)
+        tests = list(chain(*(json.loads(path.read_text()) for path in paths)))
+        if failed := [name for name, _, outcome, *_ in tests if outcome == "failed"]:
+            again = Path(folder, "again.json")
+            _run([failed], [again], lambda _path: {})
+            passed = {name for name, _, o, *_ in json.loads(again.read_text()) if o == "passed"}
+            for test in tests:
+                test[2] = "passed" if test[0] in passed else test[2]
+        return _entries(files, tests, paths)
+
+
+def _run(shares, paths, variables):
+    """Run pytest on each share of the tests at once. Each process writes its path."""
+    options = ["-q", "-p", "tests.mutants.recorder", "-p", "no:cacheprovider", "-o", "timeout=0"]
+    runs = []
+    with ExitStack() as stack:
+        for share, path in zip(shares, paths, strict=True):
+            command = [sys.executable, "-m", "pytest", *options, *share]
+            environment = {**clean_environment(), RECORD: str(path), **variables(path)}
+            run = subprocess.Popen(command, cwd=ROOT, env=environment)
             stack.callback(run.wait)
             stack.callback(run.terminate)  # unless it has ended
+            runs.append(run)
         for run in runs:
             run.wait()
-        return read_parts(files, paths)
 
 
-def _start(files, path):
-    environment = {
-        **clean_environment(),
+def _coverage_variables(path):
+    return {
         "COVERAGE_PROCESS_START": str(Path(__file__).with_name("coverage.ini")),
         "MUTANTS_DATA": str(path.with_suffix(".coverage")),
-        "MUTANTS_RECORD": str(path),
         CONTEXT: "",
     }
-    options = ["-q", "-p", "tests.mutants.recorder", "-p", "no:cacheprovider", "-o", "timeout=0"]
-    command = [sys.executable, "-m", "pytest", *options, *files]
-    return subprocess.Popen(command, cwd=ROOT, env=environment)
 
 
-def read_parts(files, paths):
-    """Return the tests of each file and the lines that they execute, as the processes wrote it."""
+def _entries(files, tests, paths):
+    """Return the tests of each file and the lines that they execute."""
     entries = {file: {"tests": [], "failed": [], "lines": {}} for file in files}
     tests_of = defaultdict(list)
-    for path in paths:
-        for name, seconds, outcome, on_servers, contexts in json.loads(path.read_text()):
-            entry = entries[name.partition("::")[0]]
-            if outcome == "passed":
-                for context in contexts:
-                    tests_of[context].append((entry["lines"], len(entry["tests"])))
-                entry["tests"].append([name, seconds, on_servers])
-            elif outcome == "failed":
-                entry["failed"].append(name)
+    for name, seconds, outcome, on_servers, contexts in tests:
+        entry = entries[name.partition("::")[0]]
+        if outcome == "passed":
+            for context in contexts:
+                tests_of[context].append((entry["lines"], len(entry["tests"])))
+            entry["tests"].append([name, seconds, on_servers])
+        elif outcome == "failed":
+            entry["failed"].append(name)
     for source, line, contexts in _executed_lines(paths):
         for lines, number in chain(*(tests_of[context] for context in contexts)):
             lines.setdefault(source, {}).setdefault(str(line), []).append(number)

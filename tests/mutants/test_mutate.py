@@ -11,6 +11,7 @@ from tests.mutants.mutate import enumerations, mutants, sample
 CHANGES = {
     "a < b": ["a <= b", "a >= b"],
     "a == b": ["a != b"],
+    "time.monotonic() < b": ["time.monotonic() >= b"],
     "a is None": ["a is not None"],
     "a + b": ["a - b", "a"],
     "time() - elapsed()": ["time() + elapsed()", "time()"],
