@@ -18,7 +18,7 @@ from faktory_unique.middleware import ReportStatus
 from faktory_unique.worker.consumer import Consumer
 from faktory_unique.worker.reservation import Reservation
 
-from .job_run import run_job
+from .job_run import is_for_test_runner, run_job
 from .lock_warnings import warn_if_locked
 
 if TYPE_CHECKING:
@@ -118,8 +118,8 @@ class InlineRunner:
             raise
         finally:
             self._block = outer
-        if block.raised and reraise:
-            first, *others = block.raised
+        if raised := [exc for exc in block.raised if reraise or is_for_test_runner(exc)]:
+            first, *others = raised
             if others:
                 first.add_note(f"{len(others)} more jobs failed in this inline block")
             raise first

@@ -38,6 +38,11 @@ class JobRun:
         return self.ran and self.error is None and self.delay is None
 
 
+def is_for_test_runner(exc: BaseException) -> bool:
+    """Return whether a handler's exception is for the test runner, such as a `pytest.fail()`."""
+    return not isinstance(exc, Exception | SystemExit)
+
+
 def run_job(
     consumer: Consumer, reservation: Reservation, before_report: Callable[[], None]
 ) -> tuple[JobRun, BaseException | None]:
@@ -65,7 +70,7 @@ def run_job(
     before_report()
     status = processor.finish(reservation, result)
     raised = recorder.raised
-    if not isinstance(raised, Exception | SystemExit | None):
+    if raised is not None and is_for_test_runner(raised):
         raise raised
     if isinstance(result, Requeue):
         return JobRun(reservation.job, ran, None, status, result.delay), None

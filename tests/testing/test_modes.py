@@ -281,6 +281,19 @@ class TestInline:
         with testing.inline(consumer), pytest.raises(pytest.fail.Exception, match="seen"):
             push("Assert")
 
+    @pytest.mark.parametrize("reraise", [False, True])
+    def test_pytest_fail_after_a_stock_push_is_raised_at_the_end(self, consumer, reraise):
+        """The push is over a socket, so the handler runs in a thread of the fake."""
+        consumer.register("Assert", lambda: pytest.fail("seen"))
+
+        def block():
+            with testing.inline(consumer, reraise=reraise), pyfaktory.Client() as client:
+                pyfaktory.Producer(client).push(pyfaktory.Job(jobtype="Assert", args=[]))
+                client.info()  # its reply comes after the job
+
+        with pytest.raises(pytest.fail.Exception, match="seen"):
+            block()
+
     def test_inline_blocks_nest(self, consumer, ran):
         other = []
         with testing.FakeFaktory() as elsewhere:
