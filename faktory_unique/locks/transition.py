@@ -93,7 +93,7 @@ class Transition(NamedTuple):
         if self.without_acquire().applied(found) or replaced_by(found) is not None:
             return None
         absent = tuple(value for value in self.expected if value is None)
-        if self.replaces is None and not (absent and found is None):
+        if self.replaces is None and found is not None:
             return None
         return self._replace(expected=absent)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import math
 from datetime import UTC, datetime
 
 import pytest
@@ -190,3 +191,13 @@ def test_a_side_key_has_the_whole_key_in_braces(name):
 def test_side_keys_are_spelled_as_specified():
     assert tombstone_key("unique:1:A:x", "jid-1") == "{unique:1:A:x}:gone:jid-1"
     assert run_key("unique:1:A:x") == "{unique:1:A:x}:run"
+
+
+def test_value_of_the_key_function_that_is_not_json_is_named():
+    with pytest.raises(InvalidJob, match=r"^key: nan is not JSON"):
+        lock_key(Policy(key=lambda _args: math.nan), job(1))
+
+
+def test_queue_that_is_not_unicode_is_named():
+    with pytest.raises(InvalidJob, match=r"^queue: "):
+        lock_key(Policy(per_queue=True), job(1, queue="\ud800"))
