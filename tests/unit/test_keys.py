@@ -128,7 +128,7 @@ def test_braces_in_a_name_are_escaped():
 def test_a_path_that_selects_nothing_is_named(by, message):
     with pytest.raises(InvalidJob) as caught:
         lock_key(Policy(by=by), job(*ARGS))
-    assert message in str(caught.value)
+    assert str(caught.value).startswith(message)
 
 
 @pytest.mark.parametrize("policy", [Policy(by=[0]), Policy(key=lambda args: args[0])])
