@@ -13,16 +13,19 @@ SECONDS ?= 60
 SEED ?= 1
 # Mutation testing: the number of mutants; SEED chooses them.
 SAMPLE ?= 300
+# Processes that run tests. More than processors, since most tests wait.
+WORKERS ?= 6
 # A fuzz run: number of values that are canonicalized.
 INPUTS ?= 1000000
+AT_ONCE := --numprocesses=$(WORKERS) --dist=worksteal
 comma := ,
 space := $(subst ,, )
 
-.PHONY: help demo test conformance chaos chaos-selftest mutants fuzz check lint types layers servers languages peers versions measured unmeasured bench clean
+.PHONY: help demo test conformance chaos chaos-selftest mutants fuzz check lint types layers servers languages peers versions bench clean
 
 help:
 	@echo "make demo          pushes and runs jobs on a Faktory in memory, with a live table"
-	@echo "make test          every test"
+	@echo "make test          every test, several at once: WORKERS=6"
 	@echo "make conformance   one suite on the in-memory Faktory and on a real one"
 	@echo "make chaos         real servers and processes with injected faults: SECONDS=60 SEED=1"
 	@echo "make chaos-selftest  plants bugs, which chaos runs must find: BUG=name for one"
@@ -39,7 +42,7 @@ demo: $(INSTALLED)
 	env -u FAKTORY_URL -u FAKTORY_UNIQUE_STORE $(BIN)/python -m faktory_unique demo
 
 test: $(INSTALLED) servers languages
-	$(BIN)/pytest
+	$(BIN)/pytest $(AT_ONCE)
 
 conformance: $(INSTALLED) servers
 	$(BIN)/pytest tests/conformance
@@ -61,22 +64,12 @@ fuzz: $(INSTALLED)
 versions: $(INSTALLED) servers
 	$(BIN)/nox --parallel 3
 
-# Two jobs at once, since most tests wait for servers: the tests that are measured for coverage, and
-# the recipes, vectors and simulation, which cover nothing that the others do not.
 check: lint types layers servers languages peers
 	$(BIN)/python -m benchmarks --quick
-	$(MAKE) --jobs 2 --output-sync=line measured unmeasured
+	$(BIN)/pytest $(AT_ONCE) --cov --cov-report=
 	$(BIN)/coverage report
 	$(BIN)/coverage report --fail-under=100 --include='$(subst $(space),$(comma),$(COVERED))'
 	$(MAKE) versions
-
-measured: $(INSTALLED)
-	$(BIN)/coverage run -m pytest --ignore tests/simulation --ignore tests/recipes --ignore tests/vectors
-
-unmeasured: $(INSTALLED)
-	$(BIN)/pytest tests/vectors
-	$(BIN)/pytest tests/recipes
-	$(BIN)/pytest tests/simulation
 
 bench: $(INSTALLED) servers peers
 	$(BIN)/python -m benchmarks

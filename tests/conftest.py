@@ -6,9 +6,9 @@ marker itself.
 """
 
 import os
-import time
 from collections import Counter
 from contextlib import ExitStack
+from itertools import chain
 
 import pytest
 from redis import Redis
@@ -16,16 +16,18 @@ from redis import Redis
 from scripts.servers import (
     FaktoryServer,
     RedisServer,
+    guard_children,
     missing_faktory,
     missing_redis,
     old_redis_binary,
 )
+from tests import patience
 
 SERVER_FIXTURES = {
     "faktory": {"faktory_server", "new_faktory"},
     "redis": {"redis_server", "old_redis_server", "new_redis"},
 }
-RAN_COUNTS = pytest.StashKey[Counter[str]]()
+SIMULATION_FIGURES = ("scenarios", "crash_points", "orders", "mutations", "caught")
 
 
 def need(missing):
@@ -92,15 +94,8 @@ def new_faktory(tmp_path_factory):
 
 @pytest.fixture
 def wait_for():
-    """`wait_for(condition)` waits until it is true, 20 seconds at most."""
-
-    def wait(condition, seconds=20):
-        deadline = time.monotonic() + seconds
-        while not condition():
-            assert time.monotonic() < deadline, f"not within {seconds} s"
-            time.sleep(0.01)
-
-    return wait
+    """`wait_for(condition)` waits until it is true."""
+    return patience.wait_for
 
 
 def private_servers(kind, tmp_path_factory):
@@ -119,24 +114,56 @@ def pytest_collection_modifyitems(items):
         for marker, fixtures in SERVER_FIXTURES.items():
             if not fixtures.isdisjoint(getattr(item, "fixturenames", ())):
                 item.add_marker(marker)
+            if item.get_closest_marker(marker):
+                item.user_properties.append(("server", marker))
+    if workers := int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "0")):
+        items[:] = _long_first(items, workers)
 
 
-def pytest_configure(config):
-    config.stash[RAN_COUNTS] = Counter()
+def _long_first(items, workers):
+    """Order the tests such that each worker starts with its share of the long ones.
+
+    With `--dist worksteal` each worker begins with an equal part of the list. It keeps the first
+    tests of its part, while others take over tests from the end.
+    """
+    long = [item for item in items if item.get_closest_marker("long")]
+    short = [item for item in items if not item.get_closest_marker("long")]
+    ordered = []
+    for worker in range(workers):
+        size = (len(items) - len(ordered)) // (workers - worker)
+        own = long[worker::workers]
+        taken = max(0, size - len(own))
+        ordered += own + short[:taken]
+        del short[:taken]
+    return ordered + short
 
 
-@pytest.hookimpl(wrapper=True)
-def pytest_runtest_makereport(item, call):
-    report = yield
-    if call.when == "call" and (not report.skipped or hasattr(report, "wasxfail")):
-        item.config.stash[RAN_COUNTS].update(
-            marker for marker in SERVER_FIXTURES if item.get_closest_marker(marker)
-        )
-    return report
+def pytest_configure():
+    guard_children()  # no server or worker outlives the tests, even if they are killed
 
 
-def pytest_terminal_summary(terminalreporter, config):
-    ran = config.stash[RAN_COUNTS]
+def pytest_terminal_summary(terminalreporter):
+    ran = Counter(_recorded(terminalreporter, "server"))
     terminalreporter.write_line(
         f"ran on a real Faktory: {ran['faktory']} tests, on a real Redis: {ran['redis']} tests"
     )
+    if cases := {tuple(case) for case in _recorded(terminalreporter, "conformance")}:
+        kinds = Counter(kind for kind, _ in cases)
+        number = len({name for _, name in cases})
+        terminalreporter.write_line(
+            f"conformance: cases={number} fake={kinds['fake']} real={kinds['real']}"
+        )
+    if tried := sum(map(Counter, _recorded(terminalreporter, "simulation")), Counter()):
+        figures = " ".join(f"{name}={tried[name]}" for name in SIMULATION_FIGURES)
+        terminalreporter.write_line(f"simulation: {figures}")
+
+
+def _recorded(terminalreporter, name):
+    """Yield what the tests that ran have recorded by this name in their `user_properties`.
+
+    With pytest-xdist, tests run in other processes, and this process gets only their reports.
+    """
+    for report in chain.from_iterable(terminalreporter.stats.values()):
+        if getattr(report, "when", None) == "call":
+            ran = not report.skipped or hasattr(report, "wasxfail")
+            yield from (value for key, value in report.user_properties if ran and key == name)

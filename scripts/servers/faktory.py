@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from .available import faktory_binary
-from .process import HOST, Server, ServerError, is_running, login, wait_until
+from .process import HOST, TIMEOUT, Server, ServerError, is_running, login, wait_until
 from .redis import redis_pid
 
 
@@ -61,7 +61,7 @@ class FaktoryServer(Server):
         """The Unix socket of its storage."""
         return self._home / self._socket
 
-    def ask(self, *commands: str, wid: str = "", timeout: float = 5) -> list[str]:
+    def ask(self, *commands: str, wid: str = "", timeout: float = TIMEOUT) -> list[str]:
         """Send commands over one new connection, and return the reply to each.
 
         Args:

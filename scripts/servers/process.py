@@ -14,8 +14,10 @@ from pathlib import Path
 from typing import ClassVar, Self
 from urllib.parse import quote
 
+from .guard import guard_children
+
 HOST = "127.0.0.1"
-TIMEOUT = 15.0
+TIMEOUT = 60.0
 """Seconds for a server to start, and to stop."""
 
 _LONGEST_SOCKET_PATH = 100  # bytes; the limit is 107 on Linux and 103 on macOS
@@ -220,7 +222,7 @@ class Server(ABC):
             self._log_start = log.tell()
             self._process = process = subprocess.Popen(
                 self._command(),
-                env=self._environment(),
+                env={**self._environment(), **guard_children()},
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,

@@ -73,6 +73,7 @@ class RedisServer(Server):
             *(self.binary, "--port", str(self.port), "--bind", HOST),
             *("--unixsocket", self._home / self._socket, "--dir", self._home),
             *("--save", "", "--appendonly", "no"),
+            *("--set-proc-title", "no"),  # it would overwrite the environment, see guard.py
             *(("--requirepass", self.password) if self.password else ()),
             *self.extra,
         ]

@@ -19,10 +19,10 @@ from faktory_unique.testing import (
     inline,
     running_consumer,
     sizes,
-    wait_for,
     wait_until_drained,
 )
 from tests.article.app import notify
+from tests.patience import wait_for
 
 WORKER = Path(__file__).with_name("worker.py")
 

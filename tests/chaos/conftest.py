@@ -13,7 +13,6 @@ from pathlib import Path
 
 import pytest
 
-from scripts.servers import missing_faktory, missing_redis
 from tests.chaos.scenario import EXCLUSIVE_KEY, REPLACE_KEY, Scenario
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -45,9 +44,6 @@ class ChaosProcess:
         self._output.close()
 
 
-SHORT_RUN = pytest.StashKey[ChaosProcess]()
-
-
 @pytest.fixture
 def scenario():
     """An empty `Scenario`."""
@@ -69,30 +65,3 @@ def replaced(scenario):
     scenario.push("x", 0, key=REPLACE_KEY)
     scenario.push("y", 1, key=REPLACE_KEY, replaces="x")
     return scenario
-
-
-@pytest.fixture
-def short_run(request):
-    """The run that started with the session."""
-    return request.config.stash[SHORT_RUN]
-
-
-@pytest.hookimpl(trylast=True)
-def pytest_collection_modifyitems(items):
-    items.sort(key=_needs_short_run)
-
-
-def pytest_collection_finish(session):
-    config = session.config
-    servers = not (missing_redis() or missing_faktory())
-    if servers and not config.option.collectonly and any(map(_needs_short_run, session.items)):
-        config.stash[SHORT_RUN] = ChaosProcess("--seconds", "15", "--seed", "4")
-
-
-def pytest_sessionfinish(session):
-    if SHORT_RUN in session.config.stash:
-        session.config.stash[SHORT_RUN].end()
-
-
-def _needs_short_run(item):
-    return "short_run" in getattr(item, "fixturenames", ())

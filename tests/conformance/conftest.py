@@ -9,7 +9,6 @@ from tests.conformance.servers import Fake, Real
 from tests.conftest import need
 
 KINDS = [pytest.param("fake"), pytest.param("real", marks=pytest.mark.faktory)]
-PASSED = pytest.StashKey[dict[str, set[str]]]()
 
 
 @pytest.fixture(scope="session")
@@ -60,11 +59,7 @@ def worker(server):
     return server.worker()
 
 
-# ---- counting: a case is a test on either server --------------------------------------------
-
-
-def pytest_configure(config):
-    config.stash.setdefault(PASSED, {"fake": set(), "real": set()})
+# ---- counting, for the summary: a case is a test on either server ----------------------------
 
 
 def case_of(item):
@@ -77,19 +72,6 @@ def case_of(item):
     return kind, f"{item.nodeid.partition('[')[0]}[{'-'.join(parts)}]"
 
 
-@pytest.hookimpl(wrapper=True)
-def pytest_runtest_makereport(item, call):
-    report = yield
-    if call.when == "call" and report.passed and (found := case_of(item)):
-        kind, case = found
-        passed = item.config.stash.setdefault(PASSED, {"fake": set(), "real": set()})
-        passed[kind].add(case)
-    return report
-
-
-def pytest_terminal_summary(terminalreporter, config):
-    passed = config.stash.get(PASSED, {"fake": set(), "real": set()})
-    if cases := passed["fake"] | passed["real"]:
-        terminalreporter.write_line(
-            f"conformance: cases={len(cases)} fake={len(passed['fake'])} real={len(passed['real'])}"
-        )
+def pytest_itemcollected(item):
+    if case := case_of(item):
+        item.user_properties.append(("conformance", case))

@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 
 from faktory_unique.testing import FakeFaktory
 from scripts.servers import FaktoryServer
+from tests.patience import wait_for
 
 from .wire import Line, new_wid
 
@@ -69,10 +70,7 @@ class Server:
 
     def soon(self, condition):
         """Wait for an event that the server notices a little later, such as a closed connection."""
-        deadline = time.monotonic() + 5
-        while not condition():
-            assert time.monotonic() < deadline, "not within 5 seconds"
-            time.sleep(0.02)
+        wait_for(condition)
 
     def avoid_tasks(self, every):
         """Let time pass until the tasks that run every so many seconds are not about to run."""

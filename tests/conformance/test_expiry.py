@@ -12,8 +12,6 @@ import pytest
 from .conftest import KINDS
 from .wire import compact, job
 
-pytestmark = pytest.mark.timeout(180)
-
 EXPIRED = {"message": "Faktory job reservation expired", "errtype": "ReservationExpired"}
 
 # Fields of the jobs that are fetched together, by jid.
@@ -128,6 +126,7 @@ def aged(request):
     server.end_lines()
 
 
+@pytest.mark.long
 def test_time_that_it_took(aged):
     """A reservation expires a minute after FETCH, and the server notices within 15 seconds."""
     assert 60 <= aged.seconds < 78

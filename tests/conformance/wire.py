@@ -6,6 +6,8 @@ import json
 import re
 import socket
 
+from tests.patience import PATIENCE
+
 HOST = "127.0.0.1"
 
 JID = re.compile(r'"jid":("(?:[^"\\]|\\.)*"),"queue":')  # of a job, however deep its arguments
@@ -56,7 +58,7 @@ class Line:
         fetched: jids of the jobs that were fetched.
     """
 
-    def __init__(self, port, timeout=10):
+    def __init__(self, port, timeout=PATIENCE):
         self._socket = socket.create_connection((HOST, port), timeout)
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._read = b""

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-
 import pytest
 
 from faktory_unique import StoreError, StoreUnavailable
@@ -12,6 +10,7 @@ from faktory_unique.stores.memory import MemoryStore
 from faktory_unique.stores.redis import RedisStore
 from scripts.servers import free_port
 from tests.contract.conftest import KEY, OTHER, OWNER, raw
+from tests.patience import wait_for
 
 
 def put(store, *keys, seconds=600):
@@ -41,10 +40,7 @@ class TestRead:
 
     def test_a_lapsed_lock_is_none(self, store):
         put(store, KEY, seconds=1)
-        deadline = time.monotonic() + 5
-        while store.read([KEY]) != [None]:
-            assert time.monotonic() < deadline
-            time.sleep(0.05)
+        wait_for(lambda: store.read([KEY]) == [None])
 
     def test_keys_of_any_text_are_read(self, store):
         key = "unique:1:Grüße 🎉\r\n\x00:abc"
@@ -78,10 +74,7 @@ class TestScan:
     def test_scan_skips_a_lapsed_lock(self, store):
         put(store, f"{KEY}1", seconds=1)
         put(store, f"{KEY}2")
-        deadline = time.monotonic() + 5
-        while scanned(store, KEY) != [f"{KEY}2"]:
-            assert time.monotonic() < deadline
-            time.sleep(0.05)
+        wait_for(lambda: scanned(store, KEY) == [f"{KEY}2"])
 
     def test_keys_of_any_text_are_returned_unchanged(self, store):
         key = "unique:1:Grüße 🎉\r\n\x00:abc"

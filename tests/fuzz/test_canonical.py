@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from faktory_unique.errors import InvalidJob
 from tests.fuzz.canonical import BY_DESIGN, Disagreement, compare, ours, run, theirs
 from tests.fuzz.values import INVALID, MAX_INT, Values
+from tests.patience import PATIENCE
 
 # A busy machine must not fail a test.
 no_deadline = settings(deadline=None)
@@ -51,7 +52,7 @@ def test_program_prints_the_counts_and_the_seed():
         [sys.executable, "-m", "tests.fuzz.canonical", "500", "3"],
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=PATIENCE,
         check=False,
     )
     assert ended.returncode == 0, ended.stdout + ended.stderr
@@ -206,7 +207,7 @@ def test_program_exits_with_1_on_a_disagreement():
         "sys.exit(canonical._main(2000, 1))"
     )
     ended = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=PATIENCE, check=False
     )
     assert ended.returncode == 1
     assert ended.stdout.count("input: ") == ended.stdout.count("theirs: ") == 1

@@ -8,6 +8,7 @@ import time
 from contextlib import contextmanager
 
 from faktory_unique import Client
+from tests.patience import PATIENCE
 
 HI = b'+HI {"v":2}\r\n'
 
@@ -31,7 +32,7 @@ class Peer:
             playing[-1].start()
         self.listening.close()
         for thread in playing:
-            thread.join(5)
+            thread.join(PATIENCE)
 
     def _play(self, script, conn):
         with conn:
@@ -76,7 +77,7 @@ def connected(peer, **options):
     client.connect()
     yield client
     client.disconnect()
-    peer.thread.join(5)
+    peer.thread.join(PATIENCE)
 
 
 def bulk(text):

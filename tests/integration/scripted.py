@@ -8,6 +8,8 @@ import socket
 import threading
 from contextlib import suppress
 
+from tests.patience import PATIENCE
+
 REPORTS = {"ACK", "FAIL"}
 
 
@@ -66,13 +68,13 @@ class ScriptedServer:
 
     def __exit__(self, *_exc):
         self._listening.shutdown(socket.SHUT_RDWR)
-        self._accepting.join(10)
+        self._accepting.join(PATIENCE)
         self._listening.close()
         for conn in self._conns:
             with suppress(OSError):
                 conn.shutdown(socket.SHUT_RDWR)
         for thread in self._threads:
-            thread.join(10)
+            thread.join(PATIENCE)
             assert not thread.is_alive()
 
     def reports(self):

@@ -12,6 +12,7 @@ from faktory_unique import Client, Job, Middleware, Policy, Producer, PushResult
 from faktory_unique.locks.transition import read_transition
 from faktory_unique.middleware import compose
 from faktory_unique.worker.reservation import Reservation
+from tests.patience import PATIENCE
 
 
 class Worker(threading.Thread):
@@ -42,7 +43,7 @@ def worker(faktory_url, redis_url):
         started.start()
         yield started
         started.ending.set()
-        started.join(10)
+        started.join(PATIENCE)
 
 
 def spin(stop):
@@ -61,7 +62,7 @@ def cpu_load():
     yield
     stop.set()
     for each in busy:
-        each.join(5)
+        each.join(PATIENCE)
 
 
 def test_a_thousand_races_leave_no_lock(faktory_url, redis_url, worker, wait_for, cpu_load):

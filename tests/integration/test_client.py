@@ -26,6 +26,7 @@ from faktory_unique import (
     Producer,
 )
 from tests.integration.peer import Peer, answering, bulk, connected
+from tests.patience import PATIENCE, wait_for
 
 
 def push_batch(client):
@@ -98,7 +99,7 @@ def test_timeout_limits_the_whole_call_not_each_read():
         peer.greet(conn)
         peer.receive(conn)
         try:
-            for byte in b"$100\r\n" + b"x" * 100:
+            for byte in b"$1000\r\n" + b"x" * 1000:
                 conn.sendall(bytes([byte]))
                 time.sleep(0.1)
         except OSError:
@@ -108,7 +109,7 @@ def test_timeout_limits_the_whole_call_not_each_read():
         since = time.monotonic()
         with pytest.raises(CommandOutcomeUnknown, match="timed out"):
             client._commands.call("PUSHB []", max_timeout=60)  # it lengthens no time-out
-        assert time.monotonic() - since < 5  # the whole reply takes ten seconds
+        assert time.monotonic() - since < 50  # the whole reply takes 100 s
 
 
 def test_fetch_waits_for_a_job_beyond_a_short_timeout():
@@ -310,7 +311,7 @@ def test_command_past_its_deadline_is_not_sent(faktory_url, limit, timeout):
     with Client(faktory_url, timeout=timeout) as client:
         with pytest.raises(CommandNotSent, match="INFO not sent: its deadline passed"):
             client._commands.call("INFO", **limit)
-        assert client._commands.call("INFO", not_after=time.monotonic() + 20)
+        assert client._commands.call("INFO", not_after=time.monotonic() + PATIENCE)
 
 
 @pytest.mark.parametrize("beat_period", [4, 61])
@@ -349,7 +350,7 @@ def test_error_about_a_bad_port_does_not_quote_it():
 
 
 def test_waiting_for_other_threads_counts_into_the_timeout(new_faktory):
-    """Twelve threads use a server that hangs. Each fails after one time-out, not after twelve."""
+    """Forty threads use a server that hangs. Each fails after one time-out, not after forty."""
     server = new_faktory()
     with Client(server.url, timeout=1) as client:
         server.pause()
@@ -359,12 +360,12 @@ def test_waiting_for_other_threads_counts_into_the_timeout(new_faktory):
             with pytest.raises((CommandNotSent, CommandOutcomeUnknown)):
                 push_batch(client)
 
-        threads = [threading.Thread(target=push) for _ in range(12)]
+        threads = [threading.Thread(target=push) for _ in range(40)]
         for each in threads:
             each.start()
         for each in threads:
             each.join()
-        assert time.monotonic() - since < 4
+        assert time.monotonic() - since < 20
         server.resume()
 
 
@@ -395,12 +396,15 @@ class TestHeartbeat:
     def test_it_continues_during_fetch_and_after_a_restart(self, new_faktory):
         server = new_faktory()
         with Client(server.url, role="consumer", worker_id="beating-one", beat_period=5) as client:
-            fetching = threading.Thread(target=client._fetch, args=(["default"],))
-            fetching.start()
-            since = time.monotonic()
-            client._beat()
-            assert time.monotonic() - since < 1
-            fetching.join()
+
+            def beat_during_fetch():
+                fetching = threading.Thread(target=client._fetch, args=(["default"],))
+                fetching.start()
+                client._beat()
+                return fetching.is_alive(), fetching.join()
+
+            # On a busy machine, a heartbeat can take longer than the two seconds of FETCH.
+            assert any(beat_during_fetch()[0] for _ in range(10))
             server.restart()
             assert client._beat()
 
@@ -424,10 +428,7 @@ class TestHeartbeat:
         peer = Peer(script)
         client = Client(peer.url, role="consumer", worker_id="listening-one", timeout=2)
         client.connect()
-        deadline = time.monotonic() + 3
-        while client.state.name != "QUIET":
-            assert time.monotonic() < deadline
-            time.sleep(0.01)
+        wait_for(lambda: client.state.name == "QUIET")
         client._beat()
         assert client.state.name == "TERMINATING"
         client._beat()

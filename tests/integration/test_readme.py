@@ -16,6 +16,7 @@ import pytest
 
 from faktory_unique import EventName, Job, Policy, Producer, Unique
 from faktory_unique.policy.settings import load_settings
+from tests.patience import PATIENCE
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -56,16 +57,16 @@ def test_first_screen_works_as_printed(environment, tmp_path, wait_for, locks):
         )
 
     producer = start("push.py")
-    assert producer.communicate(timeout=30) == (f"{printed[1]}\n", "")
+    assert producer.communicate(timeout=PATIENCE) == (f"{printed[1]}\n", "")
     assert len(locks()) == 1
     worker = start("work.py")
     assert worker.stdout.readline() == f"{printed[3]}\n"
     wait_for(lambda: not locks())
     worker.send_signal(signal.SIGINT)
-    assert worker.communicate(timeout=30) == ("", "")
+    assert worker.communicate(timeout=PATIENCE) == ("", "")
     assert worker.returncode == 0
     producer = start("push.py")
-    assert producer.communicate(timeout=30)[0] == f"{printed[1]}\n"
+    assert producer.communicate(timeout=PATIENCE)[0] == f"{printed[1]}\n"
 
 
 def test_printed_tests_pass(tmp_path):

@@ -17,6 +17,7 @@ from redis.retry import Retry
 from scripts import servers
 from scripts.servers import FaktoryServer, RedisServer, ServerError, is_running
 from scripts.servers.process import wait_until
+from tests.patience import PATIENCE
 
 TREE = Path(__file__).parents[2]
 
@@ -32,11 +33,11 @@ def new_server(request):
     return request.getfixturevalue(f"new_{request.param.name}")
 
 
-def answers(server):
+def answers(server, timeout=PATIENCE):
     """Return whether a new client gets a reply; raise TimeoutError if none comes."""
     if isinstance(server, FaktoryServer):
-        return "faktory" in json.loads(server.ask("INFO", timeout=0.3)[0])
-    with socket.create_connection(("127.0.0.1", server.port), 0.3) as connection:
+        return "faktory" in json.loads(server.ask("INFO", timeout=timeout)[0])
+    with socket.create_connection(("127.0.0.1", server.port), timeout) as connection:
         connection.sendall(b"PING\r\n")
         return connection.recv(100).startswith(b"+PONG")
 
@@ -60,27 +61,20 @@ def fetch(server, times):
     return [json.loads(job)["jid"] if job else None for job in fetched]
 
 
-def test_shared_redis_is_empty_and_answers(redis_url):
-    """`redis_url` leads to an empty Redis."""
-    with Redis.from_url(redis_url) as client:
-        assert client.dbsize() == 0
+def test_redis_url_empties_the_shared_redis(redis_server, request):
+    """A key that the test before left there is gone."""
+    with Redis.from_url(redis_server.url) as client:
         client.set("left", "behind")
+        assert request.getfixturevalue("redis_url") == redis_server.url
+        assert client.dbsize() == 0
 
 
-def test_shared_redis_is_emptied_between_tests(redis_url):
-    """The key that the test before left in the shared Redis is gone."""
-    with Redis.from_url(redis_url) as client:
-        assert client.get("left") is None
-
-
-@pytest.mark.parametrize("queue", ["first", "second"])
-def test_shared_faktory_is_empty(faktory_server, faktory_url, queue):
-    """`faktory_url` leads to a Faktory without jobs, even if the test before left one."""
-    before = json.loads(faktory_server.ask("INFO")[0])["faktory"]
-    assert before["total_enqueued"] == 0
-    assert faktory_url == faktory_server.url
-    job = {"jid": "0123456789", "jobtype": "work", "args": [], "queue": queue}
+def test_faktory_url_empties_the_shared_faktory(faktory_server, request):
+    """A job that the test before left there is gone."""
+    job = {"jid": "0123456789", "jobtype": "work", "args": [], "queue": "left"}
     assert faktory_server.ask(f"PUSH {json.dumps(job)}") == ["OK"]
+    assert request.getfixturevalue("faktory_url") == faktory_server.url
+    assert json.loads(faktory_server.ask("INFO")[0])["faktory"]["total_enqueued"] == 0
 
 
 def test_old_redis_is_6_2(old_redis_server):
@@ -116,12 +110,12 @@ def test_paused_server_does_not_reply_until_resumed(new_server):
     server.pause()
     server.pause()
     with pytest.raises(TimeoutError):
-        answers(server)
+        answers(server, timeout=0.3)
     server.resume()
     assert answers(server)
     server.pause()
     with pytest.raises(TimeoutError):
-        answers(server)
+        answers(server, timeout=0.3)
 
 
 def test_killed_server_starts_on_the_same_port(new_server):

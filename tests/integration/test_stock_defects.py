@@ -24,6 +24,7 @@ import faktory_unique
 from faktory_unique import Policy, Producer, Unique
 from tests.integration.scripted import ScriptedServer, bulk
 from tests.integration.stock_handlers import TRACE
+from tests.patience import PATIENCE
 
 ROOT = Path(__file__).parents[2]
 REFUSAL = b"-ERR jobs must have an args parameter\r\n"
@@ -89,7 +90,7 @@ class TestLateReplies:
             for command in peer:
                 number = len(server.received)
                 if number == 1:
-                    late.wait(5)
+                    late.wait(PATIENCE)
                 else:
                     time.sleep(0.2)  # or the client could read both replies together
                 peer.send(REFUSAL if number == 2 else acceptance(command))
@@ -210,7 +211,7 @@ class Worker:
 
     def wait(self):
         """Wait for its exit; after that its log is complete."""
-        self._process.wait(15)
+        self._process.wait(PATIENCE)
 
     def has_ended(self):
         return self._process.poll() is not None
@@ -218,7 +219,7 @@ class Worker:
     def kill(self):
         with suppress(ProcessLookupError):
             os.killpg(self._process.pid, signal.SIGKILL)
-        self._process.wait(10)
+        self._process.wait(PATIENCE)
 
 
 @pytest.fixture
@@ -476,7 +477,7 @@ class TestExpiredReservation:
             try:
                 wait_for(lambda: faktory.working)
                 faktory.advance(80)
-                output, _ = worker.communicate("go on\n", timeout=15)
+                output, _ = worker.communicate("go on\n", timeout=PATIENCE)
             finally:
                 worker.kill()
         assert output == "True\n"

@@ -20,6 +20,7 @@ from faktory_unique import (
 )
 from faktory_unique.client.stream import SocketStream
 from tests.integration.peer import Peer, answering, connected
+from tests.patience import PATIENCE
 
 
 def slowly(seconds, *replies):
@@ -80,19 +81,19 @@ def test_command_of_another_thread_reads_it_first_and_continues():
     replies = []
     with connected(Peer(slowly(0.05, b"+ONE\r\n", b"+TWO\r\n"))) as client:
         reply = send(client, "FIRST")
-        call_second(client, replies).join(5)
+        call_second(client, replies).join(PATIENCE)
         assert replies == ["+TWO"]
         assert reply.receive() == "+ONE"
 
 
-@pytest.mark.parametrize("timeout", [None, 5])
+@pytest.mark.parametrize("timeout", [None, 30])
 def test_another_command_waits_for_it_until_its_own_deadline(timeout):
-    with connected(Peer(slowly(1, b"+ONE\r\n", b"+TWO\r\n")), timeout=timeout) as client:
+    with connected(Peer(slowly(3, b"+ONE\r\n", b"+TWO\r\n")), timeout=timeout) as client:
         reply = send(client, "FIRST")
         since = time.monotonic()
         with pytest.raises(CommandNotSent, match="busy"):
             call(client, "SECOND", max_timeout=0.2)
-        assert time.monotonic() - since < 0.8
+        assert time.monotonic() - since < 2.5
         assert reply.receive() == "+ONE"
         assert call(client, "THIRD") == "+TWO"
 
@@ -137,7 +138,7 @@ def test_receive_waits_while_another_thread_reads_the_reply():
         other = call_second(client, replies)
         time.sleep(0.1)
         assert reply.receive() == "+ONE"
-        other.join(5)
+        other.join(PATIENCE)
     assert replies == ["+TWO"]
 
 
@@ -224,7 +225,7 @@ def test_signal_handler_that_raises_leaves_connection_usable():
         with alarm(0.1, act), pytest.raises(Alarm):
             reply.receive()
         replies = []
-        call_second(client, replies).join(5)
+        call_second(client, replies).join(PATIENCE)
         assert replies == ["+TWO"]
         with pytest.raises(CommandOutcomeUnknown, match="waiting for the reply was interrupted"):
             reply.receive()
@@ -277,12 +278,12 @@ def test_reply_that_arrived_in_time_can_be_received_late():
 
 
 def test_receive_waits_no_longer_than_the_timeout():
-    with connected(Peer(slowly(1.5, b"+ONE\r\n")), timeout=0.5) as client:
+    with connected(Peer(slowly(5, b"+ONE\r\n")), timeout=0.5) as client:
         reply = send(client, "FIRST")
         since = time.monotonic()
         with pytest.raises(CommandOutcomeUnknown, match=r"FIRST was sent.*timed out"):
             reply.receive()
-        assert time.monotonic() - since < 1
+        assert time.monotonic() - since < 4
 
 
 def test_missing_reply_is_unknown_and_next_command_reconnects():
@@ -306,7 +307,7 @@ def test_error_of_send_is_reported_when_the_push_is_received():
     peer = Peer(answering(b"+ONE\r\n"))
     with connected(peer) as client:
         assert call(client, "FIRST") == "+ONE"
-        peer.thread.join(5)  # nobody listens any more
+        peer.thread.join(PATIENCE)  # nobody listens any more
         with pytest.raises(CommandNotSent, match="no connection"):
             send(client, "SECOND")
         pending = Producer(client)._pending_push([{"jid": "jid-00000001"}])

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import multiprocessing
+import signal
 import sys
 
 from faktory_unique import Client, Consumer
@@ -27,4 +28,5 @@ if __name__ == "__main__":
             sys.stdout.flush()
 
         ConsumerRun.start = start_and_print
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)  # for signals that come after the run
         consumer.run()

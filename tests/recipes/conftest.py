@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import importlib.util
-import time
 from contextlib import ExitStack
 
 import pytest
 
 from faktory_unique import Client
-from faktory_unique.testing import sizes, wait_for
+from faktory_unique.testing import sizes
+from tests.patience import PATIENCE, wait_for
 from tests.recipes.page import copied
 from tests.recipes.workers import LOGGED, Worker
 
@@ -72,17 +72,18 @@ def jobs_left(servers):
 
 @pytest.fixture
 def all_done(jobs_left):
-    """`all_done(seconds=20)` waits until the server has no job left.
+    """`all_done()` waits until the server has no job left.
 
     It counts three times: for a moment a job that moves between two places can be in neither.
     """
 
-    def wait(seconds=20):
-        deadline = time.monotonic() + seconds
-        empty = 0
-        while empty < 3:
-            assert time.monotonic() < deadline, f"{jobs_left()} jobs left after {seconds} s"
-            time.sleep(0.1)
-            empty = 0 if jobs_left() else empty + 1
+    def wait(timeout=PATIENCE):
+        counts = []
+
+        def is_empty():
+            counts.append(jobs_left())
+            return counts[-3:] == [0, 0, 0]
+
+        wait_for(is_empty, timeout)
 
     return wait

@@ -7,6 +7,8 @@ import socket
 import threading
 from contextlib import suppress
 
+from tests.patience import PATIENCE
+
 HOST = "127.0.0.1"
 
 
@@ -37,7 +39,7 @@ class LossyProxy:
     def __exit__(self, *_exc):
         self._listening.shutdown(socket.SHUT_RDWR)
         for thread in self._threads:
-            thread.join(10)
+            thread.join(PATIENCE)
             assert not thread.is_alive()
         self._listening.close()
 

@@ -53,5 +53,5 @@ def test_broken_connection_loses_no_job(
     assert {d.submitted_jid for d in bulk.duplicates} == {d.jid for d in bulk.duplicates}
     assert jobs_left() == len(USERS) + CHUNK_SIZE
     newsletter.work()
-    all_done(seconds=90)
+    all_done()
     assert set(newsletter.lines()) == {f"issue 1 to {user_id}" for user_id in USERS}

@@ -11,6 +11,7 @@ import time
 from redis import Redis
 
 from faktory_unique import Client, Job, Policy, Producer, Unique
+from tests.patience import PATIENCE
 from tests.recipes.page import blocks
 
 HOSTS = 5
@@ -29,7 +30,7 @@ def push_at_once(folder, hosts):
         subprocess.Popen(crontab(), cwd=folder, stdout=subprocess.PIPE, text=True)
         for _ in range(hosts)
     ]
-    return sorted(process.communicate(timeout=30)[0].split()[0] for process in running)
+    return sorted(process.communicate(timeout=PATIENCE)[0].split()[0] for process in running)
 
 
 def test_job_runs_once_for_all_hosts(recipe, tmp_path, jobs_left, all_done):

@@ -115,12 +115,12 @@ class Reindex:
         return worker
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.long
 def test_killed_workers_break_no_exclusive_or_replacing_job(recipe, wait_for, all_done):
     reindex, sync = Reindex(recipe, wait_for), Sync(recipe, wait_for)
     reindex.begin()
     sync.kill()
     reindex.kill()
-    all_done(seconds=240)
+    all_done(timeout=600)
     sync.check()
     reindex.check()

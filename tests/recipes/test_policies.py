@@ -111,7 +111,7 @@ def test_debounced_exclusive_job_waits_for_the_running_one(recipe, wait_for, all
     first = reindex.module.document_saved(7, 1)
     wait_for(reindex.lines)
     assert reindex.module.document_saved(7, 2).replaced == first.jid
-    all_done(seconds=70)
+    all_done()
     assert "run_blocked" in worker.log()
     runs = [f"document 7 as of revision {revision}" for revision in (1, 2)]
     assert reindex.lines() == [runs[0], "end", runs[1], "end"]
@@ -128,7 +128,7 @@ def test_syncs_of_a_customer_never_overlap(recipe, wait_for, all_done):
     pushed += [waiting, sync.module.customer_changed(8, "first")]
     assert all(pushed)
     assert (duplicate.status, duplicate.jid) == ("duplicate", waiting.jid)
-    all_done(seconds=40)
+    all_done()
     of_7 = [line for line in sync.lines() if line.startswith("7")]
     assert of_7 == ["7 begin first", "7 end first", "7 begin second", "7 end second"]
     assert sync.lines().index("8 begin first") < sync.lines().index("7 end first")
@@ -142,7 +142,7 @@ def test_waiting_for_the_run_lock_spends_no_retry(recipe, wait_for, all_done):
     wait_for(lambda: "7 begin first" in sync.lines())
     sync.module.customer_changed(7, "second")
     wait_for(lambda: "run_blocked" in worker.log())
-    all_done(seconds=40)
+    all_done()
     assert sync.lines()[-1] == "7 end second"
 
 

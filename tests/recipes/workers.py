@@ -9,6 +9,8 @@ import sys
 import threading
 from typing import NamedTuple
 
+from tests.patience import PATIENCE
+
 # `python FILE`, with the log on stderr: a superseded job prints nothing.
 LOGGED = """
 import logging, runpy, sys
@@ -67,12 +69,12 @@ class Worker:
         if self._process.poll() is None:
             self._process.send_signal(signal.SIGINT)
             try:
-                self._process.wait(40)  # running jobs have 25 seconds
+                self._process.wait(PATIENCE)  # running jobs have 25 seconds
             except subprocess.TimeoutExpired:
                 self.kill()
                 raise
             assert self._process.returncode == 0, self.log()
-        self._reader.join(10)
+        self._reader.join(PATIENCE)
         self._process.stdout.close()
         self._log.close()
 

@@ -14,8 +14,7 @@ scenarios = pytest.mark.parametrize("scenario", SCENARIOS.values(), ids=list(SCE
 def test_no_single_fault_breaks_a_promise(scenario, tally):
     exploration = Exploration()
     explore_faults(scenario, exploration)
-    tally["scenarios"] += 1
-    tally["crash_points"] += exploration.points
+    tally(scenarios=1, crash_points=exploration.points)
     assert exploration.breaches == []
     assert exploration.points > 20
 
@@ -24,6 +23,6 @@ def test_no_single_fault_breaks_a_promise(scenario, tally):
 def test_no_order_of_steps_breaks_a_promise(scenario, tally):
     exploration = Exploration()
     explore_switches(scenario, exploration)
-    tally["orders"] += exploration.runs
+    tally(orders=exploration.runs)
     assert exploration.breaches == []
     assert exploration.runs > 20

@@ -12,8 +12,8 @@ from tests.simulation.scenarios import SCENARIOS
 @pytest.mark.parametrize("name", MUTATIONS)
 def test_mutation_is_caught(name, tally):
     caught_in, mutated = MUTATIONS[name]
-    tally["mutations"] += 1
+    tally(mutations=1)
     with mutated():
         breach = first_breach([SCENARIOS[caught_in]])
     assert breach is not None
-    tally["caught"] += 1
+    tally(caught=1)

@@ -24,6 +24,7 @@ from faktory_unique import (
 )
 from faktory_unique.stores.memory import MemoryStore
 from faktory_unique.worker.processor import JobProcessor
+from tests.patience import PATIENCE
 
 NAMES = ("FAKTORY_URL", "FAKTORY_UNIQUE_STORE")
 
@@ -139,12 +140,12 @@ class TestFake:
 
         def test(n):
             with testing.fake() as faktory:
-                all_in.wait(10)
+                all_in.wait(PATIENCE)
                 push(args=[n])
                 push(args=[n])
-                all_pushed.wait(10)
+                all_pushed.wait(PATIENCE)
                 captured[n] = [job["args"] for job in faktory.jobs], len(faktory.locks)
-                turns[n].wait(10)
+                turns[n].wait(PATIENCE)
             turns[(n + 3) % number].set()  # 0, 3, 6, 1, …: neither first nor last entered first
 
         threads = [threading.Thread(target=test, args=[n]) for n in range(number)]
@@ -152,7 +153,7 @@ class TestFake:
             thread.start()
         turns[0].set()
         for thread in threads:
-            thread.join(20)
+            thread.join(PATIENCE)
         assert captured == {n: ([[n]], 1) for n in range(number)}
         assert environment() == before
 

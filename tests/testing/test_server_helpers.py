@@ -64,10 +64,8 @@ def test_wait_for_reports_the_last_value():
     def three_notes():
         return []
 
-    since = time.monotonic()
     with pytest.raises(TimeoutError, match=r"waited 0.1 s for three_notes, .* returned \[\]"):
         wait_for(three_notes, 0.1)
-    assert time.monotonic() - since < 5
 
 
 def test_wait_until_drained_ends_when_workers_are_done(client, consumer):

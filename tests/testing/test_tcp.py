@@ -16,7 +16,8 @@ import pyfaktory
 import pytest
 
 from faktory_unique import Client, Job, Producer
-from faktory_unique.testing import FakeFaktory, sizes, wait_for, wait_until_drained
+from faktory_unique.testing import FakeFaktory, sizes, wait_until_drained
+from tests.patience import PATIENCE, wait_for
 
 ROOT = Path(__file__).parents[2]
 
@@ -43,7 +44,7 @@ def listening():
 
 def connect(faktory):
     host, port = faktory.url.removeprefix("tcp://").split(":")
-    return socket.create_connection((host, int(port)), 5)
+    return socket.create_connection((host, int(port)), PATIENCE)
 
 
 def test_stock_consumer_in_another_process_runs_jobs(listening, tmp_path):
@@ -65,7 +66,7 @@ def test_stock_consumer_in_another_process_runs_jobs(listening, tmp_path):
             wait_until_drained(client, ["default"], 20)
         finally:  # on a polite signal it would sleep until its next heartbeat
             os.killpg(worker.pid, signal.SIGKILL)
-            worker.wait(20)
+            worker.wait(PATIENCE)
         assert sizes(client).retries == 1
     assert sorted(notes.read_text().split()) == ["0", "1", "2", "3", "4"]
     assert listening.retries[0]["failure"]["message"] == "boom"
@@ -76,7 +77,7 @@ def test_child_process_reaches_it_over_tcp(listening, context):
     """A fork has a copy of the fake's memory, and must not push into that copy."""
     child = multiprocessing.get_context(context).Process(target=push, args=[listening.url])
     child.start()
-    child.join(20)
+    child.join(PATIENCE)
     assert child.exitcode == 0
     assert [job["args"] for job in listening.jobs] == [["from a child"]]
 
@@ -102,6 +103,15 @@ def test_commands_in_pieces_or_together_are_each_answered(listening):
 
 
 def test_close_ends_connections_and_threads_at_once():
+    """It does not wait for the two seconds of FETCH."""
+    took = []
+    while min(took, default=2) > 1 and len(took) < 10:  # a busy machine can take longer
+        took.append(close_during_fetch())
+    assert min(took) < 1
+
+
+def close_during_fetch():
+    """Close a fake that a client waits for. Return the seconds that it took."""
     faktory = FakeFaktory()
     faktory.listen()
     with connect(faktory) as connection:
@@ -109,11 +119,12 @@ def test_close_ends_connections_and_threads_at_once():
         wait_for(lambda: faktory._core.command_count == 1)
         since = time.monotonic()
         faktory.close()
-        assert time.monotonic() - since < 1
+        took = time.monotonic() - since
         answered = b"".join(iter(lambda: connection.recv(100), b""))
     assert answered.startswith(b'+HI {"v":2}\r\n+OK\r\n')
     with pytest.raises(ConnectionRefusedError):
         connect(faktory)
+    return took
 
 
 def test_two_fakes_share_nothing(listening):

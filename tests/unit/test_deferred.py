@@ -16,6 +16,7 @@ from faktory_unique import StoreError, StoreUnavailable
 from faktory_unique.locks.transition import Transition
 from faktory_unique.stores.deferred import DeferredWrites
 from faktory_unique.stores.memory import MemoryStore
+from tests.patience import PATIENCE, wait_for
 
 
 class UnreliableStore(MemoryStore):
@@ -181,10 +182,7 @@ def test_a_thread_that_cannot_start_is_tried_again(deferred, store, monkeypatch)
     monkeypatch.undo()
     store.available = True
     deferred.flush_in_background()
-    deadline = time.monotonic() + 5
-    while len(deferred):
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
+    wait_for(lambda: len(deferred) == 0)
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
@@ -195,17 +193,12 @@ def test_a_thread_ended_by_a_hook_is_followed_by_another(deferred, store):
     defer(deferred, hold("a"), on_applied=exit_thread)
     deferred.flush_in_background()
     store.available = True
-    deadline = time.monotonic() + 5
-    while deferred._thread is not None:
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
+    wait_for(lambda: deferred._thread is None)
     store.available = False
     defer(deferred, hold("b"))
     deferred.flush_in_background()
     store.available = True
-    while len(deferred):
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
+    wait_for(lambda: len(deferred) == 0)
 
 
 def test_forbid_acquire_keeps_a_lock_from_being_acquired(deferred, store):
@@ -281,15 +274,10 @@ def test_a_background_thread_applies_the_writes_and_ends(deferred, store):
     deferred.flush_in_background()
     deferred.flush_in_background()
     assert [t.name for t in threading.enumerate()].count("faktory-unique-deferred") == 1
-    deadline = time.monotonic() + 5
-    while store.calls < 3:  # once by this thread, and twice by the other
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
+    wait_for(lambda: store.calls >= 3)  # once by this thread, and twice by the other
     store.available = True
-    assert applied.wait(5)
-    while "faktory-unique-deferred" in [t.name for t in threading.enumerate()]:
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
+    assert applied.wait(PATIENCE)
+    wait_for(lambda: "faktory-unique-deferred" not in [t.name for t in threading.enumerate()])
 
 
 def test_a_hook_may_use_the_deferred_writes(deferred, store):
@@ -311,10 +299,7 @@ def test_close_ends_the_thread_and_logs_dropped_writes(deferred, store, caplog):
     deferred.close()
     message = "dropped lock write, lock stays until its TTL: key=k reason='store unavailable'"
     assert message in caplog.text
-    deadline = time.monotonic() + 5
-    while "faktory-unique-deferred" in [t.name for t in threading.enumerate()]:
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
+    wait_for(lambda: "faktory-unique-deferred" not in [t.name for t in threading.enumerate()])
     defer(deferred, hold())
     store.available = True
     assert deferred.flush()

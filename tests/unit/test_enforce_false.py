@@ -10,6 +10,7 @@ from faktory_unique import InvalidJob, Policy, PushStatus, StoreError, Unique
 from faktory_unique.locks.stamp import read_stamp
 from faktory_unique.locks.transition import Transition
 from faktory_unique.stores.memory import MemoryStore
+from tests.patience import PATIENCE
 from tests.unit.push_helpers import FailingStore, Faktory, job, lock
 
 OBSERVING = Policy(ttl=600, lease=30, enforce=False, on_store_error="raise")
@@ -111,16 +112,16 @@ class TestSameJid:
 
         def push_slowly(jobs):
             started.set()
-            assert may_finish.wait(5)
+            assert may_finish.wait(PATIENCE)
             return faktory(jobs)
 
         results = []
         first = threading.Thread(target=lambda: results.extend(unique.push([job()], push_slowly)))
         first.start()
-        assert started.wait(5)
+        assert started.wait(PATIENCE)
         [second] = unique.push([job()], faktory)
         may_finish.set()
-        first.join(5)
+        first.join(PATIENCE)
         assert second.status is PushStatus.OBSERVED
         assert second.jid != second.submitted_jid == "jid-00000001"
         assert [(r.status, r.jid) for r in results] == [("pushed", "jid-00000001")]

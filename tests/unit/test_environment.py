@@ -9,6 +9,7 @@ from contextlib import ExitStack
 import pytest
 
 from faktory_unique._environment import override, variable
+from tests.patience import PATIENCE
 
 NAME = "FAKTORY_UNIQUE_TEST_VARIABLE"
 
@@ -64,13 +65,13 @@ def test_a_thread_inside_a_block_sees_its_own():
         with override({NAME: "of the thread"}):
             seen.append(variable(NAME))
             entered.set()
-            leave.wait(10)
+            leave.wait(PATIENCE)
 
     seen, entered, leave = [], threading.Event(), threading.Event()
     with override({NAME: "of the test"}):
         thread = threading.Thread(target=own)
         thread.start()
-        entered.wait(10)
+        entered.wait(PATIENCE)
         assert os.environ[NAME] == "of the thread"
         assert variable(NAME) == "of the test"
         leave.set()

@@ -11,6 +11,7 @@ from faktory_unique import InvalidSettings
 from faktory_unique.locks.lifecycle import acquire_transition, confirm_transition
 from faktory_unique.stores.factory import open_store
 from faktory_unique.stores.memory import MemoryStore, register_store
+from tests.patience import PATIENCE
 
 
 def test_a_url_without_a_name_opens_a_new_store():
@@ -37,7 +38,7 @@ def test_a_forked_child_does_not_open_its_copy_of_the_store():
     register_store("parents", store)
     child = multiprocessing.get_context("fork").Process(target=_open_fails, args=["parents"])
     child.start()
-    child.join(10)
+    child.join(PATIENCE)
     assert child.exitcode == 0
 
 

@@ -10,6 +10,7 @@ import pytest
 from faktory_unique import Policy, PushResult, PushStatus, StoreError, StoreUnavailable, Unique
 from faktory_unique.locks.transition import read_transition
 from faktory_unique.stores.memory import MemoryStore
+from tests.patience import PATIENCE
 
 PUSH = Policy(ttl=600, lease=30, on_store_error="push")
 
@@ -164,16 +165,16 @@ class TestTwoThreads:
 
         def push_slowly(jobs):
             started.set()
-            assert may_finish.wait(5)
+            assert may_finish.wait(PATIENCE)
             return faktory(jobs)
 
         results = []
         first = threading.Thread(target=lambda: results.extend(unique.push([job()], push_slowly)))
         first.start()
-        assert started.wait(5)
+        assert started.wait(PATIENCE)
         [second] = unique.push([job()], faktory)
         may_finish.set()
-        first.join(5)
+        first.join(PATIENCE)
         assert (second.status, second.jid) == (PushStatus.DUPLICATE, "jid-00000001")
         assert (second.confirmed, second.retry_after) == (False, 30)
         assert [result.status for result in results] == [PushStatus.PUSHED]

@@ -16,6 +16,7 @@ from faktory_unique.locks.transition import read_transition
 from faktory_unique.stores import redis_connection as module
 from faktory_unique.stores.redis import RedisStore
 from faktory_unique.stores.redis_connection import _BLOCKING_READS_AFTER_BUSY_POLL, RedisConnection
+from tests.patience import PATIENCE
 
 GET = [("GET", "a")]
 
@@ -43,7 +44,7 @@ def serve():
 
     yield serve
     for thread in threads:
-        thread.join(5)
+        thread.join(PATIENCE)
         assert not thread.is_alive()
     listening.close()
 

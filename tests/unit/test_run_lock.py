@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import time
 
 import pytest
 
@@ -16,6 +15,7 @@ from faktory_unique.stores.memory import MemoryStore
 from faktory_unique.unique.context import UniqueContext
 from faktory_unique.unique.push_history import PushHistory
 from faktory_unique.unique.run_lock import RunLock, jid_in_token, meaning_of_run_lock
+from tests.patience import wait_for
 from tests.unit.push_helpers import Clock
 
 KEY = "{unique:1:Email:x}:run"
@@ -108,12 +108,7 @@ def test_run_lock_with_a_forgotten_token_releases_nothing(context, store):
 
 
 def released_in_time(store):
-    deadline = time.monotonic() + 5
-    while store.values():
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(0.01)
-    return True
+    return wait_for(lambda: not store.values())
 
 
 def test_release_while_the_store_is_away_is_deferred(context, store):

@@ -6,6 +6,8 @@ import json
 import os
 import subprocess
 
+from tests.patience import PATIENCE
+
 # The TTL of the tests' locks, in seconds.
 TTL = 3_600
 
@@ -34,7 +36,7 @@ class Foreign:
             env=self.environment,
             capture_output=True,
             text=True,
-            timeout=30,
+            timeout=PATIENCE,
             check=False,
         )
         if ended.returncode:
@@ -55,7 +57,7 @@ def _end(worker):
     """End a worker in good order: an aborted FETCH can take the next test's job with it."""
     worker.terminate()
     try:
-        assert worker.wait(20) == 0
+        assert worker.wait(PATIENCE) == 0
     finally:
         worker.kill()
 

@@ -8,6 +8,7 @@ import subprocess
 import pytest
 
 from faktory_unique.locks.stamp import read_stamp
+from tests.patience import PATIENCE
 from tests.vectors import life
 
 CASES = json.loads(life.FILE.read_text(encoding="utf-8"))["cases"]
@@ -21,7 +22,7 @@ def test_library_makes_the_transitions_of_the_file():
 @pytest.fixture(scope="module")
 def transitions_by_node(node):
     words = [*node, "life", life.FILE]
-    ended = subprocess.run(words, capture_output=True, text=True, timeout=60, check=True)
+    ended = subprocess.run(words, capture_output=True, text=True, timeout=PATIENCE, check=True)
     return dict(zip(NAMES, json.loads(ended.stdout), strict=True))
 
 
@@ -32,7 +33,7 @@ def test_node_worker_makes_the_transitions_of_the_file(transitions_by_node, case
 
 def test_go_reads_the_same_stamps_as_the_library(go):
     ended = subprocess.run(
-        [*go, "stamps", life.FILE], capture_output=True, text=True, timeout=60, check=True
+        [*go, "stamps", life.FILE], capture_output=True, text=True, timeout=PATIENCE, check=True
     )
     readable = [read_stamp(case["job"]) is not None for case in CASES]
     assert dict(zip(NAMES, json.loads(ended.stdout), strict=True)) == dict(

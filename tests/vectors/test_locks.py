@@ -14,7 +14,8 @@ import pytest
 from redis import Redis
 
 from faktory_unique import Client, Job, Producer, RetryLater
-from faktory_unique.testing import LocalConsumer, running_consumer, sizes, wait_for
+from faktory_unique.testing import LocalConsumer, running_consumer, sizes
+from tests.patience import wait_for
 from tests.recipes.lossy_proxy import LossyProxy
 from tests.vectors.foreign import TTL, ForeignError
 
@@ -192,7 +193,7 @@ def test_job_is_requeued_if_its_lock_cannot_be_released(
             wait_for(lambda: sizes(client).scheduled)
             wait_for(lambda: not sizes(client).working)
             redis.set(stamp["key"], "job-0001", ex=60)
-            wait_for(lambda: not sizes(client).scheduled, timeout=20)
+            wait_for(lambda: not sizes(client).scheduled)
             wait_for(lambda: sum(sizes(client).queues.values()) + sizes(client).working == 0)
         else:
             wait_for(lambda: "job-0001" in output.read_text(encoding="utf-8"))
@@ -235,7 +236,7 @@ def test_copy_requeued_here_releases_the_lock_there(
             wait_for(lambda: sizes(client).scheduled == 1)
     assert unique.holder("Email", ARGS).owner == result.jid
     output = foreign.work(worker, "Email")
-    wait_for(lambda: unique.holder("Email", ARGS) is None, timeout=20)  # due jobs move every 5 s
+    wait_for(lambda: unique.holder("Email", ARGS) is None)  # due jobs move every 5 s
     assert result.jid not in output.read_text(encoding="utf-8")
 
 

@@ -8,6 +8,7 @@ import subprocess
 
 import pytest
 
+from tests.patience import PATIENCE
 from tests.vectors import cases
 from tests.vectors.known import CASES, FILE, NAMES
 from tests.vectors.ours import answer
@@ -18,7 +19,9 @@ DRAWN = 3_000
 
 def answers_of(words, file):
     """Run a program on a file. Return its answer for each case."""
-    ended = subprocess.run([*words, file], capture_output=True, text=True, timeout=60, check=True)
+    ended = subprocess.run(
+        [*words, file], capture_output=True, text=True, timeout=PATIENCE, check=True
+    )
     return json.loads(ended.stdout)
 
 
