@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack, closing
 from typing import TYPE_CHECKING
 
 import pytest
@@ -35,7 +36,8 @@ def store(request):
             opened = open_store("memory://")
         case "redis 6.2":
             server = request.getfixturevalue("old_redis_server")
-            redis.Redis.from_url(server.url).flushall()
+            with redis.Redis.from_url(server.url) as client:
+                client.flushall()
             opened = open_store(server.url)
         case kind:
             url = request.getfixturevalue("redis_url")
@@ -50,7 +52,23 @@ def ttl(store: Store, key: str = KEY) -> float:
     """Seconds until the lock lapses; 0 if there is no lock."""
     if isinstance(store, MemoryStore):
         return store.ttl(key) or 0
-    return raw(store).pttl(key) / 1000
+    with raw(store) as client:
+        return client.pttl(key) / 1000
+
+
+@pytest.fixture
+def new_store():
+    """`new_store(url)` opens a `RedisStore` that is closed after the test.
+
+    An exception that a test keeps refers to the store. It would be closed by the garbage collector,
+    perhaps after the tests, and then its socket warns.
+    """
+    with ExitStack() as stack:
+
+        def new(url):
+            return stack.enter_context(closing(RedisStore(url)))
+
+        yield new
 
 
 def raw(store: RedisStore) -> redis.Redis:
@@ -71,9 +89,12 @@ def value(store: Store, key: str = KEY) -> str | None:
 
 def commands_seen(url, act):
     """The commands that a new store sends while it acts, without those of its login."""
-    store = RedisStore(url)
-    store.run([read_transition("warm-up")])
-    client = redis.Redis.from_url(url)
+    with closing(RedisStore(url)) as store, redis.Redis.from_url(url) as client:
+        store.run([read_transition("warm-up")])
+        return _commands_seen(store, client, act)
+
+
+def _commands_seen(store, client, act):
     with client.monitor() as monitor:
         act(store)
         client.ping()

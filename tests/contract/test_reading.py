@@ -7,7 +7,6 @@ import pytest
 from faktory_unique import StoreError, StoreUnavailable
 from faktory_unique.locks.transition import Transition
 from faktory_unique.stores.memory import MemoryStore
-from faktory_unique.stores.redis import RedisStore
 from scripts.servers import free_port
 from tests.contract.conftest import KEY, OTHER, OWNER, raw
 from tests.patience import wait_for
@@ -91,14 +90,14 @@ READ_AND_SCAN = pytest.mark.parametrize(
 
 class TestErrors:
     @READ_AND_SCAN
-    def test_a_server_that_is_down_raises_unavailable(self, query):
+    def test_a_server_that_is_down_raises_unavailable(self, query, new_store):
         with pytest.raises(StoreUnavailable, match=r"no reply from Redis at 127\.0\.0\.1:"):
-            query(RedisStore(f"redis://127.0.0.1:{free_port()}/0"))
+            query(new_store(f"redis://127.0.0.1:{free_port()}/0"))
 
     @READ_AND_SCAN
-    def test_a_server_that_hangs_raises_unavailable(self, new_redis, query):
+    def test_a_server_that_hangs_raises_unavailable(self, new_redis, query, new_store):
         server = new_redis()
-        store = RedisStore(f"{server.url}?socket_timeout=0.2")
+        store = new_store(f"{server.url}?socket_timeout=0.2")
         query(store)
         server.pause()
         with pytest.raises(StoreUnavailable):
@@ -106,40 +105,40 @@ class TestErrors:
         assert not store._idle
 
     @READ_AND_SCAN
-    def test_a_refused_login_raises_store_error(self, new_redis, query):
-        store = RedisStore(new_redis(password="s3cret").url.replace("s3cret", "wr0ng"))
+    def test_a_refused_login_raises_store_error(self, new_redis, query, new_store):
+        store = new_store(new_redis(password="s3cret").url.replace("s3cret", "wr0ng"))
         with pytest.raises(StoreError, match="refused the login") as caught:
             query(store)
         assert not isinstance(caught.value, StoreUnavailable)
 
     @READ_AND_SCAN
-    def test_a_refused_command_raises_store_error(self, redis_url, query):
+    def test_a_refused_command_raises_store_error(self, redis_url, query, new_store):
         """By the permissions of a Redis user that may only run scripts."""
-        admin = raw(RedisStore(redis_url))
-        admin.acl_setuser("mere", enabled=True, nopass=True, keys=["*"], commands=["+evalsha"])
-        store = RedisStore(redis_url.replace("redis://", "redis://mere:any@"))
-        try:
-            with pytest.raises(
-                StoreError, match=r"Redis at \S+ refused \d of \d commands: "
-            ) as caught:
-                query(store)
-        finally:
-            admin.acl_deluser("mere")
+        store = new_store(redis_url.replace("redis://", "redis://mere:any@"))
+        refusal = r"Redis at \S+ refused \d of \d commands: "
+        with raw(new_store(redis_url)) as admin:
+            admin.acl_setuser("mere", enabled=True, nopass=True, keys=["*"], commands=["+evalsha"])
+            try:
+                with pytest.raises(StoreError, match=refusal) as caught:
+                    query(store)
+            finally:
+                admin.acl_deluser("mere")
         assert not isinstance(caught.value, StoreUnavailable)
 
-    def test_a_key_of_another_type_is_read_as_no_lock(self, redis_url):
+    def test_a_key_of_another_type_is_read_as_no_lock(self, redis_url, new_store):
         """It belongs to another program. The locks beside it are still read."""
-        store = RedisStore(redis_url)
-        raw(store).rpush(KEY, "no lock")
+        store = new_store(redis_url)
+        with raw(store) as client:
+            client.rpush(KEY, "no lock")
         put(store, f"{KEY}2")
         found = store.read([KEY, f"{KEY}2"])
         assert found[0] is None
         assert found[1] is not None
 
     @READ_AND_SCAN
-    def test_the_store_works_after_a_server_restart(self, new_redis, query):
+    def test_the_store_works_after_a_server_restart(self, new_redis, query, new_store):
         server = new_redis()
-        store = RedisStore(server.url)
+        store = new_store(server.url)
         query(store)
         server.restart()
         query(store)

@@ -21,7 +21,6 @@ from faktory_unique.locks.lifecycle import (
 from faktory_unique.locks.transition import Transition, read_transition
 from faktory_unique.stores.base import Store
 from faktory_unique.stores.factory import open_store
-from faktory_unique.stores.redis import RedisStore
 from scripts.servers import free_port
 from tests.contract.conftest import KEY, OTHER, OWNER, commands_seen, each, raw, ttl, value
 from tests.patience import PATIENCE, takes, wait_for
@@ -180,17 +179,18 @@ class TestRedisOnly:
         )
         assert seen == [f"SET {KEY} {OWNER}? NX GET EX 60"]
 
-    def test_release_is_sent_as_one_script_of_one_key(self, redis_url):
-        store = RedisStore(redis_url)
+    def test_release_is_sent_as_one_script_of_one_key(self, redis_url, new_store):
+        store = new_store(redis_url)
         each(store, acquire_transition(KEY, OWNER, 60), confirm_transition(KEY, OWNER, 60))
         seen = commands_seen(redis_url, lambda store: store.run([release_transition(KEY, OWNER)]))
         assert [command.split()[0] for command in seen] == ["EVALSHA"]
         assert seen[0].split()[2:4] == ["1", KEY]
 
-    def test_scripts_are_loaded_again_after_a_server_forgot_them(self, redis_url):
-        store = RedisStore(redis_url)
+    def test_scripts_are_loaded_again_after_a_server_forgot_them(self, redis_url, new_store):
+        store = new_store(redis_url)
         each(store, acquire_transition(KEY, OWNER, 60), confirm_transition(KEY, OWNER, 60))
-        redis.Redis.from_url(redis_url).script_flush()
+        with redis.Redis.from_url(redis_url) as client:
+            client.script_flush()
         batch = [
             acquire_transition(f"{KEY}2", OWNER, 60),
             release_transition(KEY, OWNER),
@@ -199,17 +199,17 @@ class TestRedisOnly:
         assert store.run(batch) == [None, OWNER, None]
         assert value(store) is None
 
-    def test_a_server_restart_between_two_calls_raises_nothing(self, new_redis):
+    def test_a_server_restart_between_two_calls_raises_nothing(self, new_redis, new_store):
         server = new_redis()
-        store = RedisStore(server.url)
+        store = new_store(server.url)
         store.run([acquire_transition(KEY, OWNER, 60)])
         server.restart()
         assert store.run([acquire_transition(KEY, OTHER, 60)]) == [None]
         assert store.run([release_transition(KEY, OTHER)]) == [f"{OTHER}?"]
 
-    def test_a_forked_child_opens_its_own_connections(self, redis_url):
+    def test_a_forked_child_opens_its_own_connections(self, redis_url, new_store):
         """Parent and child send many commands at the same time. Each reads its own replies."""
-        store = RedisStore(redis_url)
+        store = new_store(redis_url)
         store.run([read_transition(KEY)])
         context = multiprocessing.get_context("fork")
         queue = context.Queue()
@@ -229,15 +229,18 @@ class TestRedisOnly:
         child.join()
         assert child.exitcode == 0
 
-    def test_a_forked_child_leaves_inherited_connections_alone(self, redis_url, monkeypatch):
+    def test_a_forked_child_leaves_inherited_connections_alone(
+        self, redis_url, monkeypatch, new_store
+    ):
         """The child's side of a fork, simulated by another process id."""
-        store = RedisStore(redis_url)
+        store = new_store(redis_url)
         store.run([read_transition(KEY)])
         [inherited] = store._idle
         monkeypatch.setattr("faktory_unique.stores.redis.os.getpid", lambda: -1)
         store.run([read_transition(KEY)])
         assert inherited not in store._idle
         assert inherited.is_idle()
+        inherited.close()
 
     def test_tls_verifies_the_certificate(self, new_redis, tmp_path):
         """`rediss://`, with redis-py's option for the certificate authority."""
@@ -262,9 +265,10 @@ class TestRedisOnly:
         with pytest.raises(StoreUnavailable, match="certificate"):
             open_store(url).run([read_transition(KEY)])
 
-    def test_a_refused_command_raises_with_the_applied_transitions(self, redis_url):
-        store = RedisStore(redis_url)
-        raw(store).rpush(f"{KEY}2", "no lock")
+    def test_a_refused_command_raises_with_the_applied_transitions(self, redis_url, new_store):
+        store = new_store(redis_url)
+        with raw(store) as client:
+            client.rpush(f"{KEY}2", "no lock")
         acquired = acquire_transition(KEY, OWNER, 60)
         with pytest.raises(
             StoreError, match=r"Redis at \S+ refused 1 of 2 commands: WRONGTYPE"
@@ -273,16 +277,16 @@ class TestRedisOnly:
         assert caught.value.done == (acquired,)
         assert value(store) == f"{OWNER}?"
 
-    def test_a_refused_login_raises_without_the_password(self, new_redis):
-        store = RedisStore(new_redis(password="s3cret").url.replace("s3cret", "wr0ng"))
+    def test_a_refused_login_raises_without_the_password(self, new_redis, new_store):
+        store = new_store(new_redis(password="s3cret").url.replace("s3cret", "wr0ng"))
         with pytest.raises(StoreError, match="refused the login") as caught:
             store.run([read_transition(KEY)])
         assert not isinstance(caught.value, StoreUnavailable)
         assert "wr0ng" not in str(caught.value)
 
-    def test_timeouts_in_the_url_override_the_defaults(self, new_redis):
+    def test_timeouts_in_the_url_override_the_defaults(self, new_redis, new_store):
         server = new_redis()
-        store = RedisStore(f"{server.url}?socket_timeout=0.2&socket_connect_timeout=0.1")
+        store = new_store(f"{server.url}?socket_timeout=0.2&socket_connect_timeout=0.1")
         store.run([read_transition(KEY)])
         server.pause()
 

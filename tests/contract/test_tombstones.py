@@ -9,7 +9,6 @@ from faktory_unique import StoreError
 from faktory_unique.locks.keys import tombstone_key
 from faktory_unique.locks.lifecycle import acquire_transition
 from faktory_unique.locks.transition import Transition, read_transition, replaced_marker
-from faktory_unique.stores.redis import RedisStore
 from tests.contract.conftest import KEY, OTHER, OWNER, commands_seen, raw, ttl, value
 
 OLD = "jid-00000009"
@@ -237,11 +236,12 @@ class TestRedisOnly:
         assert seen.split()[0] == "EVALSHA"
         assert seen.split()[2:5] == ["2", KEY, OF_OWNER]
 
-    def test_scripts_are_loaded_again_after_a_server_forgot_them(self, redis_url):
-        store = RedisStore(redis_url)
+    def test_scripts_are_loaded_again_after_a_server_forgot_them(self, redis_url, new_store):
+        store = new_store(redis_url)
         put(store, OLD, 100)
         store.run([read_transition(f"{KEY}2")._replace(unless_replaced=OWNER)])
-        redis.Redis.from_url(redis_url).script_flush()
+        with redis.Redis.from_url(redis_url) as client:
+            client.script_flush()
         batch = [
             acquire_transition(f"{KEY}1", OWNER, 60),
             swap(600),
@@ -250,20 +250,22 @@ class TestRedisOnly:
         assert store.run(batch) == [None, OLD, None]
         assert (value(store), value(store, OF_OLD)) == (OWNER, OWNER)
 
-    def test_a_refused_batch_reports_an_applied_swap(self, redis_url):
-        store = RedisStore(redis_url)
+    def test_a_refused_batch_reports_an_applied_swap(self, redis_url, new_store):
+        store = new_store(redis_url)
         put(store, OLD, 100)
-        raw(store).rpush(f"{KEY}2", "no lock")
+        with raw(store) as client:
+            client.rpush(f"{KEY}2", "no lock")
         transition = swap(600)
         with pytest.raises(StoreError, match=r"Redis at \S+ refused 1 of 2 commands") as caught:
             store.run([transition, read_transition(f"{KEY}2")._replace(unless_replaced=OWNER)])
         assert caught.value.done == (transition,)
         assert value(store) == OWNER
 
-    def test_a_refused_batch_does_not_report_a_forbidden_swap(self, redis_url):
-        store = RedisStore(redis_url)
+    def test_a_refused_batch_does_not_report_a_forbidden_swap(self, redis_url, new_store):
+        store = new_store(redis_url)
         put(store, OTHER, 90, OF_OLD)
-        raw(store).rpush(f"{KEY}2", "no lock")
+        with raw(store) as client:
+            client.rpush(f"{KEY}2", "no lock")
         with pytest.raises(StoreError) as caught:
             store.run([swap(600), read_transition(f"{KEY}2")])
         assert caught.value.done == ()
