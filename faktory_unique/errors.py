@@ -96,7 +96,7 @@ class CommandNotSent(FaktoryError, ConnectionError):
 
 
 class AuthenticationFailed(CommandNotSent):
-    """Faktory rejected this client: the password is wrong or missing, or the protocol differs."""
+    """Faktory rejected this client: its password is wrong or missing."""
 
 
 class CommandOutcomeUnknown(FaktoryError, ConnectionError):

@@ -147,7 +147,7 @@ class Client(StockClient):
             True, as pyfaktory's does.
 
         Raises:
-            CommandNotSent: no connection could be made.
+            CommandNotSent: no connection could be made, or no Faktory listens there.
             AuthenticationFailed: wrong or missing password.
         """
         if self.state is not State.DISCONNECTED:

@@ -58,7 +58,7 @@ class Connection:
 
         Raises:
             CommandNotSent: no connection could be made.
-            AuthenticationFailed: the server does not let this client in.
+            AuthenticationFailed: the password is wrong or missing.
         """
         deadline = self._deadline(self._timeout)
         shared = self._shared_stream()

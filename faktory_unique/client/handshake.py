@@ -1,4 +1,8 @@
-"""The handshake HI and HELLO: protocol version, password hash, and errors of a failed login."""
+"""The handshake HI and HELLO: protocol version, password hash, and errors of a failed login.
+
+Only a missing or refused password is final. Anything else can come from a load balancer whose
+server is away, or from a server that is being upgraded: the next connection can reach Faktory.
+"""
 
 from __future__ import annotations
 
@@ -6,15 +10,24 @@ import json
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
+from faktory_unique._util import short_repr
 from faktory_unique.errors import AuthenticationFailed
 
-from .server_errors import is_temporary
+from .server_errors import is_wrong_password
+from .stream import seconds_left
 
 if TYPE_CHECKING:
     from .address import Address
     from .stream import Stream
 
 _PROTOCOL_VERSION = 2
+
+# How often the password is hashed. Faktory draws 4,000 to 8,095 (server/server.go:252 of Faktory
+# 1.10), and HI without a number means once. With less than 1, HELLO would send the password itself.
+_MAX_ITERATIONS = 100_000
+
+# The number of hashes between two looks at the clock: less than a millisecond.
+_ITERATIONS_PER_CHECK = 1_000
 
 
 def log_in(
@@ -29,23 +42,11 @@ def log_in(
         deadline: a time of `time.monotonic`; None for no limit.
 
     Raises:
-        AuthenticationFailed: the server does not let this client in.
-        OSError: the server does not reply, or accepts no clients for now.
-        ValueError: a reply is malformed.
+        AuthenticationFailed: the password is wrong or missing.
+        OSError: the server does not reply in time, or does not let this client in for now.
+        ValueError: the greeting is not Faktory's.
     """
-    try:
-        first_reply = stream.read_reply(deadline)
-    except ValueError as exc:
-        raise AuthenticationFailed(_no_greeting_message(address, str(exc))) from exc
-    _check_available(first_reply)
-    if not first_reply.startswith("+HI "):
-        raise AuthenticationFailed(_no_greeting_message(address, repr(first_reply[:80])))
-    greeting = _parse_greeting(first_reply[4:])
-    if greeting.get("v") != _PROTOCOL_VERSION:
-        raise AuthenticationFailed(
-            f"Faktory at {address!r} speaks protocol version {greeting.get('v')}; "
-            f"this client needs version {_PROTOCOL_VERSION}"
-        )
+    greeting = _read_greeting(stream, address, deadline)
     hello = {"v": _PROTOCOL_VERSION, **hello_fields}
     if "s" in greeting:
         if not address.password:
@@ -53,45 +54,68 @@ def log_in(
                 f"Faktory at {address!r} asks for a password; put it into the URL: "
                 "tcp://:password@host:port"
             )
-        hello["pwdhash"] = _password_hash(address.password, greeting["s"], greeting.get("i", 1))
+        iterations = greeting.get("i", 1)
+        hello["pwdhash"] = _password_hash(address.password, greeting["s"], iterations, deadline)
     stream.send(f"HELLO {json.dumps(hello)}", deadline)
     reply = stream.read_reply(deadline)
-    _check_available(reply)
     if reply != "+OK":
-        raise AuthenticationFailed(f"Faktory at {address!r} refused the login: {reply[1:]}")
+        error = reply.removeprefix("-ERR ")
+        if is_wrong_password(error):
+            raise AuthenticationFailed(f"Faktory at {address!r} refused the login: {error}")
+        raise ConnectionRefusedError(f"the login was refused: {short_repr(error)}")
 
 
-def _no_greeting_message(address: Address, received: str) -> str:
-    return f"no Faktory greeting from {address!r}, check host and port; received: {received}"
-
-
-def _parse_greeting(text: str) -> dict[str, Any]:
+def _read_greeting(stream: Stream, address: Address, deadline: float | None) -> dict[str, Any]:
     """Return the fields of HI.
 
     Raises:
-        ValueError: the text is not a JSON object, or its iteration count is not a number.
+        OSError: no greeting came in time.
+        ValueError: it is not a greeting of Faktory, or asks for another protocol version.
     """
     try:
-        greeting = json.loads(text)
-    except RecursionError as exc:
-        raise ValueError(f"the greeting HI is not JSON: {exc}") from exc
-    if not isinstance(greeting, dict) or not isinstance(greeting.get("i", 1), int):
-        raise ValueError(f"the greeting HI has wrong fields: {text[:80]!r}")  # noqa: TRY004  # a bad reply, like the others
+        first_reply = stream.read_reply(deadline)
+        greeting = _parse_greeting(first_reply)
+    except (ValueError, RecursionError) as exc:
+        raise ValueError(
+            f"no Faktory greeting from {address!r}, check host and port; received: {exc}"
+        ) from exc
+    if greeting["v"] != _PROTOCOL_VERSION:
+        raise ValueError(
+            f"Faktory at {address!r} speaks protocol version {greeting['v']}; "
+            f"this client needs version {_PROTOCOL_VERSION}"
+        )
     return greeting
 
 
-def _check_available(reply: str) -> None:
-    """Check that the server accepts clients.
+def _parse_greeting(reply: str) -> dict[str, Any]:
+    """Return the fields of HI, after a check of their types and of the number of hashes.
 
     Raises:
-        ConnectionRefusedError: it accepts none for now.
+        ValueError: this is no greeting.
+        RecursionError: it is nested too deep.
     """
-    if is_temporary(reply.removeprefix("-ERR ")):
-        raise ConnectionRefusedError(reply[5:])
+    verb, _, fields = reply.partition(" ")
+    greeting = json.loads(fields) if verb == "+HI" else None
+    if (
+        not isinstance(greeting, dict)
+        or type(greeting.get("v")) is not int
+        or not isinstance(greeting.get("s", ""), str)
+        or type(iterations := greeting.get("i", 1)) is not int  # bool is a subclass of int
+        or not 1 <= iterations <= _MAX_ITERATIONS
+    ):
+        raise ValueError(short_repr(reply))
+    return greeting
 
 
-def _password_hash(password: str, salt: str, iterations: int) -> str:
+def _password_hash(password: str, salt: str, iterations: int, deadline: float | None) -> str:
+    """Return the hash for HELLO.
+
+    Raises:
+        TimeoutError: the deadline passed meanwhile.
+    """
     digest = f"{password}{salt}".encode()
-    for _ in range(iterations):
+    for n in range(iterations):
+        if n % _ITERATIONS_PER_CHECK == 0:
+            seconds_left(deadline)
         digest = sha256(digest).digest()
     return digest.hex()

@@ -1,4 +1,4 @@
-"""Faktory's error texts: which of them mean refused, temporary or not unique.
+"""Faktory's error texts: which mean refused, temporary, not unique or wrong password.
 
 The server gives a command 5 s for its storage (server/server.go:399 of Faktory 1.10). So an error
 may also mean that the job was stored and only the storage's reply was lost. An error that is not
@@ -38,6 +38,11 @@ def is_refusal(error: str) -> bool:
 def is_temporary(error: str) -> bool:
     """Return whether this error means that the server accepts no commands for now."""
     return error.startswith(_TEMPORARY)
+
+
+def is_wrong_password(error: str) -> bool:
+    """Return whether this reply to HELLO means a wrong password (server/server.go:321)."""
+    return error.startswith("Invalid password")
 
 
 def is_not_unique(error: str) -> bool:

@@ -162,7 +162,7 @@ class Consumer(StockConsumer):
         retry is spent. A lost connection is reopened. A signal stops a run in the main thread only.
 
         Raises:
-            AuthenticationFailed: the server does not let this client in.
+            AuthenticationFailed: the password is wrong or missing.
             CommandNotSent: the client is not connected.
         """
         if self.client.state is State.DISCONNECTED:

@@ -222,24 +222,6 @@ class TestLogin:
         with pytest.raises(AuthenticationFailed, match="asks for a password"):
             Client(f"tcp://127.0.0.1:{server.port}").connect()
 
-    @pytest.mark.parametrize(
-        ("greeting", "message"),
-        [
-            (b'+HI {"v":3}\r\n', "speaks protocol version 3"),
-            (b"-ERR too busy\r\n", "no Faktory greeting"),
-            (b"HTTP/1.1 400 Bad Request\r\n", "no Faktory greeting"),
-        ],
-    )
-    def test_error_names_another_protocol(self, greeting, message):
-        peer = Peer(lambda _peer, conn: conn.sendall(greeting))
-        with pytest.raises(AuthenticationFailed, match=message):
-            Client(peer.url, timeout=2).connect()
-
-    def test_greeting_that_is_not_json_is_no_connection(self):
-        peer = Peer(lambda _peer, conn: conn.sendall(b"+HI nonsense\r\n"))
-        with pytest.raises(CommandNotSent):
-            Client(peer.url, timeout=2).connect()
-
 
 @pytest.fixture(scope="session")
 def authority():
