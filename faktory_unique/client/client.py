@@ -18,7 +18,7 @@ from .address import Address
 from .commands import Commands
 from .connection import Connection
 from .heartbeat import Heartbeat
-from .protocol import client_url, parse_bulk, parse_job
+from .protocol import client_url, parse_job, parse_state_change
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -31,6 +31,12 @@ FETCH_TIMEOUT = 7.0
 
 # The server forgets a worker that sends no heartbeat for 60 s (server/tasks.go:50).
 _MIN_BEAT_PERIOD, _MAX_BEAT_PERIOD = 5, 60
+
+# The states that the reply to BEAT can ask for.
+_REQUESTED_STATES: dict[str | None, State] = {
+    "quiet": State.QUIET,
+    "terminate": State.TERMINATING,
+}
 
 
 class Client(StockClient):
@@ -216,12 +222,9 @@ class Client(StockClient):
             # registers it again.
             self._commands.connection.close()
             raise
-        state_change = parse_bulk(reply)
-        if state_change is not None and self.state is not State.DISCONNECTED:
-            states = {"quiet": State.QUIET, "terminate": State.TERMINATING}
-            requested = states.get(json.loads(state_change).get("state"))
-            if requested is not None and self.state is not State.TERMINATING:
-                self._set_state(requested)
+        requested = _REQUESTED_STATES.get(parse_state_change(reply))
+        if requested is not None and self.state not in {State.DISCONNECTED, State.TERMINATING}:
+            self._set_state(requested)
         return True
 
 

@@ -21,8 +21,9 @@ from faktory_unique.results import PushResult, PushStatus, require_one_result_ea
 
 from .client import Client
 from .pending_push import InnermostPush
-from .protocol import parse_rejections, pushb_command
+from .protocol import check_sizes, parse_rejections, pushb_command
 from .server_errors import is_not_unique, is_refusal
+from .stream import MAX_BULK_BYTES
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -183,7 +184,7 @@ class Producer(StockProducer):
         try:
             return _PendingBatch(self.client._commands, payloads)  # noqa: SLF001  # internal
         except (TypeError, ValueError, RecursionError) as exc:
-            raise InvalidJob(f"a job cannot be written as JSON: {exc}") from exc
+            raise InvalidJob(f"a job cannot be pushed as JSON: {exc}") from exc
 
 
 class _PendingBatch:
@@ -195,13 +196,15 @@ class _PendingBatch:
 
     Raises:
         TypeError: a payload cannot be written as JSON.
-        ValueError: likewise.
+        ValueError: likewise, or it is larger than 64 MiB.
     """
 
     def __init__(self, commands: Commands, payloads: Sequence[Payload]) -> None:
         self._commands = commands
         self._payloads = payloads
         self._command = pushb_command(payloads) if payloads else ""
+        if len(self._command) > MAX_BULK_BYTES:
+            check_sizes(payloads)
         self._reply: PendingReply | FaktoryError = CommandNotSent("PUSHB was not sent")
 
     def send(self) -> None:

@@ -12,6 +12,11 @@ from abc import ABC, abstractmethod
 
 _READ_SIZE = 65_536
 
+# The bounds of a reply. Faktory's lines are far shorter. Its bulks are jobs, statistics, and the
+# errors of one PUSHB; a job of this size would fill half of the memory of a small worker.
+_MAX_LINE_BYTES = 65_536
+MAX_BULK_BYTES = 64 * 1024 * 1024
+
 _KINDS = ("+", "-", "$", ":")
 _LENGTH = re.compile(r"[0-9]{1,12}", re.ASCII)
 
@@ -36,6 +41,10 @@ class Stream(ABC):
 
         Returns:
             The reply without its last line end.
+
+        Raises:
+            OSError: the deadline passed, or the connection broke.
+            ValueError: the reply is malformed, or larger than 64 KiB (a line) or 64 MiB (a bulk).
         """
         line = self._read_line(deadline)
         if not line.startswith(_KINDS):
@@ -45,6 +54,8 @@ class Stream(ABC):
         if not _LENGTH.fullmatch(line[1:]):
             raise ValueError(f"{line[:80]!r} is not the length of a bulk reply")
         length = int(line[1:])
+        if length > MAX_BULK_BYTES:
+            raise ValueError(f"a bulk reply of {length} bytes is larger than {MAX_BULK_BYTES}")
         while len(self._buffer) < length + 2:
             self._read_more(deadline)
         bulk, end = self._buffer[:length], self._buffer[length : length + 2]
@@ -88,8 +99,10 @@ class Stream(ABC):
 
     def _read_line(self, deadline: float | None) -> str:
         """Remove the next line from the buffer and return it without its line end."""
-        start = 0
-        while (end := self._buffer.find(b"\r\n", start)) < 0:
+        start, limit = 0, _MAX_LINE_BYTES + 2
+        while (end := self._buffer.find(b"\r\n", start, limit)) < 0:
+            if len(self._buffer) >= limit:
+                raise ValueError(f"a line of a reply is longer than {_MAX_LINE_BYTES} bytes")
             start = max(0, len(self._buffer) - 1)
             self._read_more(deadline)
         line = self._buffer[:end].decode()
