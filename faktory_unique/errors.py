@@ -89,7 +89,7 @@ class CommandRefused(FaktoryError):
 
 
 class CommandNotSent(FaktoryError, ConnectionError):
-    """No byte of the command left this process.
+    """The command was not sent, or Faktory accepts no commands for now and has not executed it.
 
     Most often no connection could be made in time. The message says why.
     """
@@ -116,7 +116,7 @@ class PushRefused(BatchError, CommandRefused):
 
 
 class PushNotSent(BatchError, CommandNotSent):
-    """The job never left this process. Its lock was rolled back."""
+    """The job was not sent, or not accepted by a Faktory that stops. Its lock was rolled back."""
 
 
 class PushOutcomeUnknown(BatchError, CommandOutcomeUnknown):

@@ -3,7 +3,7 @@
 A command ends with a complete reply that is not an error, or with one of three exceptions:
 
 - `CommandRefused`: the server replied with an error.
-- `CommandNotSent`: no byte of the command was sent.
+- `CommandNotSent`: no byte of the command was sent, or the server shuts down.
 - `CommandOutcomeUnknown`: some bytes were sent, and no complete reply arrived.
 
 After any failure the socket is discarded, because the next reply on it could belong to another
@@ -86,7 +86,8 @@ class Connection:
 
         Raises:
             CommandRefused: the server replied with an error.
-            CommandNotSent: no connection could be made, or it was busy until the time-out.
+            CommandNotSent: no connection could be made, it was busy until the time-out, or the
+                server accepts no commands for now.
             CommandOutcomeUnknown: no complete reply arrived.
         """
         allowed = self._timeout

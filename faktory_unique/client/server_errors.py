@@ -22,7 +22,8 @@ _BEFORE_STORING = (
     "unknown command",
 )
 
-# Replies to any command. The command is not executed (server/server.go:355-400).
+# Replies to any command. The command is not executed, and counts as not sent
+# (server/server.go:355-400).
 _TEMPORARY = ("shutdown in progress", "too many connections")
 
 # A code in capitals comes from the component that executes the command: the server itself
@@ -32,7 +33,7 @@ _ERROR_CODE = re.compile(r"[A-Z]{2,} ")
 
 def is_refusal(error: str) -> bool:
     """Return whether this error proves that the job was not enqueued."""
-    return error.startswith((*_BEFORE_STORING, *_TEMPORARY)) or _ERROR_CODE.match(error) is not None
+    return error.startswith(_BEFORE_STORING) or _ERROR_CODE.match(error) is not None
 
 
 def is_temporary(error: str) -> bool:

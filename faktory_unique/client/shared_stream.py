@@ -8,7 +8,9 @@ import time
 from typing import TYPE_CHECKING, TypeVar
 
 from faktory_unique._util import held_by_this_thread
-from faktory_unique.errors import CommandOutcomeUnknown, CommandRefused
+from faktory_unique.errors import CommandNotSent, CommandOutcomeUnknown, CommandRefused
+
+from .server_errors import is_temporary
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -139,6 +141,7 @@ class PendingReply:
 
         Raises:
             CommandRefused: the server replied with an error.
+            CommandNotSent: the server accepts no commands for now, and has not executed this one.
             CommandOutcomeUnknown: no complete reply arrived.
         """
         if self._pid != os.getpid():
@@ -158,7 +161,10 @@ class PendingReply:
         if isinstance(result, CommandOutcomeUnknown):
             raise result
         if result.startswith("-"):
-            raise CommandRefused(result[1:].removeprefix("ERR "))
+            error = result[1:].removeprefix("ERR ")
+            if is_temporary(error):  # the server that is started next will accept it
+                raise CommandNotSent(f"{self._sent}, which executes no commands for now: {error}")
+            raise CommandRefused(error)
         return result
 
     def wait(self, deadline: float | None) -> bool:

@@ -12,7 +12,7 @@ import json
 import time
 from typing import TYPE_CHECKING
 
-from faktory_unique.client.server_errors import is_refusal, is_temporary
+from faktory_unique.client.server_errors import is_refusal
 from faktory_unique.errors import (
     CommandNotSent,
     CommandOutcomeUnknown,
@@ -174,8 +174,6 @@ class Reservation:
             return ReportStatus.UNKNOWN
         except CommandRefused as exc:
             error = str(exc)
-            if is_temporary(error):
-                raise CommandNotSent(error) from exc
         if error is None:
             return ReportStatus.ACCEPTED
         return ReportStatus.REFUSED if is_refusal(error) else ReportStatus.UNKNOWN
@@ -214,14 +212,7 @@ class Reservation:
             CommandRefused: the server replied with any other error.
             CommandOutcomeUnknown: no complete reply arrived.
         """
-        try:
-            return self._commands.call(
-                command, not_after=self._not_after(limit), max_timeout=timeout
-            )
-        except CommandRefused as exc:
-            if is_temporary(str(exc)):  # the server that is started next will accept it
-                raise CommandNotSent(str(exc)) from exc
-            raise
+        return self._commands.call(command, not_after=self._not_after(limit), max_timeout=timeout)
 
     def _not_after(self, limit: float) -> float:
         """Return the time of `time.monotonic` that is `limit` seconds after FETCH."""
