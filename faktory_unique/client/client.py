@@ -6,6 +6,7 @@ import json
 import os
 import socket
 import ssl
+import time
 import uuid
 from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import unquote
@@ -31,6 +32,9 @@ FETCH_TIMEOUT = 7.0
 
 # The server forgets a worker that sends no heartbeat for 60 s (server/tasks.go:50).
 _MIN_BEAT_PERIOD, _MAX_BEAT_PERIOD = 5, 60
+
+# Seconds for which `disconnect` waits for commands of other threads.
+_DISCONNECT_SECONDS = 0.5
 
 # The states that the reply to BEAT can ask for.
 _REQUESTED_STATES: dict[str | None, State] = {
@@ -111,9 +115,9 @@ class Client(StockClient):
         self.password = unquote(self.password) if self.password else None
         tls = ssl_context or ssl.create_default_context() if self.scheme == "tcp+tls" else None
         self._address = Address(host, self.port, self.password, tls, enable_ipv6)
-        self._commands = Commands(self, Connection(self._address, self._hello_fields, timeout))
-        self._fetch_commands = Commands(
-            self, Connection(self._address, self._hello_fields, timeout)
+        self._commands, self._fetch_commands = (
+            Commands(Connection(self._address, self._hello_fields, timeout, self._is_connected))
+            for _ in range(2)
         )
         self._heartbeat_thread: Heartbeat | None = None
 
@@ -156,7 +160,7 @@ class Client(StockClient):
             CommandNotSent: no connection could be made, or no Faktory listens there.
             AuthenticationFailed: wrong or missing password.
         """
-        if self.state is not State.DISCONNECTED:
+        if self._is_connected():
             return True
         self._commands.connection.open()
         self.state = State.IDENTIFIED
@@ -168,16 +172,24 @@ class Client(StockClient):
         return True
 
     def disconnect(self) -> None:
-        """Close the connections and stop the heartbeat; harmless if the client is not connected."""
+        """Close the connections and stop the heartbeat; harmless if the client is not connected.
+
+        Commands of other threads have half a second to end. Then they are broken off, and raise
+        `CommandOutcomeUnknown` or `CommandNotSent`.
+        """
         self.state = State.DISCONNECTED
         if self._heartbeat_thread is not None:
             self._heartbeat_thread.stop()
-        self._fetch_commands.connection.close()
-        self._commands.connection.close()
+        deadline = time.monotonic() + _DISCONNECT_SECONDS
+        self._fetch_commands.connection.close(deadline)
+        self._commands.connection.close(deadline)
 
     def now(self) -> float:
         """Return seconds since the epoch, by this machine's or an in-memory Faktory's clock."""
         return self._address.now()
+
+    def _is_connected(self) -> bool:
+        return self.state is not State.DISCONNECTED
 
     def _hello_fields(self) -> dict[str, Any]:
         """Return the fields of HELLO that describe a worker; none for a producer."""

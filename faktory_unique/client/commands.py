@@ -7,30 +7,23 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from faktory_unique._pyfaktory import State
-from faktory_unique.errors import CommandNotSent
-
 from .protocol import parse_rejections, pushb_command
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-
-    from faktory_unique._pyfaktory import StockClient
 
     from .connection import Connection
     from .shared_stream import PendingReply
 
 
 class Commands:
-    """Sends commands on one of a client's connections, while the client is connected.
+    """Sends commands on one of a client's connections.
 
     Args:
-        client: the client. While its state is DISCONNECTED, each command raises CommandNotSent.
         connection: the connection to send on. `Client` opens and closes it.
     """
 
-    def __init__(self, client: StockClient, connection: Connection) -> None:
-        self._client = client
+    def __init__(self, connection: Connection) -> None:
         self.connection = connection
 
     def call(
@@ -42,14 +35,12 @@ class Commands:
         not_after: float | None = None,
     ) -> str:
         """Send one command and return its complete reply; see `Connection.call`."""
-        self._check_connected()
         return self.connection.call(
             command, min_timeout=min_timeout, max_timeout=max_timeout, not_after=not_after
         )
 
     def send(self, command: str) -> PendingReply:
         """Send one command without waiting for its reply; see `Connection.send`."""
-        self._check_connected()
         return self.connection.send(command)
 
     def push_batch(
@@ -72,9 +63,3 @@ class Commands:
             CommandOutcomeUnknown: no complete reply arrived.
         """
         return parse_rejections(self.call(pushb_command(payloads), not_after=not_after))
-
-    def _check_connected(self) -> None:
-        if self._client.state is State.DISCONNECTED:
-            raise CommandNotSent(
-                "the client is not connected; call connect(), or use it in a with block"
-            )

@@ -41,14 +41,20 @@ class Connection:
         address: the server's address.
         hello_fields: returns the fields of HELLO besides protocol version and password hash.
         timeout: seconds that one command may take, connecting included; None for no limit.
+        may_send: returns whether commands may be sent. `open` connects in any case.
     """
 
     def __init__(
-        self, address: Address, hello_fields: Callable[[], dict[str, Any]], timeout: float | None
+        self,
+        address: Address,
+        hello_fields: Callable[[], dict[str, Any]],
+        timeout: float | None,
+        may_send: Callable[[], bool] = lambda: True,
     ) -> None:
         self._address = address
         self._hello_fields = hello_fields
         self._timeout = timeout
+        self._may_send = may_send
         # By process id. A forked child must not use its parent's socket. Nor may it wait for a
         # mutex that a thread of the parent held at the fork: nothing would ever release it.
         self._streams: dict[int, SharedStream] = {}
@@ -109,13 +115,21 @@ class Connection:
         """
         return self._send(command, self._deadline(self._timeout), None, read_now=False)
 
-    def close(self) -> None:
-        """Send END and close; do nothing if there is no connection."""
+    def close(self, deadline: float | None = None) -> None:
+        """Send END and close; do nothing if there is no connection.
+
+        Args:
+            deadline: the time of `time.monotonic` until which to wait for commands of other
+                threads. Later they are broken off, and their outcome is unknown. None for no limit.
+        """
         shared = self._shared_stream()
         if shared.is_held_by_this_thread():  # during a command, whose outcome is then unknown
             shared.discard()
             return
-        shared.run_exclusively(None, shared.end)
+        try:
+            shared.run_exclusively(deadline, partial(shared.end, deadline))
+        except StreamBusy:
+            shared.abort()
 
     def _send(
         self, command: str, deadline: float | None, not_after: float | None, *, read_now: bool
@@ -147,14 +161,18 @@ class Connection:
         read_now: bool,
     ) -> PendingReply:
         """Send a command while this thread holds the mutex; with `read_now` read its reply, too."""
+        shared.read_unread(deadline)
+        self._check_may_send()  # the client may have disconnected while this thread waited
         stream = self._ensure_stream(shared, deadline)
         verb = command.partition(" ")[0]
         if time.monotonic() >= min(deadline or inf, not_after or inf):
             raise CommandNotSent(
                 f"{verb} not sent: its deadline passed while waiting for the connection"
             )
+        if not self._may_send():  # disconnected meanwhile; `close` did not wait for the connect
+            shared.discard()
         if shared.stream is not stream:  # removed by `close`
-            raise CommandNotSent(f"{verb} not sent: a signal handler disconnected the client")
+            raise CommandNotSent(f"{verb} not sent: the client was disconnected")
         sent = f"{verb} was sent to Faktory at {self._address!r}"
         try:
             # The reply is recorded before the first byte, and within `try`. So after an interrupt
@@ -170,6 +188,12 @@ class Connection:
         if read_now:
             reply.read()
         return reply
+
+    def _check_may_send(self) -> None:
+        if not self._may_send():
+            raise CommandNotSent(
+                "the client is not connected; call connect(), or use it in a with block"
+            )
 
     def _busy_message(self) -> str:
         return (

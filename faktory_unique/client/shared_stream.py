@@ -93,12 +93,22 @@ class SharedStream:
             self.stream = None
         self.unread = None
 
-    def end(self) -> None:
-        """Read the unread reply, send END and close. The caller holds the mutex."""
-        self.read_unread(None)
+    def end(self, deadline: float | None) -> None:
+        """Read the unread reply until the deadline, send END and close.
+
+        The caller holds the mutex.
+        """
+        if self.unread is not None:
+            self.unread.read(until=deadline)
         if self.stream is not None:
             self.stream.end()
             self.stream = None
+
+    def abort(self) -> None:
+        """End the connection while another thread holds the mutex: its command fails."""
+        stream = self.stream  # the other thread can discard it at any time
+        if stream is not None:
+            stream.abort()
 
     def read_unread(self, deadline: float | None) -> bool:
         """Read the unread reply, if there is one. The caller holds the mutex.
@@ -182,8 +192,12 @@ class PendingReply:
             return True  # `read` waits until its own deadline only
         return self._stream.wait_readable(deadline)
 
-    def read(self) -> None:
-        """Read the reply, unless it has been read. The caller holds the mutex."""
+    def read(self, until: float | None = None) -> None:
+        """Read the reply, unless it has been read. The caller holds the mutex.
+
+        Args:
+            until: a time of `time.monotonic` at which to give up, if that is before the deadline.
+        """
         if self._result is not None:
             return
         if self._shared.unread is not self:  # its stream has been discarded
@@ -194,6 +208,8 @@ class PendingReply:
         deadline = self._deadline
         if deadline is not None:
             deadline = max(deadline, time.monotonic() + _READ_GRACE)
+        if until is not None:
+            deadline = until if deadline is None else min(deadline, until)
         try:
             self._result = self._stream.read_reply(deadline)
         except (OSError, ValueError) as exc:

@@ -87,6 +87,10 @@ class Stream(ABC):
         """Close the connection, even if a forked child still holds a copy of it."""
 
     @abstractmethod
+    def abort(self) -> None:
+        """End the connection while another thread uses it. Its command fails; it calls `close`."""
+
+    @abstractmethod
     def detach(self) -> None:
         """Close this process's copy only. Another process continues to use the connection."""
 
@@ -165,9 +169,14 @@ class SocketStream(Stream):
 
     def close(self) -> None:
         """Shut the connection down. This also ends it for other copies of the socket."""
-        with contextlib.suppress(OSError):
-            self._socket.shutdown(socket.SHUT_RDWR)
+        self.abort()
         self._socket.close()
+
+    def abort(self) -> None:
+        """Shut the connection down. A thread that waits for it is woken; the socket stays open."""
+        with contextlib.suppress(OSError):
+            # Not `SSLSocket.shutdown`: after it, other threads would send without encryption.
+            socket.socket.shutdown(self._socket, socket.SHUT_RDWR)
 
     def detach(self) -> None:
         """Close this copy of the socket."""

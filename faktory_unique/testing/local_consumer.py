@@ -9,15 +9,22 @@ from faktory_unique.worker.consumer_run import ConsumerRun
 from faktory_unique.worker.handler_call import perform
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from faktory_unique.worker.handler_call import HandlerCall, JobResult
     from faktory_unique.worker.reservation import Reservation
 
 
 class _LocalRun(ConsumerRun):
-    """A run that processes each job in the thread that fetches it."""
+    """A run that fetches and processes each job in the thread that calls `run`."""
 
     def start(self) -> None:
         """Start nothing: there are no processes."""
+
+    def fetch(self, fetch_jobs: Callable[[], None], is_over: Callable[[], bool]) -> None:
+        """Run the loop in this thread."""
+        del is_over
+        fetch_jobs()
 
     def _dispatch(self, reservation: Reservation) -> None:
         self._process(reservation)

@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING, ClassVar, Self
 
 from faktory_unique._pyfaktory import State, StockConsumer
 from faktory_unique._util import log
-from faktory_unique.client.client import FETCH_TIMEOUT, Client
-from faktory_unique.errors import AuthenticationFailed, CommandNotSent, CommandRefused, FaktoryError
+from faktory_unique.client.client import Client
+from faktory_unique.errors import CommandNotSent
 from faktory_unique.locks.job_validation import validated_queues
 from faktory_unique.middleware import overrides, validated_chain
 
-from .consumer_run import REQUEUE_SECONDS, TICK_SECONDS, ConsumerRun
+from .consumer_run import STOP_SECONDS, ConsumerRun
+from .fetcher import Fetcher
 from .process_pool import ProcessPool
 from .processor import JobProcessor
 from .signals import on_stop_signals
@@ -28,12 +29,6 @@ if TYPE_CHECKING:
 
     from faktory_unique.middleware import Middleware
 
-
-_FIRST_PAUSE_SECONDS = 0.1
-_LONGEST_PAUSE_SECONDS = 5.0
-
-# Terminated by the server, or disconnected by a call of `client.disconnect`.
-_FINAL_STATES = {State.TERMINATING, State.DISCONNECTED}
 
 
 class Consumer(StockConsumer):
@@ -157,9 +152,10 @@ class Consumer(StockConsumer):
     def run(self) -> None:
         """Fetch and process jobs until SIGTERM, Ctrl-C, `stop`, or the server's terminate.
 
-        Then `run` waits for the FETCH in flight, and jobs have `grace_period` seconds to end. The
-        process of a job that takes longer is killed, and the job is requeued: it runs again, and no
-        retry is spent. A lost connection is reopened. A signal stops a run in the main thread only.
+        Then the FETCH in flight and the jobs have `grace_period` seconds to end. The process of a
+        job that takes longer is killed, and the job is requeued: it runs again, and no retry is
+        spent. `run` returns at most 5 s after the grace period, whatever Faktory does. A lost
+        connection is reopened. A signal stops a run in the main thread only.
 
         Raises:
             AuthenticationFailed: the password is wrong or missing.
@@ -186,7 +182,8 @@ class Consumer(StockConsumer):
                 )
                 for each in self.middleware:
                     each.on_consumer_start()
-                self._fetch_until_stopped(run)
+                fetcher = Fetcher(self.client, run, self.get_queues, self._is_stopped)
+                run.fetch(fetcher.fetch_jobs, fetcher.is_over)
             finally:
                 self._shut_down(run)
                 atexit.unregister(self._stop_at_exit)
@@ -208,7 +205,10 @@ class Consumer(StockConsumer):
         """End a run in a daemon thread at once: the main thread has ended without `stop`."""
         self.stop()
         self.stop()
-        self._run_ended.wait(REQUEUE_SECONDS + FETCH_TIMEOUT)
+        self._run_ended.wait(STOP_SECONDS)
+
+    def _is_stopped(self) -> bool:
+        return self._stop_calls > 0
 
     def _check_picklable(self, value: object, name: str, hint: str) -> None:
         """Check now, and not when a job arrives, that a value can be sent to a child process.
@@ -221,43 +221,7 @@ class Consumer(StockConsumer):
         except Exception as exc:
             raise TypeError(f"{name} cannot be pickled: {exc}; {hint}") from exc
 
-    def _fetch_until_stopped(self, run: ConsumerRun) -> None:
-        pause = _FIRST_PAUSE_SECONDS
-        while not self._stop_calls and self.client.state not in _FINAL_STATES:
-            if self.client.state is State.QUIET:
-                time.sleep(TICK_SECONDS)
-                continue
-            if not run.acquire_slot():
-                continue
-            since = time.monotonic(), self.client.now()
-            try:
-                job = self.client._fetch(self.get_queues())  # noqa: SLF001  # the superclass's name
-            except AuthenticationFailed:
-                run.release_slot()
-                raise
-            except FaktoryError as exc:
-                run.release_slot()
-                source = "Faktory: " if isinstance(exc, CommandRefused) else ""
-                log.warning(
-                    'FETCH failed, will be retried: next_in=%.1fs error="%s%s"', pause, source, exc
-                )
-                self._sleep(pause)
-                pause = min(pause * 2, _LONGEST_PAUSE_SECONDS)
-                continue
-            pause = _FIRST_PAUSE_SECONDS
-            if job is None:
-                run.release_slot()
-            else:
-                run.submit(job, since)
-
-    def _sleep(self, seconds: float) -> None:
-        """Wait for some seconds, or until `stop` is called."""
-        deadline = time.monotonic() + seconds
-        while not self._stop_calls and (left := deadline - time.monotonic()) > 0:
-            time.sleep(min(left, TICK_SECONDS))
-
     def _shut_down(self, run: ConsumerRun) -> None:
-        # The grace period begins at the stop, not at the end of the FETCH that was in flight then.
         elapsed = time.monotonic() - self._stopped_at if self._stop_calls else 0.0
         run.shut_down(max(0.0, self.grace_period - elapsed), lambda: self._stop_calls > 1)
         # Reset here and not at the start of `run`: a `stop` that was called before must count.

@@ -31,10 +31,14 @@ TICK_SECONDS = 0.1
 
 # Time to requeue the jobs that did not end in time. With a grace period of 25 s that is within the
 # 30 s that Kubernetes and others leave a process between SIGTERM and SIGKILL.
-REQUEUE_SECONDS = 3.0
+_REQUEUE_SECONDS = 3.0
 
 # Time for one more try of the reports that have failed until then.
 _LAST_REPORT_SECONDS = 0.5
+
+# The longest time from the end of the grace period to the end of a program: requeues, last reports,
+# the end of the processes, and `Client.disconnect`.
+STOP_SECONDS = 5.0
 
 # The delay of a job that is requeued because there was no process or thread for it.
 _NO_PROCESS_DELAY_SECONDS = 10.0
@@ -48,12 +52,17 @@ class ConsumerRun:
         processor: starts and finishes the jobs.
         pool: the processes that run the handlers.
         concurrency: the number of jobs in flight at the same time.
+
+    Attributes:
+        shuts_down: whether no more jobs are to be fetched.
     """
 
     def __init__(
         self, client: Client, processor: JobProcessor, pool: ProcessPool, concurrency: int
     ) -> None:
         self.pool = pool
+        self.shuts_down = False
+        self._is_fetching = False  # whether the thread that fetches has a slot
         self._client = client
         self._processor = processor
         self._concurrency = concurrency
@@ -66,12 +75,37 @@ class ConsumerRun:
         """Start the processes, so that no job waits for a start."""
         self.pool.start()
 
+    def fetch(self, fetch_jobs: Callable[[], None], is_over: Callable[[], bool]) -> None:
+        """Run the loop that fetches jobs in another thread, and wait until it is over.
+
+        Its FETCH may still be in flight: a server that hangs must not delay the shutdown.
+
+        Raises:
+            BaseException: the exception that has ended the loop.
+        """
+        raised: list[BaseException] = []
+
+        def run() -> None:
+            try:
+                fetch_jobs()
+            except BaseException as exc:  # noqa: BLE001  # raised below
+                raised.append(exc)
+
+        thread = threading.Thread(target=run, name="faktory-fetch", daemon=True)
+        thread.start()
+        while thread.is_alive() and not is_over():
+            thread.join(TICK_SECONDS)
+        if raised:
+            raise raised[0]
+
     def acquire_slot(self) -> bool:
-        """Acquire a slot. Return False if none was free for `TICK_SECONDS`."""
-        return self._slots.acquire(timeout=TICK_SECONDS)
+        """Acquire a slot for a job to fetch. Return False if none was free for `TICK_SECONDS`."""
+        self._is_fetching = self._slots.acquire(timeout=TICK_SECONDS)
+        return self._is_fetching
 
     def release_slot(self) -> None:
-        """Release an acquired slot."""
+        """Release the acquired slot: no job was fetched."""
+        self._is_fetching = False
         self._slots.release()
 
     def submit(self, job: Payload, since: tuple[float, float]) -> None:
@@ -81,7 +115,12 @@ class ConsumerRun:
             job: the payload as fetched.
             since: the time just before FETCH was sent; see `Reservation`.
         """
-        self._dispatch(Reservation(self._client, job, since, self._shutting_down))
+        self._is_fetching = False
+        reservation = Reservation(self._client, job, since, self._shutting_down)
+        if self._shutting_down.is_set():  # it came too late, and is only requeued
+            self._process(reservation)
+        else:
+            self._dispatch(reservation)
 
     def _dispatch(self, reservation: Reservation) -> None:
         """Pass a job to another thread, so that the thread of `run` notices a stop meanwhile.
@@ -99,7 +138,7 @@ class ConsumerRun:
             thread.start()
         except RuntimeError as exc:
             self._processor.finish(reservation, _log_shortage("thread", reservation.job, exc))
-            self.release_slot()
+            self._slots.release()
 
     def _process_jobs(self, reservation: Reservation | None) -> None:
         """Process one job after another in this thread, until None is submitted."""
@@ -117,7 +156,7 @@ class ConsumerRun:
             self._processor.finish(reservation, result)
             self._idle_threads.release()  # before the slot, or the next job starts another thread
         finally:
-            self.release_slot()
+            self._slots.release()
 
     def _perform(self, call: HandlerCall) -> JobResult:
         """Run a job's handler in a process. Return the job's result."""
@@ -135,22 +174,29 @@ class ConsumerRun:
     def shut_down(self, grace: float, is_grace_over: Callable[[], bool]) -> None:
         """Wait for the jobs in flight. After the grace period, kill their processes; requeue them.
 
+        A FETCH in flight counts as a job until it is answered.
+
         Args:
             grace: seconds for the jobs to end.
             is_grace_over: returns whether the grace period has been ended early.
         """
+        self.shuts_down = True
         in_flight = self._await_jobs(self._concurrency, 0)
-        if in_flight:
-            log.info("consumer stopping: in_flight=%d grace=%.1fs", in_flight, grace)
+        if in_flight > self._is_fetching:
+            jobs = in_flight - self._is_fetching
+            log.info("consumer stopping: in_flight=%d grace=%.1fs", jobs, grace)
         in_flight = self._await_jobs(in_flight, grace, is_grace_over)
         killed = self.pool.kill()
         if killed:
             log.warning("jobs not ended within the grace period, will be requeued: jobs=%d", killed)
-        in_flight = self._await_jobs(in_flight, REQUEUE_SECONDS)
+        in_flight = self._await_jobs(in_flight, _REQUEUE_SECONDS)
         self._shutting_down.set()
         in_flight = self._await_jobs(in_flight, _LAST_REPORT_SECONDS)
-        if in_flight:
-            log.warning("jobs not reported, their reservations will expire: jobs=%d", in_flight)
+        if in_flight > self._is_fetching:
+            jobs = in_flight - self._is_fetching
+            log.warning("jobs not reported, their reservations will expire: jobs=%d", jobs)
+        if self._is_fetching:
+            log.warning("FETCH not answered: if it gets a job, its reservation will expire")
         for _ in range(self._concurrency):
             self._submitted.put(None)
         self.pool.close()

@@ -75,7 +75,7 @@ class ChunkStream(Stream):
     def send(self, command, deadline):
         raise NotImplementedError  # nothing is sent over it
 
-    is_idle = wait_readable = end = close = detach = send
+    is_idle = wait_readable = end = close = abort = detach = send
 
 
 class PacedStream(SocketStream):

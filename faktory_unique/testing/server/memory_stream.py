@@ -61,6 +61,10 @@ class MemoryStream(Stream):
         """End the connection."""
         self._session.close()
 
+    def abort(self) -> None:
+        """End the connection."""
+        self._session.close()
+
     def detach(self) -> None:
         """Do nothing: a forked child has a copy of the fake, and this process keeps its own."""
 
