@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 
 _NO_VALUES: Mapping[str, str] = MappingProxyType({})
 
-_mutex = threading.Lock()
+# By process id: a forked process may inherit a mutex that a thread of its parent had acquired.
+_mutexes: dict[int, threading.Lock] = {}
 # The open blocks, in the order in which they were entered: their values, and the values before.
 _blocks: list[tuple[Mapping[str, str], dict[str, str | None]]] = []
 # The values of the innermost open block of this thread or task.
@@ -46,7 +47,7 @@ def override(values: Mapping[str, str]) -> Iterator[None]:
     Blocks nest. Blocks of several threads may end in any order.
     """
     outer = _values_here.get()
-    with _mutex:
+    with _mutex():
         block = (values, {name: os.environ.get(name) for name in values})
         _blocks.append(block)
         os.environ.update(values)
@@ -55,8 +56,12 @@ def override(values: Mapping[str, str]) -> Iterator[None]:
         yield
     finally:
         _values_here.set(outer)
-        with _mutex:
+        with _mutex():
             _end_block(block)
+
+
+def _mutex() -> threading.Lock:
+    return _mutexes.setdefault(os.getpid(), threading.Lock())
 
 
 def _end_block(block: tuple[Mapping[str, str], dict[str, str | None]]) -> None:

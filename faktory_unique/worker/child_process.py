@@ -8,6 +8,7 @@ next job.
 from __future__ import annotations
 
 import contextlib
+import os
 import pickle
 import select
 import signal
@@ -33,8 +34,8 @@ _EXIT_CHECK_MILLISECONDS = 1_000
 _MAX_PROCESSES_TRIED = 3
 
 # One start at a time: a process that is forked while another's pipe is being made would inherit it,
-# and keep it open.
-_start_mutex = threading.Lock()
+# and keep it open. By process id: a forked process inherits the mutex of its own start, acquired.
+_start_mutexes: dict[int, threading.Lock] = {}
 
 
 class ProcessEnded(Exception):
@@ -75,7 +76,7 @@ class ChildProcess:
         if self._running is not None and self._running.process.is_alive():
             return self._running
         self._discard()
-        with _start_mutex:
+        with _start_mutexes.setdefault(os.getpid(), threading.Lock()):
             ours, theirs = self._context.Pipe()
             process = self._context.Process(  # type: ignore[attr-defined]  # typeshed leaves it to each context
                 target=run_jobs, args=[theirs], name="faktory-worker"

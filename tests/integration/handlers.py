@@ -7,12 +7,13 @@ import gc
 import os
 import signal
 import sys
+import threading
 import time
 from multiprocessing.connection import Connection
 from multiprocessing.util import Finalize
 from pathlib import Path
 
-from faktory_unique import RetryLater, current_job
+from faktory_unique import Client, Consumer, RetryLater, current_job
 
 
 def note(path, text="ran"):
@@ -25,6 +26,23 @@ def note_slowly(path, seconds):
     note(path, "started")
     time.sleep(seconds)
     note(path, "ended")
+
+
+def consume(path, url):
+    """Run a consumer in the handler until its own handler has noted a line."""
+    with Client(url, role="consumer") as client:
+        consumer = Consumer(client, ["inner"], concurrency=1, grace_period=5)
+        consumer.register("Unique.note", note)
+        thread = threading.Thread(target=_stop_after_note, args=[consumer, path])
+        thread.start()
+        consumer.run()
+        thread.join()
+
+
+def _stop_after_note(consumer, path):
+    while not Path(path).exists():
+        time.sleep(0.05)
+    consumer.stop()
 
 
 def note_jid(jid, path):

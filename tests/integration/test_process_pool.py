@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from faktory_unique import Client, Consumer, Job, Middleware
+from faktory_unique import Client, Consumer, Job, Middleware, Producer
 from faktory_unique.worker.child_process import ChildProcess, NotStarted, ProcessEnded
 from faktory_unique.worker.handler_call import HandlerCall
 from faktory_unique.worker.process_pool import ProcessPool
@@ -451,3 +451,23 @@ def test_a_fetch_without_a_reply_delays_a_stop_by_seconds_only(
         thread.join(PATIENCE)
         assert time.monotonic() - since < 25
         server.resume()
+
+
+@pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork:DeprecationWarning")
+def test_consumer_runs_in_a_forked_handler(client, faktory_url, note_job, notes, wait_for):
+    """The handler's process inherits the mutex of its own start, acquired."""
+    Producer(client).push(note_job(queue="inner"))
+    process = ChildProcess(multiprocessing.get_context("fork"))
+    job = {"jid": "jid-00000001", "jobtype": "Outer", "args": [notes.path, faktory_url]}
+    results = []
+    call = HandlerCall((), handlers.consume, job)
+    thread = threading.Thread(target=lambda: results.append(process.perform(call)))
+    thread.start()
+    try:
+        wait_for(lambda: notes() == ["ran"])
+        wait_for(lambda: results == [None])
+    finally:
+        process.kill()
+        with contextlib.suppress(ProcessEnded):
+            thread.join(20)
+        process.close(0)

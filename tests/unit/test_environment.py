@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import signal
 import threading
 from contextlib import ExitStack
 
 import pytest
 
+from faktory_unique import _environment
 from faktory_unique._environment import override, variable
 from tests.patience import PATIENCE
 
@@ -96,3 +98,15 @@ def test_blocks_that_end_in_any_order_restore_the_variable(order):
         stacks[n].close()
         left.remove(n)
         assert os.environ[NAME] == (f"block {max(left)}" if left else "outside")
+
+
+@pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork:DeprecationWarning")
+def test_block_in_a_forked_process_waits_for_no_thread_of_its_parent():
+    """Another thread held the mutex at the fork. Nothing would release it in the child."""
+    with _environment._mutex():
+        pid = os.fork()
+        if pid == 0:
+            signal.alarm(20)
+            with override({NAME: "child"}):
+                os._exit(0 if os.environ[NAME] == "child" else 1)
+        assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
