@@ -31,12 +31,15 @@ _STOPPING = (PushStatus.UNKNOWN, PushStatus.NOT_SENT)
 class Progress(Enum):
     """The state of the push of a chunk."""
 
-    BEGUN = "no lock is acquired"
+    BEGUN = "some locks may be acquired"
     ACQUIRED = "the locks are acquired, nothing is sent"
     UNKNOWN = "the jobs may have been sent; their results are unknown"
     SENT = "the jobs are sent, the reply is not received"
     RECEIVED = "the results are received, the locks are not finalized"
     FINALIZED = "nothing is left to do"
+
+
+_NOTHING_SENT = (Progress.BEGUN, Progress.ACQUIRED)
 
 
 class ChunkPush:
@@ -77,7 +80,7 @@ class ChunkPush:
         """
         if self._pid != os.getpid():
             return  # a hook has forked, and this is its child: the chunk belongs to the parent
-        if self._progress is Progress.ACQUIRED:
+        if self._progress in _NOTHING_SENT:
             self._locks.roll_back()
         self.receive()
         self.finalize()
@@ -95,7 +98,7 @@ class ChunkPush:
         """Acquire the locks and encode the jobs. Add the results of duplicates.
 
         Raises:
-            StoreError: a lock could not be acquired. Those that were acquired are rolled back.
+            StoreError: a lock could not be acquired. `end` rolls back those that were.
             InvalidJob: a job cannot be written as JSON.
         """
         self._results.update(self._locks.acquire())

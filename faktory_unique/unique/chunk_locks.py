@@ -61,7 +61,7 @@ class ChunkLocks:
         """Acquire the locks. Return the results of the duplicates.
 
         Raises:
-            StoreError: they could not be acquired; those that were are rolled back.
+            StoreError: they could not be acquired. The caller must roll back those that were.
         """
         results: Results = {}
         requests: dict[int, LockRequest] = {}
@@ -80,7 +80,6 @@ class ChunkLocks:
             found = acquire_locks(self._context, requests)
         except StoreError as exc:
             if not all(request.may_push_unlocked for request in requests.values()):
-                self.roll_back()
                 raise
             self._include_unlocked(requests, exc)
             return results
@@ -148,22 +147,26 @@ class ChunkLocks:
         Returns:
             The results that changed while locks were confirmed or rolled back.
         """
-        changed: Results = {}
         pushed: dict[int, LockRequest] = {}
+        unlocked: dict[int, LockRequest] = {}
         writes: list[tuple[LockRequest, Transition]] = []
         for i, request in self.included.items():
             status = results[i].status
             if status is PushStatus.PUSHED:
                 self._context.pushes.record_pushed(request.submitted_jid)
+            elif status is PushStatus.UNKNOWN:
+                self._context.pushes.record_unknown(request.submitted_jid, request.owner)
             if status is PushStatus.PUSHED and request.status_if_pushed is PushStatus.PUSHED:
                 pushed[i] = request
                 writes.append((request, request.confirm_transition()))
             else:
-                changed[i] = self._result_without_lock(request, results[i])
+                unlocked[i] = request
         for i, request in self.included.items():
             if request.acquired and results[i].status not in _MAY_BE_ON_SERVER:
                 writes.append((request, request.rollback_transition()))
         found = apply_or_defer(self._context, writes, self._leased_at)
+        # Events come after all writes: a hook can raise SystemExit.
+        changed = {i: self._result_without_lock(r, results[i]) for i, r in unlocked.items()}
         elapsed = self._context.clock() - self._leased_at
         for n, (i, request) in enumerate(pushed.items()):
             result = results[i]
@@ -186,7 +189,6 @@ class ChunkLocks:
         if result.status is PushStatus.PUSHED:
             return unlocked_result(request, result)
         if result.status is PushStatus.UNKNOWN:
-            self._context.pushes.record_unknown(request.submitted_jid, request.owner)
             self._emit(request, EventName.PUSH_UNKNOWN)
             return leased_result(request, result)
         if result.status is PushStatus.DUPLICATE:

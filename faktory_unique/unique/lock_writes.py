@@ -96,15 +96,16 @@ def apply_or_defer(
         return context.store.run([transition for _, transition in writes])
     except StoreError as exc:
         elapsed = context.clock() - leased_at
-        for request, transition in writes:
-            if transition not in exc.done:
-                seconds = request.policy.lease - elapsed
-                if transition.replaces is not None:  # later, the tombstone may have expired
-                    seconds = min(seconds, SWAP_DEFER_SECONDS)
-                on_applied = partial(_emit_applied, context, request)
-                context.deferred.defer(transition, seconds, on_applied, yields=True)
-                detail = f"{exc}; applied once the store is back"
-                request.emit(context.hooks, EventName.STORE_ERROR, detail)
+        failed = [(request, write) for request, write in writes if write not in exc.done]
+        for request, transition in failed:
+            seconds = request.policy.lease - elapsed
+            if transition.replaces is not None:  # later, the tombstone may have expired
+                seconds = min(seconds, SWAP_DEFER_SECONDS)
+            on_applied = partial(_emit_applied, context, request)
+            context.deferred.defer(transition, seconds, on_applied, yields=True)
+        for request, _ in failed:
+            detail = f"{exc}; applied once the store is back"
+            request.emit(context.hooks, EventName.STORE_ERROR, detail)
         return None
 
 
