@@ -1,8 +1,9 @@
-"""The logger; escaped and short forms of foreign text for messages; bounds of texts; RLocks."""
+"""The logger; escaped and short forms of foreign text for messages; selectors; RLocks."""
 
 from __future__ import annotations
 
 import logging
+import selectors
 from contextlib import suppress
 from typing import TYPE_CHECKING, TypeGuard
 
@@ -90,6 +91,15 @@ class FirstTimes:
             return False
         self._names.add(name)
         return True
+
+
+def new_selector() -> selectors.BaseSelector:
+    """Return a selector that uses `poll`, or the platform's default if there is no `poll`.
+
+    `select` cannot handle descriptors above 1023, and `epoll` needs one of its own. But Windows has
+    `select` alone, and so has a program that eventlet has patched.
+    """
+    return getattr(selectors, "PollSelector", selectors.DefaultSelector)()
 
 
 def held_by_this_thread(lock: RLock) -> bool:

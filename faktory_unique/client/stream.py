@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import re
-import select
+import selectors
 import socket
 import ssl
 import time
 from abc import ABC, abstractmethod
+
+from faktory_unique._util import new_selector
 
 _READ_SIZE = 65_536
 
@@ -153,12 +155,12 @@ class SocketStream(Stream):
 
     def _poll(self, seconds: float | None) -> bool:
         """Wait until the socket can be read or has been closed. Return False after `seconds`."""
-        poll = select.poll()  # select() cannot handle descriptors above 1023
-        try:
-            poll.register(self._socket, select.POLLIN)
-        except ValueError:  # closed, for example by a signal handler
-            return True
-        return bool(poll.poll(None if seconds is None else 1_000 * seconds))
+        with new_selector() as selector:
+            try:
+                selector.register(self._socket, selectors.EVENT_READ)
+            except ValueError:  # closed, for example by a signal handler
+                return True
+            return bool(selector.select(seconds))
 
     def end(self) -> None:
         """Send END, if the socket takes it at once, and close."""
@@ -175,8 +177,11 @@ class SocketStream(Stream):
     def abort(self) -> None:
         """Shut the connection down. A thread that waits for it is woken; the socket stays open."""
         with contextlib.suppress(OSError):
-            # Not `SSLSocket.shutdown`: after it, other threads would send without encryption.
-            socket.socket.shutdown(self._socket, socket.SHUT_RDWR)
+            if isinstance(self._socket, ssl.SSLSocket):
+                # Not its own method: before the shutdown, other threads would send as plain text.
+                super(ssl.SSLSocket, self._socket).shutdown(socket.SHUT_RDWR)
+            else:
+                self._socket.shutdown(socket.SHUT_RDWR)
 
     def detach(self) -> None:
         """Close this copy of the socket."""

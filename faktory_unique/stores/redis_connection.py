@@ -6,7 +6,7 @@ features that are not needed to send one command after the other.
 
 from __future__ import annotations
 
-import select
+import selectors
 from itertools import islice
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -15,6 +15,8 @@ import hiredis
 from redis.connection import DefaultParser
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import InvalidResponse
+
+from faktory_unique._util import new_selector
 
 if TYPE_CHECKING:
     import socket
@@ -59,8 +61,8 @@ class RedisConnection:
         self._socket: socket.socket = connection._sock  # type: ignore[assignment]  # noqa: SLF001  # open, and there is no other way to it
         self._reader = hiredis.Reader(InvalidResponse, DefaultParser.parse_error)
         self._buffer = bytearray(_READ_BUFFER_BYTES)
-        self._readable = select.poll()
-        self._readable.register(self._socket, select.POLLIN)
+        self._readable = new_selector()
+        self._readable.register(self._socket, selectors.EVENT_READ)
         self._blocking_reads_left = 0
 
     def exchange(self, commands: Iterable[Command], *, busy_poll: bool) -> list[Reply]:
@@ -109,7 +111,7 @@ class RedisConnection:
 
     def _busy_poll(self) -> None:
         """Poll until the socket is readable, for 40 µs at most."""
-        poll, deadline = self._readable.poll, perf_counter() + _BUSY_POLL_SECONDS
+        poll, deadline = self._readable.select, perf_counter() + _BUSY_POLL_SECONDS
         while not poll(0):
             if perf_counter() > deadline:
                 self._blocking_reads_left = _BLOCKING_READS_AFTER_BUSY_POLL
@@ -117,8 +119,9 @@ class RedisConnection:
 
     def is_idle(self) -> bool:
         """Return whether the connection is open and no bytes wait to be read."""
-        return not (self._reader.has_data() or self._readable.poll(0))
+        return not (self._reader.has_data() or self._readable.select(0))
 
     def close(self) -> None:
         """Close the connection."""
+        self._readable.close()
         self._connection.disconnect()

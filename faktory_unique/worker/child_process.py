@@ -10,11 +10,13 @@ from __future__ import annotations
 import contextlib
 import os
 import pickle
-import select
+import selectors
 import signal
 import threading
 import time
 from typing import TYPE_CHECKING, NamedTuple
+
+from faktory_unique._util import new_selector
 
 from .child import STARTED, Message, run_jobs
 
@@ -28,7 +30,7 @@ if TYPE_CHECKING:
 
 # The time between checks that a process still exists. Its pipe may stay open although it is gone:
 # another process may have inherited a copy of its end.
-_EXIT_CHECK_MILLISECONDS = 1_000
+_EXIT_CHECK_SECONDS = 1.0
 
 # A process can die while it is idle. The next job must not fail for that: another process gets it.
 _MAX_PROCESSES_TRIED = 3
@@ -47,11 +49,11 @@ class NotStarted(Exception):
 
 
 class _RunningProcess(NamedTuple):
-    """A process that was started, with its pipe and the poller of both."""
+    """A process that was started, with its pipe, and a selector of both that is made only once."""
 
     process: BaseProcess
     pipe: Connection
-    poller: select.poll  # made once; multiprocessing's own `wait` makes a new one each time
+    selector: selectors.BaseSelector
 
 
 class ChildProcess:
@@ -88,10 +90,10 @@ class ChildProcess:
                 raise
             finally:
                 theirs.close()
-        poller = select.poll()
-        poller.register(ours, select.POLLIN)
-        poller.register(process.sentinel, select.POLLIN)
-        self._running = _RunningProcess(process, ours, poller)
+        selector = new_selector()
+        selector.register(ours, selectors.EVENT_READ)
+        selector.register(process.sentinel, selectors.EVENT_READ)
+        self._running = _RunningProcess(process, ours, selector)
         self._calls = 0
         return self._running
 
@@ -178,17 +180,17 @@ class ChildProcess:
 
     def _messages(self, running: _RunningProcess) -> Iterator[bytes]:
         """Yield each pickled message of the process until it has ended."""
-        process, pipe, poller = running
+        process, pipe, selector = running
         ended = False
         while True:
             if self._killed:  # while the process was being started
                 process.kill()
-            ready = {fd for fd, _ in poller.poll(0 if ended else _EXIT_CHECK_MILLISECONDS)}
+            ready = {key.fd for key, _ in selector.select(0 if ended else _EXIT_CHECK_SECONDS)}
             if pipe.fileno() in ready:
                 try:
                     pickled = pipe.recv_bytes()
                 except (EOFError, OSError):  # closed by the handler, or by the end of the process
-                    poller.unregister(pipe)
+                    selector.unregister(pipe)
                 else:
                     yield pickled
             elif ended:
@@ -204,6 +206,7 @@ class ChildProcess:
         if running is not None:
             running.process.kill()
             running.process.join()
+            running.selector.close()
             running.pipe.close()
 
 

@@ -50,6 +50,7 @@ class Consumer(StockConsumer):
         middleware: the chain, the first outermost.
 
     Raises:
+        NotImplementedError: this is Windows.
         TypeError: client or middleware are of another type, or a middleware with a `perform`
             cannot be pickled for the process that runs the handler.
         ValueError: the client's role is "producer"; a middleware is listed twice; two middlewares
@@ -72,6 +73,7 @@ class Consumer(StockConsumer):
         *,
         middleware: Iterable[Middleware] = (),
     ) -> None:
+        self._run_class.check_platform()
         if not isinstance(client, Client):
             raise TypeError(
                 f"{client!r} is not faktory_unique's Client; make one with the same arguments, "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 import time
 from contextvars import Context
@@ -70,6 +71,20 @@ class ConsumerRun:
         self._shutting_down = threading.Event()
         self._idle_threads = threading.Semaphore(0)  # those that wait for a job, or are about to
         self._submitted: SimpleQueue[Reservation | None] = SimpleQueue()
+
+    @staticmethod
+    def check_platform() -> None:
+        """Check that handlers can run here.
+
+        Raises:
+            NotImplementedError: this is Windows.
+        """
+        if sys.platform == "win32":
+            raise NotImplementedError(
+                "Consumer does not run on Windows, which cannot wait for the pipes and ends of the "
+                "handlers' processes together; run the worker in WSL or a Linux container. Client "
+                "and Producer work here, and LocalConsumer for tests"
+            )
 
     def start(self) -> None:
         """Start the processes, so that no job waits for a start."""

@@ -76,12 +76,12 @@ class PollCounter:
 
     def __init__(self, connection, monkeypatch):
         self.polls = 0
-        self._poll = connection._readable.poll
+        self._select = connection._readable.select
         monkeypatch.setattr(connection, "_readable", self)
 
-    def poll(self, milliseconds):
+    def select(self, seconds):
         self.polls += 1
-        return self._poll(milliseconds)
+        return self._select(seconds)
 
 
 def test_a_reply_is_polled_for_before_blocking(connect, monkeypatch):
