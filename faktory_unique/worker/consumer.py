@@ -30,7 +30,6 @@ if TYPE_CHECKING:
     from faktory_unique.middleware import Middleware
 
 
-
 class Consumer(StockConsumer):
     """pyfaktory's Consumer with a chain of middleware.
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import logging
 import time
 from typing import TYPE_CHECKING
 
 from faktory_unique._pyfaktory import State
+from faktory_unique._util import log
 from faktory_unique.errors import AuthenticationFailed, CommandRefused, FaktoryError
 
 from .consumer_run import TICK_SECONDS
@@ -17,8 +17,6 @@ if TYPE_CHECKING:
     from faktory_unique.client.client import Client
 
     from .consumer_run import ConsumerRun
-
-log = logging.getLogger("faktory_unique")
 
 _FIRST_PAUSE_SECONDS = 0.1
 _LONGEST_PAUSE_SECONDS = 5.0

@@ -390,9 +390,9 @@ def test_invalid_reply_leaves_the_locks_leased(steps, unique):
 
 
 def test_one_result_is_not_a_list_of_results(unique):
-    """A `PushResult` is a tuple of eight fields."""
+    """A `PushResult` is a tuple itself."""
     one = PushResult(PushStatus.PUSHED, "jid", "jid")
-    with pytest.raises(RuntimeError, match="no list of results for 8 jobs"):
+    with pytest.raises(RuntimeError, match=f"no list of results for {len(one)} jobs"):
         unique.push([job(n) for n in range(len(one))], lambda _jobs: one)
 
 
