@@ -11,13 +11,14 @@ protocol error, so an `except` written for pyfaktory still catches them.
 
 from __future__ import annotations
 
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from ._pyfaktory import StockProtocolError
 from ._util import visible_text
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from .results import PushResult
 
@@ -68,9 +69,14 @@ class StoreError(BatchError):
 
     Attributes:
         done: the lock transitions that are known to be applied although others failed.
+        found: the values found by the transitions that are known to be carried out.
+        refused: the transitions that Redis refused, and would refuse again at any later time.
     """
 
-    done: Sequence[Any] = ()  # of `Transition`, which is above this module
+    # Of `Transition`, which is above this module.
+    done: Sequence[Any] = ()
+    found: Mapping[Any, str | None] = MappingProxyType({})
+    refused: Sequence[Any] = ()
 
 
 class StoreUnavailable(StoreError, ConnectionError):

@@ -9,15 +9,15 @@ from __future__ import annotations
 import atexit
 import os
 import time
-from collections import OrderedDict
-from contextlib import suppress
-from threading import Event, RLock, Thread
-from typing import TYPE_CHECKING, NamedTuple, TypeAlias
+from threading import RLock
+from typing import TYPE_CHECKING
 
 from faktory_unique._util import held_by_this_thread, log
 from faktory_unique.errors import StoreError, StoreUnavailable
 
+from .retry_thread import RetryThread
 from .two_step import run_in_two_steps
+from .write_queue import Write, WriteQueue, lock_id_of, values_found
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -25,28 +25,15 @@ if TYPE_CHECKING:
     from faktory_unique.locks.transition import Transition
 
     from .base import Store
+    from .write_queue import LockId, OnApplied, OnRefused
 
 
 _BATCH_SIZE = 1_000
-_THREAD_NAME = "faktory-unique-deferred"
-
-# Seconds between retries of the background thread: each pause is twice the one before.
-_FIRST_RETRY_SECONDS, _LONGEST_RETRY_SECONDS = 0.2, 5.0
 
 # Seconds between the retries of `close`, and the time after which no retry begins. That is enough
 # for a store that is about to be back. Service managers do not wait much longer.
 _CLOSE_RETRY_SECONDS = (0.1, 0.2, 0.3, 0.4)
 _CLOSE_SECONDS = 1.0
-
-_LockId: TypeAlias = tuple[str, str]  # key and owner
-OnApplied: TypeAlias = "Callable[[Transition, str | None], None]"
-"""Called with a deferred transition once the store has replied, and with the value found."""
-
-
-class _Write(NamedTuple):
-    transition: Transition
-    expires_at: float  # a time of the clock
-    on_applied: OnApplied
 
 
 class DeferredWrites:
@@ -70,20 +57,24 @@ class DeferredWrites:
         self._clock = clock
         self._limit = limit
         self._sleep = sleep
+        self._closes_at_exit = False
         self._reset()
 
     def _reset(self) -> None:
-        self._writes: OrderedDict[_LockId, _Write] = OrderedDict()
+        self._writes = WriteQueue()
         self._mutex = RLock()  # it knows its owner, so a signal handler can ask
-        self._wake = Event()
-        self._thread: Thread | None = None
+        self._thread = RetryThread(self.flush, self._mutex)
         self._pid = os.getpid()
 
     def __len__(self) -> int:
         return len(self._writes)
 
     def apply_or_defer(
-        self, transition: Transition, seconds: float, on_applied: OnApplied
+        self,
+        transition: Transition,
+        seconds: float,
+        on_applied: OnApplied,
+        on_refused: OnRefused | None = None,
     ) -> str | None:
         """Apply a transition now, superseding a deferred write for the same lock.
 
@@ -91,25 +82,35 @@ class DeferredWrites:
             transition: the write.
             seconds: the time, in seconds, after which a deferred write expires.
             on_applied: called if the transition is deferred and the store replies to it later.
+            on_refused: called if it is deferred and the store then refuses it for good. By default
+                that is logged.
 
         Returns:
             The value found under the key; None if there was no lock.
 
         Raises:
-            StoreError: the store failed. The transition is deferred.
+            StoreError: the store failed. The transition is deferred, unless it is among those that
+                were `refused`.
         """
         if self._writes:
             self._reset_after_fork()
             with self._mutex:  # wait for a retry in another thread: it could undo this write
-                self._writes.pop(_lock_id(transition), None)
+                self._writes.remove(lock_id_of(transition))
         try:
             return run_in_two_steps(self._store, [transition])[0]
-        except StoreError:
-            self.defer(transition, seconds, on_applied, yields=False)
+        except StoreError as exc:
+            if not exc.refused:
+                self.defer(transition, seconds, on_applied, on_refused, yields=False)
             raise
 
     def defer(
-        self, transition: Transition, seconds: float, on_applied: OnApplied, *, yields: bool
+        self,
+        transition: Transition,
+        seconds: float,
+        on_applied: OnApplied,
+        on_refused: OnRefused | None = None,
+        *,
+        yields: bool,
     ) -> None:
         """Keep a transition, to apply it once the store is back. Arguments as `apply_or_defer`.
 
@@ -117,17 +118,16 @@ class DeferredWrites:
         that learns late that its push was accepted must not confirm a lock that a worker released.
         """
         self._reset_after_fork()
-        lock_id = _lock_id(transition)
+        lock_id = lock_id_of(transition)
         with self._mutex:
             if yields and lock_id in self._writes:
                 return
-            self._wake.clear()
-            if not self._writes:
+            if not self._closes_at_exit:
+                self._closes_at_exit = True
                 atexit.register(self.close)  # for a program that ends without close()
-            self._writes.pop(lock_id, None)
-            self._writes[lock_id] = _Write(transition, self._clock() + seconds, on_applied)
+            self._writes.put(Write(transition, self._clock() + seconds, on_applied, on_refused))
             if len(self._writes) > self._limit:
-                (key, _), _ = self._writes.popitem(last=False)
+                key, _ = self._writes.remove_oldest()
                 _log_dropped(key, f"more than {self._limit} deferred writes")
 
     def forbid_acquire(self, key: str, owner: str) -> None:
@@ -138,10 +138,7 @@ class DeferredWrites:
         if self._writes:
             self._reset_after_fork()
             with self._mutex:
-                write = self._writes.get((key, owner))
-                if write is not None:
-                    transition = write.transition.without_acquire()
-                    self._writes[key, owner] = write._replace(transition=transition)
+                self._writes.forbid_acquire((key, owner))
 
     def flush_keys(self, keys: Sequence[str]) -> None:
         """Apply the deferred writes for these keys, before the keys are locked again.
@@ -150,19 +147,21 @@ class DeferredWrites:
             StoreError: the store is still unavailable, or this thread already applies writes.
         """
         if self._writes:
-            wanted = set(keys)
-            self._apply([(key, owner) for key, owner in list(self._writes) if key in wanted])
+            self._apply(self._writes.of_keys(keys))
 
     def flush(self) -> bool:
         """Apply all deferred writes, if the store is back. Return whether none is left."""
         lock_ids = list(self._writes)
+        allow_probe = getattr(self._store, "allow_probe", None)
+        if lock_ids and allow_probe is not None:
+            allow_probe()  # these retries have pauses of their own
         try:
-            self._apply(lock_ids)
+            applied = self._apply(lock_ids)
         except StoreError as exc:
-            log.debug("deferred %d lock writes again: error=%s", len(lock_ids), exc)
+            log.debug("deferred %d lock writes again: error=%s", len(self._writes), exc)
         else:
-            if lock_ids:
-                log.info("store recovered: applied %d deferred lock writes", len(lock_ids))
+            if applied:
+                log.info("store recovered: applied %d deferred lock writes", applied)
         return not self._writes
 
     def close(self) -> None:
@@ -181,68 +180,60 @@ class DeferredWrites:
             for key, _ in self._writes:
                 _log_dropped(key, "store unavailable")
             self._writes.clear()
-            self._wake.set()
+            self._thread.wake()
+            self._closes_at_exit = False
         atexit.unregister(self.close)
 
     def flush_in_background(self) -> None:
         """Start a thread that retries until no write is left, unless it runs already."""
         self._reset_after_fork()
         with self._mutex:
-            if self._writes and self._thread is None:
-                thread = Thread(target=self._flush_until_empty, name=_THREAD_NAME, daemon=True)
-                with suppress(RuntimeError):  # no thread available: the next call tries again
-                    thread.start()
-                    self._thread = thread
+            if self._writes:
+                self._thread.ensure()
 
-    def _flush_until_empty(self) -> None:
-        pause = _FIRST_RETRY_SECONDS
-        try:
-            while True:
-                self._wake.wait(pause)
-                self.flush()
-                pause = min(pause * 2, _LONGEST_RETRY_SECONDS)
-                with self._mutex:
-                    if not self._writes:
-                        self._thread = None
-                        return
-        except BaseException:  # such as a hook's: `flush_in_background` starts another thread
-            with self._mutex:
-                self._thread = None
-            raise
+    def _apply(self, lock_ids: Sequence[LockId]) -> int:
+        """Apply the writes for these locks, in batches. Return how many the store carried out.
 
-    def _apply(self, lock_ids: Sequence[_LockId]) -> None:
-        """Apply the writes for these locks, in batches. Drop those that have expired."""
-        left = list(lock_ids)
+        Writes that have expired are dropped, and so are those that the store refuses for good.
+        """
+        applied, left = 0, list(lock_ids)
         while left:
             # No two of a batch may have the same key: the first owner of each key goes first.
             batch = set({key: (key, owner) for key, owner in reversed(left[:_BATCH_SIZE])}.values())
             left = [i for i in left if i not in batch]
-            self._apply_batch(batch)
+            applied += self._apply_batch(batch)
+        return applied
 
-    def _apply_batch(self, lock_ids: set[_LockId]) -> None:
+    def _apply_batch(self, lock_ids: set[LockId]) -> int:
         self._reset_after_fork()
         if held_by_this_thread(self._mutex):
             raise StoreUnavailable(
                 "this thread already applies deferred lock writes (pushing from a signal handler?)"
             )
-        with self._mutex:
-            now = self._clock()
-            writes = {i: self._writes[i] for i in lock_ids & self._writes.keys()}
-            for lock_id in [i for i, write in writes.items() if write.expires_at <= now]:
-                del self._writes[lock_id], writes[lock_id]
-            if not writes:
-                return
-            try:
-                found = run_in_two_steps(self._store, [w.transition for w in writes.values()])
-            except StoreError as exc:
-                for transition in exc.done:
-                    self._writes.pop(_lock_id(transition), None)
-                raise
-            for lock_id, write in writes.items():
-                if self._writes.get(lock_id) is write:  # a signal handler can defer another
-                    del self._writes[lock_id]
-        for write, value in zip(writes.values(), found, strict=True):
-            write.on_applied(write.transition, value)  # without the mutex: a hook may push
+        applied = 0
+        while True:
+            error: StoreError | None = None
+            with self._mutex:
+                writes = self._writes.unexpired(lock_ids, self._clock())
+                if not writes:
+                    return applied
+                try:
+                    values = run_in_two_steps(self._store, [w.transition for w in writes.values()])
+                    found = dict(zip(writes, values, strict=True))
+                except StoreError as exc:
+                    error, found = exc, values_found(writes, exc)
+                refused = writes.keys() & {lock_id_of(t) for t in error.refused} if error else set()
+                done = writes.keys() & {lock_id_of(t) for t in error.done} if error else set()
+                self._writes.remove_these(writes[i] for i in {*found, *refused, *done})
+            applied += len(found)
+            for lock_id, value in found.items():  # without the mutex: a hook may push
+                writes[lock_id].on_applied(writes[lock_id].transition, value)
+            for lock_id in refused:
+                _report_refused(writes[lock_id], str(error))
+            if error is None:
+                return applied
+            if not refused:
+                raise error
 
     def _reset_after_fork(self) -> None:
         """In a forked child, forget the writes of its parent and the parent's mutex."""
@@ -250,8 +241,11 @@ class DeferredWrites:
             self._reset()
 
 
-def _lock_id(transition: Transition) -> _LockId:
-    return transition.key, transition.owner
+def _report_refused(write: Write, reason: str) -> None:
+    if write.on_refused is None:
+        _log_dropped(write.transition.key, reason)
+    else:
+        write.on_refused(reason)
 
 
 def _log_dropped(key: str, reason: str) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from faktory_unique.errors import StoreError
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -27,13 +29,24 @@ def run_in_two_steps(store: Store, transitions: Sequence[Transition]) -> list[st
         StoreError: as `Store.run`. A transition can be applied again, even if one of its steps was
             applied.
     """
-    found = store.run([transition.without_acquire() for transition in transitions])
+    steps = [transition.without_acquire() for transition in transitions]
+    found = store.run(steps)
     remainders = {
         i: remainder
         for i, transition in enumerate(transitions)
         if (remainder := transition.acquire_remainder(found[i])) is not None
     }
     if remainders:
-        for i, value in zip(remainders, store.run(list(remainders.values())), strict=True):
+        try:
+            second = store.run(list(remainders.values()))
+        except StoreError as exc:
+            first = {
+                t: v
+                for i, (t, v) in enumerate(zip(steps, found, strict=True))
+                if i not in remainders
+            }
+            exc.found = {**first, **exc.found}
+            raise
+        for i, value in zip(remainders, second, strict=True):
             found[i] = value
     return found

@@ -83,7 +83,6 @@ class ChunkLocks:
                 raise
             self._include_unlocked(requests, exc)
             return results
-        self._context.deferred.flush()  # the store has just replied
         for i, value in found.items():
             if value is None or value == leased(requests[i].owner):
                 self._include(i)

@@ -20,6 +20,7 @@ from faktory_unique.locks.transition import replaced_by
 from faktory_unique.middleware import Drop, ReportStatus, Requeue
 from faktory_unique.stores.two_step import run_in_two_steps
 
+from .lock_writes import LEFT_TO_ITS_TTL
 from .run_lock import RunLock, meaning_of_run_lock
 
 if TYPE_CHECKING:
@@ -167,9 +168,13 @@ class JobLock:
         """Apply a transition; if the store fails, defer it for `seconds` at most."""
         try:
             found = self._context.deferred.apply_or_defer(
-                transition, seconds, partial(self._on_deferred_reply, step)
+                *(transition, seconds, partial(self._on_deferred_reply, step)),
+                partial(self._on_refused, step),
             )
         except StoreError as exc:
+            if exc.refused:
+                self._on_refused(step, str(exc))
+                return None
             detail = f"{step.name}: {exc}; applied once the store is back"
             self._emit(EventName.STORE_ERROR, detail)
             self._context.deferred.flush_in_background()
@@ -186,6 +191,9 @@ class JobLock:
         meaning = meaning_of(step, self._stamp, self._job, transition, found)
         if meaning.decision is None:
             self._carry_out(meaning)
+
+    def _on_refused(self, step: Step, reason: str) -> None:
+        self._emit(EventName.STORE_ERROR, f"{step.name}: {reason}; {LEFT_TO_ITS_TTL}")
 
     def _carry_out(self, meaning: Meaning) -> Requeue | Drop | None:
         """Emit the event of a reply. Return its decision. Release the lock of a dropped job."""

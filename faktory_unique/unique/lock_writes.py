@@ -9,6 +9,8 @@ from faktory_unique.errors import StoreError
 from faktory_unique.events import EventName
 from faktory_unique.locks.transition import SWAP_DEFER_SECONDS, leased, replaced_by
 
+LEFT_TO_ITS_TTL = "the lock is left to its TTL"
+
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
@@ -88,7 +90,8 @@ def apply_or_defer(
             when the lease does.
 
     Returns:
-        The values found, in order; None if the store failed.
+        The values found, in order; None if the store failed. A write that the store refused for
+        good is reported, and not deferred.
     """
     if not writes:
         return []
@@ -96,13 +99,20 @@ def apply_or_defer(
         return context.store.run([transition for _, transition in writes])
     except StoreError as exc:
         elapsed = context.clock() - leased_at
-        failed = [(request, write) for request, write in writes if write not in exc.done]
+        given_up = {*exc.done, *exc.refused}
+        failed = [(request, write) for request, write in writes if write not in given_up]
         for request, transition in failed:
             seconds = request.policy.lease - elapsed
             if transition.replaces is not None:  # later, the tombstone may have expired
                 seconds = min(seconds, SWAP_DEFER_SECONDS)
             on_applied = partial(_emit_applied, context, request)
-            context.deferred.defer(transition, seconds, on_applied, yields=True)
+            on_refused = partial(_emit_refused, context, request)
+            context.deferred.defer(transition, seconds, on_applied, on_refused, yields=True)
+        context.deferred.flush_in_background()
+        # Events come after all writes: a hook can raise SystemExit.
+        for request, transition in writes:
+            if transition in exc.refused:
+                _emit_refused(context, request, str(exc))
         for request, _ in failed:
             detail = f"{exc}; applied once the store is back"
             request.emit(context.hooks, EventName.STORE_ERROR, detail)
@@ -116,3 +126,8 @@ def _emit_applied(
     if transition.applied(found):
         name = EventName.RELEASED if transition.value is None else EventName.CONFIRMED
         request.emit(context.hooks, name, "once the store was back")
+
+
+def _emit_refused(context: UniqueContext, request: LockRequest, reason: str) -> None:
+    """Emit the event of a write that the store refused for good."""
+    request.emit(context.hooks, EventName.STORE_ERROR, f"{reason}; {LEFT_TO_ITS_TTL}")

@@ -16,6 +16,8 @@ from faktory_unique.locks.replies import Meaning
 from faktory_unique.locks.server_rules import expiry_noticed_after, failures_before
 from faktory_unique.middleware import Requeue
 
+from .lock_writes import LEFT_TO_ITS_TTL
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -73,9 +75,12 @@ class RunLock:
         if transition is not None:
             try:
                 self._context.deferred.apply_or_defer(
-                    transition, self._expiry_seconds, _ignore_reply
+                    transition, self._expiry_seconds, _ignore_reply, self._on_refused
                 )
             except StoreError as exc:
+                if exc.refused:
+                    self._on_refused(str(exc))
+                    return
                 self._on_error(f"run lock: {exc}; released once the store is back")
                 self._context.deferred.flush_in_background()
 
@@ -84,9 +89,13 @@ class RunLock:
         transition = self._pop_release_transition()
         if transition is not None:
             self._context.deferred.defer(
-                transition, self._expiry_seconds, _ignore_reply, yields=False
+                *(transition, self._expiry_seconds, _ignore_reply, self._on_refused),
+                yields=False,
             )
             self._context.deferred.flush_in_background()
+
+    def _on_refused(self, reason: str) -> None:
+        self._on_error(f"run lock: {reason}; {LEFT_TO_ITS_TTL}")
 
     @property
     def _expiry_seconds(self) -> float:

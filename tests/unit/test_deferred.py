@@ -16,6 +16,7 @@ from faktory_unique import StoreError, StoreUnavailable
 from faktory_unique.locks.transition import Transition
 from faktory_unique.stores.deferred import DeferredWrites
 from faktory_unique.stores.memory import MemoryStore
+from faktory_unique.stores.retry_thread import RetryThread
 from tests.patience import PATIENCE, wait_for
 
 
@@ -193,7 +194,7 @@ def test_a_thread_ended_by_a_hook_is_followed_by_another(deferred, store):
     defer(deferred, hold("a"), on_applied=exit_thread)
     deferred.flush_in_background()
     store.available = True
-    wait_for(lambda: deferred._thread is None)
+    wait_for(lambda: not deferred._thread.is_running)
     store.available = False
     defer(deferred, hold("b"))
     deferred.flush_in_background()
@@ -266,6 +267,161 @@ def test_writes_applied_before_an_error_are_not_repeated(now):
     assert not deferred.flush()
     assert len(deferred) == 1
     deferred.close()
+
+
+class RefusingStore(MemoryStore):
+    """A store that refuses each write of some keys for good, and applies the others."""
+
+    def __init__(self, *keys):
+        super().__init__()
+        self.keys = keys
+        self.sizes = []
+        self.error = "WRONGTYPE"
+
+    def run(self, transitions):
+        self.sizes.append(len(transitions))
+        bad = tuple(t for t in transitions if t.key in self.keys)
+        good = [t for t in transitions if t.key not in self.keys]
+        found = super().run(good)
+        if not bad:
+            return found
+        error = StoreError(f"refused {len(bad)} commands: {self.error}")
+        error.found = dict(zip(good, found, strict=True))
+        error.done = tuple(t for t, value in error.found.items() if t.applied(value))
+        error.refused = bad if self.error == "WRONGTYPE" else ()
+        raise error
+
+
+class TestRefused:
+    """A write that is refused for good must not keep the others from being applied."""
+
+    @pytest.fixture
+    def store(self):
+        return RefusingStore("bad")
+
+    def defer(self, deferred, transition, on_applied=ignore, on_refused=None):
+        deferred.defer(transition, 10, on_applied, on_refused, yields=False)
+
+    def test_refused_write_is_dropped_and_the_others_applied(self, deferred, store):
+        refused, applied = [], []
+        for key in ("a", "bad", "z"):
+            self.defer(deferred, hold(key), lambda t, _v: applied.append(t.key), refused.append)
+        assert deferred.flush()
+        assert (store.values(), sorted(applied)) == ({"a": "o", "z": "o"}, ["a", "z"])
+        assert refused == ["refused 1 commands: WRONGTYPE"]
+
+    def test_refused_write_is_logged_if_nobody_asked(self, deferred, caplog):
+        self.defer(deferred, release("bad"))
+        assert deferred.flush()
+        assert "dropped lock write, lock stays until its TTL: key=bad reason=" in caplog.text
+
+    def test_refused_writes_are_not_counted_as_applied(self, deferred, caplog):
+        caplog.set_level("INFO")
+        for key in ("a", "bad"):
+            self.defer(deferred, hold(key))
+        deferred.flush()
+        assert "store recovered: applied 1 deferred lock writes" in caplog.text
+
+    def test_refused_write_does_not_block_its_key(self, deferred):
+        self.defer(deferred, release("bad"))
+        deferred.flush_keys(["bad"])
+        assert len(deferred) == 0
+
+    def test_write_refused_at_once_is_not_deferred(self, deferred):
+        with pytest.raises(StoreError):
+            deferred.apply_or_defer(release("bad"), 10, ignore)
+        assert len(deferred) == 0
+
+    def test_write_that_may_pass_later_is_kept(self, deferred, store):
+        """Redis is out of memory, for example. The applied write is reported all the same."""
+        store.error = "OOM"
+        applied = []
+        for key in ("a", "bad"):
+            self.defer(deferred, hold(key), lambda t, _v: applied.append(t.key))
+        store.run([Transition("a", (None,), "o?", 60)])
+        assert not deferred.flush()
+        assert (list(deferred._writes), applied) == ([("bad", "o")], ["a"])
+        store.keys = ()
+        assert deferred.flush()
+        assert applied == ["a", "bad"]
+
+    def test_error_in_the_second_step_keeps_the_first(self, deferred, store):
+        """One lock is held, another must be acquired, and that acquire fails."""
+        store.run([Transition("a", (None,), "o", 60)])
+        store.keys, found = (), []
+        self.defer(deferred, release("a"), lambda _t, value: found.append(value))
+        self.defer(deferred, hold("b"))
+        run = store.run
+
+        def fail_second(transitions):
+            if any(None in t.expected for t in transitions):
+                raise StoreUnavailable("no reply")
+            return run(transitions)
+
+        store.run = fail_second
+        assert not deferred.flush()
+        assert (list(deferred._writes), found) == ([("b", "o")], ["o"])
+
+
+def test_flush_keys_asks_for_these_keys_only(deferred, store):
+    """However many writes wait, the push of other work sends none of them."""
+    for n in range(300):
+        defer(deferred, release(str(n)))
+    store.available = True
+    calls = store.calls
+    for n in range(300):
+        deferred.flush_keys([f"other-{n}"])
+    assert store.calls == calls
+
+
+def test_writes_of_one_key_are_applied_in_order(deferred, store):
+    """Two owners: the first releases its lock, then the second acquires it."""
+    store.available = True
+    store.run([Transition("k", (None,), "a", 60)])
+    store.available = False
+    defer(deferred, Transition("k", ("a",), None, 0))
+    defer(deferred, Transition("k", (None,), "b", 60))
+    store.available = True
+    deferred.flush_keys(["k"])
+    assert store.values() == {"k": "b"}
+
+
+def test_each_outage_adds_no_exit_function(deferred, store, monkeypatch):
+    registered = []
+    monkeypatch.setattr("atexit.register", registered.append)
+    for _ in range(5):
+        store.available = False
+        defer(deferred, hold())
+        store.available = True
+        assert deferred.flush()
+    assert registered == [deferred.close]
+    deferred.close()
+    store.available = False
+    defer(deferred, hold())
+    assert registered == [deferred.close] * 2
+
+
+def test_retries_ask_the_store_for_a_probe(deferred, store):
+    """Its circuit breaker may be open. The retries have pauses of their own."""
+    probes = []
+    store.allow_probe = lambda: probes.append("allowed")
+    deferred.flush()
+    assert probes == []
+    defer(deferred, hold())
+    deferred.flush()
+    assert probes == ["allowed"]
+
+
+def test_pauses_grow_and_differ(monkeypatch):
+    """So that the processes of a fleet do not return to their store all at once."""
+    pauses, shares = [], iter([1, 0.5, 0.75] + [1] * 5)
+    monkeypatch.setattr(
+        "random.uniform", lambda low, high: (low, high) == (0.5, 1) and next(shares)
+    )
+    thread = RetryThread(lambda: len(pauses) == 8, threading.RLock())
+    thread._wake.wait = pauses.append
+    thread._run()
+    assert pauses == [0.2, 0.2, 0.6000000000000001, 1.6, 3.2, 5.0, 5.0, 5.0]
 
 
 def test_a_background_thread_applies_the_writes_and_ends(deferred, store):
@@ -485,6 +641,30 @@ class TestSignalHandler:
             return "raised"
 
         assert interrupt_flush(push) == "raised"
+
+    @pytest.mark.parametrize("transition", [hold(), release()], ids=["hold", "release"])
+    def test_write_of_the_same_lock_during_a_flush_is_applied(
+        self, deferred, interrupt_flush, transition
+    ):
+        """A signal handler reports the job whose write is being applied."""
+        interrupt_flush(lambda: deferred.apply_or_defer(transition, 60, ignore))
+        assert len(deferred) == 0
+
+    def test_write_removed_while_a_flush_collects_is_skipped(self, deferred, store, monkeypatch):
+        """A signal handler runs between the choice of the writes and their look-up."""
+        defer(deferred, hold("a"))
+        defer(deferred, hold("b"))
+        store.available = True
+        clock = deferred._clock
+
+        def interrupted():
+            monkeypatch.setattr(deferred, "_clock", clock)
+            deferred.apply_or_defer(release("a"), 60, ignore)
+            return clock()
+
+        monkeypatch.setattr(deferred, "_clock", interrupted)
+        assert deferred.flush()
+        assert store.values() == {"b": "o"}
 
     def test_a_write_deferred_during_a_flush_is_kept(self, deferred, store, interrupt_flush):
         interrupt_flush(lambda: deferred.defer(release(), 60, ignore, yields=False))

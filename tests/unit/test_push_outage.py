@@ -115,21 +115,19 @@ class TestUnguarded:
 
 
 class TestDeferredWrites:
-    def test_confirm_is_applied_at_the_next_push(self):
+    def test_confirm_is_applied_in_the_background(self, wait_for):
+        """No other push is needed, and none is delayed by it."""
         unique = Unique(Store(fail_at={2}), default=PUSH)
         [first] = unique.push([job()], Faktory())
         assert (first.confirmed, first.retry_after) == (False, 30)
-        assert value(unique, first) == "jid-00000001?"
-        unique.push([job(2)], Faktory())
-        assert value(unique, first) == "jid-00000001"
+        wait_for(lambda: value(unique, first) == "jid-00000001")
 
-    def test_rollback_is_applied_at_the_next_push(self):
+    def test_rollback_is_applied_in_the_background(self, wait_for):
         events = []
         unique = Unique(Store(fail_at={2}), default=PUSH, hooks=[events.append])
         [first] = unique.push([job()], Faktory(PushStatus.REFUSED))
-        assert value(unique, first) == "jid-00000001?"
-        unique.push([job(2)], Faktory())
-        assert value(unique, first) is None
+        wait_for(lambda: value(unique, first) is None)
+        wait_for(lambda: "released" in [event.name for event in events])
         emitted = [(event.name, event.jid) for event in events]
         assert ("store_error", "jid-00000001") in emitted
         assert ("released", "jid-00000001") in emitted
@@ -148,6 +146,40 @@ class TestDeferredWrites:
         assert value(unique, first) == "jid-00000001"
         assert value(unique, second) == "jid-00000002?"
         assert len(unique._context.deferred) == 1
+
+    def test_push_of_other_work_leaves_deferred_writes_alone(self, monkeypatch):
+        """An outage that goes on for some writes must not slow down every push."""
+        store = Store(fail_at={2})
+        unique = Unique(store, default=PUSH)
+        monkeypatch.setattr(unique._context.deferred, "flush_in_background", lambda: None)
+        [first] = unique.push([job()], Faktory())
+        unique.push([job(2)], Faktory())
+        assert store.calls == 4
+        assert value(unique, first) == "jid-00000001?"
+
+    @pytest.mark.parametrize("status", [PushStatus.PUSHED, PushStatus.REFUSED])
+    def test_write_refused_for_good_is_reported_not_deferred(self, status):
+        """The lock of the refused write is left to its TTL. The other write is applied."""
+
+        class Refusing(MemoryStore):
+            calls = 0
+
+            def run(self, transitions):
+                self.calls += 1
+                if self.calls != 2:
+                    return super().run(transitions)
+                super().run(transitions[1:])
+                error = StoreError("refused 1 of 2 commands: WRONGTYPE")
+                error.refused, error.done = transitions[:1], transitions[1:]
+                raise error
+
+        events = []
+        unique = Unique(Refusing(), default=PUSH, hooks=[events.append])
+        unique.push([job(1), job(2)], Faktory(status, status))
+        assert len(unique._context.deferred) == 0
+        [event] = [event for event in events if event.name == "store_error"]
+        assert event.jid == "jid-00000001"
+        assert event.detail == ("refused 1 of 2 commands: WRONGTYPE; the lock is left to its TTL")
 
     def test_deferred_confirm_of_a_released_lock_does_nothing(self):
         unique = Unique(Store(fail_at={2}), default=PUSH)

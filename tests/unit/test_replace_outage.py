@@ -67,10 +67,10 @@ def test_job_is_pushed_and_its_lock_unconfirmed(unique, events):
     assert event_names(events) == ["store_error"]
 
 
-def test_deferred_swap_is_applied_at_the_next_push(unique, events):
+def test_deferred_swap_is_applied_once_the_store_is_back(unique, events):
     new = push_with_deferred_swap(unique)
     unique._context.store.away = False
-    unique.push([job(2)], Faktory())
+    unique._context.deferred.flush()
     assert lock(unique, new) == (NEW, 600)
     assert unique._context.store.values()[tombstone_key(new.key, OLD)] == NEW
     assert event_names(events) == ["store_error", "confirmed"]
@@ -80,7 +80,7 @@ def test_deferred_swap_leaves_the_lock_of_a_faster_worker(unique, events):
     new = push_with_deferred_swap(unique)
     unique._context.store.away = False
     unique._context.store.run([swap_transition(new.key, NEW, OLD, 77)])
-    unique.push([job(2)], Faktory())
+    unique._context.deferred.flush()
     assert lock(unique, new) == (NEW, 77)
     assert event_names(events) == ["store_error"]
 
@@ -95,5 +95,5 @@ def test_swap_is_deferred_no_longer_than_lease_and_tombstone(clock, lease, after
     new = push_with_deferred_swap(unique)
     clock.now += after
     unique._context.store.away = False
-    unique.push([job(2)], Faktory())
+    unique._context.deferred.flush()
     assert lock(unique, new)[0] == (NEW if applied else OLD)
