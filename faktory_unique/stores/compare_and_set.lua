@@ -18,7 +18,8 @@ local function write()
   end
 end
 
-local found = redis.call('GET', KEYS[1])
+-- GETEX, not GET: a write, so that a replica refuses it instead of comparing old data.
+local found = redis.call('GETEX', KEYS[1])
 for i = 4, #ARGV do
   if ARGV[i] == (found or '') then
     write()

@@ -31,11 +31,12 @@ local function write()
   end
 end
 
-local successor = redis.call('GET', KEYS[2])
+-- GETEX, not GET: a write, so that a replica refuses it instead of comparing old data.
+local successor = redis.call('GETEX', KEYS[2])
 if successor then
   return successor .. '??'
 end
-local found = redis.call('GET', KEYS[1])
+local found = redis.call('GETEX', KEYS[1])
 local expected = false
 if KEYS[3] then
   successor = redis.call('GET', KEYS[3])

@@ -29,13 +29,10 @@ def open_store(setting: object) -> Store:
         if setting.startswith("memory://"):
             return _memory_store(setting.removeprefix("memory://"))
         if setting.partition("://")[0] in {"redis", "rediss", "unix"}:
-            try:
-                return RedisStore(setting)
-            except ValueError as exc:
-                raise InvalidSettings(f"store: {exc}") from None
+            return _redis_store(setting)
     sentinel = isinstance(getattr(setting, "connection_pool", None), SentinelConnectionPool)
     if isinstance(setting, Redis) and not sentinel:
-        return RedisStore(setting)
+        return _redis_store(setting)
     if isinstance(setting, Store) and not sentinel:
         return setting
     if setting is None:
@@ -47,6 +44,13 @@ def open_store(setting: object) -> Store:
         f"store: {_description(setting)} is not a store; pass a redis://, rediss://, unix:// or "
         "memory:// URL, a redis.Redis or a Store (Cluster and Sentinel are not supported yet)"
     )
+
+
+def _redis_store(server: str | Redis) -> RedisStore:
+    try:
+        return RedisStore(server)
+    except ValueError as exc:
+        raise InvalidSettings(f"store: {exc}") from None
 
 
 def _memory_store(name: str) -> MemoryStore:
@@ -70,6 +74,14 @@ def _description(setting: object) -> str:
     if isinstance(setting, Mapping):
         return "a mapping (meant as policies=?)"
     if not isinstance(setting, str):
-        return type(setting).__name__
+        pool = getattr(setting, "connection_pool", None)
+        of_pool = f" with a {_full_name(pool)}" if pool is not None else ""
+        return _full_name(setting) + of_pool
     scheme = re.match(r"[a-z][a-z+]*://", setting)
     return f"a {scheme[0]} URL" if scheme else "this text"
+
+
+def _full_name(value: object) -> str:
+    """Return the name of a value's class, with its module unless that is builtins."""
+    module, name = type(value).__module__, type(value).__qualname__
+    return name if module == "builtins" else f"{module}.{name}"

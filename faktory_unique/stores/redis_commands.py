@@ -1,4 +1,8 @@
-"""The Redis command for each lock transition: GET, SET … NX GET EX, or EVALSHA of a script."""
+"""The Redis command for each lock transition: GETEX, SET … NX GET EX, or EVALSHA of a script.
+
+Each is a write for Redis, also if it only reads: so a replica refuses it instead of answering from
+data that may be old.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +29,7 @@ def command_for(transition: Transition, *, nx_get: bool) -> Command:
     key, expected, value, ttl, extends, unless_replaced, *_ = transition
     if unless_replaced is None:
         if not expected:
-            return ("GET", key)
+            return ("GETEX", key)
         if expected == (None,) and value is not None and nx_get:
             return ("SET", key, value, "NX", "GET", "EX", ttl)
     write = (value or "", ttl, int(extends))

@@ -1,6 +1,7 @@
 """Parse a store URL (`redis://`, `rediss://`, `unix://`) and its options for redis-py.
 
-Mistakes that redis-py would ignore are errors here: unknown options, a wrong database number.
+Mistakes that redis-py would ignore are errors here: unknown options, options that have no effect on
+a store, a wrong database number.
 """
 
 from __future__ import annotations
@@ -12,6 +13,17 @@ from urllib.parse import parse_qs, urlsplit
 import redis
 
 from faktory_unique._util import short_repr
+
+DEFAULT_MAX_CONNECTIONS = 20
+
+_OPTIONS = {
+    *("db", "username", "password", "client_name", "max_connections", "health_check_interval"),
+    *("socket_timeout", "socket_connect_timeout", "socket_keepalive"),
+    # These have no effect on locks. A program may use one URL for its store and for other clients.
+    *("encoding", "encoding_errors", "decode_responses", "protocol", "legacy_responses"),
+    "socket_read_size",
+}
+_POSITIVE = {"max_connections", "socket_timeout", "socket_connect_timeout"}
 
 
 def connection_pool(url: str) -> redis.ConnectionPool:
@@ -32,15 +44,38 @@ def connection_pool(url: str) -> redis.ConnectionPool:
         raise ValueError(
             "the path after host and port is not a database number; write for example /0"
         )
-    for name in parse_qs(parts.query):
-        if name not in signature(redis.Redis).parameters:
-            raise ValueError(f"redis-py has no option {short_repr(name)}")
+    options = parse_qs(parts.query)
+    for name in options:
+        _check_option(name, parts.scheme)
     try:
-        return redis.ConnectionPool.from_url(url)
+        pool = redis.ConnectionPool.from_url(url)
     except ValueError as exc:
         if "Port " in str(exc):
             raise ValueError("the port is not a number from 0 to 65535") from None
         raise
+    for name in options.keys() & _POSITIVE:
+        if not float(options[name][0]) > 0:
+            raise ValueError(f"{name} is not above 0")
+    if "max_connections" not in options:
+        pool.max_connections = DEFAULT_MAX_CONNECTIONS
+    return pool
+
+
+def _check_option(name: str, scheme: str) -> None:
+    """Check that a URL of this scheme may have an option.
+
+    Raises:
+        ValueError: it may not.
+    """
+    if name not in signature(redis.Redis).parameters:
+        raise ValueError(f"redis-py has no option {short_repr(name)}")
+    if name.startswith("ssl_"):
+        if scheme != "rediss":
+            raise ValueError(f"{name} needs a rediss:// URL")
+    elif name == "ssl":
+        raise ValueError("write rediss:// instead of the option ssl")
+    elif name not in _OPTIONS:
+        raise ValueError(f"the option {name} of redis-py has no effect on a store; leave it out")
 
 
 def _unescaped_password_error(url: str) -> ValueError:

@@ -72,7 +72,7 @@ def new_store():
 
 
 def raw(store: RedisStore) -> redis.Redis:
-    options = {n: v for n, v in store._options.items() if n != "retry"}
+    options = {n: v for n, v in store._options.kwargs.items() if n != "retry"}
     if "path" in options:
         options["unix_socket_path"] = options.pop("path")
     return redis.Redis(**options)

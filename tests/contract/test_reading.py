@@ -102,7 +102,7 @@ class TestErrors:
         server.pause()
         with pytest.raises(StoreUnavailable):
             query(store)
-        assert not store._idle
+        assert not store._pool._idle
 
     @READ_AND_SCAN
     def test_a_refused_login_raises_store_error(self, new_redis, query, new_store):

@@ -8,7 +8,6 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import redis
-import trustme
 
 from faktory_unique import StoreError, StoreUnavailable
 from faktory_unique.locks.lifecycle import (
@@ -21,7 +20,6 @@ from faktory_unique.locks.lifecycle import (
 from faktory_unique.locks.transition import Transition, read_transition
 from faktory_unique.stores.base import Store
 from faktory_unique.stores.factory import open_store
-from scripts.servers import free_port
 from tests.contract.conftest import KEY, OTHER, OWNER, commands_seen, each, raw, ttl, value
 from tests.patience import PATIENCE, takes, wait_for
 
@@ -235,35 +233,12 @@ class TestRedisOnly:
         """The child's side of a fork, simulated by another process id."""
         store = new_store(redis_url)
         store.run([read_transition(KEY)])
-        [inherited] = store._idle
-        monkeypatch.setattr("faktory_unique.stores.redis.os.getpid", lambda: -1)
+        [inherited] = store._pool._idle
+        monkeypatch.setattr("faktory_unique.stores.redis_pool.os.getpid", lambda: -1)
         store.run([read_transition(KEY)])
-        assert inherited not in store._idle
+        assert inherited not in store._pool._idle
         assert inherited.is_idle()
         inherited.close()
-
-    def test_tls_verifies_the_certificate(self, new_redis, tmp_path):
-        """`rediss://`, with redis-py's option for the certificate authority."""
-        authority = trustme.CA()
-        authority.cert_pem.write_to_path(tmp_path / "ca.pem")
-        certificate = authority.issue_cert("localhost")
-        certificate.cert_chain_pems[0].write_to_path(tmp_path / "server.pem")
-        certificate.private_key_pem.write_to_path(tmp_path / "server.key")
-        port = free_port()
-        new_redis(
-            extra=(
-                *("--tls-port", str(port), "--tls-auth-clients", "no"),
-                *("--tls-cert-file", tmp_path / "server.pem"),
-                *("--tls-key-file", tmp_path / "server.key"),
-            )
-        )
-        url = f"rediss://localhost:{port}/0"
-        store = open_store(f"{url}?ssl_ca_certs={tmp_path / 'ca.pem'}")
-        each(store, acquire_transition(KEY, OWNER, 60), confirm_transition(KEY, OWNER, 60))
-        assert value(store) == OWNER
-        store.close()
-        with pytest.raises(StoreUnavailable, match="certificate"):
-            open_store(url).run([read_transition(KEY)])
 
     def test_a_refused_command_raises_with_the_applied_transitions(self, redis_url, new_store):
         store = new_store(redis_url)

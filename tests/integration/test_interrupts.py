@@ -76,7 +76,7 @@ def check(client, producer, unique):
 
     def check(jobs):
         assert unique._context.pushes._in_progress == {}
-        assert not unique._context.store._busy
+        assert not unique._context.store._pool._busy
         assert in_another_thread(client.info)["faktory"]  # not the reply to another command
         for job in jobs:
             result = producer.push(job)

@@ -211,7 +211,7 @@ def test_a_percent_encoded_password_may_have_any_character():
     password = "s3/c?r#e@t[:]%℀"
     for url in ("redis://:{}@host", "unix://:{}@/run/a%40b.sock"):
         store = RedisStore(url.format(quote(password, safe="")))
-        assert store._options["password"] == password
+        assert store._options.kwargs["password"] == password
 
 
 def test_a_sentinel_client_is_refused_as_not_supported_yet():
