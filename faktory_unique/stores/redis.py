@@ -20,7 +20,7 @@ from faktory_unique.errors import StoreError, StoreUnavailable
 from .breaker import CircuitBreaker
 from .redis_commands import command_for
 from .redis_connection import ClientConnection, RedisConnection
-from .redis_errors import ErrorReply
+from .redis_errors import ErrorReply, error_replies
 from .redis_options import server_options
 from .redis_pool import RedisPool
 from .redis_scripts import SCRIPTS
@@ -131,8 +131,10 @@ class RedisStore:
         deadline = monotonic() + self._seconds
         try:
             replies = self._pool.use(exchange, deadline)
-            if any(reply.rule.reconnects for reply in _errors(replies)):
+            errors = error_replies(replies)
+            if errors and any(reply.rule.reconnects for reply in errors):
                 replies = self._pool.use(exchange, deadline)
+                errors = error_replies(replies)
         except (AuthenticationError, AuthorizationError, ResponseError) as exc:
             reply = ErrorReply.of(exc)
             if reply.rule.unavailable:
@@ -140,7 +142,6 @@ class RedisStore:
             raise StoreError(f"Redis at {self._address} refused the login: {reply}") from exc
         except (RedisError, OSError) as exc:
             raise StoreUnavailable(f"no reply from Redis at {self._address}: {exc}") from exc
-        errors = _errors(replies)
         for reply in errors:
             if reply.rule.unavailable:
                 raise self._unavailable(reply) from reply
@@ -185,7 +186,7 @@ class RedisStore:
         ]
         left = [transitions[i] for i in places]
         replies = self._send(connection, deadline, self._commands(left))
-        if _errors(replies):
+        if error_replies(replies):
             self._send_again(connection, deadline, left, replies)
         outcomes.update(zip(places, replies, strict=True))
         return replies
@@ -210,7 +211,7 @@ class RedisStore:
         loads = [("SCRIPT", "LOAD", script.text) for script in SCRIPTS]
         commands = [*loads, *self._commands([transitions[i] for i in unknown])]
         new_replies = self._send(connection, deadline, commands)
-        refusals = _errors(new_replies[: len(loads)])
+        refusals = error_replies(new_replies[: len(loads)])
         for i, reply in zip(unknown, new_replies[len(loads) :], strict=True):
             is_cause = refusals and isinstance(reply, ErrorReply) and reply.word == "NOSCRIPT"
             replies[i] = refusals[0] if is_cause else reply
@@ -241,7 +242,3 @@ def _text(value: bytes | None) -> str | None:
 
 def _is_wrong_type(reply: Reply) -> bool:
     return isinstance(reply, ErrorReply) and reply.word == "WRONGTYPE"
-
-
-def _errors(replies: Iterable[Reply]) -> list[ErrorReply]:
-    return [reply for reply in replies if isinstance(reply, ErrorReply)]

@@ -10,6 +10,8 @@ from redis.connection import DefaultParser
 from faktory_unique._util import short_text
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from redis.exceptions import RedisError
 
 
@@ -91,3 +93,8 @@ class ErrorReply(Exception):  # a reply, kept as a value beside the other replie
     def is_syntax_error(self) -> bool:
         """Whether the server does not know an option of the command: it is older than Redis 7."""
         return str(self).lower().startswith(("err syntax error", "syntax error"))
+
+
+def error_replies(replies: Iterable[object]) -> list[ErrorReply]:
+    """Return the replies that are errors."""
+    return [reply for reply in replies if isinstance(reply, ErrorReply)]

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from redis.exceptions import ConnectionError as RedisConnectionError
 
-from .redis_errors import ErrorReply
+from .redis_errors import error_replies
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -87,7 +87,8 @@ class RedisPool:
             except BaseException:  # a reply can still arrive, which no other command may read
                 connection.close()
                 raise
-            if any(isinstance(reply, ErrorReply) and reply.rule.reconnects for reply in replies):
+            errors = error_replies(replies)
+            if errors and any(reply.rule.reconnects for reply in errors):
                 connection.close()
                 self.close_idle()
             else:
