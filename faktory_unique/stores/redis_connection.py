@@ -16,9 +16,9 @@ import hiredis
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import InvalidResponse, RedisError, ResponseError
 
-from .redis_errors import ErrorReply
-
 from faktory_unique._util import new_selector
+
+from .redis_errors import ErrorReply
 
 if TYPE_CHECKING:
     import socket

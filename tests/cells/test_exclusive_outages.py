@@ -99,13 +99,6 @@ class TestExclusiveAndReplace:
         assert lock(harness, new) == (held(new.jid), 600)
         assert harness.fetch(unique).runs
 
-    def test_until_expiry_nothing_lapses(self, harness):
-        unique = replacing(harness, "expiry", exclusive=True)
-        result, fetched = harness.push_and_fetch(unique)
-        assert fetched.runs
-        assert "lapsed" not in harness.events()
-        assert lock(harness, result) == (held(result.jid), 600)
-
 
 class TestSlowAttempt:
     """An attempt outlives its reservation, and the same worker fetches the job again."""

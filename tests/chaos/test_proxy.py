@@ -85,7 +85,7 @@ def during(fault, *arguments, **named):
 
     def state():
         faults = proxy._delay, proxy._black_hole_until, proxy._listener
-        return *faults, len(proxy._one_shot_faults)
+        return *faults, len(proxy._aimed_faults)
 
     before = state()
     thread = threading.Thread(target=lambda: returned.append(fault(*arguments, **named)))

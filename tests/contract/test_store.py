@@ -19,7 +19,6 @@ from faktory_unique.locks.lifecycle import (
 )
 from faktory_unique.locks.transition import Transition, read_transition
 from faktory_unique.stores.base import Store
-from faktory_unique.stores.factory import open_store
 from tests.contract.conftest import KEY, OTHER, OWNER, commands_seen, each, raw, ttl, value
 from tests.patience import PATIENCE, takes, wait_for
 

@@ -125,10 +125,10 @@ def test_push_does_not_change_the_callers_job(producer, note_job):
     ("fields", "message"),
     [
         ({"queue": "no/slash"}, "queue: 'no/slash' is not a queue name"),
-        ({"jid": "short"}, "jid: 'short' has fewer than 8 bytes"),
+        ({"jid": "short"}, "jid: 'short' is not Unicode text of 8 to 512 bytes"),
         ({"jid": "long-enough?"}, "ends in '\\?'"),
         ({"reserve_for": 86_401}, "reserve_for: 86401 is more than a day"),
-        ({"jobtype": ""}, "jobtype: '' is empty"),
+        ({"jobtype": ""}, "jobtype: '' is not Unicode text of 1 to 512 bytes"),
         ({"args": [0, 1, {"when": datetime.now(UTC)}]}, r"args\[2\]\.when: datetime is not JSON"),
         ({"args": [2**53]}, r"args\[0\]: 9007199254740992"),
         ({"custom": {"when": datetime.now(UTC)}}, "custom: .*datetime"),
