@@ -13,10 +13,12 @@ import rfc8785
 from faktory_unique import InvalidJob, Policy
 from faktory_unique.locks.keys import (
     is_side_key,
+    key_of_run_lock,
     key_prefix,
     lock_key,
     name_in_key,
     run_key,
+    side_key_prefix,
     tombstone_key,
 )
 
@@ -201,3 +203,11 @@ def test_value_of_the_key_function_that_is_not_json_is_named():
 def test_queue_that_is_not_unicode_is_named():
     with pytest.raises(InvalidJob, match=r"^queue: "):
         lock_key(Policy(per_queue=True), job(1, queue="\ud800"))
+
+
+def test_run_lock_names_the_lock_that_it_belongs_to():
+    assert key_of_run_lock(run_key("unique:1:A:x")) == "unique:1:A:x"
+    assert run_key("unique:1:A:x").startswith(side_key_prefix("A"))
+    assert not run_key("unique:1:B:x").startswith(side_key_prefix("A"))
+    for other in ("unique:1:A:x", "{other:1:A:x}:run", "{unique:1:A:x}:gone:run", "{x}:run"):
+        assert key_of_run_lock(other) is None
