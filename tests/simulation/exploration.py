@@ -41,13 +41,16 @@ def explore_faults(scenario, exploration):
             exploration.run(scenario, {number: fault})
 
 
-def explore_switches(scenario, exploration):
-    """Run a scenario with another process first at each step, and at each pair of steps."""
+def explore_switches(scenario, exploration, steps=slice(None)):
+    """Run a scenario with another process first at each step, and at each pair of steps.
+
+    `steps` limits the first step of a pair to a part of all.
+    """
     world = exploration.run(scenario)
-    steps = len(world.steps)
-    for first in range(steps):
+    number = len(world.steps)
+    for first in range(number)[steps]:
         exploration.run(scenario, switches=[first])
-        for second in range(first + 1, steps):
+        for second in range(first + 1, number):
             exploration.run(scenario, switches=[first, second])
 
 
