@@ -124,14 +124,17 @@ def _long_first(items, workers):
     """Order the tests such that each worker starts with its share of the long ones.
 
     With `--dist worksteal` each worker begins with an equal part of the list. It keeps the first
-    tests of its part, while others take over tests from the end.
+    tests of its part, while others take over tests from the end. Long tests of one module stay
+    together, since they may share a fixture that takes long.
     """
-    long = [item for item in items if item.get_closest_marker("long")]
-    short = [item for item in items if not item.get_closest_marker("long")]
+    long, short = {}, []
+    for item in items:
+        is_long = item.get_closest_marker("long")
+        (long.setdefault(item.path, []) if is_long else short).append(item)
     ordered = []
     for worker in range(workers):
         size = (len(items) - len(ordered)) // (workers - worker)
-        own = long[worker::workers]
+        own = [item for tests in list(long.values())[worker::workers] for item in tests]
         taken = max(0, size - len(own))
         ordered += own + short[:taken]
         del short[:taken]

@@ -66,7 +66,7 @@ def test_table_has_the_verdict_of_each_run(bug, is_right, verdict):
 
 @pytest.mark.faktory
 @pytest.mark.redis
-@pytest.mark.timeout(LONGEST_SECONDS + 60)
+@pytest.mark.long
 def test_selftest_finds_planted_bugs():
     """These bugs need a race that faults left to chance do not meet."""
     need(missing_redis() or missing_faktory())

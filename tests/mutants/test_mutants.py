@@ -18,6 +18,7 @@ TESTS = [
 ]
 
 
+@pytest.mark.long
 @pytest.mark.timeout(3_600)  # against a hang alone: a busy machine takes minutes
 def test_tests_notice_changes_of_the_rules():
     command = [
