@@ -44,7 +44,7 @@ def explore_faults(scenario, exploration):
 def explore_switches(scenario, exploration, steps=slice(None)):
     """Run a scenario with another process first at each step, and at each pair of steps.
 
-    `steps` limits the first step of a pair to a part of all.
+    `steps` limits the first step of a pair to a part of all. Return the number of all steps.
     """
     world = exploration.run(scenario)
     number = len(world.steps)
@@ -52,6 +52,7 @@ def explore_switches(scenario, exploration, steps=slice(None)):
         exploration.run(scenario, switches=[first])
         for second in range(first + 1, number):
             exploration.run(scenario, switches=[first, second])
+    return number
 
 
 def first_breach(scenarios):

@@ -26,7 +26,8 @@ def test_no_single_fault_breaks_a_promise(scenario, tally):
 @pytest.mark.parametrize("part", range(PARTS))
 def test_no_order_of_steps_breaks_a_promise(scenario, part, tally):
     exploration = Exploration()
-    explore_switches(scenario, exploration, slice(part, None, PARTS))
+    steps = explore_switches(scenario, exploration, slice(part, None, PARTS))
     tally(orders=exploration.runs)
     assert exploration.breaches == []
-    assert exploration.runs > 20 / PARTS
+    assert steps > 5
+    assert exploration.runs > 1
