@@ -124,7 +124,7 @@ def server_options(server: str | redis.Redis) -> ServerOptions:
 def _check_host_name(kwargs: dict[str, Any], *, is_url: bool) -> None:
     """Ask for the check that a certificate is for this host: redis-py before 6.0 makes none.
 
-    The choice of a client's author is kept, since it cannot be told from that default.
+    The choice of a client's author is kept: it looks the same as that default.
     """
     verifies = kwargs.get("ssl_cert_reqs", "required") not in {None, "none", ssl.CERT_NONE}
     if is_url:

@@ -98,7 +98,7 @@ def test_another_command_waits_for_it_until_its_own_deadline(timeout):
         assert call(client, "THIRD") == "+TWO"
 
 
-def test_another_thread_waits_for_its_turn_until_its_own_deadline():
+def test_another_thread_waits_for_its_turn_until_its_deadline():
     """The connection is busy with a command that may take longer."""
     proceed = threading.Event()
 

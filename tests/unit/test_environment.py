@@ -101,7 +101,7 @@ def test_blocks_that_end_in_any_order_restore_the_variable(order):
 
 
 @pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork:DeprecationWarning")
-def test_block_in_a_forked_process_waits_for_no_thread_of_its_parent():
+def test_block_in_a_forked_process_waits_for_no_parents_thread():
     """Another thread held the mutex at the fork. Nothing would release it in the child."""
     with _environment._mutex():
         pid = os.fork()

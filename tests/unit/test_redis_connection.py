@@ -184,7 +184,7 @@ def test_nothing_is_sent_after_the_deadline(connect):
         connect(b"$-1\r\n").exchange(GET, monotonic() - 1, busy_poll=True)
 
 
-def test_class_of_the_users_own_keeps_the_deadline_between_replies(serve):
+def test_users_own_class_keeps_the_deadline_between_replies(serve):
     """Its socket, and so its time-outs, are its own business."""
     connection = ClientConnection(Connection(port=serve(b"$-1\r\n"), protocol=2))
     with closing(connection):
