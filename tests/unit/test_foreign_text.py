@@ -109,3 +109,8 @@ def test_worker_logs_a_jobtype_escaped(caplog):
     assert FORGED not in error.message
     JobProcessor([], {FORGED: (print, False)}).log_start_failure(job, ValueError("why"))
     assert FORGED not in caplog.text
+
+
+def test_named_arguments_of_a_log_line_are_left_to_logging(caplog):
+    log.warning("%(name)s", {"name": "x"})
+    assert caplog.messages == ["x"]
