@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import time
-from threading import Lock, RLock
+from threading import RLock
 from typing import TYPE_CHECKING, TypeVar
 
+from faktory_unique._util import log
 from faktory_unique.errors import StoreError, StoreUnavailable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-log = logging.getLogger("faktory_unique")
-
 FAILURES_TO_OPEN = 3
 
 # Seconds from a failure to the next probe. Each probe may cost its caller a whole time-out.
 PROBE_SECONDS = 2.0
+
+# Seconds after which another caller may probe although a probe has not ended: a signal handler may
+# have raised an exception in it at any time.
+_LONGEST_PROBE_SECONDS = 10.0
 
 _T = TypeVar("_T")
 
@@ -44,7 +46,7 @@ class CircuitBreaker:
         self._failures = 0
         self._opened_at: float | None = None
         self._next_probe_at = 0.0
-        self._probe = Lock()  # held by the caller that probes; nobody waits for it
+        self._probe_ends_at = 0.0
         self._mutex = RLock()  # reentrant: a signal handler may push
         self._pid = os.getpid()
 
@@ -57,7 +59,9 @@ class CircuitBreaker:
         """
         if self._pid != os.getpid():
             self._reset()
-        probe = None if self._opened_at is None else self._begin_probe()
+        is_probe = self._opened_at is not None
+        if is_probe:
+            self._begin_probe()
         try:
             result = attempt()
         except StoreUnavailable as exc:
@@ -67,8 +71,8 @@ class CircuitBreaker:
             self._on_success()
             raise
         finally:
-            if probe is not None:
-                probe.release()
+            if is_probe:
+                self._probe_ends_at = 0.0
         if self._failures:
             self._on_success()
         return result
@@ -77,9 +81,12 @@ class CircuitBreaker:
         """End the pause: let the next caller probe the server."""
         self._next_probe_at = 0.0
 
-    def _begin_probe(self) -> Lock:
-        if self._clock() >= self._next_probe_at and self._probe.acquire(blocking=False):
-            return self._probe
+    def _begin_probe(self) -> None:
+        with self._mutex:
+            now = self._clock()
+            if now >= max(self._next_probe_at, self._probe_ends_at):
+                self._probe_ends_at = now + _LONGEST_PROBE_SECONDS
+                return
         raise StoreUnavailable(
             f"no call to {self._name}: it has failed {self._failures} times in a row, and the next "
             f"probe is within {PROBE_SECONDS:g} s"

@@ -63,7 +63,7 @@ class DeferredWrites:
     def _reset(self) -> None:
         self._writes = WriteQueue()
         self._mutex = RLock()  # it knows its owner, so a signal handler can ask
-        self._thread = RetryThread(self.flush, self._mutex)
+        self._thread = RetryThread(self.flush, lambda: not self._writes, self._mutex)
         self._pid = os.getpid()
 
     def __len__(self) -> int:

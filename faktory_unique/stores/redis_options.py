@@ -5,7 +5,6 @@ An option that a store cannot honour is refused here, not dropped.
 
 from __future__ import annotations
 
-import logging
 import ssl
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -19,9 +18,9 @@ from redis.connection import Connection, SSLConnection, UnixDomainSocketConnecti
 from redis.exceptions import RedisError
 from redis.retry import Retry
 
-from .redis_url import DEFAULT_MAX_CONNECTIONS, connection_pool
+from faktory_unique._util import log
 
-log = logging.getLogger("faktory_unique")
+from .redis_url import DEFAULT_MAX_CONNECTIONS, connection_pool
 
 # Seconds, used if neither URL nor client sets them. Together they are below the two seconds within
 # which a producer must learn that its Redis hangs, and far below a lease.

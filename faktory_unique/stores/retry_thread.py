@@ -21,12 +21,16 @@ class RetryThread:
     """A daemon thread that exists while there is something to retry.
 
     Args:
-        attempt: does the work. Returns whether nothing is left to do.
+        attempt: does the work that can be done now.
+        is_done: returns whether nothing is left to do. It is called with the mutex.
         mutex: held while the thread decides to end, so that no work is added meanwhile.
     """
 
-    def __init__(self, attempt: Callable[[], bool], mutex: RLock) -> None:
+    def __init__(
+        self, attempt: Callable[[], object], is_done: Callable[[], bool], mutex: RLock
+    ) -> None:
         self._attempt = attempt
+        self._is_done = is_done
         self._mutex = mutex
         self._wake = Event()
         self._thread: Thread | None = None
@@ -54,10 +58,10 @@ class RetryThread:
             while True:
                 self._wake.wait(pause * random.uniform(0.5, 1))  # noqa: S311  # no secret
                 self._wake.clear()
-                is_done = self._attempt()
+                self._attempt()
                 pause = min(pause * 2, _LONGEST_PAUSE)
                 with self._mutex:
-                    if is_done:
+                    if self._is_done():
                         self._thread = None
                         return
         except BaseException:  # such as a hook's: `ensure` starts another thread

@@ -64,6 +64,9 @@ class Fetcher:
                 continue
             if not self._run.acquire_slot():
                 continue
+            if self.is_over():  # stopped while it waited for the slot
+                self._run.release_slot()
+                return
             since = time.monotonic(), self._client.now()
             try:
                 job = self._client._fetch(self._queues())  # noqa: SLF001  # the superclass's name
@@ -75,6 +78,9 @@ class Fetcher:
                     self._pause_after(exc, pause)
                 pause = min(pause * 2, _LONGEST_PAUSE_SECONDS)
                 continue
+            except BaseException:  # such as a subclass's: the slot must not count as a FETCH
+                self._run.release_slot()
+                raise
             pause = _FIRST_PAUSE_SECONDS
             if job is None:
                 self._run.release_slot()

@@ -56,7 +56,8 @@ class Reservation:
         shutting_down: set when the worker has time for one more try of a failed report only.
 
     Attributes:
-        copy_jid: the jid of the last copy that was pushed to requeue the job; empty without one.
+        copy_jid: the jid of the last copy that was to be pushed to requeue the job; empty without
+            one.
     """
 
     def __init__(

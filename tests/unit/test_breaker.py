@@ -132,6 +132,17 @@ def test_an_interrupted_probe_lets_others_probe(breaker, server, now):
     assert breaker.call(server) == "reply"
 
 
+def test_a_probe_that_never_ended_does_not_keep_it_open(breaker, server, now):
+    """A signal handler raised an exception just as the probe began."""
+    fail(breaker, server, FAILURES_TO_OPEN)
+    now[0] = PROBE_SECONDS
+    breaker._begin_probe()
+    server.error = None
+    fail(breaker, server)
+    now[0] += 10
+    assert breaker.call(server) == "reply"
+
+
 def test_opening_and_closing_are_logged_once(breaker, server, now, caplog):
     caplog.set_level(logging.INFO)
     for _ in range(4):
@@ -146,10 +157,11 @@ def test_opening_and_closing_are_logged_once(breaker, server, now, caplog):
     ]
 
 
-def test_a_forked_child_begins_closed(breaker, server):
+def test_a_forked_child_begins_closed(breaker, server, now):
     """A thread of its parent may hold the probe, which nobody would give back."""
     fail(breaker, server, FAILURES_TO_OPEN)
-    breaker._probe.acquire()
+    now[0] = PROBE_SECONDS
+    breaker._begin_probe()
     breaker._pid = os.getppid()
     server.error = None
     assert breaker.call(server) == "reply"

@@ -418,10 +418,32 @@ def test_pauses_grow_and_differ(monkeypatch):
     monkeypatch.setattr(
         "random.uniform", lambda low, high: (low, high) == (0.5, 1) and next(shares)
     )
-    thread = RetryThread(lambda: len(pauses) == 8, threading.RLock())
+    thread = RetryThread(lambda: None, lambda: len(pauses) == 8, threading.RLock())
     thread._wake.wait = pauses.append
     thread._run()
     assert pauses == [0.2, 0.2, 0.6000000000000001, 1.6, 3.2, 5.0, 5.0, 5.0]
+
+
+def test_write_deferred_as_the_thread_ends_is_retried(deferred, store):
+    """The thread has applied all writes, and another is deferred before it has ended."""
+    store.available = False
+    defer(deferred, hold("a"))
+    flush = deferred.flush
+
+    def flush_and_defer():
+        deferred._thread._attempt = flush
+        store.available = True
+        flush()
+        store.available = False
+        defer(deferred, hold("b"))
+        deferred.flush_in_background()  # the thread still exists
+        store.available = True
+        return True
+
+    deferred._thread._attempt = flush_and_defer
+    deferred.flush_in_background()
+    wait_for(lambda: store.values() == {"a": "o", "b": "o"})
+    wait_for(lambda: not deferred._thread.is_running)
 
 
 def test_a_background_thread_applies_the_writes_and_ends(deferred, store):

@@ -133,3 +133,17 @@ def test_a_store_that_is_away_is_noticed_at_the_start(caplog):
     [line] = caplog.messages
     assert line.startswith("locks are not available, jobs run or wait by policy: error=")
     assert "127.0.0.1:1" in line
+
+
+def test_an_error_of_a_subclass_ends_the_run_at_once(caplog):
+    """It is not a FETCH without a reply, for which a stop would wait."""
+
+    class Broken(Consumer):
+        def get_queues(self):
+            raise LookupError("no queues today")
+
+    with fake() as faktory, faktory.client(role="consumer") as client:
+        consumer = Broken(client, ["q"], grace_period=3_600)
+        with pytest.raises(LookupError, match="no queues today"):
+            consumer.run()
+    assert "FETCH not answered" not in caplog.text
