@@ -66,12 +66,23 @@ def may_be_unguarded(history, push):
             continue
         holder = history.jobs.get(leased_owner(event))
         if holder is not None and has_jobtype(push.key, REPLACE):
-            return any(p.began <= event["mono"] <= p.ended + LEASE for p in holder.pushes)
+            return any(p.began <= event["mono"] <= _lease_end(history, p) for p in holder.pushes)
         since = push.began - STORE_SECONDS
         outages = [o for o in history.redis_outages if o["began"] <= event["mono"]]
         failed = any(outage["ended"] >= since for outage in outages)
         return failed and may_push_unguarded(push.process)
     return False
+
+
+def _lease_end(history, push):
+    """Return until when a push can have a lease.
+
+    The acquire of an unguarded push had no reply. Redis may carry it out when its outage ends.
+    """
+    ends = [push.ended]
+    if push.status == "unguarded":
+        ends += [o["ended"] for o in history.redis_outages if o["began"] <= push.ended]
+    return max(ends) + LEASE
 
 
 def _lock_writes(job):

@@ -85,6 +85,26 @@ def test_job_that_only_leases_its_lock_is_not_replaced(scenario, leased, pushed,
     assert scenario.reasons() == [reason]
 
 
+@pytest.mark.parametrize(
+    ("status", "pushed", "reason"),
+    [
+        ("unguarded", LEASE + 1.9, "unguarded"),
+        ("unguarded", LEASE + 2.1, None),
+        ("unknown", LEASE + 1.9, None),
+    ],
+)
+def test_lease_of_an_unguarded_push_may_begin_late(scenario, status, pushed, reason):
+    """Redis carries the acquire out when its outage ends, two seconds after the push."""
+    scenario.delay("redis", -1, 2)
+    scenario.push("x", 0, status=status, key=REPLACE_KEY, ended=0.5, why="timed out")
+    scenario.fetch("x", 1, decision="Run")
+    why = f"x{IS_LEASED}"
+    scenario.push("y", pushed, key=REPLACE_KEY, status="unguarded", why=why)
+    scenario.finish("x", LEASE + 4)
+    scenario.run("y", LEASE + 5)
+    assert scenario.reasons() == [reason]
+
+
 def test_replacement_of_an_earlier_rival_is_unexplained(scenario):
     """y never got the lock, though its rival z replaced x long before."""
     scenario.push("x", 0, key=REPLACE_KEY)
