@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import time
 from contextlib import ExitStack
 
 import pytest
@@ -41,6 +42,11 @@ class Recipe:
         return worker
 
     def lines(self):
+        """Return what the workers have printed. It arrives a moment after the end of its job."""
+        seen = -1
+        while seen != len(self.printed):
+            seen = len(self.printed)
+            time.sleep(0.5)
         return [printed.line for printed in self.printed]
 
 
